@@ -1,0 +1,1 @@
+export { type ErrorCode, errorTable, exitCodes, isTidemarkError, TidemarkError } from './errors.js'

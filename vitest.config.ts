@@ -1,0 +1,33 @@
+import { fileURLToPath } from 'node:url'
+import { defineConfig } from 'vitest/config'
+
+const source = (path: string) => fileURLToPath(new URL(`packages/tidemark/src/${path}`, import.meta.url))
+const alias = [
+  { find: /^tidemark$/, replacement: source('index.ts') },
+  { find: /^tidemark\/testing$/, replacement: source('testing/testing.ts') },
+]
+
+const project = (name: string, include: string[], extra: object = {}) => ({
+  resolve: { alias },
+  test: { name, include, exclude: ['**/node_modules/**', '**/dist/**'], testTimeout: 60_000, hookTimeout: 120_000, ...extra },
+})
+
+const roots = '{packages,apps,scripts,bench}/**'
+
+export default defineConfig({
+  test: {
+    projects: [
+      project('unit', [`${roots}/*.test.ts`], { exclude: ['**/node_modules/**', '**/dist/**', '**/*.{pg,redis,e2e}.test.ts'] }),
+      project('postgres', [`${roots}/*.pg.test.ts`], { globalSetup: [source('testing/postgres-setup.ts')] }),
+      project('redis', [`${roots}/*.redis.test.ts`], { globalSetup: [source('testing/redis-setup.ts')] }),
+      project('e2e', [`${roots}/*.e2e.test.ts`], { fileParallelism: false, testTimeout: 180_000 }),
+    ],
+    maxWorkers: 2,
+    coverage: {
+      provider: 'v8',
+      include: ['packages/*/src/**/*.ts'],
+      exclude: ['**/*.test.ts', '**/testing/**'],
+      reporter: ['text-summary', 'json-summary'],
+    },
+  },
+})
