@@ -131,6 +131,37 @@ export const errorTable = {
     'The state is as it was before the statement.',
     'failed',
   ),
+  TM_POSTGRES_URL: entry(
+    'The connection string of Postgres is not valid: {reason}.',
+    'Write it as postgres://user:password@host:5432/database; special characters of the password as %XX.',
+    'configuration',
+  ),
+  TM_POSTGRES_NO_DATABASE: entry(
+    'Postgres at {target} has no such database: {reason}.',
+    'Create it, or correct the name at the end of the connection string.',
+    'unreachable',
+    503,
+  ),
+  TM_POSTGRES_CONNECTION_LOST: entry(
+    'The connection to Postgres at {target} was lost while a statement ran: {reason}. Whether it took effect is not known.',
+    'Look before running it again.',
+    'unreachable',
+    503,
+  ),
+  TM_POSTGRES_CONFLICT: entry(
+    'Postgres gave up a transaction in favour of another one ({sqlstate}): {reason}.',
+    'Run the whole transaction again.',
+    'failed',
+    409,
+    true,
+  ),
+  TM_POSTGRES_TIMEOUT: entry(
+    'Postgres ended a statement before it was done ({sqlstate}): {reason}.',
+    'Allow it more time, or find out what it waits for.',
+    'timeout',
+    504,
+    true,
+  ),
   TM_POSTGRES_DRIVER_MISSING: entry(
     'The driver "{driver}" is asked for but its package is not installed.',
     'Install it: npm install {driver}',
@@ -161,6 +192,28 @@ export const errorTable = {
     'Redis refused a command: {reason}.',
     'See the reason; the data in Postgres is not affected.',
     'failed',
+  ),
+  TM_REDIS_AUTHENTICATION: entry(
+    'Redis at {target} refused the login: {reason}.',
+    'Check the user name and the password or token of the connection.',
+    'unreachable',
+    503,
+  ),
+  TM_REDIS_BAD_URL: entry(
+    'The address of Redis is not valid: {reason}.',
+    'Give {expected}.',
+    'configuration',
+  ),
+  TM_REDIS_DRIVER_MISSING: entry(
+    'Redis over Upstash REST is asked for, but the package @upstash/redis is not installed.',
+    'Install it: npm install @upstash/redis',
+    'configuration',
+  ),
+  TM_REDIS_UNSUPPORTED: entry(
+    'Redis over {driver} cannot {what}.',
+    'Use the TCP address of the same database (REDIS_URL, rediss://…).',
+    'configuration',
+    501,
   ),
   TM_REDIS_EMBEDDED_START: entry(
     'The private Redis server did not start: {reason}.',
@@ -211,6 +264,29 @@ export const errorTable = {
     'gate',
     409,
   ),
+  TM_SCHEMA_DUPLICATE: entry(
+    'The files {first} and {second} have the same version {version}.',
+    'Give one of them a newer version.',
+    'failed',
+    422,
+  ),
+  TM_SCHEMA_UNKNOWN_TARGET: entry(
+    'There is no migration with the version {target}.',
+    'Name one that `tidemark schema status` lists, or "head".',
+    'usage',
+    422,
+  ),
+  TM_SCHEMA_NO_SOURCE: entry(
+    'There is no folder of migrations to write to.',
+    'Name one in the configuration; the usual one is supabase/migrations.',
+    'configuration',
+  ),
+  TM_SCHEMA_SCRATCH: entry(
+    'The scratch database that the comparison needs cannot be made: {reason}.',
+    'Run it as a role that may create databases (ALTER ROLE … CREATEDB), or against another server with the same migrations.',
+    'unreachable',
+    503,
+  ),
   TM_SCHEMA_BOOTSTRAP: entry(
     'The database could not be prepared: {reason}.',
     'Use a role that may create roles and schemas, or run the printed statements as one that may.',
@@ -247,6 +323,18 @@ export const errorTable = {
   TM_SQLITE_WAL_ONLY: entry(
     '{path} is empty or missing, but {wal} stands beside it.',
     'The main file was lost or moved without its -wal. Put both files back together and let the application open them once.',
+    'failed',
+    422,
+  ),
+  TM_SQLITE_HOT_JOURNAL: entry(
+    '{path} was left in the middle of a write: {journal} stands beside it and has to be rolled back first, which needs the right to write.',
+    'Let the application open it once (or run `sqlite3 {path} "SELECT 1"`), which undoes the unfinished write, and try again.',
+    'failed',
+    409,
+  ),
+  TM_SQLITE_FORMAT: entry(
+    '{path} is in a form that SQLite {version} does not read: {reason}.',
+    'Update Tidemark, or write the file anew with the program that made it (`VACUUM INTO`).',
     'failed',
     422,
   ),
@@ -351,6 +439,25 @@ export const errorTable = {
     'End what uses it, or choose another with PORT or --port.',
     'configuration',
   ),
+  TM_SERVER_LISTEN: entry(
+    'The server cannot listen on {host}, port {port}: {reason}.',
+    'Choose another address or port with HOST and PORT. Ports below 1024 need a privilege.',
+    'configuration',
+  ),
+  TM_SERVER_REFUSED: entry('The server at {url} did not answer as it should: {reason}', '{fix}', 'unreachable', 502, true),
+  TM_SERVER_STARTING: entry(
+    'The server is still starting.',
+    'Send the request again in a moment; /readyz says when it is ready.',
+    'unreachable',
+    503,
+    true,
+  ),
+  TM_SERVER_JOB_CANCELLED: entry(
+    'The job {kind} was cancelled.',
+    'Start it again when you like; a copy goes on where it stopped with onExisting "resume".',
+    'interrupted',
+    409,
+  ),
   TM_SERVER_UNAUTHORIZED: entry('This needs the admin token.', 'Send it as `Authorization: Bearer <token>`.', 'usage', 401),
   TM_SERVER_NOT_FOUND: entry('There is nothing at {method} {path}.', 'docs/admin.md lists the paths.', 'usage', 404),
   TM_SERVER_BAD_REQUEST: entry('The request is not valid: {reason}', 'Correct it and send it again.', 'usage', 400),
@@ -363,12 +470,23 @@ export const errorTable = {
     true,
   ),
 
+  TM_OBSERVABILITY_METRIC: entry(
+    'The metric "{name}" is not valid: {reason}.',
+    'Name it tidemark_<what>_<unit> in snake case, counters tidemark_<what>_total, and define each name once.',
+    'failed',
+  ),
+
   TM_RESILIENCE_BREAKER_OPEN: entry(
     'The circuit breaker of {service} is open; the call was not made.',
     'Calls go through again in {retryAfterMs} ms at the earliest.',
     'unreachable',
     503,
     true,
+  ),
+  TM_RESILIENCE_BAD_OPTION: entry(
+    'The option {option} has the value {value}, which is not valid.',
+    'Give it {expected}.',
+    'configuration',
   ),
   TM_RESILIENCE_RATE_LIMITED: entry(
     'The limit of {limit} calls in {windowMs} ms for {name} is used up.',

@@ -1,19 +1,18 @@
 /** The words of a move: how a value changes its clothes, what was decided for each object, and what came of it. */
-import type { SqliteTable } from '../sqlite/sqlite.js'
 
-/** How a moment is written in the file. `fraction`: digits always written, 'auto' (six or none, Python) or 'trim' (no trailing zeros). */
+/** How a moment is written in the file. `fraction`: digits always written, 'auto' (six or none, as Python does) or 'trim' (no trailing zeros). */
 export interface MomentFormat {
   readonly separator: ' ' | 'T'
   /** Whether seconds are written. */
   readonly seconds: boolean
   readonly fraction: number | 'auto' | 'trim'
-  /** 'none' for naive times, else how the zone is written. */
-  readonly zone: 'none' | 'Z' | `${'+' | '-'}${string}`
+  /** 'none' for naive times, else how the zone is written: `Z`, `+00:00`, `+0930` … */
+  readonly zone: string
 }
 
 /**
- * One column's way from SQLite to Postgres. All but those marked one-way have an inverse.
- * The copy encodes by it, verification checks by its own reading of it, and the mirror goes back by it.
+ * One column's way from SQLite to Postgres. The copy encodes by it, verification checks by its own reading of it,
+ * and the mirror goes back by it. {@link isInvertible} tells which can go back.
  */
 export type Conversion =
   | { readonly kind: 'integer' }
@@ -21,26 +20,43 @@ export type Conversion =
   | { readonly kind: 'numeric' }
   | { readonly kind: 'text' }
   | { readonly kind: 'bytes' }
-  /** Mixed storage classes written as text; the class is not kept (one-way for numbers and blobs). */
+  /** Mixed storage classes written as text; numbers and blobs lose their class. */
   | { readonly kind: 'anyText' }
-  /** Mixed storage classes written as bytes: text as its UTF-8 bytes, numbers as their text (one-way for those). */
+  /** Mixed storage classes written as bytes: text as its UTF-8, numbers as their text. */
   | { readonly kind: 'anyBytes' }
-  /** `truthy` and `falsy` are written forms, lower-cased (numbers as their digits); invertible where each has one entry. */
+  /** The forms, exactly as stored (numbers as their digits), that stand for true and false. */
   | { readonly kind: 'boolean'; readonly truthy: readonly string[]; readonly falsy: readonly string[] }
   | { readonly kind: 'date' }
   /** `hh:mm:ss` with an optional fraction. */
   | { readonly kind: 'time'; readonly fraction: number | 'auto' | 'trim' }
-  /** Naive text kept naive. */
-  | { readonly kind: 'timestamp'; readonly format: MomentFormat }
-  /** Text with a zone, or naive text read in `timeZone` (IANA name or UTC). A null format reads any ISO form (one-way). */
+  /** Naive text kept naive. A null format reads any ISO form without a zone. */
+  | { readonly kind: 'timestamp'; readonly format: MomentFormat | null }
+  /** Text with a zone, or naive text read in `timeZone` (an IANA name). A null format reads any ISO form. */
   | { readonly kind: 'timestamptz'; readonly format: MomentFormat | null; readonly timeZone: string }
-  /** Numbers of seconds or milliseconds since 1970 (or days of the Julian calendar) to timestamptz. */
-  | { readonly kind: 'epoch'; readonly unit: 'seconds' | 'milliseconds' | 'microseconds' | 'julianDays' }
-  /** `dashless`: 32 hex digits in the file; `mapped`: any text that is no uuid goes through the id map (uuid v5 of `namespace` and the text). */
-  | { readonly kind: 'uuid'; readonly form: 'dashed' | 'dashless' | 'mapped'; readonly namespace?: string }
+  /** Whole numbers of a unit since 1970. */
+  | { readonly kind: 'epoch'; readonly unit: 'seconds' | 'milliseconds' | 'microseconds' }
+  /** `dashless`: 32 hex digits in the file; `mapped`: text that is no uuid goes through the id map (uuid v5 of `namespace` and the text). */
+  | { readonly kind: 'uuid'; readonly form: 'dashed' | 'dashless' | 'mapped'; readonly namespace: string }
   | { readonly kind: 'json' }
-  /** One-way: blanks, key order and duplicate keys are not kept. */
+  /** Blanks, key order and duplicate keys are not kept. */
   | { readonly kind: 'jsonb' }
+
+/** Whether the file's value can be had back, to the byte, from what Postgres holds. */
+export const isInvertible = (conversion: Conversion): boolean => {
+  switch (conversion.kind) {
+    case 'anyText':
+    case 'anyBytes':
+    case 'jsonb':
+      return false
+    case 'boolean':
+      return conversion.truthy.length === 1 && conversion.falsy.length === 1
+    case 'timestamp':
+    case 'timestamptz':
+      return conversion.format !== null
+    default:
+      return true
+  }
+}
 
 /** What becomes of a value that its conversion cannot take. `reject` leaves the row out, into the table of rejects. */
 export type BadValuePolicy = 'reject' | 'null'
@@ -54,6 +70,8 @@ export interface ColumnPolicies {
   readonly invalidUtf8: InvalidUtf8Policy
   /** The SQLite value, as text, that stands in for NULL where the target refuses NULL; null rejects the row. */
   readonly nullAs: string | null
+  /** True where the choices say in so many words that rows with such values may stay behind. */
+  readonly rejectsAllowed: boolean
 }
 
 export interface ColumnPlan {
@@ -137,10 +155,12 @@ export interface TablePlan {
   readonly columns: readonly ColumnPlan[]
   /** The target's primary key columns, in order; empty where it has none. */
   readonly primaryKey: readonly string[]
+  /** The largest id ever given out, as digits, for the identity column's sequence. */
   readonly highWater: string | null
-  /** Foreign keys of the map whose rows without a parent are rejected before the copy (target names). */
+  /** Foreign keys that the target enforces (columns of the file); rows without a parent in the file are rejected. */
   readonly requiredParents: readonly RequiredParent[]
-  readonly sourceTable: SqliteTable
+  /** True where the choices allow any row of this table to be left out. */
+  readonly rejectsAllowed: boolean
 }
 
 /** The target enforces this foreign key, so a row whose parent is missing in the source is rejected with that reason. */
@@ -155,6 +175,8 @@ export interface MovePlan {
   /** Absolute path of the SQLite file. */
   readonly path: string
   readonly fileName: string
+  /** Device and inode, as `device:inode`. */
+  readonly fileId: string
   readonly schemaVersion: number
   /** Hash of everything that shapes the copied rows; an unfinished copy goes on only under the same. */
   readonly fingerprint: string
@@ -163,6 +185,8 @@ export interface MovePlan {
   readonly tables: readonly TablePlan[]
   readonly objects: readonly ObjectDecision[]
   readonly hazards: readonly Hazard[]
+  /** Tables named in the map or by --exclude as left where they are. */
+  readonly excluded: readonly string[]
   readonly totals: { readonly tables: number; readonly rows: number; readonly bytes: number; readonly estimatedMs: number }
 }
 
@@ -211,7 +235,10 @@ export type MoveEvent =
 export type MoveListener = (event: MoveEvent) => void
 
 export interface CopyReport {
+  /** Every row is in Postgres or left out by choice, and every object was made. */
   readonly ok: boolean
+  readonly runId: string
+  /** True where an earlier copy was gone on with, or was finished already. */
   readonly resumed: boolean
   readonly tables: readonly {
     readonly table: string
@@ -221,7 +248,10 @@ export interface CopyReport {
     readonly rejected: number
     readonly replaced: number
   }[]
-  readonly objects: { readonly made: number; readonly failed: readonly { readonly name: string; readonly reason: string }[] }
+  readonly objects: { readonly made: number; readonly failed: readonly { readonly name: string; readonly reason: string }[]
+    /** Constraints kept for new rows only (NOT VALID), since rows of the file break them. */
+    readonly unvalidated: readonly string[]
+  }
   /** Rows left out that no policy of the choices allows. */
   readonly unallowedRejects: number
   readonly elapsedMs: number

@@ -1,11 +1,44 @@
 /** What a SQLite file holds, as its own catalogue tells it. Everything downstream reads these facts and never the catalogue. */
+import type Sqlite from 'better-sqlite3'
+
+export type SqliteDatabase = Sqlite.Database
+
+/** An open file. Nothing done through it changes the file, and other programs go on writing. */
+export interface SqliteFile {
+  /** Absolute. */
+  readonly path: string
+  readonly db: SqliteDatabase
+  /** Version of the library that reads, not of the one that wrote. */
+  readonly sqliteVersion: string
+  readonly fileId: SqliteFileId
+  /**
+   * True where the folder refuses the files SQLite keeps beside a database in WAL mode and nobody else has them open: the file is
+   * then read as if nobody could change it. Compare {@link SqliteFileId} afterwards.
+   */
+  readonly assumedUnchanging: boolean
+  close(): void
+}
+
+/** What tells one file from another at the same path. Inode and device are decimal digits. */
+export interface SqliteFileId {
+  readonly inode: string
+  readonly device: string
+  readonly sizeBytes: number
+}
+
+export interface OpenSqliteOptions {
+  /** The only mode there is; written out so that the call says so. */
+  readonly readonly: true
+  /** How long a read waits for a lock; the thread is blocked meanwhile. */
+  readonly busyTimeoutMs: number
+}
 
 export type Affinity = 'INTEGER' | 'REAL' | 'NUMERIC' | 'TEXT' | 'BLOB'
 export type StorageClass = 'null' | 'integer' | 'real' | 'text' | 'blob'
 
 export interface SqliteColumn {
   readonly name: string
-  /** As written, blanks folded; '' where no type was declared. */
+  /** As written, but for quotes, comments and needless blanks (`varchar(10)`); '' where no type was declared. */
   readonly declaredType: string
   readonly affinity: Affinity
   readonly notNull: boolean
@@ -72,6 +105,14 @@ export interface SqliteTable {
   readonly indexes: readonly SqliteIndex[]
   readonly foreignKeys: readonly SqliteForeignKey[]
   readonly checks: readonly SqliteCheck[]
+  /** Constraints with an ON CONFLICT clause of their own, which Postgres has no word for; absent where there are none. */
+  readonly conflictClauses?: readonly SqliteConflictClause[]
+}
+
+export interface SqliteConflictClause {
+  /** As in `UNIQUE (a, b)`, `NOT NULL (a)`, `PRIMARY KEY (id)`. */
+  readonly constraint: string
+  readonly action: 'ROLLBACK' | 'ABORT' | 'FAIL' | 'IGNORE' | 'REPLACE'
 }
 
 export interface SqliteView {
@@ -79,6 +120,7 @@ export interface SqliteView {
   readonly sql: string
   /** The SELECT after AS. */
   readonly select: string
+  /** Names of its columns in order, as SQLite gives them; null where it cannot (a missing table or function). */
   readonly columns: readonly string[] | null
 }
 

@@ -1,0 +1,139 @@
+import { type Command, InvalidArgumentError, Option } from 'commander'
+import type { Lazily } from './context.js'
+
+const positiveInteger = (text: string): number => {
+  if (!/^[1-9]\d{0,8}$/.test(text)) throw new InvalidArgumentError('It is not a whole number above 0.')
+  return Number(text)
+}
+
+const list = (text: string, before: readonly string[] = []): readonly string[] => [
+  ...before,
+  ...text.split(',').filter((name) => name !== ''),
+]
+
+const showKeys = ['--show-keys', 'show the service key, the admin token and passwords too'] as const
+
+/** dev, start, doctor, status. */
+export const describeProject = (program: Command, lazily: Lazily): void => {
+  program
+    .command('dev')
+    .description('start a server for trying things out, with its own Postgres (and Redis, where one is installed)')
+    .option('--sample <file>', 'a SQLite file to move in on the first run, into a schema of its own')
+    .option(...showKeys)
+    .action(lazily(async () => (await import('./commands/dev.js')).dev))
+  program
+    .command('start')
+    .description('start the server as it runs in production')
+    .option(...showKeys)
+    .action(lazily(async () => (await import('./commands/start.js')).start))
+  program
+    .command('status')
+    .description('what runs in this project: addresses, keys, Postgres, Redis')
+    .option(...showKeys)
+    .action(lazily(async () => (await import('./commands/status.js')).status))
+  program
+    .command('doctor')
+    .description('check the machine, Postgres and Redis, and say what to do about what is wrong')
+    .action(lazily(async () => (await import('./commands/doctor.js')).doctor))
+}
+
+export const describeSchema = (program: Command, lazily: Lazily): void => {
+  const schema = program
+    .command('schema')
+    .description('SQL migrations, in the layout of Supabase: supabase/migrations/<time>_<name>.sql')
+  schema
+    .command('new')
+    .description('write an empty migration')
+    .argument('<name>', 'what it does, in a few words')
+    .action(lazily(async () => (await import('./commands/schema.js')).schemaNew))
+  schema
+    .command('up')
+    .description('apply what is pending')
+    .argument('[version]', 'the last migration to apply (default: all)')
+    .option('--allow-out-of-order', 'also apply migrations older than the newest applied one')
+    .action(lazily(async () => (await import('./commands/schema.js')).schemaUp))
+  schema
+    .command('status')
+    .description('which migrations are applied, pending, changed or missing')
+    .action(lazily(async () => (await import('./commands/schema.js')).schemaStatus))
+  schema
+    .command('diff')
+    .description('how the database differs from the migrations; exit code 6 where it does')
+    .option('--schema <names>', 'schemas to compare (repeat, or separate by commas)', list)
+    .action(lazily(async () => (await import('./commands/schema.js')).schemaDiff))
+  schema
+    .command('types')
+    .description('TypeScript types of the live database')
+    .option('--schema <names>', 'schemas to describe (repeat, or separate by commas; default: public)', list)
+    .option('--out <file>', 'write them to a file')
+    .action(lazily(async () => (await import('./commands/schema.js')).schemaTypes))
+}
+
+/** What shapes a plan, and so belongs to plan, copy and verify alike. */
+const addPlanOptions = (command: Command): Command =>
+  command
+    .option('--to <url>', "the Postgres to move into (default: the project's)")
+    .option('--schema <name>', 'the schema to move into (default: public)')
+    .addOption(new Option('--into <where>', 'new tables, or tables that exist').choices(['new', 'existing']))
+    .option('--map <file>', 'how the file maps to tables that exist')
+    .option('--choices <file>', 'types and policies per column, as `move plan` writes them (default: ./<name>.move.json)')
+    .addOption(new Option('--names <form>', 'identifiers as they are, or in lower case').choices(['exact', 'lower']))
+    .option('--exclude <tables>', 'tables to leave out (repeat, or separate by commas)', list)
+
+const addCopyOptions = (command: Command): Command =>
+  command.addOption(
+    new Option(
+      '--on-existing <how>',
+      'where the target is not empty: refuse, go on with an unfinished copy, or drop and copy anew',
+    )
+      .choices(['refuse', 'resume', 'replace'])
+      .default('refuse'),
+  )
+
+const addVerifyOptions = (command: Command): Command =>
+  command.option('--max-differences <number>', 'how many differing rows to show per table', positiveInteger)
+
+export const describeMove = (program: Command, lazily: Lazily): void => {
+  const move = program
+    .command('move')
+    .description('move a SQLite file into Postgres: plan, copy and verify in one go')
+    .argument('[file]', 'the SQLite file')
+    // Options before a subcommand are those of the whole move; after it they are the subcommand's.
+    .enablePositionalOptions()
+  addVerifyOptions(addCopyOptions(addPlanOptions(move))).action(lazily(async () => (await import('./commands/move.js')).moveAll))
+  addPlanOptions(move.command('plan').argument('<file>', 'the SQLite file'))
+    .description('read the file, and say what would become of every table, column and value')
+    .option('--out <file>', 'where to write the report (default: ./<name>.move.md)')
+    .action(lazily(async () => (await import('./commands/move.js')).movePlan))
+  addCopyOptions(addPlanOptions(move.command('copy').argument('<file>', 'the SQLite file')))
+    .description('copy the file into Postgres; can be interrupted and resumed')
+    .action(lazily(async () => (await import('./commands/move.js')).moveCopy))
+  addVerifyOptions(addPlanOptions(move.command('verify').argument('<file>', 'the SQLite file')))
+    .description('compare every row of the file with Postgres; exit code 5 where they differ')
+    .option('--tables <names>', 'only these tables (repeat, or separate by commas)', list)
+    .action(lazily(async () => (await import('./commands/move.js')).moveVerify))
+  move
+    .command('status')
+    .description('the moves into this database, and how far they are')
+    .argument('[file]', 'only the move of this file')
+    .option('--to <url>', "the Postgres that was moved into (default: the project's)")
+    .option('--rejects', 'list the values that were not carried as they are')
+    .option('--limit <number>', 'how many rejects to list (default: 100)', positiveInteger)
+    .action(lazily(async () => (await import('./commands/move.js')).moveStatus))
+}
+
+export const describeDatabase = (program: Command, lazily: Lazily): void => {
+  const db = program.command('db').description("the project's Postgres")
+  const role = () =>
+    new Option('--role <role>', 'whose connection').choices(['migrator', 'app', 'authenticator', 'feed']).default('migrator')
+  db.command('url')
+    .description('print its connection string; the password shows with --show-keys, and where stdout is not a terminal')
+    .addOption(role())
+    .option('--show-keys', 'show the password on a terminal')
+    .action(lazily(async () => (await import('./commands/db.js')).dbUrl))
+  db.command('psql')
+    .description('open psql on it, or a small SQL prompt where psql is not installed')
+    .addOption(role())
+    .option('-c, --command <sql>', 'run this and end')
+    .action(lazily(async () => (await import('./commands/db.js')).dbPsql))
+}

@@ -1,0 +1,64 @@
+import { hideSecrets } from '../../server/operations/status.js'
+import type { TidemarkServer } from '../../server/server.js'
+import { formatDuration } from '../../time/durations.js'
+import type { CommandContext, Run } from '../context.js'
+import { createSharedScreen } from '../shared-screen.js'
+import { statusText } from '../status-text.js'
+import type { Colors } from '../terminal.js'
+import { type MovedSample, moveSample } from './sample.js'
+
+interface DevFlags {
+  readonly sample?: string
+  readonly showKeys?: boolean
+}
+
+const nextSteps = (sample: MovedSample | undefined, { bold, dim }: Colors): readonly string[] => {
+  const query = sample ? `npx tidemark db psql --command 'select count(*) from ${sample.exampleTable}'` : 'npx tidemark db psql'
+  return [
+    ...(sample ? [`  ${bold('Sample'.padEnd(11))}  ${sample.sentence}`, ''] : []),
+    `  ${bold('Try'.padEnd(11))}  ${query}`,
+    `  ${bold('Your file'.padEnd(11))}  npx tidemark move app.db`,
+    dim('  Ctrl-C stops the server and its Postgres.'),
+  ]
+}
+
+const banner = async (
+  context: CommandContext,
+  server: TidemarkServer,
+  sample: MovedSample | undefined,
+  showKeys: boolean,
+): Promise<void> => {
+  const status = await server.status()
+  const shown = showKeys ? status : hideSecrets(status)
+  const ready = `Tidemark ${status.version} is ready`
+  context.terminal.result(context.terminal.json ? { ...status, sample: sample ?? null } : status, (colors) =>
+    [
+      '',
+      `${colors.bold(ready)} ${colors.dim(`(${formatDuration(performance.now())})`)}`,
+      '',
+      statusText(shown, colors),
+      '',
+      ...nextSteps(sample, colors),
+    ].join('\n'),
+  )
+}
+
+/** A server for trying things out: everything embedded, a sample to look at, and a word on what to do next. */
+export const dev: Run<DevFlags> = async (context, _operands, { sample, showKeys = false }) => {
+  const { terminal, interrupt } = context
+  const { defaultLogger } = await import('../../server/logger.js')
+  const screen = createSharedScreen(terminal)
+  const config = await context.config()
+  const log = defaultLogger(config, {
+    pretty: config.log.pretty ?? true,
+    colours: terminal.colors.isColorSupported,
+    destination: { write: (line: string) => screen.print(line) },
+  })
+  const { serve } = await import('./serve.js')
+  return serve(context, log, async (server) => {
+    for (const notice of server.notices) terminal.note(`${terminal.colors.yellow('!')} ${notice}`)
+    const moved = sample === undefined ? undefined : await moveSample(context, screen, server.project(), sample)
+    if (interrupt.signal.aborted) return
+    await banner(context, server, moved, showKeys)
+  })
+}

@@ -1,0 +1,32 @@
+import { type ListedOption, optionList } from './option-list.js'
+
+/** A flag of the command line that sets an option. */
+export interface ConfigFlag {
+  readonly key: string
+  /** The property under which commander reports it. */
+  readonly attribute: string
+  /** As commander and `--help` have it: `--port <number>`. */
+  readonly syntax: string
+  readonly help: string
+}
+
+const syntaxOf = ({ flag, kind, default: preset }: ListedOption): string =>
+  kind.argument === undefined ? `--${preset === true ? 'no-' : ''}${flag}` : `--${flag} <${kind.argument}>`
+
+const helpOf = ({ help, env, default: preset, defaultText, kind }: ListedOption): string => {
+  const normally = defaultText ?? (kind.argument === undefined ? undefined : preset)
+  return `${help} [${env.join(', ')}${normally === undefined ? '' : `; default: ${String(normally)}`}]`
+}
+
+/** Every flag that sets an option, in the order of the table. */
+export const configFlags: readonly ConfigFlag[] = optionList.flatMap((option) =>
+  option.attribute === undefined
+    ? []
+    : [{ key: option.key, attribute: option.attribute, syntax: syntaxOf(option), help: helpOf(option) }],
+)
+
+/** Of what commander parsed, the part that {@link resolveConfig} takes as `flags`; a command's own flags are left out. */
+export const pickFlags = (parsed: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> =>
+  Object.fromEntries(
+    configFlags.filter(({ attribute }) => parsed[attribute] !== undefined).map(({ attribute }) => [attribute, parsed[attribute]]),
+  )

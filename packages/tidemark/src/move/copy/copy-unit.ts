@@ -1,0 +1,334 @@
+/** Copies one part of one table: read, encode, COPY and note how far it came, in one Postgres transaction at a time. */
+import { once } from 'node:events'
+import type { Database } from 'better-sqlite3'
+import type pg from 'pg'
+import { type CopyStreamQuery, from as copyFrom } from 'pg-copy-streams'
+import { sqlstateOf } from '../../postgres/postgres-error.js'
+import type { ColumnPlan, Reject, TablePlan } from '../move.js'
+import { type Key, quoteSqlite, type Row, RowSource } from '../row-source.js'
+import { quoteIdentifier } from '../translate/identifiers.js'
+import { CopyWriter, copyHeader, copyTrailer } from './copy-writer.js'
+import { type CellAccess, createEncoder, type Encode, type SqliteValue } from './encoders.js'
+import { parentGuard } from './parent-guard.js'
+import { type MappedId, type Progress, recordProgress } from './progress.js'
+
+export interface CopyUnit {
+  readonly runId: string
+  readonly table: TablePlan
+  readonly unit: number
+  /** Where it begins (or went on to) and where it ends; null is the table's beginning or end. */
+  readonly after: Key | null
+  readonly until: Key | null
+}
+
+export interface CopyUnitOptions {
+  /** Bytes of one Postgres transaction, about. */
+  readonly transactionBytes: number
+  /** Bytes handed to the socket at a time. */
+  readonly blockBytes: number
+  /** Longest single read of SQLite, in milliseconds: as long as a writer in rollback-journal mode may have to wait. */
+  readonly readMs: number
+  readonly signal: AbortSignal
+  readonly onProgress: (rows: number, bytes: number) => void
+  readonly onReject: (reject: Reject) => void
+}
+
+/** SQLSTATE classes that speak of the row's own values: data, constraints, limits. Anything else ends the copy. */
+const dataErrors = /^(?:22|23|44|54)/
+
+interface Pending {
+  readonly rejects: Reject[]
+  readonly ids: MappedId[]
+}
+
+class UnitCopier {
+  readonly #client: pg.Client
+  readonly #unit: CopyUnit
+  readonly #options: CopyUnitOptions
+  readonly #source: RowSource
+  readonly #columns: readonly ColumnPlan[]
+  readonly #encoders: readonly Encode[]
+  readonly #guard: ReturnType<typeof parentGuard>
+  readonly #copySql: string
+  readonly #reportNames: readonly string[]
+  #writer: CopyWriter
+  #pending: Pending = { rejects: [], ids: [] }
+  #row: Row = []
+  #column = 0
+  #replaced: string | undefined
+
+  constructor(database: Database, client: pg.Client, unit: CopyUnit, options: CopyUnitOptions) {
+    const { table } = unit
+    this.#client = client
+    this.#unit = unit
+    this.#options = options
+    this.#columns = table.columns.filter((column) => column.generatedSql === null)
+    this.#guard = parentGuard(table)
+    this.#source = new RowSource(database, table, [...this.#columns.map((column) => quoteSqlite(column.source)), ...this.#guard.expressions])
+    this.#encoders = this.#columns.map((column) =>
+      createEncoder(column, (namespace, legacyId, id) => this.#pending.ids.push({ namespace, legacyId, id: id.toString('hex') })),
+    )
+    const names = this.#columns.map((column) => quoteIdentifier(column.target)).join(', ')
+    this.#copySql = `COPY ${quoteIdentifier(table.targetSchema)}.${quoteIdentifier(table.target)} (${names}) FROM STDIN (FORMAT binary)`
+    this.#reportNames = table.reportKey
+    this.#writer = new CopyWriter(options.blockBytes + 65_536)
+  }
+
+  async run(): Promise<void> {
+    let after = this.#unit.after
+    let done = false
+    while (!done) {
+      this.#options.signal.throwIfAborted()
+      ;({ after, done } = await this.#transaction(after))
+    }
+  }
+
+  /** One COPY with what it came to; where Postgres refuses a row of it, the same range again, row by row as far as needed. */
+  async #transaction(after: Key | null): Promise<{ after: Key | null; done: boolean }> {
+    this.#pending = { rejects: [], ids: [] }
+    this.#writer.rewind(0)
+    try {
+      return await this.#copyOnce(after)
+    } catch (error) {
+      if (!dataErrors.test(sqlstateOf(error) ?? '')) throw error
+      return this.#copyCarefully(after)
+    }
+  }
+
+  async #begin(): Promise<void> {
+    await this.#client.query("BEGIN; SET LOCAL synchronous_commit = off; SET LOCAL tidemark.origin = 'move'")
+  }
+
+  async #copyOnce(after: Key | null): Promise<{ after: Key | null; done: boolean }> {
+    await this.#begin()
+    try {
+      const stream = this.#client.query(copyFrom(this.#copySql))
+      const failed = rejection(stream)
+      const result = await Promise.race([this.#feed(stream, after), failed.promise])
+      await this.#finish(after, result)
+      return result
+    } catch (error) {
+      await this.#client.query('ROLLBACK').catch(() => undefined)
+      throw error
+    }
+  }
+
+  /** Reads, encodes and sends until the transaction is large enough or the range ends. */
+  async #feed(stream: CopyStreamQuery, from: Key | null): Promise<Progress & { done: boolean }> {
+    const whole = this.#unit.table.rowKey.kind === 'none'
+    let [after, rows, bytes, done] = [from, 0, 0, false]
+    stream.write(copyHeader)
+    while (!done && bytes < this.#options.transactionBytes) {
+      this.#options.signal.throwIfAborted()
+      const read = whole ? await this.#readAll(stream) : this.#read(after)
+      ;({ after, done } = read)
+      rows += read.rows
+      const block = this.#writer.take(this.#options.blockBytes + 65_536)
+      bytes += block.length
+      if (block.length > 0 && !stream.write(block)) await once(stream, 'drain')
+      this.#options.onProgress(read.rows, block.length)
+    }
+    stream.end(copyTrailer)
+    await once(stream, 'finish')
+    return { after, rows, done }
+  }
+
+  /** One short read of SQLite: as many rows as fit into a block and into the time. */
+  #read(after: Key | null): { after: Key | null; rows: number; done: boolean } {
+    const { blockBytes, readMs } = this.#options
+    const deadline = performance.now() + readMs
+    let [rows, last] = [0, undefined as Row | undefined]
+    for (const row of this.#source.rows({ after, until: this.#unit.until })) {
+      this.#encode(row, rows)
+      rows++
+      last = row
+      if (this.#writer.length >= blockBytes || ((rows & 255) === 0 && performance.now() > deadline)) {
+        return { after: this.#source.keyOf(row), rows, done: false }
+      }
+    }
+    return { after: last ? this.#source.keyOf(last) : after, rows, done: true }
+  }
+
+  /** A table without a key cannot be taken up again in the middle: one read, one transaction. */
+  async #readAll(stream: CopyStreamQuery): Promise<{ after: null; rows: number; done: boolean }> {
+    let rows = 0
+    for (const row of this.#source.rows({ after: null, until: null })) {
+      this.#encode(row, rows)
+      rows++
+      if (this.#writer.length < this.#options.blockBytes) continue
+      if (!stream.write(this.#writer.take(this.#options.blockBytes + 65_536))) await once(stream, 'drain')
+    }
+    return { after: null, rows, done: true }
+  }
+
+  readonly #cell: CellAccess = {
+    exact: () => this.#source.exact(this.#row, this.#column),
+    replaced: (reason) => {
+      this.#replaced = reason
+    },
+  }
+
+  /** Encodes one row; a value that cannot be carried leaves the row out, or becomes what its policy says. */
+  #encode(row: Row, ordinal: number): void {
+    const start = this.#writer.length
+    const width = this.#source.keyWidth
+    this.#row = row
+    const orphan = this.#guard.reason(row, width + this.#columns.length)
+    if (orphan) return this.#reject(ordinal, orphan.column, orphan.reason, 'rowRejected')
+    this.#writer.fieldCount(this.#columns.length)
+    for (let i = 0; i < this.#columns.length; i++) {
+      const value = row[width + i] as SqliteValue | null
+      this.#column = i
+      const failure = value === null ? this.#encodeNull(i, ordinal) : this.#encoders[i]!(this.#writer, value, this.#cell)
+      if (failure !== undefined && !this.#replaceWithNull(i, ordinal, failure)) {
+        this.#writer.rewind(start)
+        return this.#reject(ordinal, this.#columns[i]!.source, failure, 'rowRejected')
+      }
+      if (this.#replaced !== undefined) this.#noteReplaced(ordinal, i)
+    }
+  }
+
+  #encodeNull(i: number, ordinal: number): string | undefined {
+    const { notNull, policies, source } = this.#columns[i]!
+    if (!notNull || policies.nullAs === null) {
+      if (notNull) return 'NULL where the target refuses it'
+      this.#writer.nothing()
+      return undefined
+    }
+    const failure = this.#encoders[i]!(this.#writer, policies.nullAs, this.#cell)
+    if (failure === undefined) this.#reject(ordinal, source, `NULL written as '${policies.nullAs}'`, 'valueReplaced')
+    return failure
+  }
+
+  #replaceWithNull(i: number, ordinal: number, failure: string): boolean {
+    const { policies, notNull, source } = this.#columns[i]!
+    const wanted = failure.includes('NUL byte') ? policies.nulBytes : failure.includes('UTF-8') ? policies.invalidUtf8 : policies.badValue
+    if (notNull || (wanted !== 'null' && policies.badValue !== 'null') || this.#row[this.#source.keyWidth + i] === null) return false
+    this.#writer.nothing()
+    this.#reject(ordinal, source, `${failure}; written as NULL`, 'valueReplaced')
+    return true
+  }
+
+  #noteReplaced(ordinal: number, i: number): void {
+    this.#reject(ordinal, this.#columns[i]!.source, this.#replaced!, 'valueReplaced')
+    this.#replaced = undefined
+  }
+
+  #reject(ordinal: number, column: string | null, reason: string, outcome: Reject['outcome'], row: Row = this.#row): void {
+    const at = this.#columns.findIndex((candidate) => candidate.source === column)
+    const bytes = at >= 0 && row[this.#source.keyWidth + at] !== null ? this.#source.exact(row, at).raw : null
+    const key = this.#source.describe(row, this.#reportNames, ordinal)
+    this.#pending.rejects.push({ table: this.#unit.table.source, key, column, reason, bytes, outcome })
+  }
+
+  async #finish(from: Key | null, result: Progress & { done: boolean }): Promise<void> {
+    const rejected = this.#pending.rejects.filter((reject) => reject.outcome === 'rowRejected').length
+    await recordProgress(this.#client, this.#unit, {
+      ...result,
+      from,
+      rows: result.rows - rejected,
+      rejects: this.#pending.rejects,
+      ids: this.#pending.ids,
+    })
+    await this.#client.query('COMMIT')
+    for (const reject of this.#pending.rejects) this.#options.onReject(reject)
+  }
+
+  /** Copies the next rows so that those Postgres refuses are found and set aside, by halving. */
+  async #copyCarefully(after: Key | null): Promise<{ after: Key | null; done: boolean }> {
+    this.#pending = { rejects: [], ids: [] }
+    this.#writer.rewind(0)
+    const encoded: { readonly row: Row; readonly bytes: Buffer; readonly ordinal: number }[] = []
+    let [rows, last, done] = [0, undefined as Row | undefined, true]
+    for (const row of this.#source.rows({ after, until: this.#unit.until })) {
+      this.#encode(row, rows)
+      if (this.#writer.length > 0) encoded.push({ row, ordinal: rows, bytes: this.#writer.take(65_536) })
+      rows++
+      last = row
+      if (this.#unit.table.rowKey.kind !== 'none' && rows >= 2000) {
+        done = false
+        break
+      }
+    }
+    await this.#begin()
+    try {
+      await this.#halve(encoded)
+      const result = { after: last && this.#source.keyWidth > 0 ? this.#source.keyOf(last) : after, rows, done }
+      await this.#finish(after, result)
+      this.#options.onProgress(rows, 0)
+      return result
+    } catch (error) {
+      await this.#client.query('ROLLBACK').catch(() => undefined)
+      throw error
+    }
+  }
+
+  async #halve(rows: readonly { readonly row: Row; readonly bytes: Buffer; readonly ordinal: number }[]): Promise<void> {
+    if (rows.length === 0) return
+    await this.#client.query('SAVEPOINT rows')
+    try {
+      const stream = this.#client.query(copyFrom(this.#copySql))
+      const failed = rejection(stream)
+      stream.write(copyHeader)
+      for (const { bytes } of rows) stream.write(bytes)
+      stream.end(copyTrailer)
+      await Promise.race([once(stream, 'finish'), failed.promise])
+      await this.#client.query('RELEASE SAVEPOINT rows')
+      return
+    } catch (error) {
+      if (!dataErrors.test(sqlstateOf(error) ?? '')) throw error
+      await this.#client.query('ROLLBACK TO SAVEPOINT rows; RELEASE SAVEPOINT rows')
+      const [only] = rows
+      if (rows.length === 1 && only) {
+        this.#dropReplaced(only.row)
+        return this.#reject(only.ordinal, columnOf(error, this.#columns), `Postgres: ${describeRefusal(error)}`, 'rowRejected', only.row)
+      }
+    }
+    const middle = rows.length >> 1
+    await this.#halve(rows.slice(0, middle))
+    await this.#halve(rows.slice(middle))
+  }
+
+  /** A row that is left out after all has no replaced values either. */
+  #dropReplaced(row: Row): void {
+    const key = this.#source.describe(row, this.#reportNames, 0)
+    const { rejects } = this.#pending
+    for (let i = rejects.length - 1; i >= 0; i--) {
+      if (rejects[i]!.outcome === 'valueReplaced' && rejects[i]!.key === key) rejects.splice(i, 1)
+    }
+  }
+}
+
+/** A promise that only ever rejects, when the stream does. */
+const rejection = (stream: CopyStreamQuery): { readonly promise: Promise<never> } => {
+  const promise = new Promise<never>((_resolve, reject) => {
+    stream.once('error', reject)
+  })
+  promise.catch(() => undefined)
+  return { promise }
+}
+
+interface Refusal {
+  readonly message?: string
+  readonly detail?: string
+  readonly column?: string
+}
+
+const refusalOf = (error: unknown): Refusal => {
+  const cause = (error as { cause?: unknown }).cause
+  return ((cause as Refusal | undefined)?.message ? cause : error) as Refusal
+}
+
+const describeRefusal = (error: unknown): string => {
+  const { message = 'refused', detail } = refusalOf(error)
+  return detail ? `${message} (${detail})` : message
+}
+
+const columnOf = (error: unknown, columns: readonly ColumnPlan[]): string | null => {
+  const { column } = refusalOf(error)
+  return columns.find(({ target }) => target === column)?.source ?? null
+}
+
+/** Copies a unit to its end. Throws what stops it; what was committed by then stays and is gone on from. */
+export const copyUnit = (database: Database, client: pg.Client, unit: CopyUnit, options: CopyUnitOptions): Promise<void> =>
+  new UnitCopier(database, client, unit, options).run()

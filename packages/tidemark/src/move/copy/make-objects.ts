@@ -1,0 +1,68 @@
+/** Keys, indexes, constraints, sequences and views, made when the rows are there; each once, however often the copy is taken up again. */
+import type pg from 'pg'
+import { sqlstateOf } from '../../postgres/postgres-error.js'
+import { reasonOf } from '../../errors.js'
+import type { MoveListener, MovePlan, ObjectDecision } from '../move.js'
+
+export interface ObjectsReport {
+  readonly made: number
+  readonly failed: readonly { readonly name: string; readonly reason: string }[]
+  /** Constraints that hold for new rows, while rows that came along break them. */
+  readonly unvalidated: readonly string[]
+}
+
+/** A constraint that rows of the file break stays for new rows (NOT VALID): foreign key, check and not-null violations. */
+const brokenByRows = new Set(['23503', '23514', '23502'])
+
+const entryOf = ({ type, table, name }: ObjectDecision): string => `#${type} ${table ?? ''}.${name}`
+
+const isMade = async (client: pg.Client, runId: string, entry: string): Promise<boolean> => {
+  const { rowCount } = await client.query('SELECT 1 FROM tidemark.move_progress WHERE run_id = $1 AND table_name = $2', [runId, entry])
+  return rowCount === 1
+}
+
+/** Runs one object's statements and notes it as made, in one transaction; validation apart, since it may fail for good reason. */
+const make = async (client: pg.Client, runId: string, object: ObjectDecision): Promise<'made' | 'unvalidated'> => {
+  const validations = object.sql.filter((sql) => /\bVALIDATE CONSTRAINT\b/.test(sql))
+  await client.query('BEGIN')
+  try {
+    for (const sql of object.sql) if (!validations.includes(sql)) await client.query(sql)
+    await client.query("INSERT INTO tidemark.move_progress (run_id, table_name, unit, last_key, done) VALUES ($1, $2, 0, '{}', true)", [runId, entryOf(object)])
+    await client.query('COMMIT')
+  } catch (error) {
+    await client.query('ROLLBACK')
+    throw error
+  }
+  try {
+    for (const sql of validations) await client.query(sql)
+    return 'made'
+  } catch (error) {
+    if (brokenByRows.has(sqlstateOf(error) ?? '')) return 'unvalidated'
+    throw error
+  }
+}
+
+/** Makes every carried object of the plan, in the order of its phases. A failing one is reported and does not stop the others. */
+export const makeObjects = async (client: pg.Client, plan: MovePlan, runId: string, onEvent: MoveListener, signal: AbortSignal): Promise<ObjectsReport> => {
+  const phases = ['table', 'afterRows', 'afterAll'] as const
+  const objects = phases.flatMap((phase) => plan.objects.filter((object) => object.phase === phase && object.sql.length > 0))
+  const failed: { name: string; reason: string }[] = []
+  const unvalidated: string[] = []
+  let made = 0
+  for (const object of objects) {
+    signal.throwIfAborted()
+    const { name, type: kind } = object
+    if (await isMade(client, runId, entryOf(object))) continue
+    onEvent({ type: 'object', name, kind, state: 'started', reason: null })
+    try {
+      if ((await make(client, runId, object)) === 'unvalidated') unvalidated.push(name)
+      made++
+      onEvent({ type: 'object', name, kind, state: 'finished', reason: null })
+    } catch (error) {
+      if (sqlstateOf(error) === undefined) throw error
+      failed.push({ name, reason: reasonOf(error) })
+      onEvent({ type: 'object', name, kind, state: 'failed', reason: reasonOf(error) })
+    }
+  }
+  return { made, failed, unvalidated }
+}

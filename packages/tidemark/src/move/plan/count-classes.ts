@@ -1,0 +1,117 @@
+/** Which storage classes the values of a table have: first one cheap question about all columns, then closer ones where the answer is no. */
+import type { Database } from 'better-sqlite3'
+import type { SqliteColumn, SqliteTable, StorageClass } from '../../sqlite/sqlite.js'
+import { keyExpressions, quoteSqlite } from '../row-source.js'
+import { rowKeyOf } from './row-key.js'
+
+/** Rows by storage class, and the range of the whole numbers where it was asked for. */
+export interface ClassTally {
+  readonly null: number
+  readonly integer: number
+  readonly real: number
+  readonly text: number
+  readonly blob: number
+  readonly minInteger: bigint | null
+  readonly maxInteger: bigint | null
+}
+
+const rowsPerRead = 20_000
+
+/** Conditions that cut the table into stretches of `rowsPerRead` rows, each a short read. */
+export function* stretches(database: Database, table: SqliteTable): Generator<{ readonly where: string; readonly values: unknown[] }> {
+  const key = keyExpressions(rowKeyOf(table))
+  if (key.length === 0) {
+    yield { where: '1', values: [] }
+    return
+  }
+  const [order, marks] = key.length === 1 ? [key[0]!, '?'] : [`(${key.join(', ')})`, `(${key.map(() => '?').join(', ')})`]
+  let after: unknown[] | undefined
+  for (;;) {
+    const from = after ? `${order} > ${marks}` : '1'
+    const next = `SELECT ${key.join(', ')} FROM ${quoteSqlite(table.name)} WHERE ${from} ORDER BY ${key.join(', ')} LIMIT 1 OFFSET ${rowsPerRead - 1}`
+    const until = database.prepare(next).safeIntegers(true).raw(true).get(...(after ?? [])) as unknown[] | undefined
+    yield { where: until ? `${from} AND ${order} <= ${marks}` : from, values: [...(after ?? []), ...(until ?? [])] }
+    if (!until) return
+    after = until
+  }
+}
+
+/** The one class that a declared type leads to expect; null where it promises none, and each value is counted. */
+export const expectedClass = ({ affinity, declaredType }: SqliteColumn): StorageClass | null => {
+  if (/DATE|TIME|JSON|UUID|GUID/i.test(declaredType) && affinity === 'NUMERIC') return 'text'
+  if (/BOOL/i.test(declaredType)) return 'integer'
+  if (affinity === 'INTEGER') return 'integer'
+  if (affinity === 'REAL') return 'real'
+  if (affinity === 'TEXT') return 'text'
+  return affinity === 'BLOB' && declaredType !== '' ? 'blob' : null
+}
+
+/** DECIMAL and NUMERIC hold whole numbers and reals side by side; which of the two a value is does not matter there. */
+const isDecimal = ({ affinity, declaredType }: SqliteColumn): boolean => affinity === 'NUMERIC' && /DEC|NUMERIC|MONEY/i.test(declaredType)
+
+const oddValue = (column: SqliteColumn, name: string): string | null => {
+  if (isDecimal(column)) return `(typeof(${name}) = 'real' OR typeof(${name}) = 'integer' OR ${name} IS NULL)`
+  const expected = expectedClass(column)
+  return expected && `(typeof(${name}) = '${expected}' OR ${name} IS NULL)`
+}
+
+const tallyColumn = (database: Database, table: SqliteTable, column: SqliteColumn): ClassTally => {
+  const counts: Record<StorageClass, number> = { null: 0, integer: 0, real: 0, text: 0, blob: 0 }
+  let [min, max] = [null as bigint | null, null as bigint | null]
+  const name = quoteSqlite(column.name)
+  const select = `SELECT typeof(${name}), count(*), min(${name}), max(${name}) FROM ${quoteSqlite(table.name)}`
+  for (const { where, values } of stretches(database, table)) {
+    const groups = database.prepare(`${select} WHERE ${where} GROUP BY 1`).safeIntegers(true).raw(true).all(...values) as [StorageClass, bigint, bigint, bigint][]
+    for (const [storage, count, low, high] of groups) {
+      counts[storage] += Number(count)
+      if (storage !== 'integer') continue
+      min = min === null || low < min ? low : min
+      max = max === null || high > max ? high : max
+    }
+  }
+  return { ...counts, minInteger: min, maxInteger: max }
+}
+
+const hasValue = (database: Database, table: SqliteTable, name: string): boolean =>
+  database.prepare(`SELECT 1 FROM ${quoteSqlite(table.name)} WHERE ${name} IS NOT NULL LIMIT 1`).get() !== undefined
+
+const countNulls = (database: Database, table: SqliteTable, name: string): number =>
+  database.prepare(`SELECT count(*) FROM ${quoteSqlite(table.name)} WHERE ${name} IS NULL`).pluck().get() as number
+
+export interface ClassOptions {
+  /** Counts NULLs everywhere; otherwise only in keys, where they decide something. */
+  readonly countsNulls: boolean
+  /** Columns whose whole numbers are to be measured. */
+  readonly measured: ReadonlySet<string>
+  readonly signal: AbortSignal | undefined
+}
+
+/** The tallies of all columns and the number of rows. */
+export const countClasses = (
+  database: Database,
+  table: SqliteTable,
+  { countsNulls, measured, signal }: ClassOptions,
+): { readonly rows: number; readonly tallies: readonly ClassTally[] } => {
+  const rows = database.prepare(`SELECT count(*) FROM ${quoteSqlite(table.name)}`).pluck().get() as number
+  const tests = table.columns.flatMap((column) => oddValue(column, quoteSqlite(column.name)) ?? [])
+  let isClean = true
+  for (const { where, values } of tests.length > 0 ? stretches(database, table) : []) {
+    signal?.throwIfAborted()
+    const odd = database.prepare(`SELECT 1 FROM ${quoteSqlite(table.name)} WHERE ${where} AND NOT (${tests.join(' AND ')}) LIMIT 1`).get(...values)
+    if (odd !== undefined) {
+      isClean = false
+      break
+    }
+  }
+  const inKey = new Set(table.primaryKey?.columns)
+  const tallies = table.columns.map((column): ClassTally => {
+    const name = quoteSqlite(column.name)
+    const expected = isDecimal(column) ? 'real' : expectedClass(column)
+    if (!isClean || expected === null || measured.has(column.name)) return tallyColumn(database, table, column)
+    const empty = { null: 0, integer: 0, real: 0, text: 0, blob: 0, minInteger: null, maxInteger: null }
+    if (!hasValue(database, table, name)) return { ...empty, null: rows }
+    const nulls = countsNulls || (inKey.has(column.name) && !column.notNull) ? countNulls(database, table, name) : 0
+    return { ...empty, null: nulls, [expected]: rows - nulls }
+  })
+  return { rows, tallies }
+}

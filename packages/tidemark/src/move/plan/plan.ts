@@ -1,0 +1,127 @@
+/** Decides, before anything is written, what becomes of every table, column, object and value of a SQLite file. */
+import { createHash } from 'node:crypto'
+import { basename, resolve } from 'node:path'
+import { TidemarkError } from '../../errors.js'
+import { type ConnectOptions, connectPostgres } from '../../postgres/connect.js'
+import { introspect } from '../../sqlite/introspect.js'
+import { openSqlite } from '../../sqlite/open.js'
+import type { SqliteFile, SqliteSchema } from '../../sqlite/sqlite.js'
+import { type Choices, checkChoices, noChoices, readChoices } from '../choices.js'
+import { readMap } from '../map.js'
+import type { Hazard, MoveListener, MovePlan, ObjectDecision } from '../move.js'
+import { conversionHazards, danglingHazards, orphanHazards, schemaHazards, valueHazards } from './hazards.js'
+import { type PlannedTable, planExisting } from './plan-existing.js'
+import { planNew } from './plan-new.js'
+
+export interface PlanOptions {
+  /** The SQLite file. */
+  readonly path: string
+  /** Target schema; default `public`. */
+  readonly schema?: string
+  /** `exact` keeps names as they are (default); `lower` folds them, so that they need no quotes. */
+  readonly identifiers?: 'exact' | 'lower'
+  readonly into?: 'new' | 'existing'
+  /** The map of a move into existing tables. */
+  readonly mapPath?: string
+  /** The file of choices, where there is one. */
+  readonly choicesPath?: string
+  /** Tables that stay behind. */
+  readonly exclude?: readonly string[]
+  /** Needed for a move into existing tables. */
+  readonly target?: ConnectOptions
+  /** True (default) reads every value, so that each reject is foretold; false reads what types need. The decisions are the same. */
+  readonly thorough?: boolean
+  readonly busyTimeoutMs?: number
+  readonly onEvent?: MoveListener
+  readonly signal?: AbortSignal
+}
+
+/** Rows per second assumed for the estimate, of a table of middling width on a small machine. */
+const rowsPerSecond = 300_000
+const bytesPerSecond = 40_000_000
+
+const fingerprintOf = (plan: Pick<MovePlan, 'into' | 'targetSchema' | 'tables' | 'fileId'>): string => {
+  const shape = plan.tables.map(({ rows: _rows, highWater: _highWater, ...table }) => table)
+  return createHash('sha256').update(JSON.stringify([plan.fileId, plan.into, plan.targetSchema, shape])).digest('hex').slice(0, 32)
+}
+
+interface Planned {
+  readonly tables: readonly PlannedTable[]
+  readonly objects: readonly ObjectDecision[]
+}
+
+const leaveOut = (schema: SqliteSchema, choices: Choices, exclude: readonly string[]): { schema: SqliteSchema; excluded: string[] } => {
+  const unknown = exclude.find((name) => !schema.tables.some((table) => table.name === name))
+  if (unknown) throw new TidemarkError('TM_CLI_USAGE', { reason: `--exclude names "${unknown}", and the file has no such table.`, command: 'tidemark move' })
+  const excluded = schema.tables.map(({ name }) => name).filter((name) => exclude.includes(name) || choices.tables[name]?.exclude === true)
+  return { schema: { ...schema, tables: schema.tables.filter(({ name }) => !excluded.includes(name)) }, excluded }
+}
+
+const planInto = async (file: SqliteFile, schema: SqliteSchema, choices: Choices, options: PlanOptions): Promise<Planned> => {
+  const { onEvent = () => {}, thorough = true, signal, target, mapPath, schema: targetSchema = 'public' } = options
+  const onTable = (table: string, rows: number) => onEvent({ type: 'table', phase: 'plan', table, state: 'finished', rows })
+  const common = { database: file.db, schema, targetSchema, thorough, onTable, ...(signal && { signal }) }
+  if (options.into !== 'existing') return planNew({ ...common, choices, identifiers: options.identifiers ?? 'exact' })
+  if (!mapPath || !target) {
+    throw new TidemarkError('TM_CLI_USAGE', { reason: 'A move into existing tables needs --map and a target.', command: 'tidemark move' })
+  }
+  const client = await connectPostgres(target)
+  try {
+    return await planExisting({ ...common, client, map: readMap(mapPath), mapPath })
+  } finally {
+    await client.end()
+  }
+}
+
+const hazardsOf = (file: SqliteFile, schema: SqliteSchema, { tables }: Planned, into: 'new' | 'existing', thorough: boolean): readonly Hazard[] => [
+  ...schemaHazards(schema),
+  ...tables.flatMap(({ plan, facts, doubts = [] }) => [
+    ...doubts,
+    ...valueHazards(plan, facts),
+    ...conversionHazards(plan, facts),
+    ...orphanHazards(file.db, plan),
+  ]),
+  ...(into === 'new' && thorough ? schema.tables.flatMap((table) => danglingHazards(file.db, table)) : []),
+]
+
+/** Plans a move; reads the file and, for existing tables, the target's catalogue; writes nothing. Raises TM_SQLITE_*, TM_MOVE_*. */
+export const planMove = async (options: PlanOptions): Promise<MovePlan> => {
+  const { path, into = 'new', choicesPath, exclude = [], onEvent = () => {}, thorough = true, busyTimeoutMs = 10_000 } = options
+  const file = openSqlite(path, { readonly: true, busyTimeoutMs })
+  try {
+    const whole = introspect(file.db)
+    if (whole.tables.length === 0) throw new TidemarkError('TM_SQLITE_EMPTY', { path })
+    const choices = choicesPath ? readChoices(choicesPath) : noChoices
+    if (choicesPath) checkChoices(choices, choicesPath, whole.tables)
+    const { schema, excluded } = leaveOut(whole, choices, exclude)
+    onEvent({ type: 'phase', phase: 'plan', rowsTotal: 0 })
+    const planned = await planInto(file, schema, choices, options)
+    const tables = planned.tables.map(({ plan }) => plan)
+    const rows = tables.reduce((sum, table) => sum + table.rows, 0)
+    const shape = {
+      fileId: `${file.fileId.device}:${file.fileId.inode}`,
+      into,
+      targetSchema: options.schema ?? 'public',
+      tables,
+    }
+    return {
+      version: 1,
+      path: resolve(path),
+      fileName: basename(path),
+      schemaVersion: schema.schemaVersion,
+      fingerprint: fingerprintOf(shape),
+      ...shape,
+      objects: planned.objects,
+      hazards: hazardsOf(file, schema, planned, into, thorough),
+      excluded,
+      totals: {
+        tables: tables.length,
+        rows,
+        bytes: schema.sizeBytes,
+        estimatedMs: Math.round(Math.max(rows / rowsPerSecond, schema.sizeBytes / bytesPerSecond) * 1000) + 500,
+      },
+    }
+  } finally {
+    file.close()
+  }
+}

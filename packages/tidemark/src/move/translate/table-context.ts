@@ -1,0 +1,23 @@
+import type { SqliteSchema, SqliteTable } from '../../sqlite/sqlite.js'
+import { foldAscii } from '../../sqlite/tokenize.js'
+import type { ExpressionColumn, ExpressionContext, PlannedColumn } from './translation.js'
+
+/** What expressions over a table have to know: the catalogue's facts joined with the plan of each column, which is found by `source`. */
+export const tableContext = (
+  table: Pick<SqliteTable, 'name' | 'columns' | 'rowidAlias' | 'withoutRowid'>,
+  plans: readonly (PlannedColumn & { readonly source: string; readonly generatedSql?: string | null })[],
+  encoding: SqliteSchema['encoding'] = 'UTF-8',
+): ExpressionContext => {
+  const columns = new Map<string, ExpressionColumn>()
+  for (const plan of plans) {
+    const fact = table.columns.find((column) => column.name === plan.source)
+    if (!fact) continue
+    const { target, targetType, conversion } = plan
+    const { affinity, collation } = fact
+    columns.set(foldAscii(plan.source), { target, targetType, conversion, affinity, collation, generatedSql: plan.generatedSql ?? null })
+  }
+  const alias = table.rowidAlias === null ? undefined : columns.get(foldAscii(table.rowidAlias))
+  // Where no column has the name, it is the rowid, which only an alias carries over.
+  if (alias) for (const name of ['rowid', '_rowid_', 'oid']) if (!columns.has(name)) columns.set(name, alias)
+  return { columns, table: table.name, encoding }
+}

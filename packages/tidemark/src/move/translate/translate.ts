@@ -1,0 +1,26 @@
+/** SQLite's SQL in Postgres' words: one function per kind of object, each answering with SQL or with the reason there is none. */
+export { describeTrigger } from './describe-trigger.js'
+export { fitIdentifier, maxIdentifierBytes, qualifiedName, quoteIdentifier, quoteLiteral } from './identifiers.js'
+export { tableContext } from './table-context.js'
+export type { CheckTarget } from './translate-check.js'
+export { translateCheck } from './translate-check.js'
+export type { DefaultColumn } from './translate-default.js'
+export { translateDefault } from './translate-default.js'
+export { translateExpression } from './translate-expression.js'
+export type { ForeignKeyTarget } from './translate-foreign-key.js'
+export { translateForeignKey } from './translate-foreign-key.js'
+export type { GeneratedTarget } from './translate-generated.js'
+export { translateGenerated } from './translate-generated.js'
+export { translateIndex } from './translate-index.js'
+export type { Relation, ViewTarget } from './translate-view.js'
+export { translateView } from './translate-view.js'
+export type {
+  Carried,
+  ExpressionColumn,
+  ExpressionContext,
+  NotCarried,
+  PlannedColumn,
+  TargetName,
+  Translation,
+} from './translation.js'
+export { isCarried } from './translation.js'

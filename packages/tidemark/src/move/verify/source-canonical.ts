@@ -1,0 +1,251 @@
+/**
+ * What each value of the file ought to read as in Postgres, as one canonical text. Written apart from the copy's encoders on purpose:
+ * it cuts texts where they count and compares, where the loader computes, so that one mistake cannot hide in both.
+ */
+import type { ColumnPlan, ColumnPolicies, Conversion } from '../move.js'
+
+export type CellValue = bigint | number | string | Buffer | null
+
+/** How a value reads: the canonical text, or what Postgres is asked to make of it (see `resolutionSql`); `mapped` where a policy or a one-way conversion stands between. */
+export interface Reading {
+  /** Undefined where the value cannot be in Postgres at all: its row must have been rejected. */
+  readonly text: string | null | undefined
+  readonly mapped: boolean
+}
+
+/** Reads a cell with nothing lost, when its plain value leaves a doubt. */
+export type Reread = () => { readonly storage: string; readonly value: CellValue; readonly raw: Buffer }
+
+type Canon = (value: Exclude<CellValue, null>, reread: Reread) => Reading
+
+const plain = (text: string): Reading => ({ text, mapped: false })
+const mapped = (text: string | null): Reading => ({ text, mapped: true })
+const impossible: Reading = { text: undefined, mapped: false }
+
+/** A double or whole number in plain decimal digits, by moving the point of its exponent form. */
+const decimalOf = (value: number | bigint): string => {
+  if (typeof value === 'bigint' || Number.isSafeInteger(value)) return value === 0 ? '0' : String(value)
+  const text = String(value)
+  if (!text.includes('e')) return text
+  const [mantissa = '', exponent = '0'] = value.toExponential().split('e')
+  const sign = mantissa.startsWith('-') ? '-' : ''
+  const digits = mantissa.replace(/[-.]/g, '')
+  const point = Number(exponent) + 1
+  if (point <= 0) return `${sign}0.${'0'.repeat(-point)}${digits}`
+  return point >= digits.length ? sign + digits.padEnd(point, '0') : `${sign}${digits.slice(0, point)}.${digits.slice(point)}`
+}
+
+const doubleBytes = Buffer.alloc(8)
+const doubleHex = (value: number): string => {
+  doubleBytes.writeDoubleBE(value)
+  return doubleBytes.toString('hex')
+}
+
+const isRoundedInteger = (value: CellValue): boolean => typeof value === 'number' && Number.isInteger(value) && !Number.isSafeInteger(value)
+
+const whole: Canon = (value, reread) => {
+  const exact = isRoundedInteger(value) ? reread().value : value
+  if (typeof exact === 'bigint') return plain(String(exact))
+  return typeof exact === 'number' && Number.isInteger(exact) && Number.isSafeInteger(exact) ? plain(String(exact)) : impossible
+}
+
+const number: Canon = (value, reread) => {
+  const exact = isRoundedInteger(value) ? reread().value : value
+  return typeof exact === 'bigint' || typeof exact === 'number' ? plain(decimalOf(exact)) : impossible
+}
+
+const double: Canon = (value) => {
+  if (typeof value === 'number') return plain(doubleHex(value))
+  return typeof value === 'bigint' && BigInt(Number(value)) === value ? plain(doubleHex(Number(value))) : impossible
+}
+
+const strictUtf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+const decodes = (raw: Buffer): boolean => {
+  try {
+    strictUtf8.decode(raw)
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** Text by the policies for what Postgres cannot hold. */
+const textBy =
+  (policies: ColumnPolicies): Canon =>
+  (value, reread) => {
+    if (typeof value !== 'string') return impossible
+    let text = value
+    if (value.includes('\uFFFD')) {
+      const { raw } = reread()
+      if (!decodes(raw)) {
+        if (policies.invalidUtf8 === 'reject') return impossible
+        if (policies.invalidUtf8 === 'null') return mapped(null)
+        if (policies.invalidUtf8 === 'latin1') text = raw.toString('latin1')
+        if (!text.includes('\0')) return mapped(text)
+      }
+    }
+    if (!text.includes('\0')) return plain(text)
+    if (policies.nulBytes === 'reject') return impossible
+    if (policies.nulBytes === 'null') return mapped(null)
+    return mapped(text.split('\0').join(policies.nulBytes === 'strip' ? '' : '\u2400'))
+  }
+
+/** SQLite's own way to print a number: reals always with a point or an exponent. */
+const printed = (value: number | bigint): string => {
+  const text = String(value)
+  return typeof value === 'number' && /^-?\d+$/.test(text) ? `${text}.0` : text
+}
+
+const anyText =
+  (policies: ColumnPolicies): Canon =>
+  (value, reread) => {
+    if (typeof value === 'string') return textBy(policies)(value, reread)
+    const { value: exact, raw } = reread()
+    if (typeof exact === 'number' || typeof exact === 'bigint') return mapped(printed(exact))
+    return decodes(raw) && !raw.includes(0) ? mapped(raw.toString('utf8')) : impossible
+  }
+
+const bytes: Canon = (value) => (Buffer.isBuffer(value) ? plain(value.toString('hex')) : impossible)
+
+const anyBytes: Canon = (value, reread) => {
+  if (Buffer.isBuffer(value)) return plain(value.toString('hex'))
+  const { value: exact, raw } = reread()
+  const isNumber = typeof exact === 'number' || typeof exact === 'bigint'
+  return mapped(isNumber ? Buffer.from(printed(exact)).toString('hex') : raw.toString('hex'))
+}
+
+const booleanBy =
+  (conversion: Extract<Conversion, { kind: 'boolean' }>): Canon =>
+  (value) => {
+    const form = String(value)
+    const isTrue = conversion.truthy.includes(form)
+    if (Buffer.isBuffer(value) || (!isTrue && !conversion.falsy.includes(form))) return impossible
+    const isOneForm = isTrue ? conversion.truthy.length === 1 : conversion.falsy.length === 1
+    return { text: isTrue ? 'true' : 'false', mapped: !isOneForm }
+  }
+
+const microseconds = (fraction = ''): string => fraction.padEnd(6, '0')
+
+const momentPattern = /^(\d{4}-\d\d-\d\d)(?:([ T])(\d\d:\d\d)(?::(\d\d)(?:\.(\d{1,6}))?)?(Z|[+-]\d\d(?::?\d\d)?)?)?$/
+
+const knownDates = new Map<string, boolean>()
+const maxKnownDates = 20_000
+
+/** A real date of the calendar, by asking the calendar of the platform; dates repeat, so answers are kept. */
+const isRealDate = (date: string): boolean => {
+  const known = knownDates.get(date)
+  if (known !== undefined) return known
+  const parsed = new Date(`${date}T00:00:00Z`)
+  const isReal = !date.startsWith('0000') && !Number.isNaN(parsed.getTime()) && parsed.toISOString().startsWith(date)
+  if (knownDates.size >= maxKnownDates) knownDates.clear()
+  knownDates.set(date, isReal)
+  return isReal
+}
+
+const isRealClock = (clock: string, second: string): boolean => clock < '24:00' && clock.slice(3) < '60' && second < '60'
+
+const habitKept = (fraction: string | undefined, habit: number | 'auto' | 'trim'): boolean => {
+  const digits = fraction ?? ''
+  if (habit === 'auto') return digits === '' || (digits.length === 6 && Number(digits) !== 0)
+  return habit === 'trim' ? !digits.endsWith('0') : digits.length === habit
+}
+
+/** The wall clock of a naive or zoned text, as written; Postgres is asked for the same wall clock. */
+const moment =
+  (conversion: Extract<Conversion, { kind: 'timestamp' | 'timestamptz' }>): Canon =>
+  (value) => {
+    const match = typeof value === 'string' ? momentPattern.exec(value) : null
+    if (!match || !isRealDate(match[1]!)) return impossible
+    const [, date = '', separator = '', clock = '00:00', second = '00', fraction, zone = ''] = match
+    if (!isRealClock(clock, second)) return impossible
+    const { format } = conversion
+    if (format === null) return conversion.kind === 'timestamp' && zone !== '' ? impossible : mapped(value as string)
+    const keeps =
+      separator === format.separator && (match[4] !== undefined) === format.seconds && habitKept(fraction, format.fraction) && (zone || 'none') === format.zone
+    return keeps ? plain(`${date} ${clock}:${second}.${microseconds(fraction)}`) : impossible
+  }
+
+const date: Canon = (value) => (typeof value === 'string' && /^\d{4}-\d\d-\d\d$/.test(value) && isRealDate(value) ? plain(value) : impossible)
+
+const time =
+  ({ fraction: habit }: Extract<Conversion, { kind: 'time' }>): Canon =>
+  (value) => {
+    const match = typeof value === 'string' ? /^(\d\d:\d\d):(\d\d)(?:\.(\d{1,6}))?$/.exec(value) : null
+    if (!match || !isRealClock(match[1]!, match[2]!) || !habitKept(match[3], habit)) return impossible
+    return plain(`${match[1]}:${match[2]}.${microseconds(match[3])}`)
+  }
+
+const uuidBy =
+  ({ form }: Extract<Conversion, { kind: 'uuid' }>): Canon =>
+  (value) => {
+    if (Buffer.isBuffer(value) || (typeof value !== 'string' && form !== 'mapped')) return impossible
+    const id = String(value)
+    if (form === 'mapped') return plain(id)
+    const fits = form === 'dashless' ? /^[\da-f]{32}$/i.test(id) : /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/i.test(id)
+    return fits ? { text: id.toLowerCase(), mapped: id !== id.toLowerCase() } : impossible
+  }
+
+const parses = (text: string): boolean => {
+  try {
+    JSON.parse(text)
+    return true
+  } catch {
+    return false
+  }
+}
+
+const jsonBy =
+  (policies: ColumnPolicies, isBinary: boolean): Canon =>
+  (value, reread) => {
+    if (Buffer.isBuffer(value)) return impossible
+    const written = typeof value === 'string' ? value : printed(reread().value as number | bigint)
+    if (!parses(written) || (isBinary && /\\u0000|\\ud[89a-f]/i.test(written))) return impossible
+    const reading = typeof value === 'string' ? textBy(policies)(value, reread) : plain(written)
+    return isBinary && reading.text !== undefined ? { text: reading.text, mapped: true } : reading
+  }
+
+const canonOf = ({ conversion, policies, targetType }: ColumnPlan): Canon => {
+  switch (conversion.kind) {
+    case 'integer':
+    case 'real':
+    case 'numeric':
+      return /^(?:double|real)/.test(targetType) ? double : targetType.startsWith('numeric') ? number : whole
+    case 'text':
+      return textBy(policies)
+    case 'anyText':
+      return anyText(policies)
+    case 'bytes':
+      return bytes
+    case 'anyBytes':
+      return anyBytes
+    case 'boolean':
+      return booleanBy(conversion)
+    case 'date':
+      return date
+    case 'time':
+      return time(conversion)
+    case 'timestamp':
+    case 'timestamptz':
+      return moment(conversion)
+    case 'epoch':
+      return whole
+    case 'uuid':
+      return uuidBy(conversion)
+    case 'json':
+      return jsonBy(policies, false)
+    case 'jsonb':
+      return jsonBy(policies, true)
+  }
+}
+
+/** Reads values of one column, NULL and bad values by their policies. */
+export const createReader = (column: ColumnPlan): ((value: CellValue, reread: Reread) => Reading) => {
+  const canon = canonOf(column)
+  const { nullAs, badValue } = column.policies
+  const stand: Reading = column.notNull && nullAs !== null ? { ...canon(nullAs, () => ({ storage: 'text', value: nullAs, raw: Buffer.from(nullAs) })), mapped: true } : plain('')
+  return (value, reread) => {
+    if (value === null) return column.notNull ? (nullAs === null ? impossible : stand) : { text: null, mapped: false }
+    const reading = canon(value, reread)
+    return reading.text === undefined && badValue === 'null' && !column.notNull ? mapped(null) : reading
+  }
+}

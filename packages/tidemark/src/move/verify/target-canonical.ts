@@ -1,0 +1,74 @@
+/** The same canonical texts, said by Postgres itself about what it holds. */
+import type { ColumnPlan, Conversion } from '../move.js'
+import { quoteIdentifier } from '../translate/identifiers.js'
+
+const literal = (text: string): string => `'${text.replaceAll("'", "''")}'`
+
+const clock = "'YYYY-MM-DD HH24:MI:SS.US'"
+
+const zoneName = ({ format, timeZone }: Extract<Conversion, { kind: 'timestamptz' }>): string => {
+  const zone = format?.zone ?? 'Z'
+  if (zone === 'none') return literal(timeZone)
+  if (zone === 'Z') return "'UTC'"
+  return `interval ${literal(`${zone.slice(0, 3)}:${zone.replace(':', '').slice(3) || '00'}`)}`
+}
+
+const microsecondsPer = { seconds: 1_000_000, milliseconds: 1000, microseconds: 1 } as const
+
+/** The way back through the map of ids; an id that was not mapped is its own. */
+const legacyId = (column: string, namespace: string): string =>
+  `coalesce((SELECT map.legacy_id FROM tidemark.move_id_map AS map WHERE map.namespace = ${literal(namespace)} AND map.id = ${column}), ${column}::text)`
+
+/** SQL text of one column's canonical reading. */
+export const canonicalSql = ({ target, targetType, conversion }: ColumnPlan): string => {
+  const column = `t.${quoteIdentifier(target)}`
+  switch (conversion.kind) {
+    case 'integer':
+    case 'real':
+    case 'numeric':
+      if (/^(?:double|real)/.test(targetType)) return `encode(float8send(${column}::float8), 'hex')`
+      return targetType.startsWith('numeric') ? `trim_scale(${column})::text` : `${column}::text`
+    case 'text':
+    case 'anyText':
+    case 'json':
+    case 'jsonb':
+      return `${column}::text`
+    case 'bytes':
+    case 'anyBytes':
+      return `encode(${column}, 'hex')`
+    case 'boolean':
+      return `${column}::text`
+    case 'date':
+      return `to_char(${column}, 'YYYY-MM-DD')`
+    case 'time':
+      return `to_char(${column}, 'HH24:MI:SS.US')`
+    case 'timestamp':
+      return `to_char(${column}, ${clock})`
+    case 'timestamptz':
+      return `to_char(${column} AT TIME ZONE ${zoneName(conversion)}, ${clock})`
+    case 'epoch':
+      return `trim_scale(extract(epoch FROM ${column}) * 1000000 / ${microsecondsPer[conversion.unit]})::text`
+    case 'uuid':
+      if (conversion.form === 'mapped') return legacyId(column, conversion.namespace)
+      return conversion.form === 'dashless' ? `replace(${column}::text, '-', '')` : `${column}::text`
+  }
+}
+
+/**
+ * For conversions with no exact way back, SQL that reads the file's text `x` with Postgres' own parser into the canonical text;
+ * null where the file's side knows the canonical text by itself.
+ */
+export const resolutionSql = ({ conversion }: ColumnPlan): string | null => {
+  if (conversion.kind === 'jsonb') return 'x::jsonb::text'
+  if (conversion.kind === 'timestamp' && conversion.format === null) return `to_char(x::timestamp, ${clock})`
+  if (conversion.kind === 'timestamptz' && conversion.format === null) {
+    // Postgres reads a text without a zone in the session's; two casts put the plan's zone in its place.
+    const isZoned = "x ~ '(Z|[+-][0-9:]+)$' AND length(x) > 16"
+    return `to_char((CASE WHEN ${isZoned} THEN x::timestamptz ELSE x::timestamp AT TIME ZONE ${literal(conversion.timeZone)} END) AT TIME ZONE 'UTC', ${clock})`
+  }
+  return null
+}
+
+/** The checksum text of a row, over the canonical texts `c0, c1, …`: each with its length before it, NULL as a tilde, so that no two rows look alike. */
+export const rowTextSql = (columns: readonly ColumnPlan[]): string =>
+  columns.map((_column, i) => `coalesce(octet_length(c${i})::text || ':' || c${i}, '~')`).join(' || ') || "''"

@@ -1,0 +1,190 @@
+/** Compares one table: checksums of stretches first, then, where they differ, the rows themselves. */
+import type { Database } from 'better-sqlite3'
+import type pg from 'pg'
+import type { RowDifference, RowKey, TablePlan, TableVerification } from '../move.js'
+import type { Key } from '../row-source.js'
+import { Checksum } from './checksum.js'
+import { type ExpectedRow, hashOf, SourceRows } from './source-rows.js'
+import { type KeyStretch, type TargetRow, TargetRows } from './target-rows.js'
+
+export interface VerifyTableOptions {
+  readonly database: Database
+  readonly client: pg.Client
+  readonly table: TablePlan
+  /** Printed keys of the rows that the copy set aside. */
+  readonly rejected: ReadonlySet<string>
+  /** Printed keys of the rows in which a policy replaced a value. */
+  readonly replaced: ReadonlySet<string>
+  readonly maxDifferences: number
+  readonly signal: AbortSignal
+  readonly onProgress: (rows: number) => void
+}
+
+const rowsPerStretch = 10_000
+const rowsPerBucket = 4000
+
+/** The source columns of a key of whole numbers that are the same on both sides, by which the table can be cut into stretches. */
+const stretchKey = (table: TablePlan): RowKey | null => {
+  const columns = table.primaryKey.map((name) => table.columns.find(({ target }) => target === name))
+  const isWhole = columns.every((column) => column?.conversion.kind === 'integer' && /^(?:bigint|integer|smallint)/.test(column.targetType))
+  if (columns.length === 0 || !isWhole) return null
+  return { kind: 'columns', columns: columns.map((column) => column!.source) }
+}
+
+const keyTexts = (table: TablePlan, texts: readonly (string | null)[]): string =>
+  table.columns.flatMap(({ target }, i) => (table.primaryKey.includes(target) ? [texts[i] ?? '~'] : [])).join('\u0000')
+
+class TableVerifier {
+  readonly #options: VerifyTableOptions
+  readonly #source: SourceRows
+  readonly #target: TargetRows
+  readonly #walk: RowKey | null
+  readonly #sourceSum = new Checksum()
+  readonly #targetSum = new Checksum()
+  readonly #differences: RowDifference[] = []
+  readonly #counts = { rows: 0, equal: 0, mapped: 0, rejected: 0, missing: 0, extra: 0, differing: 0 }
+
+  constructor(options: VerifyTableOptions) {
+    const { database, client, table, rejected } = options
+    this.#options = options
+    this.#walk = stretchKey(table)
+    this.#source = new SourceRows(database, client, table, this.#walk ?? table.rowKey, rejected)
+    this.#target = new TargetRows(client, table)
+  }
+
+  async run(): Promise<TableVerification> {
+    await (this.#walk ? this.#byStretches() : this.#byBuckets())
+    const { source, targetSchema, target } = this.#options.table
+    return {
+      table: source,
+      target: `${targetSchema}.${target}`,
+      ...this.#counts,
+      sourceChecksum: this.#sourceSum.value,
+      targetChecksum: this.#targetSum.value,
+      differences: this.#differences,
+    }
+  }
+
+  /** Counts a row of the file that no checksum contradicts. */
+  #count(row: ExpectedRow): void {
+    this.#counts.rows++
+    if (row.rejected) this.#counts.rejected++
+    else if (row.mapped || (this.#options.replaced.size > 0 && this.#options.replaced.has(row.printedKey()))) this.#counts.mapped++
+    else this.#counts.equal++
+  }
+
+  #sum(rows: readonly ExpectedRow[]): Checksum {
+    const sum = new Checksum()
+    for (const row of rows) if (!row.rejected) sum.add(hashOf(row))
+    return sum
+  }
+
+  /** Stretch by stretch: while the file is read, Postgres adds up the stretch before. */
+  async #byStretches(): Promise<void> {
+    let after: Key | null = null
+    for (let done = false; !done; ) {
+      this.#options.signal.throwIfAborted()
+      const read = await this.#source.next(after, rowsPerStretch)
+      const last: Key | null = read.rows.at(-1)?.key ?? after
+      const stretch: KeyStretch = { after: after && after.map(String), until: read.done ? null : last!.map(String) }
+      const answer = this.#target.checksum(stretch)
+      const sourceSum = this.#sum(read.rows)
+      const targetSum = await answer
+      this.#sourceSum.addAll(sourceSum)
+      this.#targetSum.addAll(targetSum)
+      if (sourceSum.equals(targetSum) && read.rows.every(({ texts, rejected }) => texts || rejected)) for (const row of read.rows) this.#count(row)
+      else this.#compare(read.rows, await this.#target.rows(stretch))
+      this.#options.onProgress(this.#counts.rows)
+      ;({ done } = read)
+      after = last
+    }
+  }
+
+  /** For keys whose order differs on the two sides, and for tables without any: parts by hash, over the whole table. */
+  async #byBuckets(): Promise<void> {
+    const { table } = this.#options
+    const buckets = 2 ** Math.ceil(Math.log2(Math.max(1, table.rows / rowsPerBucket)))
+    const answer = this.#target.bucketChecksums(buckets)
+    answer.catch(() => undefined)
+    const targetSums = await answer
+    const sourceSums = targetSums.map(() => new Checksum())
+    const bucketOf = (row: ExpectedRow): number => Number(BigInt(hashOf(row).high) & BigInt(buckets - 1))
+    const impossible: ExpectedRow[] = []
+    await this.#eachSourceRow((row) => {
+      if (!row.texts && !row.rejected) impossible.push(row)
+      else if (!row.rejected) sourceSums[bucketOf(row)]!.add(hashOf(row))
+    })
+    for (const sum of sourceSums) this.#sourceSum.addAll(sum)
+    for (const sum of targetSums) this.#targetSum.addAll(sum)
+    const wanted = sourceSums.flatMap((sum, bucket) => (sum.equals(targetSums[bucket]!) ? [] : [bucket]))
+    const isWanted = new Set(wanted)
+    const doubtful: ExpectedRow[] = [...impossible]
+    this.#counts.rows = 0
+    await this.#eachSourceRow((row) => {
+      if (row.rejected || (row.texts && !isWanted.has(bucketOf(row)))) this.#count(row)
+      else if (row.texts) doubtful.push(row)
+    })
+    if (doubtful.length > 0 || wanted.length > 0) this.#compare(doubtful, await this.#target.bucketRows(buckets, wanted))
+  }
+
+  async #eachSourceRow(visit: (row: ExpectedRow) => void): Promise<void> {
+    let after: Key | null = null
+    for (let done = false; !done; ) {
+      this.#options.signal.throwIfAborted()
+      const read = await this.#source.next(after, rowsPerStretch)
+      for (const row of read.rows) visit(row)
+      this.#options.onProgress(read.rows.length)
+      ;({ done } = read)
+      after = read.rows.at(-1)?.key ?? after
+    }
+  }
+
+  /** Pairs the rows of both sides by key (by content where there is none) and tells them apart. */
+  #compare(expected: readonly ExpectedRow[], present: readonly TargetRow[]): void {
+    const { table } = this.#options
+    const nameOf = (texts: readonly (string | null)[]): string => (table.primaryKey.length > 0 ? keyTexts(table, texts) : texts.join('\u0000'))
+    const byKey = new Map<string, TargetRow[]>()
+    for (const row of present) {
+      const name = nameOf(row.texts)
+      byKey.set(name, [...(byKey.get(name) ?? []), row])
+    }
+    for (const row of expected) {
+      const partner = row.texts && !row.rejected ? byKey.get(nameOf(row.texts))?.pop() : undefined
+      if (row.rejected) this.#count(row)
+      else if (!row.texts || !partner) this.#miss(row)
+      else if (row.texts.every((text, i) => text === partner.texts[i])) this.#count(row)
+      else this.#differ(row, partner)
+    }
+    for (const rows of byKey.values()) for (const row of rows) this.#add(row)
+  }
+
+  #note(difference: RowDifference): void {
+    if (this.#differences.length < this.#options.maxDifferences) this.#differences.push(difference)
+  }
+
+  #miss(row: ExpectedRow): void {
+    this.#counts.rows++
+    this.#counts.missing++
+    this.#note({ key: row.printedKey(), state: 'missing', columns: [] })
+  }
+
+  #add(row: TargetRow): void {
+    this.#counts.extra++
+    const { table } = this.#options
+    const key = table.columns.flatMap(({ target }, i) => (table.primaryKey.includes(target) ? [`${target}=${row.texts[i]}`] : []))
+    this.#note({ key: key.join(', ') || row.texts.join(', ').slice(0, 200), state: 'extra', columns: [] })
+  }
+
+  #differ(row: ExpectedRow, partner: TargetRow): void {
+    this.#counts.rows++
+    this.#counts.differing++
+    const columns = this.#options.table.columns.flatMap(({ source }, i) => {
+      const [from, to] = [row.texts![i] ?? null, partner.texts[i] ?? null]
+      return from === to ? [] : [{ column: source, source: from, target: to }]
+    })
+    this.#note({ key: row.printedKey(), state: 'differs', columns })
+  }
+}
+
+/** Verifies one table. */
+export const verifyTable = (options: VerifyTableOptions): Promise<TableVerification> => new TableVerifier(options).run()

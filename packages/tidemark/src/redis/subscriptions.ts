@@ -1,0 +1,90 @@
+import type { Redis as Ioredis } from 'ioredis'
+import type { Logger } from '../observability/observability.js'
+import { withTimeout } from '../resilience/with-timeout.js'
+import { closeClient } from './close-client.js'
+import type { MessageListener } from './redis.js'
+
+interface SubscriptionsOptions {
+  readonly open: () => Ioredis
+  readonly log: Logger
+  readonly connectTimeoutMs: number
+}
+
+/** Listeners to channels, on a connection of their own that exists from the first subscription on. */
+export class Subscriptions {
+  readonly #options: SubscriptionsOptions
+  readonly #listeners = new Map<string, Set<MessageListener>>()
+  #client: Ioredis | undefined
+  /** Joining and leaving go one after the other: who joins a channel second must not return before it is subscribed. */
+  #turn: Promise<unknown> = Promise.resolve()
+
+  constructor(options: SubscriptionsOptions) {
+    this.#options = options
+  }
+
+  async add(channels: readonly string[], listener: MessageListener): Promise<() => Promise<void>> {
+    // A function of its own, so that one listener may subscribe twice.
+    const own: MessageListener = (message, channel) => listener(message, channel)
+    await this.#next(() => this.#join(channels, own))
+    return () => this.#next(() => this.#leave(channels, own))
+  }
+
+  async stop(): Promise<void> {
+    this.#listeners.clear()
+    await this.#drop()
+  }
+
+  #next<T>(step: () => Promise<T>): Promise<T> {
+    const done = this.#turn.then(step)
+    this.#turn = done.catch(() => {})
+    return done
+  }
+
+  async #join(channels: readonly string[], listener: MessageListener): Promise<void> {
+    const client = await this.#connected()
+    const fresh = channels.filter((channel) => !this.#listeners.has(channel))
+    if (fresh.length > 0) await client.subscribe(...fresh)
+    for (const channel of channels) this.#listeners.set(channel, (this.#listeners.get(channel) ?? new Set()).add(listener))
+  }
+
+  async #leave(channels: readonly string[], listener: MessageListener): Promise<void> {
+    const idle = channels.filter((channel) => {
+      const listeners = this.#listeners.get(channel)
+      if (!listeners?.delete(listener) || listeners.size > 0) return false
+      return this.#listeners.delete(channel)
+    })
+    // While the connection is away this fails; the messages that then still come find no listener.
+    if (idle.length > 0) await this.#client?.unsubscribe(...idle).catch(() => {})
+  }
+
+  async #connected(): Promise<Ioredis> {
+    if (this.#client) return this.#client
+    const client = this.#options.open()
+    this.#client = client
+    client.on('error', () => {})
+    client.on('message', (channel: string, message: string) => this.#deliver(channel, message))
+    try {
+      await withTimeout(() => client.connect(), { timeoutMs: this.#options.connectTimeoutMs })
+    } catch (error) {
+      await this.#drop()
+      throw error
+    }
+    return client
+  }
+
+  #deliver(channel: string, message: string): void {
+    for (const listener of this.#listeners.get(channel) ?? []) {
+      try {
+        listener(message, channel)
+      } catch (err) {
+        this.#options.log.error('a listener to a channel failed', { channel, err })
+      }
+    }
+  }
+
+  async #drop(): Promise<void> {
+    const client = this.#client
+    this.#client = undefined
+    if (client && client.status !== 'end') await closeClient(client)
+  }
+}

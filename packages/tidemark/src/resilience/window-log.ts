@@ -1,0 +1,48 @@
+/**
+ * The moments of the calls in one sliding window: a ring that grows as it fills, to `capacity` moments at most.
+ * Moments come in order.
+ */
+export class WindowLog {
+  readonly #capacity: number
+  #moments: Float64Array
+  #first = 0
+  #count = 0
+
+  constructor(capacity: number) {
+    this.#capacity = capacity
+    this.#moments = new Float64Array(Math.min(capacity, 8))
+  }
+
+  get count(): number {
+    return this.#count
+  }
+
+  /** The moment of the call at `index`, the oldest being 0. */
+  at(index: number): number {
+    return this.#moments[(this.#first + index) % this.#moments.length]!
+  }
+
+  /** Forgets the calls at or before `moment`. */
+  forget(moment: number): void {
+    while (this.#count > 0 && this.at(0) <= moment) {
+      this.#first = (this.#first + 1) % this.#moments.length
+      this.#count--
+    }
+  }
+
+  add(moment: number, times: number): void {
+    this.#reserve(this.#count + times)
+    for (let i = 0; i < times; i++) {
+      this.#moments[(this.#first + this.#count) % this.#moments.length] = moment
+      this.#count++
+    }
+  }
+
+  #reserve(count: number): void {
+    if (count <= this.#moments.length) return
+    const grown = new Float64Array(Math.min(this.#capacity, Math.max(count, this.#moments.length * 2)))
+    for (let i = 0; i < this.#count; i++) grown[i] = this.at(i)
+    this.#moments = grown
+    this.#first = 0
+  }
+}

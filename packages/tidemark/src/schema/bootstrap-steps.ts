@@ -1,0 +1,168 @@
+import { quoteIdentifier as id, quoteLiteral as literal } from './sql-errors.js'
+
+/** One act of the preparation. All are safe to repeat. */
+export interface BootstrapStep {
+  readonly what: string
+  readonly sql: string
+  /** What follows when the role may not do it. */
+  readonly consequence: string
+}
+
+/** Who owns what: role names, or the given role's own name where a role could not be made. */
+export interface Owners {
+  readonly migrator: string
+  readonly authenticator: string
+  readonly app: string
+  readonly feed: string
+  /** The role of the session that prepares the database. */
+  readonly admin: string
+}
+
+/** The roles that a Supabase client names; the key of a request decides which of them it acts as. */
+export const apiRoles = ['anon', 'authenticated', 'service_role'] as const
+
+const whenMissing = (condition: string, sql: string): string => `do $guard$ begin if ${condition} then ${sql} end if; end $guard$`
+
+/** Creates a role unless it is there. Roles belong to the server, so another database's session may be doing the same. */
+export const createRole = (name: string, attributes: string): string =>
+  `do $guard$ begin
+     if not exists (select from pg_roles where rolname = ${literal(name)}) then
+       create role ${id(name)} ${attributes};
+       comment on role ${id(name)} is 'tidemark';
+     end if;
+   exception when duplicate_object or unique_violation then null;
+   end $guard$`
+
+/** auth.jwt(), auth.uid() and auth.role() with the meaning they have on Supabase, each only where it is missing. */
+export const authStep: BootstrapStep = {
+  what: 'the schema auth with auth.jwt(), auth.uid() and auth.role()',
+  consequence: 'policies and migrations that call them fail',
+  sql: [
+    whenMissing("to_regnamespace('auth') is null", 'create schema auth;'),
+    whenMissing(
+      "to_regprocedure('auth.jwt()') is null",
+      `create function auth.jwt() returns jsonb language sql stable as $f$
+         select coalesce(
+           nullif(current_setting('request.jwt.claim', true), ''),
+           nullif(current_setting('request.jwt.claims', true), '')
+         )::jsonb $f$;
+       grant execute on function auth.jwt() to public;`,
+    ),
+    // Raises on a subject that is no uuid, as Supabase does: such systems compare auth.jwt() ->> 'sub' as text.
+    whenMissing(
+      "to_regprocedure('auth.uid()') is null",
+      `create function auth.uid() returns uuid language sql stable as $f$
+         select coalesce(
+           nullif(current_setting('request.jwt.claim.sub', true), ''),
+           nullif(auth.jwt() ->> 'sub', '')
+         )::uuid $f$;
+       grant execute on function auth.uid() to public;`,
+    ),
+    whenMissing(
+      "to_regprocedure('auth.role()') is null",
+      `create function auth.role() returns text language sql stable as $f$
+         select coalesce(
+           nullif(current_setting('request.jwt.claim.role', true), ''),
+           nullif(auth.jwt() ->> 'role', '')
+         ) $f$;
+       grant execute on function auth.role() to public;`,
+    ),
+    whenMissing(
+      "not has_schema_privilege('authenticated', 'auth', 'USAGE') or not has_schema_privilege('anon', 'auth', 'USAGE')",
+      'grant usage on schema auth to public;',
+    ),
+  ].join(';\n'),
+}
+
+/** The ledger of the Supabase CLI, as that CLI makes it. It stays the preparing role's own, so that the CLI can go on using it. */
+export const ledgerSql = [
+  whenMissing("to_regnamespace('supabase_migrations') is null", 'create schema supabase_migrations;'),
+  whenMissing(
+    "to_regclass('supabase_migrations.schema_migrations') is null",
+    'create table supabase_migrations.schema_migrations (version text not null primary key, statements text[], name text);',
+  ),
+].join(';\n')
+
+/** Our own ledger: checksums of everything we applied, and the record itself for sources that are not the project's. */
+export const ownLedgerSql = `
+  create table if not exists tidemark.migrations (
+    source text not null,
+    version text not null,
+    name text not null,
+    checksum text not null,
+    elapsed_ms integer not null,
+    applied_at timestamptz not null default now(),
+    primary key (source, version)
+  );
+  alter table tidemark.migrations enable row level security;
+  revoke all on tidemark.migrations from public, anon, authenticated, service_role`
+
+/** Makes the schema `tidemark` the given role's own. */
+export const platformSchemaSql = (owner: string): string =>
+  whenMissing("to_regnamespace('tidemark') is null", `create schema tidemark authorization ${id(owner)};`)
+
+/** What every database needs besides its roles, in order. */
+export const databaseSteps = (owners: Owners, database: string): readonly BootstrapStep[] => {
+  const { migrator, app, feed, authenticator, admin } = owners
+  const servers = [...new Set([app, 'service_role'])].filter((role) => role !== migrator).map(id)
+  const migratorIsApart = migrator !== admin
+  return [
+    {
+      what: 'the schema tidemark',
+      consequence: 'nothing works without it',
+      sql: `${platformSchemaSql(migrator)};
+        grant usage on schema tidemark to anon, authenticated, ${servers.join(', ')}`,
+    },
+    authStep,
+    {
+      what: 'the schema public closed to everybody but the migrator',
+      consequence: 'any login may make objects in public; close it with REVOKE CREATE ON SCHEMA public FROM PUBLIC as its owner',
+      sql: `revoke create on schema public from public;
+        grant usage on schema public to anon, authenticated, ${servers.join(', ')};
+        grant usage, create on schema public to ${id(migrator)}`,
+    },
+    {
+      what: `the right of ${migrator} to make schemas and of the logins to connect`,
+      consequence: 'a move into a schema of its own must find that schema made',
+      sql: `grant connect, create, temporary on database ${id(database)} to ${id(migrator)};
+        grant connect on database ${id(database)} to ${[...new Set([authenticator, app, feed])].map(id).join(', ')}`,
+    },
+    {
+      what: 'the default privileges of what the migrator makes',
+      consequence: 'each migration must grant its tables to service_role and the server itself',
+      // For functions everybody's EXECUTE is a global default that only a global revoke takes away. Tables, sequences and
+      // schemas give nothing to anon and authenticated: a migration grants them, beside its policies.
+      sql: `alter default privileges for role ${id(migrator)} revoke execute on functions from public;
+        alter default privileges for role ${id(migrator)} grant usage on schemas to ${servers.join(', ')};
+        alter default privileges for role ${id(migrator)} grant select, insert, update, delete on tables to ${servers.join(', ')};
+        alter default privileges for role ${id(migrator)} grant usage, select on sequences to ${servers.join(', ')};
+        alter default privileges for role ${id(migrator)} grant execute on functions to ${servers.join(', ')}`,
+    },
+    {
+      what: 'the ledger of migrations that the Supabase CLI shares',
+      consequence: 'migrations of the project cannot be recorded',
+      sql: `${ledgerSql};
+        grant usage on schema supabase_migrations to ${id(migrator)};
+        grant select, insert, update, delete on supabase_migrations.schema_migrations to ${id(migrator)}`,
+    },
+    {
+      what: 'the ledger of the other migrations',
+      consequence: 'nothing works without it',
+      sql: migratorIsApart ? `set local role ${id(migrator)}; ${ownLedgerSql}; reset role` : ownLedgerSql,
+    },
+    {
+      what: 'the publication supabase_realtime',
+      consequence: 'changes reach subscribers only after it is made: CREATE PUBLICATION supabase_realtime',
+      sql: whenMissing(
+        "not exists (select from pg_publication where pubname = 'supabase_realtime')",
+        `create publication supabase_realtime; alter publication supabase_realtime owner to ${id(migrator)};`,
+      ),
+    },
+    {
+      what: 'access of the server to the tables that are there already',
+      consequence: `grant them to ${app} yourself, as their owner`,
+      sql: `grant select, insert, update, delete on all tables in schema public to ${id(app)};
+        grant usage, select on all sequences in schema public to ${id(app)}`,
+    },
+  ]
+}

@@ -1,0 +1,115 @@
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { z } from 'zod'
+import { TidemarkError } from '../../errors.js'
+import { streamJob } from '../event-stream.js'
+import type { Jobs } from '../jobs.js'
+import * as move from '../operations/move.js'
+import * as schema from '../operations/schema.js'
+import { hideSecrets, type ProjectStatus } from '../operations/status.js'
+import type { Project } from '../project.js'
+import { validate } from '../validate.js'
+import { runJob } from './run-job.js'
+
+export interface AdminRoutesOptions {
+  readonly jobs: Jobs
+  readonly isAuthorized: (authorization: string | undefined) => boolean
+  /** Raises TM_SERVER_STARTING until Postgres is there. */
+  project(): Project
+  status(): Promise<ProjectStatus>
+  doctor(): Promise<unknown>
+}
+
+const statusQuery = z.strictObject({ showKeys: z.enum(['true', 'false']).optional() })
+const schemasQuery = z.strictObject({ schemas: z.string().min(1).optional() })
+
+/** Lists come as one text in a query, separated by commas. */
+const schemasOf = (request: FastifyRequest) => {
+  if (request.method === 'POST') return validate(schema.schemasRequest, request.body)
+  const { schemas } = validate(schemasQuery, request.query)
+  return validate(schema.schemasRequest, schemas === undefined ? {} : { schemas: schemas.split(',') })
+}
+
+const addSchemaRoutes = (app: FastifyInstance, { project }: AdminRoutesOptions): void => {
+  app.route({ method: ['GET', 'POST'], url: '/schema/status', handler: async () => schema.schemaStatus(project()) })
+  app.post('/schema/up', async (request) => schema.schemaUp(project(), validate(schema.upRequest, request.body)))
+  app.route({
+    method: ['GET', 'POST'],
+    url: '/schema/diff',
+    handler: async (request) => schema.schemaDiff(project(), schemasOf(request)),
+  })
+  app.route({
+    method: ['GET', 'POST'],
+    url: '/schema/types',
+    handler: async (request) => schema.schemaTypes(project(), schemasOf(request)),
+  })
+}
+
+const addMoveRoutes = (app: FastifyInstance, { project, jobs }: AdminRoutesOptions): void => {
+  app.post('/move/plan', async (request, reply) => {
+    const wanted = validate(move.planRequest, request.body)
+    return runJob(jobs, request, reply, 'move.plan', (run) => move.movePlan(project(), wanted, run))
+  })
+  app.post('/move/copy', async (request, reply) => {
+    const wanted = validate(move.copyRequest, request.body)
+    return runJob(jobs, request, reply, 'move.copy', async (run) => (await move.moveCopy(project(), wanted, run)).report)
+  })
+  app.post('/move/verify', async (request, reply) => {
+    const wanted = validate(move.verifyRequest, request.body)
+    return runJob(jobs, request, reply, 'move.verify', (run) => move.moveVerify(project(), wanted, run))
+  })
+  app.get('/move/status', async (request) => ({
+    moves: await move.moveStatus(project(), validate(move.moveStatusRequest, request.query)),
+  }))
+  app.get('/move/rejects', async (request) => ({
+    rejects: await move.moveRejects(project(), validate(move.rejectsRequest, request.query)),
+  }))
+}
+
+const jobOf = (jobs: Jobs, request: FastifyRequest) => {
+  const { id } = request.params as { readonly id: string }
+  const job = jobs.get(id)
+  if (!job) throw new TidemarkError('TM_SERVER_NOT_FOUND', { method: request.method, path: `/admin/v1/jobs/${id.slice(0, 64)}` })
+  return job
+}
+
+const addJobRoutes = (app: FastifyInstance, { jobs }: AdminRoutesOptions): void => {
+  app.get('/jobs', async () => ({ jobs: jobs.list() }))
+  app.get('/jobs/:id', async (request) => jobOf(jobs, request).view())
+  app.delete('/jobs/:id', async (request, reply) => {
+    const job = jobOf(jobs, request)
+    job.cancel()
+    return reply.status(202).send(job.view())
+  })
+  app.get('/jobs/:id/events', (request, reply) => {
+    const job = jobOf(jobs, request)
+    const lastSeen = Number(request.headers['last-event-id'] ?? 0)
+    reply.hijack()
+    streamJob(job, Number.isSafeInteger(lastSeen) && lastSeen > 0 ? lastSeen : 0, reply.raw)
+  })
+}
+
+/** Everything below /admin/v1, behind the admin token: what the command line does to a running system, as JSON. */
+export const addAdminRoutes = async (app: FastifyInstance, options: AdminRoutesOptions): Promise<void> => {
+  await app.register(
+    async (admin) => {
+      admin.addHook('onRequest', async (request, reply) => {
+        reply.header('cache-control', 'no-store')
+        if (!options.isAuthorized(request.headers.authorization)) throw new TidemarkError('TM_SERVER_UNAUTHORIZED', {})
+      })
+      admin.get('/status', async (request) => {
+        const { showKeys } = validate(statusQuery, request.query)
+        const status = await options.status()
+        return showKeys === 'true' ? status : hideSecrets(status)
+      })
+      admin.post('/doctor', async () => options.doctor())
+      addSchemaRoutes(admin, options)
+      addMoveRoutes(admin, options)
+      addJobRoutes(admin, options)
+      // Unknown paths below /admin ask for the token too: what exists is nobody's business without it.
+      admin.setNotFoundHandler((request) => {
+        throw new TidemarkError('TM_SERVER_NOT_FOUND', { method: request.method, path: request.url.split('?')[0] ?? '' })
+      })
+    },
+    { prefix: '/admin/v1' },
+  )
+}

@@ -1,0 +1,107 @@
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { isTidemarkError, reasonOf, TidemarkError, toTidemarkError } from '../errors.js'
+import type { Logger, Metrics } from '../observability/observability.js'
+import { maskSecrets } from '../secrets.js'
+
+export interface HttpOptions {
+  readonly log: Logger
+  readonly metrics: Metrics
+}
+
+const maxBodyBytes = 1024 * 1024
+const latencyBuckets = [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60]
+
+/** A query may hold a key; the path alone says enough. */
+const pathOf = ({ url }: FastifyRequest): string => maskSecrets(url.split('?')[0] ?? '/')
+
+const statusOf = (error: unknown): number | undefined => {
+  const status = (error as FastifyError | undefined)?.statusCode
+  return typeof status === 'number' && status >= 400 && status < 500 ? status : undefined
+}
+
+/** What Fastify refuses by itself (too large, no JSON, wrong type) keeps its status and gets our form. */
+const toHttpError = (error: unknown): { readonly status: number; readonly error: TidemarkError } => {
+  const status = isTidemarkError(error) ? undefined : statusOf(error)
+  if (status !== undefined)
+    return { status, error: new TidemarkError('TM_SERVER_BAD_REQUEST', { reason: reasonOf(error) }, { cause: error }) }
+  const known = toTidemarkError(error)
+  return { status: known.httpStatus, error: known }
+}
+
+const answerError = (thrown: unknown, request: FastifyRequest, reply: FastifyReply, log: Logger): void => {
+  const { status, error } = toHttpError(thrown)
+  if (status >= 500)
+    log.error('a request failed', { requestId: request.id, method: request.method, path: pathOf(request), err: error })
+  if (status === 401) reply.header('www-authenticate', 'Bearer')
+  if (status === 503) reply.header('retry-after', '1')
+  reply.status(status).send({ error: error.toJSON() })
+}
+
+const measure = (app: FastifyInstance, { log, metrics }: HttpOptions): void => {
+  const durations = metrics.histogram(
+    'tidemark_http_request_duration_seconds',
+    'Time from the head of a request to the end of its answer.',
+    ['method', 'route', 'status'],
+    latencyBuckets,
+  )
+  const inFlight = metrics.gauge('tidemark_http_in_flight_entries', 'Requests that are being answered.')
+  let count = 0
+  app.addHook('onRequest', async () => {
+    count += 1
+    inFlight.set(count)
+  })
+  app.addHook('onResponse', async (request, reply) => {
+    count -= 1
+    inFlight.set(count)
+    const route = request.routeOptions.url ?? 'none'
+    const durationMs = Math.round(reply.elapsedTime * 10) / 10
+    durations.observe(reply.elapsedTime / 1000, { method: request.method, route, status: reply.statusCode })
+    const fields = {
+      requestId: request.id,
+      method: request.method,
+      path: pathOf(request),
+      status: reply.statusCode,
+      durationMs,
+      ip: request.ip,
+    }
+    // Probes and scrapes come every few seconds and say nothing new.
+    if (route === '/health' || route === '/livez' || route === '/readyz' || route === '/metrics') log.debug('request', fields)
+    else log.info('request', fields)
+  })
+}
+
+/** Clients that always send `content-type: application/json` also send it with no body at all. */
+const acceptEmptyJson = (app: FastifyInstance): void => {
+  const parse = app.getDefaultJsonParser('error', 'error')
+  app.removeContentTypeParser('application/json')
+  app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) => {
+    if (body.length === 0) done(null, {})
+    else parse(request, String(body), done)
+  })
+}
+
+/** The HTTP server without its routes: security headers, one form of error, a log line and a measurement per request. */
+export const createHttp = async (options: HttpOptions): Promise<FastifyInstance> => {
+  const [{ default: fastify }, { default: helmet }] = await Promise.all([import('fastify'), import('@fastify/helmet')])
+  const app = fastify({
+    logger: false,
+    bodyLimit: maxBodyBytes,
+    requestIdHeader: false,
+    forceCloseConnections: 'idle',
+    return503OnClosing: false,
+    routerOptions: { ignoreTrailingSlash: true },
+  })
+  measure(app, options)
+  acceptEmptyJson(app)
+  await app.register(helmet, { global: true })
+  app.setErrorHandler((error, request, reply) => answerError(error, request, reply, options.log))
+  app.setNotFoundHandler((request, reply) => {
+    answerError(
+      new TidemarkError('TM_SERVER_NOT_FOUND', { method: request.method, path: pathOf(request) }),
+      request,
+      reply,
+      options.log,
+    )
+  })
+  return app
+}

@@ -1,0 +1,78 @@
+import type { FastifyInstance } from 'fastify'
+import type { TidemarkConfig } from '../config/config.js'
+import { TidemarkError } from '../errors.js'
+import type { Logger } from '../observability/observability.js'
+import type { State } from '../state/state.js'
+import { addAdminRoutes } from './admin/admin-routes.js'
+import { adminTokensOf, createTokenCheck } from './admin-token.js'
+import { createHttp } from './http.js'
+import { createJobs, type Jobs } from './jobs.js'
+import type { Observation } from './observation.js'
+import type { ProjectStatus } from './operations/status.js'
+import type { Project } from './project.js'
+import type { Role } from './roles.js'
+import type { Runtime } from './runtime.js'
+import { addSystemRoutes, systemPaths } from './system-routes.js'
+import { readVersion } from './version.js'
+
+/** What answers requests. It stands before anything is connected, and says so meanwhile. */
+export interface Shell {
+  readonly app: FastifyInstance
+  readonly jobs: Jobs
+  /** From now on new requests, the system's paths apart, are sent elsewhere. */
+  drain(): void
+}
+
+export interface ShellOptions {
+  readonly observation: Observation
+  readonly roles: ReadonlySet<Role>
+  readonly config: TidemarkConfig
+  readonly state: State
+  readonly log: Logger
+  readonly cwd: string
+  readonly startedAtMs: number
+  /** Undefined while the server starts. */
+  runtime(): Runtime | undefined
+  /** Raises TM_SERVER_STARTING meanwhile. */
+  project(): Project
+  status(): Promise<ProjectStatus>
+}
+
+/** Builds the HTTP server and its routes; it does not listen yet. */
+export const createShell = async (options: ShellOptions): Promise<Shell> => {
+  const { observation, log, startedAtMs, config, state } = options
+  const { health, metrics, refreshGauges } = observation
+  const app = await createHttp({ log: log.child('http'), metrics })
+  const jobs = createJobs()
+  let draining = false
+  app.addHook('onRequest', async (request) => {
+    if (draining && !systemPaths.has(request.routeOptions.url ?? '')) throw new TidemarkError('TM_SERVER_STOPPING', {})
+  })
+  addSystemRoutes(app, {
+    health,
+    metrics,
+    refreshGauges,
+    version: readVersion(),
+    runtime: options.runtime,
+    uptimeSeconds: () => Math.round((Date.now() - startedAtMs) / 1000),
+  })
+  if (options.roles.has('admin')) {
+    await addAdminRoutes(app, {
+      jobs,
+      isAuthorized: createTokenCheck(await adminTokensOf(config, state)),
+      project: options.project,
+      status: options.status,
+      doctor: async () => {
+        const { examine } = await import('./operations/doctor.js')
+        return examine(options.project(), { serving: true })
+      },
+    })
+  }
+  return {
+    app,
+    jobs,
+    drain: () => {
+      draining = true
+    },
+  }
+}

@@ -1,0 +1,6 @@
+export { type Clock, systemClock } from '../time/clock.js'
+export { type UntilOptions, until } from '../time/until.js'
+export { createFakeClock, type FakeClock } from './fake-clock.js'
+export { type ConformanceCase, redisConformance } from './redis-conformance.js'
+export { startTestRedis, type TestRedis, type TestRedisOptions } from './redis-server.js'
+export { startUpstashFacade, type UpstashFacade, type UpstashFacadeOptions } from './upstash-facade.js'

@@ -1,0 +1,53 @@
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { dependenciesOf, dependencyProblems, documentedDependencies } from './dependency-lines.ts'
+import { brokenLinks, pagesOf } from './links.ts'
+
+describe('the check of links', () => {
+  it('names each that leads nowhere, with its page', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'tidemark-links-'))
+    try {
+      await mkdir(join(folder, 'docs'))
+      await mkdir(join(folder, 'apps/one'), { recursive: true })
+      await writeFile(
+        join(folder, 'README.md'),
+        '# Top\n[ok](docs/a.md#here) [self](#top) [gone](docs/b.md) [web](https://example.com)',
+      )
+      await writeFile(join(folder, 'docs/a.md'), '# Here\n[up](../README.md) [lost](../README.md#nowhere)')
+      await writeFile(join(folder, 'apps/one/README.md'), '[x](../../docs/a.md) [y](missing/)')
+      expect(brokenLinks(pagesOf(folder), folder)).toEqual([
+        'README.md: the link docs/b.md leads nowhere.',
+        'docs/a.md: the link ../README.md#nowhere names a heading that is not there.',
+        'apps/one/README.md: the link missing/ leads nowhere.',
+      ])
+    } finally {
+      await rm(folder, { recursive: true, force: true })
+    }
+  })
+})
+
+describe('the check of docs/dependencies.md', () => {
+  const page = '| Package | Why |\n| --- | --- |\n| `a` | x |\n| `b`, `@c/d` | y |\n'
+
+  it('reads the packages of its tables', () => {
+    expect(documentedDependencies(page)).toEqual(['a', 'b', '@c/d'])
+  })
+
+  it('wants one line for each package, and no other', () => {
+    expect(dependencyProblems(page, ['a', 'b', '@c/d'])).toEqual([])
+    expect(dependencyProblems(page, ['a', 'b', 'e'])).toEqual([
+      'docs/dependencies.md has no line for e.',
+      'docs/dependencies.md has a line for @c/d, which nothing asks for.',
+    ])
+    expect(dependencyProblems(`${page}| \`a\` | again |\n`, ['a', 'b', '@c/d'])).toEqual([
+      'docs/dependencies.md has two lines for a.',
+    ])
+  })
+
+  it('does not count our own workspaces', () => {
+    const manifest = { dependencies: { tidemark: '*', pg: '8' }, peerDependencies: { ws: '>=8' } }
+    expect(dependenciesOf(manifest, new Set(['tidemark']))).toEqual(['pg', 'ws'])
+  })
+})

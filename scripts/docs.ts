@@ -1,0 +1,58 @@
+// Writes docs/errors.md and docs/configuration.md from the tables they describe, and checks the links of all pages and the lines of
+// docs/dependencies.md. With --check nothing is written, and a page that differs is a failure. Needs a build.
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { configurationPage } from './configuration-page.ts'
+import { dependenciesOf, dependencyProblems, type Manifest } from './dependency-lines.ts'
+import { errorsPage } from './errors-page.ts'
+import { brokenLinks, pagesOf } from './links.ts'
+import { root } from './repository.ts'
+
+const generated: Readonly<Record<string, () => string>> = {
+  'docs/errors.md': errorsPage,
+  'docs/configuration.md': configurationPage,
+}
+
+const read = (path: string): string => (existsSync(path) ? readFileSync(path, 'utf8') : '')
+
+const stalePages = (write: boolean): readonly string[] =>
+  Object.entries(generated).flatMap(([name, page]) => {
+    const path = join(root, name)
+    const text = page()
+    if (read(path) === text) return []
+    if (!write) return [`${name} is not what its table says. Run \`npm run docs\` and commit it.`]
+    mkdirSync(dirname(path), { recursive: true })
+    writeFileSync(path, text)
+    console.log(`wrote ${name}`)
+    return []
+  })
+
+const manifests = (): readonly Manifest[] =>
+  ['packages', 'apps']
+    .flatMap((folder) => readdirSync(join(root, folder)).map((name) => join(root, folder, name, 'package.json')))
+    .concat(join(root, 'package.json'))
+    .filter(existsSync)
+    .map((path) => JSON.parse(read(path)) as Manifest)
+
+const dependencyPageProblems = (): readonly string[] => {
+  const all = manifests()
+  const own = new Set(all.flatMap(({ name }) => name ?? []))
+  const asked = all.flatMap((manifest) => dependenciesOf(manifest, own))
+  return dependencyProblems(read(join(root, 'docs/dependencies.md')), asked)
+}
+
+/** The newcomer's command and that of the pipeline are one. */
+const testCommand = 'npm ci && npm test'
+
+const readmeProblems = (): readonly string[] =>
+  read(join(root, 'README.md')).includes(testCommand) ? [] : [`README.md does not name the test command \`${testCommand}\`.`]
+
+const problems = [
+  ...stalePages(!process.argv.includes('--check')),
+  ...brokenLinks(pagesOf(root), root),
+  ...dependencyPageProblems(),
+  ...readmeProblems(),
+]
+for (const problem of problems) console.error(problem)
+if (problems.length > 0) process.exitCode = 1
+else console.log(`docs: ${pagesOf(root).length} pages are as they should be`)

@@ -1,0 +1,49 @@
+import { describe, expect, it } from 'vitest'
+import { closingLine, countsOf, lineCoverage, skippedTests, type VitestReport } from './test-report.ts'
+
+const file = (status: string, ...tests: readonly string[]): VitestReport['testResults'][number] => ({
+  name: 'x.test.ts',
+  status,
+  assertionResults: tests.map((result, index) => ({ status: result, fullName: `test ${index}` })),
+})
+
+const report = (success: boolean, ...testResults: VitestReport['testResults']): VitestReport => {
+  const statuses = testResults.flatMap(({ assertionResults }) => assertionResults.map(({ status }) => status))
+  const count = (status: string): number => statuses.filter((other) => other === status).length
+  return { success, testResults, numPassedTests: count('passed'), numFailedTests: count('failed') }
+}
+
+describe('the count of a test run', () => {
+  it('counts tests', () => {
+    const run = report(false, file('failed', 'passed', 'failed', 'skipped', 'todo'), file('passed', 'passed'))
+    expect(countsOf(run)).toEqual({ passed: 2, failed: 1, skipped: 2 })
+    expect(skippedTests(run)).toEqual(['test 2', 'test 3'])
+  })
+
+  it('counts a file that could not be loaded, or whose set-up failed, as a failure', () => {
+    expect(countsOf(report(false, file('failed'), file('passed', 'passed')))).toEqual({ passed: 1, failed: 1, skipped: 0 })
+  })
+
+  it('counts a run that failed for no test as a failure', () => {
+    expect(countsOf(report(false, file('passed', 'passed'))).failed).toBe(1)
+    expect(countsOf(report(true, file('passed', 'passed'))).failed).toBe(0)
+  })
+
+  it('ends in one line', () => {
+    expect(closingLine({ passed: 12, failed: 0, skipped: 0 })).toBe('12 passed, 0 failed')
+    expect(closingLine({ passed: 12, failed: 1, skipped: 3 })).toBe('12 passed, 1 failed, 3 skipped')
+  })
+})
+
+describe('the coverage of a package', () => {
+  it('adds up the lines of its files alone', () => {
+    const summary = {
+      total: { lines: { total: 1000, covered: 0 } },
+      '/r/packages/a/src/x.ts': { lines: { total: 10, covered: 10 } },
+      '/r/packages/a/src/y.ts': { lines: { total: 30, covered: 20 } },
+      '/r/packages/ab/src/x.ts': { lines: { total: 50, covered: 0 } },
+    }
+    expect(lineCoverage(summary, '/r/packages/a')).toBe(75)
+    expect(lineCoverage(summary, '/r/packages/none')).toBe(100)
+  })
+})

@@ -1,0 +1,74 @@
+// `npm test`: tools, build, lint, docs, tests with coverage, in this order. The last line counts the tests. Arguments go to Vitest, and
+// then only a part is run, so that the gate on coverage stands aside.
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { root } from './repository.ts'
+import { run } from './run.ts'
+import {
+  type Counts,
+  type CoverageSummary,
+  closingLine,
+  countsOf,
+  lineCoverage,
+  skippedTests,
+  type VitestReport,
+} from './test-report.ts'
+
+const gatePercent = 85
+
+const bin = (name: string): string => join(root, 'node_modules/.bin', name)
+
+const steps: readonly (readonly [string, string, readonly string[]])[] = [
+  ['tools', bin('jiti'), ['scripts/tools.ts']],
+  ['build', bin('tsc'), ['-b']],
+  // Biome colours what it writes for a pipeline, too, letter by letter.
+  ['lint', bin('biome'), ['ci', ...(process.stdout.isTTY ? [] : ['--colors=off']), '.']],
+  ['docs', bin('jiti'), ['scripts/docs.ts', '--check']],
+]
+
+const readJson = <T>(path: string): T | undefined =>
+  existsSync(path) ? (JSON.parse(readFileSync(path, 'utf8')) as T) : undefined
+
+const uncoveredPackages = (summary: CoverageSummary): readonly string[] =>
+  readdirSync(join(root, 'packages')).flatMap((name) => {
+    const percent = lineCoverage(summary, join(root, 'packages', name))
+    console.log(`coverage: packages/${name} ${percent.toFixed(1)} % of lines (at least ${gatePercent})`)
+    return percent < gatePercent ? [name] : []
+  })
+
+const runTests = async (filters: readonly string[]): Promise<Counts> => {
+  const folder = mkdtempSync(join(tmpdir(), 'tidemark-report-'))
+  const file = join(folder, 'report.json')
+  const isWhole = filters.length === 0
+  const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${file}`]
+  const coverage = isWhole ? ['--coverage', `--coverage.reportsDirectory=${join(folder, 'coverage')}`] : []
+  try {
+    const exit = await run(bin('vitest'), ['run', ...reporters, ...coverage, ...filters])
+    const report = readJson<VitestReport>(file)
+    if (report === undefined) return { passed: 0, failed: 1, skipped: 0 }
+    const counts = countsOf(report)
+    for (const name of skippedTests(report)) console.log(`skipped: ${name}`)
+    const summary = isWhole ? readJson<CoverageSummary>(join(folder, 'coverage/coverage-summary.json')) : {}
+    const below = summary === undefined ? ['(no report)'] : isWhole ? uncoveredPackages(summary) : []
+    const others = below.length + (exit !== 0 && counts.failed === 0 ? 1 : 0)
+    return { ...counts, failed: counts.failed + others }
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+const firstFailingStep = async (): Promise<string | undefined> => {
+  for (const [name, command, args] of steps) {
+    console.log(`\n> ${name}`)
+    if ((await run(command, args)) !== 0) return name
+  }
+  return undefined
+}
+
+const failing = await firstFailingStep()
+if (failing !== undefined) console.error(`\nThe step "${failing}" failed; the tests did not run.`)
+else console.log('\n> tests')
+const counts = failing === undefined ? await runTests(process.argv.slice(2)) : { passed: 0, failed: 1, skipped: 0 }
+console.log(`\n${closingLine(counts)}`)
+process.exitCode = counts.failed > 0 ? 1 : 0
