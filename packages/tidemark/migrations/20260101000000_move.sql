@@ -61,16 +61,18 @@ create table tidemark.move_id_map (
 do $$
 declare
   name text;
+  -- The roles of an API are there only where the bootstrap or Supabase made them: a move also goes into a plain database.
+  strangers text := (select string_agg(quote_ident(rolname), ', ') from pg_roles where rolname in ('anon', 'authenticated', 'service_role'));
 begin
   foreach name in array array['move_runs', 'move_progress', 'move_rejects', 'move_id_map'] loop
     execute format('alter table tidemark.%I enable row level security', name);
-    execute format('revoke all on tidemark.%I from public, anon, authenticated, service_role', name);
+    execute format('revoke all on tidemark.%I from %s', name, concat_ws(', ', 'public', strangers));
     if exists (select from pg_roles where rolname = 'tidemark_app') then
       execute format('grant select, insert, update, delete on tidemark.%I to tidemark_app', name);
       execute format('create policy server on tidemark.%I to tidemark_app using (true) with check (true)', name);
     end if;
   end loop;
-  revoke all on sequence tidemark.move_rejects_id_seq from public, anon, authenticated, service_role;
+  execute format('revoke all on sequence tidemark.move_rejects_id_seq from %s', concat_ws(', ', 'public', strangers));
 end $$;
 
 -- True only in a transaction of a move that applies rows: triggers that guard the states of a row stand aside then.

@@ -4,13 +4,13 @@
 create function tidemark.subject() returns text
 language sql stable
 set search_path = pg_catalog
-as $$ select auth.jwt() ->> 'sub' $$;
+as $$ select nullif(current_setting('request.jwt.claims', true), '')::jsonb ->> 'sub' $$;
 
 -- app_metadata is written by the server alone; user_metadata by the user, so it decides nothing.
 create function tidemark.is_admin() returns boolean
 language sql stable
 set search_path = pg_catalog
-as $$ select coalesce(auth.jwt() -> 'app_metadata' ->> 'role' = 'admin', false) $$;
+as $$ select coalesce(nullif(current_setting('request.jwt.claims', true), '')::jsonb -> 'app_metadata' ->> 'role' = 'admin', false) $$;
 
 -- Rows that a move applies keep the time they came with.
 create function tidemark.set_updated_at() returns trigger

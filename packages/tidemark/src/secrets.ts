@@ -1,6 +1,6 @@
 const mask = '***'
 
-const urlCredentials = /\b([a-z][a-z0-9+.-]*:\/\/)([^\s/@:]*):([^\s@]*)@/gi
+const urlCredentials = /\b([a-z][a-z0-9+.-]*:\/\/)([^\s/@:]*):(\S*)@/gi
 const secretParameters =
   /\b((?:api[-_]?key|apikey|access_token|refresh_token|token|secret|password|passwd|pwd|sslpassword|signature)=)[^\s&"']+/gi
 const jsonWebTokens = /\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*/g

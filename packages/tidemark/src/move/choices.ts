@@ -54,7 +54,8 @@ export type TableChoice = z.output<typeof tableChoice>
 export const noChoices: Choices = { version: 1, timeZone: 'UTC', tables: {} }
 
 /** What zod found wrong, as one sentence with the place. */
-export const zodReason = (error: z.ZodError): string => error.issues.map((issue) => `${issue.path.join('.') || 'the file'}: ${issue.message}`).join('; ')
+export const zodReason = (error: z.ZodError): string =>
+  error.issues.map((issue) => `${issue.path.join('.') || 'the file'}: ${issue.message}`).join('; ')
 
 /** Reads a file of choices. Raises TM_MOVE_CHOICES_INVALID. */
 export const readChoices = (path: string): Choices => {
@@ -69,18 +70,39 @@ export const readChoices = (path: string): Choices => {
 }
 
 /** Every name that the choices mention must exist in the file: a misspelt one would silently do nothing. */
-export const checkChoices = (choices: Choices, path: string, tables: readonly { readonly name: string; readonly columns: readonly { readonly name: string }[] }[]): void => {
+export const checkChoices = (
+  choices: Choices,
+  path: string,
+  tables: readonly { readonly name: string; readonly columns: readonly { readonly name: string }[] }[],
+): void => {
   for (const [name, table] of Object.entries(choices.tables)) {
     const found = tables.find((candidate) => candidate.name === name)
     if (!found) throw new TidemarkError('TM_MOVE_CHOICES_INVALID', { path, reason: `tables.${name}: the file has no such table` })
-    const unknown = Object.keys(table.columns ?? {}).find((column) => !found.columns.some((candidate) => candidate.name === column))
-    if (unknown) throw new TidemarkError('TM_MOVE_CHOICES_INVALID', { path, reason: `tables.${name}.columns.${unknown}: the table has no such column` })
+    const unknown = Object.keys(table.columns ?? {}).find(
+      (column) => !found.columns.some((candidate) => candidate.name === column),
+    )
+    if (unknown)
+      throw new TidemarkError('TM_MOVE_CHOICES_INVALID', {
+        path,
+        reason: `tables.${name}.columns.${unknown}: the table has no such column`,
+      })
   }
 }
 
 /** The policies of a column: its own, else the file's, else reject. */
-export const policiesOf = (choices: Choices, table: TableChoice | undefined, column: ColumnChoice | undefined): ColumnPolicies => {
-  const chosen = [column?.badValue, column?.nulBytes, column?.invalidUtf8, choices.badValue, choices.nulBytes, choices.invalidUtf8]
+export const policiesOf = (
+  choices: Choices,
+  table: TableChoice | undefined,
+  column: ColumnChoice | undefined,
+): ColumnPolicies => {
+  const chosen = [
+    column?.badValue,
+    column?.nulBytes,
+    column?.invalidUtf8,
+    choices.badValue,
+    choices.nulBytes,
+    choices.invalidUtf8,
+  ]
   return {
     badValue: column?.badValue ?? choices.badValue ?? 'reject',
     nulBytes: column?.nulBytes ?? choices.nulBytes ?? 'reject',
@@ -99,7 +121,8 @@ export const writeChoices = (plan: MovePlan, path: string): 'written' | 'kept' =
     tables[table] ??= { columns: {} }
     tables[table].columns[column] = {}
   }
-  const $comment = 'Choices for this move. Per column: type, rename, truthy, falsy, epoch, timeZone, nullAs, badValue, nulBytes, invalidUtf8. See docs/move.md.'
+  const $comment =
+    'Choices for this move. Per column: type, rename, truthy, falsy, epoch, timeZone, nullAs, badValue, nulBytes, invalidUtf8. See docs/move.md.'
   writeFileSync(path, `${JSON.stringify({ $comment, version: 1, timeZone: 'UTC', tables }, null, 2)}\n`, { flag: 'wx' })
   return 'written'
 }

@@ -12,7 +12,13 @@ const write = (date: Date, micros: number, format: MomentFormat): string => {
   const iso = date.toISOString()
   const six = pad(micros, 6)
   const fraction =
-    format.fraction === 'auto' ? (micros === 0 ? '' : six) : format.fraction === 'trim' ? six.replace(/0+$/, '') : six.slice(0, format.fraction)
+    format.fraction === 'auto'
+      ? micros === 0
+        ? ''
+        : six
+      : format.fraction === 'trim'
+        ? six.replace(/0+$/, '')
+        : six.slice(0, format.fraction)
   const zone = format.zone === 'none' ? '' : format.zone
   return `${iso.slice(0, 10)}${format.separator}${iso.slice(11, format.seconds ? 19 : 16)}${fraction === '' ? '' : `.${fraction}`}${zone}`
 }
@@ -36,12 +42,21 @@ describe('readDate', () => {
     )
   })
 
-  it.each(['2024-02-30', '2023-02-29', '1900-02-29', '0000-00-00', '0000-01-01', '2024-13-01', '2024-00-10', '2024-1-01', 'now', '20240101', ''])(
-    'takes %j for no date',
-    (text) => {
-      expect(readDate(text)).toBeNaN()
-    },
-  )
+  it.each([
+    '2024-02-30',
+    '2023-02-29',
+    '1900-02-29',
+    '0000-00-00',
+    '0000-01-01',
+    '2024-13-01',
+    '2024-00-10',
+    '2024-1-01',
+    'now',
+    '20240101',
+    '',
+  ])('takes %j for no date', (text) => {
+    expect(readDate(text)).toBeNaN()
+  })
 })
 
 describe('readMoment', () => {
@@ -57,12 +72,19 @@ describe('readMoment', () => {
     )
   })
 
-  it.each(['2024-01-01 24:00:00', '2024-01-01 12:60', '2024-01-01 12:00:60', '2024-01-01T12:00:00.1234567', '2024-01-01 12:00:00.', '2024-01-01 12:00:00 UTC', '2024-01-01x12:00', '2024-01-01 12', 'noon'])(
-    'takes %j for no moment',
-    (text) => {
-      expect(readMoment(text)).toBeUndefined()
-    },
-  )
+  it.each([
+    '2024-01-01 24:00:00',
+    '2024-01-01 12:60',
+    '2024-01-01 12:00:60',
+    '2024-01-01T12:00:00.1234567',
+    '2024-01-01 12:00:00.',
+    '2024-01-01 12:00:00 UTC',
+    '2024-01-01x12:00',
+    '2024-01-01 12',
+    'noon',
+  ])('takes %j for no moment', (text) => {
+    expect(readMoment(text)).toBeUndefined()
+  })
 })
 
 describe('MomentDetector', () => {
@@ -74,12 +96,16 @@ describe('MomentDetector', () => {
 
   it('finds a format that writes back every value it saw', () => {
     fc.assert(
-      fc.property(anyFormat, fc.array(fc.tuple(anyDate, fc.integer({ min: 0, max: 999_999 })), { minLength: 1 }), (format, values) => {
-        const texts = values.map(([date, micros]) => write(date, micros, format))
-        const { shape } = detect(texts)
-        expect(shape?.kind).toBe('moment')
-        if (shape?.kind === 'moment') for (const text of texts) expect(keepsFormat(readMoment(text)!, shape.format)).toBe(true)
-      }),
+      fc.property(
+        anyFormat,
+        fc.array(fc.tuple(anyDate, fc.integer({ min: 0, max: 999_999 })), { minLength: 1 }),
+        (format, values) => {
+          const texts = values.map(([date, micros]) => write(date, micros, format))
+          const { shape } = detect(texts)
+          expect(shape?.kind).toBe('moment')
+          if (shape?.kind === 'moment') for (const text of texts) expect(keepsFormat(readMoment(text)!, shape.format)).toBe(true)
+        },
+      ),
     )
   })
 

@@ -195,7 +195,8 @@ export class MomentDetector {
     if (fraction === undefined) return undefined
     if (this.#times > 0) return { kind: 'time', fraction }
     const { separator, seconds } = { separator: this.#separator, seconds: this.#seconds }
-    if (separator === 'mixed' || separator === undefined || seconds === 'mixed' || seconds === undefined || this.#zoneIsMixed) return undefined
+    if (separator === 'mixed' || separator === undefined || seconds === 'mixed' || seconds === undefined || this.#zoneIsMixed)
+      return undefined
     return { kind: 'moment', format: { separator, seconds, fraction, zone: this.#zone === '' ? 'none' : (this.#zone ?? 'none') } }
   }
 }

@@ -248,7 +248,9 @@ export interface CopyReport {
     readonly rejected: number
     readonly replaced: number
   }[]
-  readonly objects: { readonly made: number; readonly failed: readonly { readonly name: string; readonly reason: string }[]
+  readonly objects: {
+    readonly made: number
+    readonly failed: readonly { readonly name: string; readonly reason: string }[]
     /** Constraints kept for new rows only (NOT VALID), since rows of the file break them. */
     readonly unvalidated: readonly string[]
   }

@@ -70,11 +70,17 @@ export const renderPlan = (plan: MovePlan): string => {
     '',
     ...(plan.hazards.length === 0
       ? ['None found.']
-      : ['| severity | where | rows | what | first keys | what to do |', '|---|---|---|---|---|---|', ...plan.hazards.map(hazardLine)]),
+      : [
+          '| severity | where | rows | what | first keys | what to do |',
+          '|---|---|---|---|---|---|',
+          ...plan.hazards.map(hazardLine),
+        ]),
     '',
     '## Objects',
     '',
-    ...(objects.length === 0 ? ['None besides the tables.'] : ['| kind | table | name | outcome | why |', '|---|---|---|---|---|', ...objects.map(objectLine)]),
+    ...(objects.length === 0
+      ? ['None besides the tables.']
+      : ['| kind | table | name | outcome | why |', '|---|---|---|---|---|', ...objects.map(objectLine)]),
     '',
     '## Tables',
     '',
@@ -85,6 +91,12 @@ export const renderPlan = (plan: MovePlan): string => {
 export interface SummaryOptions {
   /** Marks severities with ANSI colours. */
   readonly color: boolean
+}
+
+/** One line of at most 160 characters. */
+const brief = (text: string): string => {
+  const line = text.replace(/\s+/g, ' ').trim()
+  return line.length > 160 ? `${line.slice(0, 159)}…` : line
 }
 
 const paint = (color: boolean, ansi: number, text: string): string => (color ? `\u001b[${ansi}m${text}\u001b[39m` : text)
@@ -99,13 +111,21 @@ export const renderPlanSummary = (plan: MovePlan, { color }: SummaryOptions): st
   const colors = { info: 36, warning: 33, loss: 31 } as const
   return [
     `${plan.fileName} → schema ${plan.targetSchema}: ${count(totals.tables)} tables, ${count(totals.rows)} rows, ${formatBytes(totals.bytes)}, about ${formatDuration(totals.estimatedMs)}`,
-    ...plan.tables.map(({ source, rows, columns }) => `  ${source.padEnd(width)}  ${count(rows).padStart(12)} rows  ${columns.length} columns`),
+    ...plan.tables.map(
+      ({ source, rows, columns }) => `  ${source.padEnd(width)}  ${count(rows).padStart(12)} rows  ${columns.length} columns`,
+    ),
     `Objects: ${kept} kept, ${translated} translated, ${lost.length} not carried.`,
-    ...lost.map(({ type, table, name, why, suggestion }) => paint(color, 33, `  ${type} ${table ? `${table}.` : ''}${name}: ${why}${suggestion ? ` ${suggestion}` : ''}`)),
+    ...lost.map(({ type, table, name, why, suggestion }) =>
+      paint(color, 33, `  ${type} ${table ? `${table}.` : ''}${brief(name)}: ${brief(`${why}. ${suggestion ?? ''}`)}`),
+    ),
     plan.hazards.length === 0 ? 'Hazards: none found.' : `Hazards: ${plan.hazards.length}.`,
     ...plan.hazards.map((hazard) =>
       [
-        paint(color, colors[hazard.severity], `  ${hazard.severity} ${place(hazard)}: ${count(hazard.count)} × ${hazard.message}.`),
+        paint(
+          color,
+          colors[hazard.severity],
+          `  ${hazard.severity} ${place(hazard)}: ${count(hazard.count)} × ${hazard.message}.`,
+        ),
         ...(hazard.keys.length > 0 ? [`    first: ${hazard.keys.join('; ')}`] : []),
         `    ${hazard.suggestion}`,
       ].join('\n'),

@@ -35,6 +35,12 @@ export const keyExpressions = (key: RowKey): readonly string[] => {
   return key.kind === 'columns' ? key.columns.map(quoteSqlite) : []
 }
 
+/** Rows read at once at most; SQLite's binding gives rows faster in small arrays than one by one. */
+const rowsPerBatch = 256
+const bytesPerBatch = 4 * 1024 * 1024
+/** Rows whose sizes are looked at before they are read. */
+const rowsAhead = 4096
+
 const isUnsafe = (value: unknown): boolean => typeof value === 'number' && Number.isInteger(value) && !Number.isSafeInteger(value)
 
 export class RowSource {
@@ -60,8 +66,12 @@ export class RowSource {
   #hasLargeRowids(): boolean {
     const [key] = this.#keys
     // Apart: SQLite answers one of them from the end of the tree, but both together by reading every row.
-    const bounds = ['min', 'max'].map((end) => this.#database.prepare(`SELECT ${end}(${key}) FROM ${this.#table}`).safeIntegers(true).pluck().get())
-    return bounds.some((bound) => typeof bound === 'bigint' && (bound > Number.MAX_SAFE_INTEGER || bound < Number.MIN_SAFE_INTEGER))
+    const bounds = ['min', 'max'].map((end) =>
+      this.#database.prepare(`SELECT ${end}(${key}) FROM ${this.#table}`).safeIntegers(true).pluck().get(),
+    )
+    return bounds.some(
+      (bound) => typeof bound === 'bigint' && (bound > Number.MAX_SAFE_INTEGER || bound < Number.MIN_SAFE_INTEGER),
+    )
   }
 
   #prepare(sql: string, exact: boolean): Statement {
@@ -79,18 +89,56 @@ export class RowSource {
     const row = this.keyWidth === 1 ? this.#keys[0]! : `(${this.#keys.join(', ')})`
     const marks = this.keyWidth === 1 ? '?' : `(${this.#keys.map(() => '?').join(', ')})`
     const conditions = [after && `${row} > ${marks}`, until && `${row} <= ${marks}`].filter(Boolean)
-    return { sql: conditions.length > 0 ? ` WHERE ${conditions.join(' AND ')}` : '', values: [...(after ?? []), ...(until ?? [])] }
+    return {
+      sql: conditions.length > 0 ? ` WHERE ${conditions.join(' AND ')}` : '',
+      values: [...(after ?? []), ...(until ?? [])],
+    }
+  }
+
+  #select(range: KeyRange, limited: boolean): { readonly sql: string; readonly values: KeyValue[] } {
+    const { sql, values } = this.#where(range)
+    const order = this.keyWidth > 0 ? ` ORDER BY ${this.#keys.join(', ')}` : ''
+    const columns = [...this.#keys, ...this.#columns].join(', ') || 'NULL'
+    return { sql: `SELECT ${columns} FROM ${this.#table}${sql}${order}${limited ? ' LIMIT ?' : ''}`, values }
+  }
+
+  /** How many of the next rows may be read at once, by the largest of them: `octet_length` looks at their heads only. */
+  #batchRows(range: KeyRange): number {
+    const { sql, values } = this.#where(range)
+    const bytes = this.#columns.map((column) => `coalesce(octet_length(${column}), 0)`).join(' + ') || '0'
+    const ahead = `SELECT ${bytes} AS bytes FROM ${this.#table}${sql} ORDER BY ${this.#keys.join(', ')} LIMIT ${rowsAhead}`
+    const [largest] = this.#prepare(`SELECT max(bytes) FROM (${ahead})`, false).get(...values) as [number | null]
+    return Math.max(1, Math.min(rowsPerBatch, Math.floor(bytesPerBatch / Math.max(1, largest ?? 1))))
   }
 
   /**
-   * The rows of a range in the order of the key. Breaking off the iteration ends the read and frees SQLite's lock.
-   * A table without any key gives its rows in one read.
+   * The rows of a range in the order of the key, a few hundred at a time; each batch is a read of its own, so that no lock is held between
+   * them. A table without any key gives its rows one by one, in one read.
    */
-  rows(range: KeyRange): IterableIterator<Row> {
-    const { sql, values } = this.#where(range)
-    const order = this.keyWidth > 0 ? ` ORDER BY ${this.#keys.join(', ')}` : ''
-    const select = `SELECT ${[...this.#keys, ...this.#columns].join(', ') || 'NULL'} FROM ${this.#table}${sql}${order}`
-    return this.#prepare(select, this.#exactKeys).iterate(...values) as IterableIterator<Row>
+  *batches({ after, until }: KeyRange): Generator<readonly Row[]> {
+    if (this.keyWidth === 0) {
+      for (const row of this.#prepare(this.#select({ after, until }, false).sql, this.#exactKeys).iterate()) yield [row as Row]
+      return
+    }
+    let from = after
+    let [limit, sized] = [0, 0]
+    for (;;) {
+      if (sized < limit || limit === 0) {
+        limit = this.#batchRows({ after: from, until })
+        sized = rowsAhead
+      }
+      const { sql, values } = this.#select({ after: from, until }, true)
+      const rows = this.#prepare(sql, this.#exactKeys).all(...values, limit) as Row[]
+      if (rows.length > 0) yield rows
+      if (rows.length < limit) return
+      sized -= rows.length
+      from = this.keyOf(rows.at(-1)!)
+    }
+  }
+
+  /** The rows of a range, one by one. */
+  *rows(range: KeyRange): Generator<Row> {
+    for (const batch of this.batches(range)) yield* batch
   }
 
   /** The key of a row that {@link rows} gave. */
@@ -109,7 +157,9 @@ export class RowSource {
     if (this.keyWidth === 0) return this.#asRead(row[column] ?? null)
     const marks = this.#keys.map((key) => `${key} IS ?`).join(' AND ')
     const sql = `SELECT typeof(${name}), ${name}, CAST(${name} AS BLOB) FROM ${this.#table} WHERE ${marks}`
-    const found = this.#prepare(sql, true).get(...this.keyOf(row)) as [StorageClass, ExactValue['value'], Buffer | null] | undefined
+    const found = this.#prepare(sql, true).get(...this.keyOf(row)) as
+      | [StorageClass, ExactValue['value'], Buffer | null]
+      | undefined
     if (!found) throw new TidemarkError('TM_MOVE_WORKER', { reason: `a row of ${this.#table} vanished while it was read` })
     return { storage: found[0], value: found[1], raw: found[2] ?? Buffer.alloc(0) }
   }
@@ -134,14 +184,15 @@ export class RowSource {
 
 /** A key as people read it: `a=1, b=x`. Blobs as hex; the rowid under that name. */
 export const printKey = (names: readonly string[], values: readonly unknown[]): string =>
-  values.map((value, i) => `${names[i] ?? 'rowid'}=${Buffer.isBuffer(value) ? `x'${value.toString('hex')}'` : String(value)}`).join(', ')
+  values
+    .map((value, i) => `${names[i] ?? 'rowid'}=${Buffer.isBuffer(value) ? `x'${value.toString('hex')}'` : String(value)}`)
+    .join(', ')
 
 type Packed = readonly ['i' | 'r' | 't' | 'b' | 'n', string]
 
 /** A key as JSON that keeps the storage class of every value, for the table of progress. */
 export const packKey = (key: Key | null): readonly Packed[] | null =>
-  key &&
-  key.map((value): Packed => {
+  key?.map((value): Packed => {
     if (value === null) return ['n', '']
     if (typeof value === 'bigint') return ['i', String(value)]
     if (typeof value === 'number') return [Number.isInteger(value) ? 'i' : 'r', String(value)]
@@ -150,8 +201,7 @@ export const packKey = (key: Key | null): readonly Packed[] | null =>
 
 /** The key that {@link packKey} packed. */
 export const unpackKey = (packed: readonly Packed[] | null): Key | null =>
-  packed &&
-  packed.map(([kind, text]): KeyValue => {
+  packed?.map(([kind, text]): KeyValue => {
     if (kind === 'n') return null
     if (kind === 'i') return BigInt(text)
     if (kind === 'r') return Number(text)

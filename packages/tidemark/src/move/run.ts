@@ -17,14 +17,20 @@ const lockName = (plan: MovePlan): string => `tidemark.move ${plan.targetSchema}
 
 /** Holds the move for this session; raises TM_MOVE_RUNNING while another session has it. */
 export const lockMove = async (client: pg.Client, plan: MovePlan): Promise<void> => {
-  const { rows } = await client.query<{ locked: boolean }>('SELECT pg_try_advisory_lock(hashtextextended($1, 0)) AS locked', [lockName(plan)])
+  const { rows } = await client.query<{ locked: boolean }>('SELECT pg_try_advisory_lock(hashtextextended($1, 0)) AS locked', [
+    lockName(plan),
+  ])
   if (rows[0]?.locked) return
   const { rows: holders } = await client.query<{ holder_pid: number; holder_host: string }>(
     'SELECT holder_pid, holder_host FROM tidemark.move_runs WHERE source_path = $1 AND target_schema = $2 ORDER BY started_at DESC LIMIT 1',
     [plan.path, plan.targetSchema],
   )
   const holder = holders[0]
-  throw new TidemarkError('TM_MOVE_RUNNING', { path: plan.path, pid: holder?.holder_pid ?? 0, host: holder?.holder_host ?? 'unknown' })
+  throw new TidemarkError('TM_MOVE_RUNNING', {
+    path: plan.path,
+    pid: holder?.holder_pid ?? 0,
+    host: holder?.holder_host ?? 'unknown',
+  })
 }
 
 /** The newest run of this file into this schema, or none. */
@@ -38,7 +44,10 @@ export const newestRun = async (client: pg.Client, plan: Pick<MovePlan, 'path' |
 }
 
 /** The newest run, or none where the target has never seen a move. */
-export const findRunOrNone = async (client: pg.Client, plan: Pick<MovePlan, 'path' | 'targetSchema'>): Promise<Run | undefined> => {
+export const findRunOrNone = async (
+  client: pg.Client,
+  plan: Pick<MovePlan, 'path' | 'targetSchema'>,
+): Promise<Run | undefined> => {
   const { rows } = await client.query<{ there: boolean }>("SELECT to_regclass('tidemark.move_runs') IS NOT NULL AS there")
   return rows[0]?.there ? newestRun(client, plan) : undefined
 }
@@ -62,13 +71,17 @@ export const insertRun = async (client: pg.Client, plan: MovePlan): Promise<stri
 
 /** Takes over an unfinished run. */
 export const holdRun = async (client: pg.Client, id: string): Promise<void> => {
-  await client.query('UPDATE tidemark.move_runs SET holder_pid = $2, holder_host = $3, updated_at = now() WHERE id = $1', [id, process.pid, hostname()])
+  await client.query('UPDATE tidemark.move_runs SET holder_pid = $2, holder_host = $3, updated_at = now() WHERE id = $1', [
+    id,
+    process.pid,
+    hostname(),
+  ])
 }
 
 /** Ends a run with its report. */
 export const finishRun = async (client: pg.Client, id: string, report: object): Promise<void> => {
-  await client.query("UPDATE tidemark.move_runs SET state = 'copied', report = $2, finished_at = now(), updated_at = now() WHERE id = $1", [
-    id,
-    JSON.stringify(report),
-  ])
+  await client.query(
+    "UPDATE tidemark.move_runs SET state = 'copied', report = $2, finished_at = now(), updated_at = now() WHERE id = $1",
+    [id, JSON.stringify(report)],
+  )
 }

@@ -1,6 +1,7 @@
 /** What the target knows of its moves: how far each came, and what was set aside. */
-import type pg from 'pg'
+
 import { resolve } from 'node:path'
+import type pg from 'pg'
 import { type ConnectOptions, connectPostgres } from '../postgres/connect.js'
 
 export interface MoveStatus {
@@ -10,7 +11,13 @@ export interface MoveStatus {
   readonly state: 'copying' | 'copied'
   readonly startedAt: string
   readonly finishedAt: string | null
-  readonly tables: readonly { readonly table: string; readonly rows: number; readonly copied: number; readonly rejected: number; readonly done: boolean }[]
+  readonly tables: readonly {
+    readonly table: string
+    readonly rows: number
+    readonly copied: number
+    readonly rejected: number
+    readonly done: boolean
+  }[]
   readonly rejects: { readonly rows: number; readonly values: number; readonly unallowed: number }
 }
 
@@ -54,7 +61,11 @@ const statusSql = `
 
 /** The runs that the target has seen, newest first. */
 export const moveStatus = ({ target, path }: StatusOptions): Promise<readonly MoveStatus[]> =>
-  withTarget(target, async (client) => (await client.query<MoveStatus>(statusSql, [path === undefined ? null : resolve(path)])).rows, [])
+  withTarget(
+    target,
+    async (client) => (await client.query<MoveStatus>(statusSql, [path === undefined ? null : resolve(path)])).rows,
+    [],
+  )
 
 const rejectsSql = `
   SELECT j.table_name AS table, j.row_key AS key, j.column_name AS column, j.reason, encode(j.bytes, 'base64') AS bytes, j.outcome, j.allowed
@@ -62,5 +73,13 @@ const rejectsSql = `
    WHERE $1::text IS NULL OR r.source_path = $1 ORDER BY j.id LIMIT $2`
 
 /** What was set aside, oldest first; `limit` rows at most (default 1000). */
-export const moveRejects = ({ target, path, limit = 1000 }: StatusOptions & { readonly limit?: number }): Promise<readonly MoveReject[]> =>
-  withTarget(target, async (client) => (await client.query<MoveReject>(rejectsSql, [path === undefined ? null : resolve(path), limit])).rows, [])
+export const moveRejects = ({
+  target,
+  path,
+  limit = 1000,
+}: StatusOptions & { readonly limit?: number }): Promise<readonly MoveReject[]> =>
+  withTarget(
+    target,
+    async (client) => (await client.query<MoveReject>(rejectsSql, [path === undefined ? null : resolve(path), limit])).rows,
+    [],
+  )

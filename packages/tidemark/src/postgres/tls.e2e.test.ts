@@ -139,11 +139,17 @@ describe.skipIf(!hasOpenssl)('C34: sslmode', () => {
 const startProxy = async (
   server: EmbeddedPostgres,
   { certFile, keyFile }: Certificate,
-): Promise<{ port: number; bytes(): string }> => {
+): Promise<{ port: number; bytes(): string; open(): number }> => {
   const [cert, key] = [await readFile(certFile), await readFile(keyFile)]
   let seen = ''
+  let open = 0
   const serve = (socket: Socket) => {
-    socket.on('error', () => undefined)
+    open += 1
+    socket
+      .on('error', () => undefined)
+      .on('close', () => {
+        open -= 1
+      })
     socket.once('data', () => {
       socket.write('S')
       const client = new TLSSocket(socket, { isServer: true, cert, key })
@@ -159,7 +165,7 @@ const startProxy = async (
   const proxy: Server = createServer(serve)
   await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve))
   closers.push(() => proxy.close())
-  return { port: (proxy.address() as AddressInfo).port, bytes: () => seen }
+  return { port: (proxy.address() as AddressInfo).port, bytes: () => seen, open: () => open }
 }
 
 describe.skipIf(!hasOpenssl)('C34: channel_binding', () => {
@@ -168,12 +174,13 @@ describe.skipIf(!hasOpenssl)('C34: channel_binding', () => {
   })
 
   it('require refuses a man in the middle before he gets anything made of the password', async () => {
-    const { port, bytes } = await startProxy(plain, stranger)
+    const { port, bytes, open } = await startProxy(plain, stranger)
     expect(await reading(url(plain, 'sslmode=require&channel_binding=disable', { port }))).toEqual({ ssl: false })
     const before = bytes().length
     await expect(reading(url(plain, 'sslmode=require&channel_binding=require', { port }))).rejects.toEqual(
       refusal(/the server does not offer SCRAM-SHA-256-PLUS/),
     )
+    await until(() => open() === 0)
     // The start-up message, and neither a first nor a final SCRAM message.
     expect(bytes().slice(before)).not.toMatch(/SCRAM|n=\*|,p=/)
   })

@@ -15,7 +15,10 @@ export type RedisCommand = readonly [name: string, ...args: readonly RedisArgume
 export interface CommandOptions {
   /** Text in replies comes as buffers, byte for byte. Default false. */
   readonly buffers?: boolean
-  /** Overrides the connection's `commandTimeoutMs`; give a blocking command more than it may block. */
+  /**
+   * Overrides the connection's `commandTimeoutMs`. Give a blocking command (BLPOP, XREADGROUP … BLOCK) more than it may block,
+   * and send it over a connection of its own: on a shared one everybody waits behind it.
+   */
   readonly timeoutMs?: number
   readonly signal?: AbortSignal
 }

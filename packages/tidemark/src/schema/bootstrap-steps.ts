@@ -95,7 +95,7 @@ export const ownLedgerSql = `
     primary key (source, version)
   );
   alter table tidemark.migrations enable row level security;
-  revoke all on tidemark.migrations from public, anon, authenticated, service_role`
+  revoke all on tidemark.migrations from public`
 
 /** Makes the schema `tidemark` the given role's own. */
 export const platformSchemaSql = (owner: string): string =>

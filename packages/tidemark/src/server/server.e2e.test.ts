@@ -206,7 +206,7 @@ describe('a server on embedded parts', () => {
   })
 
   test('DELETE cancels a job, and the move can be gone on with', async () => {
-    makeFile(join(dir, 'large.db'), 400_000)
+    makeFile(join(dir, 'large.db'), 150_000)
     const { job } = (await (await post('/move/copy', { file: 'large.db', schema: 'large' }, { prefer: 'respond-async' })).json()) as { job: string }
     expect((await admin(`/jobs/${job}`, { method: 'DELETE' })).status).toBe(202)
     const view = await until(async () => {

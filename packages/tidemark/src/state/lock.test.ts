@@ -1,10 +1,24 @@
 import { mkdtemp, readdir, rm, utimes, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { systemClock } from '../time/clock.js'
 import { withLock } from './lock.js'
 import { ownIdentity } from './process-identity.js'
+
+/** How long each look at a process takes; the real ones are too quick for a slow contender to meet a fast one. */
+let lookMs = () => 0
+vi.mock('./process-identity.js', async (importOriginal) => {
+  const original = await importOriginal<typeof import('./process-identity.js')>()
+  const isAlive: typeof original.isAlive = async (identity) => {
+    await systemClock.sleep(lookMs())
+    return original.isAlive(identity)
+  }
+  return { ...original, isAlive }
+})
+afterEach(() => {
+  lookMs = () => 0
+})
 
 let dir: string
 let path: string
@@ -20,7 +34,7 @@ const locked = <T>(fn: () => Promise<T>, options: { timeoutMs?: number; signal?:
 const turn = () => new Promise((resolve) => setImmediate(resolve))
 
 /** Runs many at once; gives the highest number that were ever inside together. */
-const crowd = async (count: number): Promise<number> => {
+const crowd = async (count: number, stayMs = 0): Promise<number> => {
   let inside = 0
   let most = 0
   await Promise.all(
@@ -29,7 +43,7 @@ const crowd = async (count: number): Promise<number> => {
         inside += 1
         most = Math.max(most, inside)
         await turn()
-        await turn()
+        await systemClock.sleep(stayMs)
         inside -= 1
       }),
     ),
@@ -59,6 +73,16 @@ describe('a lock', () => {
       await writeFile(path, await deadHolder())
       expect(await crowd(6)).toBe(1)
       expect(await readdir(dir)).toEqual([])
+    }
+  })
+
+  it('is not taken from its new holder by one who saw the dead one and was slow', async () => {
+    let looks = 0
+    // Every other contender still looks at the dead holder when the first one is already in.
+    lookMs = () => (looks++ % 2 === 0 ? 0 : 15)
+    for (let round = 0; round < 10; round++) {
+      await writeFile(path, await deadHolder())
+      expect(await crowd(4, 20)).toBe(1)
     }
   })
 

@@ -26,8 +26,6 @@ export interface CopyUnitOptions {
   readonly transactionBytes: number
   /** Bytes handed to the socket at a time. */
   readonly blockBytes: number
-  /** Longest single read of SQLite, in milliseconds: as long as a writer in rollback-journal mode may have to wait. */
-  readonly readMs: number
   readonly signal: AbortSignal
   readonly onProgress: (rows: number, bytes: number) => void
   readonly onReject: (reject: Reject) => void
@@ -35,6 +33,12 @@ export interface CopyUnitOptions {
 
 /** SQLSTATE classes that speak of the row's own values: data, constraints, limits. Anything else ends the copy. */
 const dataErrors = /^(?:22|23|44|54)/
+
+/** Where the copy stands after a transaction. */
+interface Step {
+  readonly after: Key | null
+  readonly done: boolean
+}
 
 interface Pending {
   readonly rejects: Reject[]
@@ -52,6 +56,7 @@ class UnitCopier {
   readonly #copySql: string
   readonly #reportNames: readonly string[]
   #writer: CopyWriter
+  #batches: Generator<readonly Row[]> | undefined
   #pending: Pending = { rejects: [], ids: [] }
   #row: Row = []
   #column = 0
@@ -64,7 +69,10 @@ class UnitCopier {
     this.#options = options
     this.#columns = table.columns.filter((column) => column.generatedSql === null)
     this.#guard = parentGuard(table)
-    this.#source = new RowSource(database, table, [...this.#columns.map((column) => quoteSqlite(column.source)), ...this.#guard.expressions])
+    this.#source = new RowSource(database, table, [
+      ...this.#columns.map((column) => quoteSqlite(column.source)),
+      ...this.#guard.expressions,
+    ])
     this.#encoders = this.#columns.map((column) =>
       createEncoder(column, (namespace, legacyId, id) => this.#pending.ids.push({ namespace, legacyId, id: id.toString('hex') })),
     )
@@ -75,21 +83,21 @@ class UnitCopier {
   }
 
   async run(): Promise<void> {
-    let after = this.#unit.after
-    let done = false
-    while (!done) {
+    let step: Step = { after: this.#unit.after, done: false }
+    while (!step.done) {
       this.#options.signal.throwIfAborted()
-      ;({ after, done } = await this.#transaction(after))
+      step = await this.#transaction(step.after)
     }
   }
 
   /** One COPY with what it came to; where Postgres refuses a row of it, the same range again, row by row as far as needed. */
-  async #transaction(after: Key | null): Promise<{ after: Key | null; done: boolean }> {
+  async #transaction(after: Key | null): Promise<Step> {
     this.#pending = { rejects: [], ids: [] }
     this.#writer.rewind(0)
     try {
       return await this.#copyOnce(after)
     } catch (error) {
+      this.#batches = undefined
       if (!dataErrors.test(sqlstateOf(error) ?? '')) throw error
       return this.#copyCarefully(after)
     }
@@ -99,7 +107,7 @@ class UnitCopier {
     await this.#client.query("BEGIN; SET LOCAL synchronous_commit = off; SET LOCAL tidemark.origin = 'move'")
   }
 
-  async #copyOnce(after: Key | null): Promise<{ after: Key | null; done: boolean }> {
+  async #copyOnce(after: Key | null): Promise<Step> {
     await this.#begin()
     try {
       const stream = this.#client.query(copyFrom(this.#copySql))
@@ -113,52 +121,39 @@ class UnitCopier {
     }
   }
 
-  /** Reads, encodes and sends until the transaction is large enough or the range ends. */
+  /** The reading goes on where the transaction before left it; after a failure it begins again at the key. */
+  #batchesFrom(after: Key | null): Generator<readonly Row[]> {
+    this.#batches ??= this.#source.batches({ after, until: this.#unit.until })
+    return this.#batches
+  }
+
+  /**
+   * Reads, encodes and sends until the transaction is large enough or the range ends. A table without a key cannot be taken up again in the
+   * middle: it is one transaction.
+   */
   async #feed(stream: CopyStreamQuery, from: Key | null): Promise<Progress & { done: boolean }> {
-    const whole = this.#unit.table.rowKey.kind === 'none'
-    let [after, rows, bytes, done] = [from, 0, 0, false]
+    const { transactionBytes, blockBytes, signal } = this.#options
+    const limit = this.#source.keyWidth === 0 ? Number.POSITIVE_INFINITY : transactionBytes
+    const batches = this.#batchesFrom(from)
+    let [after, rows, bytes, done, sent] = [from, 0, 0, false, 0]
     stream.write(copyHeader)
-    while (!done && bytes < this.#options.transactionBytes) {
-      this.#options.signal.throwIfAborted()
-      const read = whole ? await this.#readAll(stream) : this.#read(after)
-      ;({ after, done } = read)
-      rows += read.rows
-      const block = this.#writer.take(this.#options.blockBytes + 65_536)
+    while (!done && bytes < limit) {
+      signal.throwIfAborted()
+      const next = batches.next()
+      done = next.done === true
+      const batch = next.done ? [] : next.value
+      for (const row of batch) this.#encode(row, rows++)
+      if (batch.length > 0 && this.#source.keyWidth > 0) after = this.#source.keyOf(batch.at(-1)!)
+      if (this.#writer.length < blockBytes && !done) continue
+      const block = this.#writer.take(blockBytes + 65_536)
       bytes += block.length
       if (block.length > 0 && !stream.write(block)) await once(stream, 'drain')
-      this.#options.onProgress(read.rows, block.length)
+      this.#options.onProgress(rows - sent, block.length)
+      sent = rows
     }
     stream.end(copyTrailer)
     await once(stream, 'finish')
     return { after, rows, done }
-  }
-
-  /** One short read of SQLite: as many rows as fit into a block and into the time. */
-  #read(after: Key | null): { after: Key | null; rows: number; done: boolean } {
-    const { blockBytes, readMs } = this.#options
-    const deadline = performance.now() + readMs
-    let [rows, last] = [0, undefined as Row | undefined]
-    for (const row of this.#source.rows({ after, until: this.#unit.until })) {
-      this.#encode(row, rows)
-      rows++
-      last = row
-      if (this.#writer.length >= blockBytes || ((rows & 255) === 0 && performance.now() > deadline)) {
-        return { after: this.#source.keyOf(row), rows, done: false }
-      }
-    }
-    return { after: last ? this.#source.keyOf(last) : after, rows, done: true }
-  }
-
-  /** A table without a key cannot be taken up again in the middle: one read, one transaction. */
-  async #readAll(stream: CopyStreamQuery): Promise<{ after: null; rows: number; done: boolean }> {
-    let rows = 0
-    for (const row of this.#source.rows({ after: null, until: null })) {
-      this.#encode(row, rows)
-      rows++
-      if (this.#writer.length < this.#options.blockBytes) continue
-      if (!stream.write(this.#writer.take(this.#options.blockBytes + 65_536))) await once(stream, 'drain')
-    }
-    return { after: null, rows, done: true }
   }
 
   readonly #cell: CellAccess = {
@@ -174,7 +169,10 @@ class UnitCopier {
     const width = this.#source.keyWidth
     this.#row = row
     const orphan = this.#guard.reason(row, width + this.#columns.length)
-    if (orphan) return this.#reject(ordinal, orphan.column, orphan.reason, 'rowRejected')
+    if (orphan) {
+      this.#reject(ordinal, orphan.column, orphan.reason, 'rowRejected')
+      return
+    }
     this.#writer.fieldCount(this.#columns.length)
     for (let i = 0; i < this.#columns.length; i++) {
       const value = row[width + i] as SqliteValue | null
@@ -182,7 +180,8 @@ class UnitCopier {
       const failure = value === null ? this.#encodeNull(i, ordinal) : this.#encoders[i]!(this.#writer, value, this.#cell)
       if (failure !== undefined && !this.#replaceWithNull(i, ordinal, failure)) {
         this.#writer.rewind(start)
-        return this.#reject(ordinal, this.#columns[i]!.source, failure, 'rowRejected')
+        this.#reject(ordinal, this.#columns[i]!.source, failure, 'rowRejected')
+        return
       }
       if (this.#replaced !== undefined) this.#noteReplaced(ordinal, i)
     }
@@ -202,8 +201,13 @@ class UnitCopier {
 
   #replaceWithNull(i: number, ordinal: number, failure: string): boolean {
     const { policies, notNull, source } = this.#columns[i]!
-    const wanted = failure.includes('NUL byte') ? policies.nulBytes : failure.includes('UTF-8') ? policies.invalidUtf8 : policies.badValue
-    if (notNull || (wanted !== 'null' && policies.badValue !== 'null') || this.#row[this.#source.keyWidth + i] === null) return false
+    const wanted = failure.includes('NUL byte')
+      ? policies.nulBytes
+      : failure.includes('UTF-8')
+        ? policies.invalidUtf8
+        : policies.badValue
+    if (notNull || (wanted !== 'null' && policies.badValue !== 'null') || this.#row[this.#source.keyWidth + i] === null)
+      return false
     this.#writer.nothing()
     this.#reject(ordinal, source, `${failure}; written as NULL`, 'valueReplaced')
     return true
@@ -235,7 +239,7 @@ class UnitCopier {
   }
 
   /** Copies the next rows so that those Postgres refuses are found and set aside, by halving. */
-  async #copyCarefully(after: Key | null): Promise<{ after: Key | null; done: boolean }> {
+  async #copyCarefully(after: Key | null): Promise<Step> {
     this.#pending = { rejects: [], ids: [] }
     this.#writer.rewind(0)
     const encoded: { readonly row: Row; readonly bytes: Buffer; readonly ordinal: number }[] = []
@@ -281,7 +285,13 @@ class UnitCopier {
       const [only] = rows
       if (rows.length === 1 && only) {
         this.#dropReplaced(only.row)
-        return this.#reject(only.ordinal, columnOf(error, this.#columns), `Postgres: ${describeRefusal(error)}`, 'rowRejected', only.row)
+        return this.#reject(
+          only.ordinal,
+          columnOf(error, this.#columns),
+          `Postgres: ${describeRefusal(error)}`,
+          'rowRejected',
+          only.row,
+        )
       }
     }
     const middle = rows.length >> 1

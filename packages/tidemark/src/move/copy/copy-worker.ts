@@ -12,5 +12,8 @@ port.postMessage({ type: 'ready' })
 port.on('message', (request: WorkerRequest) => {
   if (request.type === 'abort') server.abort()
   else if (request.type === 'stop') void server.stop().finally(() => port.close())
-  else server.copy(request.unit).catch((error: unknown) => port.postMessage({ type: 'failed', reason: reasonOf(error), error: undefined }))
+  else
+    server
+      .copy(request.unit)
+      .catch((error: unknown) => port.postMessage({ type: 'failed', reason: reasonOf(error), error: undefined }))
 })

@@ -6,6 +6,7 @@ import { parseConnection } from '../../postgres/connection.js'
 import { toPostgresError } from '../../postgres/postgres-error.js'
 import { platformSource } from '../../schema/migration-files.js'
 import { createMigrator } from '../../schema/migrator.js'
+import { sessionsOf } from '../../schema/sessions.js'
 import { fileIdOf } from '../../sqlite/file-facts.js'
 import { openSqlite } from '../../sqlite/open.js'
 import type { SqliteFile } from '../../sqlite/sqlite.js'
@@ -26,8 +27,6 @@ export interface CopyOptions {
   readonly workers?: number
   /** Bytes of one Postgres transaction, about. Default 24 MiB. */
   readonly transactionBytes?: number
-  /** Longest single read of SQLite in milliseconds. Default 40. */
-  readonly readMs?: number
   /** How long to wait for a locked SQLite file. Default 10,000. */
   readonly busyTimeoutMs?: number
   readonly onEvent?: MoveListener
@@ -42,7 +41,8 @@ const stages = (plan: MovePlan): readonly (readonly TablePlan[])[] => {
   const left = new Map(plan.tables.map((table) => [table.source, table]))
   const groups: TablePlan[][] = []
   while (left.size > 0) {
-    const waits = (table: TablePlan) => table.requiredParents.some(({ parentTable }) => parentTable !== table.source && left.has(parentTable))
+    const waits = (table: TablePlan) =>
+      table.requiredParents.some(({ parentTable }) => parentTable !== table.source && left.has(parentTable))
     const ready = [...left.values()].filter((table) => !waits(table))
     const group = ready.length > 0 ? ready : [...left.values()]
     for (const table of group) left.delete(table.source)
@@ -55,13 +55,7 @@ const stages = (plan: MovePlan): readonly (readonly TablePlan[])[] => {
 const ensurePlatform = async (client: pg.Client, target: ConnectOptions): Promise<void> => {
   const { rows } = await client.query<{ there: boolean }>("SELECT to_regclass('tidemark.move_runs') IS NOT NULL AS there")
   if (rows[0]?.there) return
-  await createMigrator({ connect: (database) => connectPostgres(database ? { ...target, url: withDatabase(target.url, database) } : target), sources: [platformSource] }).up()
-}
-
-const withDatabase = (url: string, database: string): string => {
-  const changed = new URL(url)
-  changed.pathname = `/${encodeURIComponent(database)}`
-  return changed.href
+  await createMigrator({ connect: sessionsOf(target), sources: [platformSource] }).up()
 }
 
 const checkFile = (plan: MovePlan): void => {
@@ -75,7 +69,7 @@ class Copy {
   readonly #options: Required<Omit<CopyOptions, 'workers'>> & { readonly workers: number }
   readonly #client: pg.Client
   readonly #file: SqliteFile
-  readonly #done = new Map<string, { rows: number; bytes: number }>()
+  readonly #done = new Map<string, { rows: number }>()
   #bytes = 0
 
   constructor(plan: MovePlan, client: pg.Client, file: SqliteFile, options: CopyOptions) {
@@ -87,7 +81,6 @@ class Copy {
       onExisting: options.onExisting ?? 'refuse',
       workers: options.workers ?? (plan.totals.bytes > smallFileBytes ? 2 : 0),
       transactionBytes: options.transactionBytes ?? 24 * 1024 * 1024,
-      readMs: options.readMs ?? 40,
       busyTimeoutMs: options.busyTimeoutMs ?? 10_000,
       onEvent: options.onEvent ?? (() => {}),
       signal: options.signal ?? new AbortController().signal,
@@ -115,13 +108,13 @@ class Copy {
   }
 
   async #copyGroup(run: PreparedRun, group: readonly TablePlan[]): Promise<void> {
-    const { target, workers, transactionBytes, readMs, busyTimeoutMs, signal } = this.#options
+    const { target, workers, transactionBytes, busyTimeoutMs, signal } = this.#options
     const names = new Set(group.map(({ source }) => source))
     const units = (await openUnits(this.#client, this.#plan, run.id)).filter(({ table }) => names.has(table.source))
     const open = new Map<string, number>()
     for (const { table } of units) open.set(table.source, (open.get(table.source) ?? 0) + 1)
     await runUnits(units, {
-      data: { path: this.#plan.path, target, transactionBytes, blockBytes, readMs, busyTimeoutMs },
+      data: { path: this.#plan.path, target, transactionBytes, blockBytes, busyTimeoutMs },
       workers,
       signal,
       onMessage: (message) => this.#hear(message, open),
@@ -130,21 +123,30 @@ class Copy {
 
   #hear(message: WorkerMessage, open: Map<string, number>): void {
     const { onEvent } = this.#options
-    if (message.type === 'reject') return onEvent({ type: 'reject', reject: message.reject })
-    if (message.type === 'failed') return undefined
+    if (message.type === 'reject') onEvent({ type: 'reject', reject: message.reject })
+    if (message.type === 'reject' || message.type === 'failed') return
     const table = this.#plan.tables.find(({ source }) => source === message.table)!
-    const seen = this.#done.get(message.table)
-    const sums = seen ?? { rows: 0, bytes: 0 }
-    if (!seen) onEvent({ type: 'table', phase: 'copy', table: message.table, state: 'started', rows: table.rows })
-    this.#done.set(message.table, sums)
+    const sums = this.#sumsOf(table)
     if (message.type === 'progress') {
       sums.rows += message.rows
       this.#bytes += message.bytes
-      return onEvent({ type: 'progress', phase: 'copy', table: message.table, rowsDone: sums.rows, rowsTotal: table.rows, bytesDone: this.#bytes })
+      const [rowsDone, rowsTotal] = [sums.rows, table.rows]
+      onEvent({ type: 'progress', phase: 'copy', table: message.table, rowsDone, rowsTotal, bytesDone: this.#bytes })
+      return
     }
     const left = open.get(message.table)! - 1
     open.set(message.table, left)
     if (left === 0) onEvent({ type: 'table', phase: 'copy', table: message.table, state: 'finished', rows: sums.rows })
+  }
+
+  /** What a table came to so far; the first time it is heard of, it has started. */
+  #sumsOf({ source, rows }: TablePlan): { rows: number } {
+    const seen = this.#done.get(source)
+    if (seen) return seen
+    const sums = { rows: 0 }
+    this.#done.set(source, sums)
+    this.#options.onEvent({ type: 'table', phase: 'copy', table: source, state: 'started', rows })
+    return sums
   }
 
   async #analyze(run: PreparedRun): Promise<void> {
@@ -160,7 +162,9 @@ class Copy {
         WHERE run_id = $1 GROUP BY 1`,
       [run.id],
     )
-    return new Map(rows.map(({ table_name, copied, rejected }) => [table_name, { copied: Number(copied), rejected: Number(rejected) }]))
+    return new Map(
+      rows.map(({ table_name, copied, rejected }) => [table_name, { copied: Number(copied), rejected: Number(rejected) }]),
+    )
   }
 
   async #report(

@@ -102,7 +102,11 @@ const numeric: Encode = (writer, value, cell) => {
 }
 
 /** Puts a text right by the policies, or says why it cannot be. */
-const settleText = (value: string, raw: Buffer, policies: ColumnPolicies): { readonly text: string; readonly reason: string } | string => {
+const settleText = (
+  value: string,
+  raw: Buffer,
+  policies: ColumnPolicies,
+): { readonly text: string; readonly reason: string } | string => {
   let text = value
   let reason = ''
   if (text.includes('\uFFFD') && !isUtf8(raw)) {
@@ -128,8 +132,13 @@ const doubtfulText = (writer: CopyWriter, cell: CellAccess, policies: ColumnPoli
   return undefined
 }
 
-const writeText = (writer: CopyWriter, text: string, cell: CellAccess, policies: ColumnPolicies, prefix = 0): string | undefined =>
-  writer.text(text, prefix) === undefined ? undefined : doubtfulText(writer, cell, policies, prefix)
+const writeText = (
+  writer: CopyWriter,
+  text: string,
+  cell: CellAccess,
+  policies: ColumnPolicies,
+  prefix = 0,
+): string | undefined => (writer.text(text, prefix) === undefined ? undefined : doubtfulText(writer, cell, policies, prefix))
 
 const text =
   (policies: ColumnPolicies): Encode =>
@@ -173,7 +182,10 @@ const anyBytes: Encode = (writer, value, cell) => {
 }
 
 const boolean = ({ truthy, falsy }: Extract<Conversion, { kind: 'boolean' }>): Encode => {
-  const forms = new Map<string, boolean>([...truthy.map((form) => [form, true] as const), ...falsy.map((form) => [form, false] as const)])
+  const forms = new Map<string, boolean>([
+    ...truthy.map((form) => [form, true] as const),
+    ...falsy.map((form) => [form, false] as const),
+  ])
   return (writer, value) => {
     const known = Buffer.isBuffer(value) ? undefined : forms.get(String(value))
     if (known === undefined) return `${describe(value)} that is none of ${[...forms.keys()].join(', ')}`
@@ -215,7 +227,9 @@ const timestamptz =
     if (!moment || (format && !keepsFormat(moment, format))) return `${describe(value)} that is no time in the column's format`
     const wall = moment.days * 86_400 + moment.secondOfDay
     const instant =
-      moment.zone === '' ? instantOf(timeZone, wall) : ({ seconds: wall - moment.offsetMinutes * 60, certainty: 'exact' } as const)
+      moment.zone === ''
+        ? instantOf(timeZone, wall)
+        : ({ seconds: wall - moment.offsetMinutes * 60, certainty: 'exact' } as const)
     if (instant.certainty === 'skipped') return `a local time that the clocks of ${timeZone} skipped`
     if (instant.certainty === 'repeated') cell.replaced(`a local time that came twice in ${timeZone}; the later one is taken`)
     writer.int64((instant.seconds - epochSeconds) * 1e6 + moment.microseconds)
@@ -242,7 +256,11 @@ const dashedPattern = /^[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}$/
 
 /** The uuid of version 5 (RFC 9562) of a name in a namespace, both as bytes. */
 const uuidOfName = (namespace: string, name: string): Buffer => {
-  const digest = createHash('sha1').update(Buffer.from(namespace.replaceAll('-', ''), 'hex')).update(name).digest().subarray(0, 16)
+  const digest = createHash('sha1')
+    .update(Buffer.from(namespace.replaceAll('-', ''), 'hex'))
+    .update(name)
+    .digest()
+    .subarray(0, 16)
   digest[6] = (digest[6]! & 0x0f) | 0x50
   digest[8] = (digest[8]! & 0x3f) | 0x80
   return digest
@@ -281,7 +299,8 @@ const isJson = (value: string): boolean => {
 const json =
   (policies: ColumnPolicies, prefix: 0 | 1): Encode =>
   (writer, value, cell) => {
-    const written = typeof value === 'string' ? value : Buffer.isBuffer(value) ? undefined : numberAsText(cell.exact().value as number)
+    const written =
+      typeof value === 'string' ? value : Buffer.isBuffer(value) ? undefined : numberAsText(cell.exact().value as number)
     if (written === undefined || !isJson(written)) return 'not valid JSON'
     if (prefix === 1 && /\\u0000|\\ud[89a-f]/i.test(written)) return 'JSON with an escape that jsonb cannot hold'
     return writeText(writer, written, cell, policies, prefix)
@@ -303,7 +322,11 @@ const wholeNumber: Readonly<Record<string, Encode>> = {
 }
 
 /** `format_type` without its modifier: `numeric(10,2)` is `numeric`, `timestamp(3) with time zone` is `timestamp with time zone`. */
-export const baseTypeOf = (type: string): string => type.replace(/\([^)]*\)/, '').replace(/\s+/g, ' ').trim()
+export const baseTypeOf = (type: string): string =>
+  type
+    .replace(/\([^)]*\)/, '')
+    .replace(/\s+/g, ' ')
+    .trim()
 
 /** The encoder of one column. */
 export const createEncoder = ({ conversion, policies, targetType }: ColumnPlan, mapId: MapId): Encode => {

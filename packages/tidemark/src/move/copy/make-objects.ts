@@ -1,7 +1,7 @@
 /** Keys, indexes, constraints, sequences and views, made when the rows are there; each once, however often the copy is taken up again. */
 import type pg from 'pg'
-import { sqlstateOf } from '../../postgres/postgres-error.js'
 import { reasonOf } from '../../errors.js'
+import { sqlstateOf } from '../../postgres/postgres-error.js'
 import type { MoveListener, MovePlan, ObjectDecision } from '../move.js'
 
 export interface ObjectsReport {
@@ -17,7 +17,10 @@ const brokenByRows = new Set(['23503', '23514', '23502'])
 const entryOf = ({ type, table, name }: ObjectDecision): string => `#${type} ${table ?? ''}.${name}`
 
 const isMade = async (client: pg.Client, runId: string, entry: string): Promise<boolean> => {
-  const { rowCount } = await client.query('SELECT 1 FROM tidemark.move_progress WHERE run_id = $1 AND table_name = $2', [runId, entry])
+  const { rowCount } = await client.query('SELECT 1 FROM tidemark.move_progress WHERE run_id = $1 AND table_name = $2', [
+    runId,
+    entry,
+  ])
   return rowCount === 1
 }
 
@@ -27,7 +30,10 @@ const make = async (client: pg.Client, runId: string, object: ObjectDecision): P
   await client.query('BEGIN')
   try {
     for (const sql of object.sql) if (!validations.includes(sql)) await client.query(sql)
-    await client.query("INSERT INTO tidemark.move_progress (run_id, table_name, unit, last_key, done) VALUES ($1, $2, 0, '{}', true)", [runId, entryOf(object)])
+    await client.query(
+      "INSERT INTO tidemark.move_progress (run_id, table_name, unit, last_key, done) VALUES ($1, $2, 0, '{}', true)",
+      [runId, entryOf(object)],
+    )
     await client.query('COMMIT')
   } catch (error) {
     await client.query('ROLLBACK')
@@ -43,7 +49,13 @@ const make = async (client: pg.Client, runId: string, object: ObjectDecision): P
 }
 
 /** Makes every carried object of the plan, in the order of its phases. A failing one is reported and does not stop the others. */
-export const makeObjects = async (client: pg.Client, plan: MovePlan, runId: string, onEvent: MoveListener, signal: AbortSignal): Promise<ObjectsReport> => {
+export const makeObjects = async (
+  client: pg.Client,
+  plan: MovePlan,
+  runId: string,
+  onEvent: MoveListener,
+  signal: AbortSignal,
+): Promise<ObjectsReport> => {
   const phases = ['table', 'afterRows', 'afterAll'] as const
   const objects = phases.flatMap((phase) => plan.objects.filter((object) => object.phase === phase && object.sql.length > 0))
   const failed: { name: string; reason: string }[] = []

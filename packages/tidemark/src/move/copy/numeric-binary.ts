@@ -55,7 +55,8 @@ export const numericBytes = (value: number | bigint, displayScale = 0): Buffer =
 }
 
 /** Digits shown after the point by a fraction of four decimal places. */
-const shownDigits = (fraction: number): number => (fraction === 0 ? 0 : fraction % 10 !== 0 ? 4 : fraction % 100 !== 0 ? 3 : fraction % 1000 !== 0 ? 2 : 1)
+const shownDigits = (fraction: number): number =>
+  fraction === 0 ? 0 : fraction % 10 !== 0 ? 4 : fraction % 100 !== 0 ? 3 : fraction % 1000 !== 0 ? 2 : 1
 
 /** Writes a number as numeric; those below 10^8 with at most four decimal places, which is most of them, by plain arithmetic. */
 export const writeNumeric = (writer: CopyWriter, value: number | bigint): void => {

@@ -3,7 +3,10 @@ import type { TablePlan } from '../move.js'
 import { quoteSqlite, type Row } from '../row-source.js'
 
 /** SQL that is true where a row of the table has no parent; NULL in any key column means that none is needed. */
-export const orphanCondition = (table: string, { columns, parentTable, parentColumns }: TablePlan['requiredParents'][number]): string => {
+export const orphanCondition = (
+  table: string,
+  { columns, parentTable, parentColumns }: TablePlan['requiredParents'][number],
+): string => {
   const own = columns.map((column) => `${quoteSqlite(table)}.${quoteSqlite(column)}`)
   const present = own.map((column) => `${column} IS NOT NULL`).join(' AND ')
   const match = parentColumns.map((column, i) => `parent.${quoteSqlite(column)} = ${own[i]}`).join(' AND ')

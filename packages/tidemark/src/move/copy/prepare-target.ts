@@ -28,7 +28,8 @@ const columnSql = (column: ColumnPlan): string => {
 }
 
 /** The CREATE TABLE of one table, without keys and constraints: those come when its rows are there. */
-export const createTableSql = (table: TablePlan): string => `CREATE TABLE ${nameOf(table)} (${table.columns.map(columnSql).join(', ')})`
+export const createTableSql = (table: TablePlan): string =>
+  `CREATE TABLE ${nameOf(table)} (${table.columns.map(columnSql).join(', ')})`
 
 /** Which of the planned tables and views exist in the target, and whether any row does. */
 const presentTables = async (client: pg.Client, plan: MovePlan): Promise<readonly { name: string; kind: string }[]> => {
@@ -49,9 +50,15 @@ const isEmpty = async (client: pg.Client, table: TablePlan): Promise<boolean> =>
   return rows[0]?.empty ?? true
 }
 
-const dropPresent = async (client: pg.Client, plan: MovePlan, present: readonly { name: string; kind: string }[]): Promise<void> => {
+const dropPresent = async (
+  client: pg.Client,
+  plan: MovePlan,
+  present: readonly { name: string; kind: string }[],
+): Promise<void> => {
   const quoted = (kinds: string) =>
-    present.filter(({ kind }) => kinds.includes(kind)).map(({ name }) => `${quoteIdentifier(plan.targetSchema)}.${quoteIdentifier(name)}`)
+    present
+      .filter(({ kind }) => kinds.includes(kind))
+      .map(({ name }) => `${quoteIdentifier(plan.targetSchema)}.${quoteIdentifier(name)}`)
   const [views, tables] = [quoted('v'), quoted('rpf')]
   if (views.length > 0) await client.query(`DROP VIEW ${views.join(', ')}`)
   if (tables.length > 0) await client.query(`DROP TABLE ${tables.join(', ')}`)
@@ -79,7 +86,12 @@ const clearExisting = async (client: pg.Client, plan: MovePlan, onExisting: OnEx
 }
 
 /** Finds the unfinished run to go on with, or begins one. Raises TM_MOVE_TARGET_NOT_EMPTY, TM_MOVE_PLAN_CHANGED. */
-export const prepareTarget = async (client: pg.Client, database: Database, plan: MovePlan, onExisting: OnExisting): Promise<PreparedRun> => {
+export const prepareTarget = async (
+  client: pg.Client,
+  database: Database,
+  plan: MovePlan,
+  onExisting: OnExisting,
+): Promise<PreparedRun> => {
   const earlier = await findRunOrNone(client, plan)
   const isSame = earlier?.fingerprint === plan.fingerprint && (await presentTables(client, plan)).length > 0
   if (earlier && isSame && onExisting !== 'replace') {

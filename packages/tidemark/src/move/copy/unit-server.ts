@@ -13,11 +13,13 @@ export interface WorkerData {
   readonly target: ConnectOptions
   readonly transactionBytes: number
   readonly blockBytes: number
-  readonly readMs: number
   readonly busyTimeoutMs: number
 }
 
-export type WorkerRequest = { readonly type: 'copy'; readonly unit: CopyUnit } | { readonly type: 'abort' } | { readonly type: 'stop' }
+export type WorkerRequest =
+  | { readonly type: 'copy'; readonly unit: CopyUnit }
+  | { readonly type: 'abort' }
+  | { readonly type: 'stop' }
 
 /** An error as it crosses a thread. */
 export interface PortableError {
@@ -39,7 +41,11 @@ export interface UnitServer {
   stop(): Promise<void>
 }
 
-const portable = (error: TidemarkError): PortableError => ({ code: error.code, parameters: error.parameters, reason: error.message })
+const portable = (error: TidemarkError): PortableError => ({
+  code: error.code,
+  parameters: error.parameters,
+  reason: error.message,
+})
 
 /** Opens the file and a connection, and copies what it is asked to. */
 export const serveUnits = async (data: WorkerData, tell: (message: WorkerMessage) => void): Promise<UnitServer> => {
@@ -47,7 +53,7 @@ export const serveUnits = async (data: WorkerData, tell: (message: WorkerMessage
   const client = await connectPostgres({ ...target, name: 'move' })
   const file = openSqlite(path, { readonly: true, busyTimeoutMs })
   const controller = new AbortController()
-  await client.query("SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0")
+  await client.query('SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0')
   const explain = (error: unknown): TidemarkError => {
     if (isTidemarkError(error)) return error
     const isSqlite = String((error as { code?: unknown }).code ?? '').startsWith('SQLITE_')
@@ -66,7 +72,10 @@ export const serveUnits = async (data: WorkerData, tell: (message: WorkerMessage
         tell({ type: 'done', table, unit: unit.unit })
       } catch (error) {
         const isAbort = controller.signal.aborted
-        tell({ type: 'failed', error: isAbort ? { code: undefined, parameters: {}, reason: reasonOf(error) } : portable(explain(error)) })
+        tell({
+          type: 'failed',
+          error: isAbort ? { code: undefined, parameters: {}, reason: reasonOf(error) } : portable(explain(error)),
+        })
       }
     },
     abort: () => controller.abort(new Error('stopped')),

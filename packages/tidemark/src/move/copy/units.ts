@@ -14,7 +14,12 @@ export const cutTable = (database: Database, table: TablePlan): readonly (readon
   const count = Math.min(maxUnits, Math.floor(table.rows / rowsPerUnit) + 1)
   if (table.rowKey.kind !== 'rowid' || count < 2) return [[null, null]]
   const name = quoteSqlite(table.rowKey.name)
-  const end = (of: 'min' | 'max') => database.prepare(`SELECT ${of}(${name}) FROM ${quoteSqlite(table.source)}`).safeIntegers(true).pluck().get() as bigint
+  const end = (of: 'min' | 'max') =>
+    database
+      .prepare(`SELECT ${of}(${name}) FROM ${quoteSqlite(table.source)}`)
+      .safeIntegers(true)
+      .pluck()
+      .get() as bigint
   const first = end('min')
   const width = (end('max') - first) / BigInt(count)
   const cuts = Array.from({ length: count - 1 }, (_, i) => first + width * BigInt(i + 1))

@@ -25,7 +25,10 @@ const reviveError = ({ code, parameters, reason }: PortableError): Error => {
 type Deliver = (message: WorkerMessage | { readonly type: 'ready' }) => void
 
 /** The built worker; when the sources run as they are (in tests), it is found in the build beside them. */
-const workerUrl = (): URL => new URL(import.meta.url.replace(/\/src\/(.*)worker-pool\.ts$/, '/dist/$1worker-pool.js').replace('worker-pool.js', 'copy-worker.js'))
+const workerUrl = (): URL =>
+  new URL(
+    import.meta.url.replace(/\/src\/(.*)worker-pool\.ts$/, '/dist/$1worker-pool.js').replace('worker-pool.js', 'copy-worker.js'),
+  )
 
 const threadLink = (data: WorkerData, deliver: Deliver, fail: (error: Error) => void): Link => {
   // A small young generation: the copy's buffers live outside the heap, and rows die young.
@@ -64,7 +67,10 @@ const ownLink = (data: WorkerData, deliver: Deliver, fail: (error: Error) => voi
 }
 
 /** Copies all units; rejects with the first failure, after the others were told to stop. */
-export const runUnits = async (units: readonly CopyUnit[], { data, workers, signal, onMessage }: WorkerPoolOptions): Promise<void> => {
+export const runUnits = async (
+  units: readonly CopyUnit[],
+  { data, workers, signal, onMessage }: WorkerPoolOptions,
+): Promise<void> => {
   const queue = [...units]
   const links: Link[] = []
   if (queue.length === 0) return

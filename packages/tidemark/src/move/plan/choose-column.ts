@@ -11,11 +11,18 @@ const booleanForms = {
 }
 
 /** The conversion into boolean: the forms given, else the one pair that explains every value, else every usual form. */
-export const toBoolean = (facts: ColumnFacts, decided: TypeDecision | null, given: { truthy?: readonly string[] | undefined; falsy?: readonly string[] | undefined }): Conversion => {
-  if (given.truthy || given.falsy) return { kind: 'boolean', truthy: given.truthy ?? booleanForms.truthy, falsy: given.falsy ?? booleanForms.falsy }
+export const toBoolean = (
+  facts: ColumnFacts,
+  decided: TypeDecision | null,
+  given: { truthy?: readonly string[] | undefined; falsy?: readonly string[] | undefined },
+): Conversion => {
+  if (given.truthy || given.falsy)
+    return { kind: 'boolean', truthy: given.truthy ?? booleanForms.truthy, falsy: given.falsy ?? booleanForms.falsy }
   if (decided?.conversion.kind === 'boolean') return decided.conversion
   const words = facts.close?.words ?? []
-  return words.every((word) => word === '0' || word === '1') ? { kind: 'boolean', truthy: ['1'], falsy: ['0'] } : { kind: 'boolean', ...booleanForms }
+  return words.every((word) => word === '0' || word === '1')
+    ? { kind: 'boolean', truthy: ['1'], falsy: ['0'] }
+    : { kind: 'boolean', ...booleanForms }
 }
 
 /** The conversion into timestamptz or timestamp: the one format of every value, else any ISO form. */
@@ -30,12 +37,15 @@ export const toMoment = (kind: 'timestamp' | 'timestamptz', facts: ColumnFacts, 
 export const toUuid = (facts: ColumnFacts, namespace: string): Conversion => {
   const uuids = facts.close?.uuids
   const texts = facts.texts
-  if (uuids && facts.integers + facts.reals === 0 && uuids.dashless === texts && texts > 0) return { kind: 'uuid', form: 'dashless', namespace }
-  if (uuids && facts.integers + facts.reals === 0 && uuids.dashed === texts && texts > 0) return { kind: 'uuid', form: 'dashed', namespace }
+  if (uuids && facts.integers + facts.reals === 0 && uuids.dashless === texts && texts > 0)
+    return { kind: 'uuid', form: 'dashless', namespace }
+  if (uuids && facts.integers + facts.reals === 0 && uuids.dashed === texts && texts > 0)
+    return { kind: 'uuid', form: 'dashed', namespace }
   return { kind: 'uuid', form: 'mapped', namespace }
 }
 
-const oneClass = (facts: ColumnFacts, kind: 'texts' | 'blobs'): boolean => facts[kind] === facts.integers + facts.reals + facts.texts + facts.blobs
+const oneClass = (facts: ColumnFacts, kind: 'texts' | 'blobs'): boolean =>
+  facts[kind] === facts.integers + facts.reals + facts.texts + facts.blobs
 
 export const toText = (facts: ColumnFacts): Conversion => ({ kind: oneClass(facts, 'texts') ? 'text' : 'anyText' })
 export const toBytes = (facts: ColumnFacts): Conversion => ({ kind: oneClass(facts, 'blobs') ? 'bytes' : 'anyBytes' })
@@ -46,7 +56,13 @@ const typeNames: Readonly<Record<string, string>> = {
   timestamptz: 'timestamp with time zone',
 }
 
-const conversionFor = (type: string, choice: ColumnChoice, decided: TypeDecision, facts: ColumnFacts, timeZone: string): Conversion => {
+const conversionFor = (
+  type: string,
+  choice: ColumnChoice,
+  decided: TypeDecision,
+  facts: ColumnFacts,
+  timeZone: string,
+): Conversion => {
   switch (type) {
     case 'bigint':
     case 'integer':
@@ -79,7 +95,13 @@ const conversionFor = (type: string, choice: ColumnChoice, decided: TypeDecision
 }
 
 /** The decision with the choice in place. Raises TM_MOVE_CHOICES_INVALID where the choice makes no sense. */
-export const chooseColumn = (decided: TypeDecision, choice: ColumnChoice | undefined, facts: ColumnFacts, where: string, timeZone: string): TypeDecision => {
+export const chooseColumn = (
+  decided: TypeDecision,
+  choice: ColumnChoice | undefined,
+  facts: ColumnFacts,
+  where: string,
+  timeZone: string,
+): TypeDecision => {
   if (!choice?.type) return decided
   if (choice.epoch && choice.type !== 'timestamptz') {
     throw new TidemarkError('TM_MOVE_CHOICES_INVALID', { path: where, reason: '"epoch" goes with "type": "timestamptz" only' })

@@ -18,7 +18,10 @@ export interface ClassTally {
 const rowsPerRead = 20_000
 
 /** Conditions that cut the table into stretches of `rowsPerRead` rows, each a short read. */
-export function* stretches(database: Database, table: SqliteTable): Generator<{ readonly where: string; readonly values: unknown[] }> {
+export function* stretches(
+  database: Database,
+  table: SqliteTable,
+): Generator<{ readonly where: string; readonly values: unknown[] }> {
   const key = keyExpressions(rowKeyOf(table))
   if (key.length === 0) {
     yield { where: '1', values: [] }
@@ -29,7 +32,11 @@ export function* stretches(database: Database, table: SqliteTable): Generator<{ 
   for (;;) {
     const from = after ? `${order} > ${marks}` : '1'
     const next = `SELECT ${key.join(', ')} FROM ${quoteSqlite(table.name)} WHERE ${from} ORDER BY ${key.join(', ')} LIMIT 1 OFFSET ${rowsPerRead - 1}`
-    const until = database.prepare(next).safeIntegers(true).raw(true).get(...(after ?? [])) as unknown[] | undefined
+    const until = database
+      .prepare(next)
+      .safeIntegers(true)
+      .raw(true)
+      .get(...(after ?? [])) as unknown[] | undefined
     yield { where: until ? `${from} AND ${order} <= ${marks}` : from, values: [...(after ?? []), ...(until ?? [])] }
     if (!until) return
     after = until
@@ -47,7 +54,8 @@ export const expectedClass = ({ affinity, declaredType }: SqliteColumn): Storage
 }
 
 /** DECIMAL and NUMERIC hold whole numbers and reals side by side; which of the two a value is does not matter there. */
-const isDecimal = ({ affinity, declaredType }: SqliteColumn): boolean => affinity === 'NUMERIC' && /DEC|NUMERIC|MONEY/i.test(declaredType)
+const isDecimal = ({ affinity, declaredType }: SqliteColumn): boolean =>
+  affinity === 'NUMERIC' && /DEC|NUMERIC|MONEY/i.test(declaredType)
 
 const oddValue = (column: SqliteColumn, name: string): string | null => {
   if (isDecimal(column)) return `(typeof(${name}) = 'real' OR typeof(${name}) = 'integer' OR ${name} IS NULL)`
@@ -61,7 +69,11 @@ const tallyColumn = (database: Database, table: SqliteTable, column: SqliteColum
   const name = quoteSqlite(column.name)
   const select = `SELECT typeof(${name}), count(*), min(${name}), max(${name}) FROM ${quoteSqlite(table.name)}`
   for (const { where, values } of stretches(database, table)) {
-    const groups = database.prepare(`${select} WHERE ${where} GROUP BY 1`).safeIntegers(true).raw(true).all(...values) as [StorageClass, bigint, bigint, bigint][]
+    const groups = database
+      .prepare(`${select} WHERE ${where} GROUP BY 1`)
+      .safeIntegers(true)
+      .raw(true)
+      .all(...values) as [StorageClass, bigint, bigint, bigint][]
     for (const [storage, count, low, high] of groups) {
       counts[storage] += Number(count)
       if (storage !== 'integer') continue
@@ -76,7 +88,10 @@ const hasValue = (database: Database, table: SqliteTable, name: string): boolean
   database.prepare(`SELECT 1 FROM ${quoteSqlite(table.name)} WHERE ${name} IS NOT NULL LIMIT 1`).get() !== undefined
 
 const countNulls = (database: Database, table: SqliteTable, name: string): number =>
-  database.prepare(`SELECT count(*) FROM ${quoteSqlite(table.name)} WHERE ${name} IS NULL`).pluck().get() as number
+  database
+    .prepare(`SELECT count(*) FROM ${quoteSqlite(table.name)} WHERE ${name} IS NULL`)
+    .pluck()
+    .get() as number
 
 export interface ClassOptions {
   /** Counts NULLs everywhere; otherwise only in keys, where they decide something. */
@@ -92,12 +107,17 @@ export const countClasses = (
   table: SqliteTable,
   { countsNulls, measured, signal }: ClassOptions,
 ): { readonly rows: number; readonly tallies: readonly ClassTally[] } => {
-  const rows = database.prepare(`SELECT count(*) FROM ${quoteSqlite(table.name)}`).pluck().get() as number
+  const rows = database
+    .prepare(`SELECT count(*) FROM ${quoteSqlite(table.name)}`)
+    .pluck()
+    .get() as number
   const tests = table.columns.flatMap((column) => oddValue(column, quoteSqlite(column.name)) ?? [])
   let isClean = true
   for (const { where, values } of tests.length > 0 ? stretches(database, table) : []) {
     signal?.throwIfAborted()
-    const odd = database.prepare(`SELECT 1 FROM ${quoteSqlite(table.name)} WHERE ${where} AND NOT (${tests.join(' AND ')}) LIMIT 1`).get(...values)
+    const odd = database
+      .prepare(`SELECT 1 FROM ${quoteSqlite(table.name)} WHERE ${where} AND NOT (${tests.join(' AND ')}) LIMIT 1`)
+      .get(...values)
     if (odd !== undefined) {
       isClean = false
       break

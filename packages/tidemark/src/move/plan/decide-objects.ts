@@ -1,4 +1,345 @@
+/** What becomes of defaults, generated columns, keys, indexes, constraints, views and triggers: kept, translated, or named as not carried. */
+
+import type { SqliteForeignKey, SqliteSchema, SqliteTable } from '../../sqlite/sqlite.js'
+import { foldAscii } from '../../sqlite/tokenize.js'
 import type { ColumnPlan, ObjectDecision, TablePlan } from '../move.js'
-export const translateColumnSql = (_s: unknown, t: TablePlan, _x: unknown): { columns: readonly ColumnPlan[]; decisions: readonly ObjectDecision[] } => ({ columns: t.columns, decisions: [] })
-export const decideTableObjects = (..._a: unknown[]): readonly ObjectDecision[] => []
-export const decideObjects = (..._a: unknown[]): readonly ObjectDecision[] => []
+import {
+  type Carried,
+  describeTrigger,
+  fitIdentifier,
+  isCarried,
+  type NotCarried,
+  qualifiedName,
+  quoteIdentifier,
+  type Relation,
+  tableContext,
+  translateCheck,
+  translateDefault,
+  translateForeignKey,
+  translateGenerated,
+  translateIndex,
+  translateView,
+} from '../translate/translate.js'
+import { sequenceSql } from './sequence-sql.js'
+
+type Phase = ObjectDecision['phase']
+
+const targetOf = (table: TablePlan) => ({ schema: table.targetSchema, name: table.target })
+
+const carried = (
+  base: Pick<ObjectDecision, 'type' | 'table' | 'name'>,
+  { notes }: Pick<Carried, 'notes'>,
+  sql: readonly string[],
+  phase: Phase,
+  outcome?: 'kept' | 'translated',
+): ObjectDecision => ({
+  ...base,
+  outcome: outcome ?? (notes.length > 0 ? 'translated' : 'kept'),
+  why: notes.join('; ') || 'means the same in Postgres',
+  suggestion: null,
+  sql,
+  phase,
+})
+
+const notCarried = (
+  base: Pick<ObjectDecision, 'type' | 'table' | 'name'>,
+  { reason, suggestion }: NotCarried,
+): ObjectDecision => ({
+  ...base,
+  outcome: 'notCarried',
+  why: reason,
+  suggestion,
+  sql: [],
+  phase: 'table',
+})
+
+/** The columns with their defaults and generated expressions in Postgres' words. A generated column that has none is copied as plain values. */
+export const translateColumnSql = (
+  source: SqliteTable,
+  table: TablePlan,
+  schema: SqliteSchema,
+): { columns: readonly ColumnPlan[]; decisions: readonly ObjectDecision[] } => {
+  const decisions: ObjectDecision[] = []
+  let columns = table.columns
+  for (const fact of source.columns.filter(({ generated }) => generated !== null)) {
+    const column = columns.find(({ source: name }) => name === fact.name)!
+    const context = tableContext(source, columns, schema.encoding)
+    const translation = translateGenerated(fact.generated!.expression, context, { ...column, affinity: fact.affinity })
+    const base = { type: 'generated', table: source.name, name: fact.name } as const
+    if (!isCarried(translation))
+      decisions.push(
+        notCarried(base, { ...translation, suggestion: `Its values are copied as they are. ${translation.suggestion}` }),
+      )
+    else {
+      decisions.push(carried(base, translation, [], 'table', fact.generated!.kind === 'stored' ? undefined : 'translated'))
+      columns = columns.map((each) => (each === column ? { ...column, generatedSql: translation.sql } : each))
+    }
+  }
+  columns = columns.map((column) => {
+    const fact = source.columns.find(({ name }) => name === column.source)!
+    if (fact.defaultSql === null || column.generatedSql !== null || column.identity) return column
+    const translation = translateDefault(fact.defaultSql, { ...column, affinity: fact.affinity })
+    const base = { type: 'default', table: source.name, name: column.source } as const
+    decisions.push(isCarried(translation) ? carried(base, translation, [], 'table') : notCarried(base, translation))
+    return isCarried(translation) ? { ...column, defaultSql: translation.sql } : column
+  })
+  return { columns, decisions }
+}
+
+/** Names of indexes and constraints: one space with the tables of the schema, so no two may be alike. */
+export class ObjectNames {
+  readonly #taken: Set<string>
+
+  constructor(tables: readonly TablePlan[]) {
+    this.#taken = new Set(tables.map(({ target }) => target))
+  }
+
+  /** The name that {@link take} would give. */
+  peek(wanted: string): string {
+    return fitIdentifier(wanted, this.#taken)
+  }
+
+  take(wanted: string): string {
+    const name = this.peek(wanted)
+    this.#taken.add(name)
+    return name
+  }
+}
+
+const keyDecisions = (
+  source: SqliteTable,
+  table: TablePlan,
+  names: ObjectNames,
+  schema: SqliteSchema,
+): readonly ObjectDecision[] => {
+  const key = source.primaryKey
+  if (!key) return []
+  const base = { type: 'primaryKey', table: source.name, name: key.name ?? `primary key of ${source.name}` } as const
+  const columns = table.primaryKey.map(quoteIdentifier).join(', ')
+  const isJson = table.columns.some(({ target, targetType }) => table.primaryKey.includes(target) && targetType === 'json')
+  const index = source.indexes.find(({ origin }) => origin === 'pk')
+  const decisions: ObjectDecision[] = []
+  if (columns !== '' && !isJson) {
+    const sql = `ALTER TABLE ${qualifiedName(targetOf(table))} ADD CONSTRAINT ${quoteIdentifier(names.take(key.name ?? `${table.target}_pkey`))} PRIMARY KEY (${columns})`
+    decisions.push(carried(base, { notes: [] }, [sql], 'afterRows'))
+  }
+  const isFolded = index?.parts.some(({ collation }) => collation !== 'BINARY') ?? false
+  if (decisions.length === 1 && !isFolded) return decisions
+  const asUnique =
+    index &&
+    translateIndex({ ...index, origin: 'c' }, tableContext(source, table.columns, schema.encoding), {
+      table: targetOf(table),
+      name: names.take(`${table.target}_key`),
+    })
+  if (asUnique && isCarried(asUnique)) {
+    const why = isFolded
+      ? 'its collation makes more values equal than the primary key does'
+      : 'it holds NULLs, which a primary key of Postgres refuses'
+    decisions.push({ ...carried(base, { notes: [`a unique index: ${why}`, ...asUnique.notes] }, [asUnique.sql], 'afterRows') })
+  } else if (asUnique) decisions.push(notCarried(base, asUnique))
+  else if (decisions.length === 0)
+    decisions.push(
+      notCarried(base, {
+        reason: 'it holds NULLs or values that Postgres cannot order',
+        suggestion: 'Clean the key in the file.',
+      }),
+    )
+  return decisions
+}
+
+const indexDecisions = (
+  source: SqliteTable,
+  table: TablePlan,
+  names: ObjectNames,
+  schema: SqliteSchema,
+): readonly ObjectDecision[] =>
+  source.indexes
+    .filter(({ origin }) => origin !== 'pk')
+    .map((index) => {
+      const parts = index.parts.map(({ column }) => column ?? 'expr').join('_')
+      const wanted = index.origin === 'u' ? `${table.target}_${parts}_key` : index.name
+      const translation = translateIndex(index, tableContext(source, table.columns, schema.encoding), {
+        table: targetOf(table),
+        name: names.take(wanted),
+      })
+      const base = { type: index.unique ? 'unique' : 'index', table: source.name, name: index.name } as const
+      return isCarried(translation) ? carried(base, translation, [translation.sql], 'afterRows') : notCarried(base, translation)
+    })
+
+const validateSql = (table: TablePlan, name: string): string =>
+  `ALTER TABLE ${qualifiedName(targetOf(table))} VALIDATE CONSTRAINT ${quoteIdentifier(name)}`
+
+const checkDecisions = (
+  source: SqliteTable,
+  table: TablePlan,
+  names: ObjectNames,
+  schema: SqliteSchema,
+): readonly ObjectDecision[] =>
+  source.checks.map((check, i) => {
+    const name = names.take(check.name ?? `${table.target}_check${i === 0 ? '' : i}`)
+    const translation = translateCheck(check, tableContext(source, table.columns, schema.encoding), {
+      table: targetOf(table),
+      name,
+      notValid: true,
+    })
+    const base = { type: 'check', table: source.name, name: check.name ?? check.expression } as const
+    return isCarried(translation)
+      ? carried(base, translation, [translation.sql, validateSql(table, name)], 'afterRows')
+      : notCarried(base, translation)
+  })
+
+/** Keys, indexes, checks and the sequence of one table. */
+export const decideTableObjects = (
+  source: SqliteTable,
+  table: TablePlan,
+  names: ObjectNames,
+  schema: SqliteSchema,
+): readonly ObjectDecision[] => {
+  const identity = table.columns.find(({ identity }) => identity)
+  const sequence: readonly ObjectDecision[] = identity
+    ? [
+        {
+          type: 'sequence',
+          table: source.name,
+          name: identity.source,
+          outcome: 'kept',
+          why: table.highWater
+            ? `goes on after ${table.highWater}, the largest id ever given out`
+            : 'goes on after the largest id',
+          suggestion: null,
+          sql: [sequenceSql(table, identity.target)],
+          phase: 'afterRows',
+        },
+      ]
+    : []
+  return [
+    ...keyDecisions(source, table, names, schema),
+    ...indexDecisions(source, table, names, schema),
+    ...checkDecisions(source, table, names, schema),
+    ...sequence,
+  ]
+}
+
+const foreignKeyDecision = (
+  source: SqliteTable,
+  key: SqliteForeignKey,
+  table: TablePlan,
+  tables: readonly TablePlan[],
+  names: ObjectNames,
+  schema: SqliteSchema,
+): ObjectDecision => {
+  const parentTable = schema.tables.find(({ name }) => foldAscii(name) === foldAscii(key.parentTable)) ?? null
+  const parent = tables.find(({ source: name }) => name === parentTable?.name)
+  const base = {
+    type: 'foreignKey',
+    table: source.name,
+    name: key.name ?? `${key.columns.join(', ')} → ${key.parentTable}`,
+  } as const
+  const find = (plan: TablePlan | undefined, column: string) =>
+    plan?.columns.find(({ source: name }) => foldAscii(name) === foldAscii(column))
+  const own = key.columns.map((column) => find(table, column))
+  const theirs = key.parentColumns.map((column) => find(parent, column))
+  if (parentTable && !parent)
+    return notCarried(base, {
+      reason: `the parent table ${key.parentTable} stays behind`,
+      suggestion: 'Move it too, or add the key later.',
+    })
+  if (own.includes(undefined) || theirs.includes(undefined))
+    return notCarried(base, { reason: 'it names a column that does not exist', suggestion: 'Drop the key in the file.' })
+  const types = { columns: own.map((column) => column!.targetType), parentColumns: theirs.map((column) => column!.targetType) }
+  const name = names.take(key.name ?? `${table.target}_${own.map((column) => column!.target).join('_')}_fkey`)
+  const translation = translateForeignKey(key, {
+    table: targetOf(table),
+    name,
+    parent: parent ? targetOf(parent) : targetOf(table),
+    columns: own.map((column) => column!.target),
+    parentColumns: theirs.map((column) => column!.target),
+    types,
+    parentTable,
+    notValid: true,
+  })
+  return isCarried(translation)
+    ? carried(base, translation, [translation.sql, validateSql(table, name)], 'afterAll')
+    : notCarried(base, translation)
+}
+
+/** Views in an order in which each finds those it reads; what is left over at the end is refused for its own reason. */
+const viewDecisions = (
+  schema: SqliteSchema,
+  tables: readonly TablePlan[],
+  names: ObjectNames,
+  targetSchema: string,
+): readonly ObjectDecision[] => {
+  const relations = new Map<string, Relation>(
+    tables.map((table) => {
+      const source = schema.tables.find(({ name }) => name === table.source)!
+      const context = tableContext(source, table.columns, schema.encoding)
+      const columns = table.columns.flatMap(({ source: name }) => {
+        const column = context.columns.get(foldAscii(name))
+        return column ? [{ source: name, column }] : []
+      })
+      return [foldAscii(table.source), { target: targetOf(table), columns }]
+    }),
+  )
+  const decisions: ObjectDecision[] = []
+  let waiting = schema.views
+  for (let found = true; found; ) {
+    found = false
+    const refused: (typeof waiting)[number][] = []
+    for (const view of waiting) {
+      const translation = translateView(view, {
+        relations,
+        view: { schema: targetSchema, name: names.peek(view.name) },
+        encoding: schema.encoding,
+      })
+      if (!isCarried(translation)) {
+        refused.push(view)
+        continue
+      }
+      found = true
+      names.take(view.name)
+      relations.set(foldAscii(view.name), translation.relation)
+      decisions.push(
+        carried({ type: 'view', table: null, name: view.name }, translation, [translation.sql], 'afterAll', 'translated'),
+      )
+    }
+    waiting = refused
+  }
+  const reasons = waiting.map((view) => {
+    const translation = translateView(view, {
+      relations,
+      view: { schema: targetSchema, name: view.name },
+      encoding: schema.encoding,
+    })
+    return notCarried({ type: 'view', table: null, name: view.name }, translation as NotCarried)
+  })
+  return [...decisions, ...reasons]
+}
+
+/** Foreign keys, views, triggers and virtual tables of the whole file. */
+export const decideObjects = (
+  schema: SqliteSchema,
+  tables: readonly TablePlan[],
+  names: ObjectNames,
+  targetSchema: string,
+): readonly ObjectDecision[] => [
+  ...tables.flatMap((table) => {
+    const source = schema.tables.find(({ name }) => name === table.source)!
+    return source.foreignKeys.map((key) => foreignKeyDecision(source, key, table, tables, names, schema))
+  }),
+  ...viewDecisions(schema, tables, names, targetSchema),
+  ...schema.triggers.map((trigger) =>
+    notCarried({ type: 'trigger', table: trigger.table, name: trigger.name }, describeTrigger(trigger)),
+  ),
+  ...schema.virtualTables.map(({ name, module, shadowTables }) =>
+    notCarried(
+      { type: 'virtualTable', table: null, name },
+      {
+        reason: `a virtual table of the module ${module}${shadowTables.length > 0 ? `, with ${shadowTables.length} tables of its own` : ''}`,
+        suggestion: /^fts/i.test(module)
+          ? 'Use a tsvector column with a GIN index over the table it searches.'
+          : 'Rebuild it with what Postgres has for it.',
+      },
+    ),
+  ),
+]

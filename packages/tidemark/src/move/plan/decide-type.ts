@@ -11,7 +11,12 @@ export interface TypeDecision {
   readonly doubt: { readonly code: string; readonly message: string; readonly suggestion: string } | null
 }
 
-const decision = (targetType: string, conversion: Conversion, why: string, doubt: TypeDecision['doubt'] = null): TypeDecision => ({
+const decision = (
+  targetType: string,
+  conversion: Conversion,
+  why: string,
+  doubt: TypeDecision['doubt'] = null,
+): TypeDecision => ({
   targetType,
   conversion,
   why,
@@ -83,14 +88,21 @@ const epochUnits = [
 
 const decideEpoch = (facts: ColumnFacts, declared: string): TypeDecision => {
   const { minInteger, maxInteger } = facts
-  const unit = epochUnits.find(([, from, to]) => minInteger !== null && maxInteger !== null && minInteger >= from && maxInteger <= to)
+  const unit = epochUnits.find(
+    ([, from, to]) => minInteger !== null && maxInteger !== null && minInteger >= from && maxInteger <= to,
+  )
   if (unit) {
-    return decision('timestamp with time zone', { kind: 'epoch', unit: unit[0] }, `every value is a number of ${unit[0]} since 1970`)
+    return decision(
+      'timestamp with time zone',
+      { kind: 'epoch', unit: unit[0] },
+      `every value is a number of ${unit[0]} since 1970`,
+    )
   }
   return decision('bigint', { kind: 'integer' }, 'whole numbers that are no plain time since 1970', {
     code: 'unclearEpoch',
     message: `declared ${declared}, but holds whole numbers from ${minInteger} to ${maxInteger}`,
-    suggestion: 'Give the column "type": "timestamptz" and "epoch" (seconds, milliseconds or microseconds) with a policy for the rest.',
+    suggestion:
+      'Give the column "type": "timestamptz" and "epoch" (seconds, milliseconds or microseconds) with a policy for the rest.',
   })
 }
 
@@ -100,12 +112,20 @@ const decideMoment = (facts: ColumnFacts, declared: string): TypeDecision => {
   const shape = facts.close?.moments.shape
   if (shape?.kind === 'date') return decision('date', { kind: 'date' }, 'every value is a date YYYY-MM-DD')
   if (shape?.kind === 'time') {
-    return decision(`time${timePrecision(shape.fraction)} without time zone`, { kind: 'time', fraction: shape.fraction }, 'every value is a time of day')
+    return decision(
+      `time${timePrecision(shape.fraction)} without time zone`,
+      { kind: 'time', fraction: shape.fraction },
+      'every value is a time of day',
+    )
   }
   if (shape?.kind === 'moment') {
     const { format } = shape
     if (format.zone === 'none') {
-      return decision('timestamp without time zone', { kind: 'timestamp', format }, 'every value is a time without a zone, all in one format')
+      return decision(
+        'timestamp without time zone',
+        { kind: 'timestamp', format },
+        'every value is a time without a zone, all in one format',
+      )
     }
     return decision(
       'timestamp with time zone',
@@ -130,7 +150,8 @@ const decideEmpty = (column: SqliteColumn): TypeDecision => {
   if (/JSON/i.test(declared)) return decision('json', { kind: 'json' }, why)
   if (/UUID|GUID/i.test(declared)) return decision('text', { kind: 'text' }, why)
   if (/^DATE$/i.test(declared)) return decision('date', { kind: 'date' }, why)
-  if (isDateLike(column) && !/^TIME\b/i.test(declared)) return decision('timestamp without time zone', { kind: 'timestamp', format }, why)
+  if (isDateLike(column) && !/^TIME\b/i.test(declared))
+    return decision('timestamp without time zone', { kind: 'timestamp', format }, why)
   if (column.affinity === 'INTEGER') return decision('bigint', { kind: 'integer' }, why)
   if (column.affinity === 'REAL') return decision('double precision', { kind: 'real' }, why)
   if (/DEC|NUMERIC|NUMBER|MONEY/i.test(declared)) return decision('numeric', { kind: 'numeric' }, why)
@@ -143,18 +164,27 @@ const decimalPattern = /(?:DEC|NUMERIC)\w*\s*\(\s*(\d+)\s*(?:,\s*(\d+)\s*)?\)/i
 const decideDecimal = (facts: ColumnFacts, declared: string): TypeDecision => {
   const [, precision, scale = '0'] = decimalPattern.exec(declared) ?? []
   const close = facts.close
-  const isWithin = precision !== undefined && close !== null && close.scale <= Number(scale) && close.wholeDigits <= Number(precision) - Number(scale)
+  const isWithin =
+    precision !== undefined &&
+    close !== null &&
+    close.scale <= Number(scale) &&
+    close.wholeDigits <= Number(precision) - Number(scale)
   if (isWithin && Number(precision) <= 1000) {
     return decision(`numeric(${precision},${scale})`, { kind: 'numeric' }, `every value fits into ${declared}`)
   }
-  return decision('numeric', { kind: 'numeric' }, precision ? `values go beyond ${declared}, which SQLite does not enforce` : 'exact decimal numbers')
+  return decision(
+    'numeric',
+    { kind: 'numeric' },
+    precision ? `values go beyond ${declared}, which SQLite does not enforce` : 'exact decimal numbers',
+  )
 }
 
 const decideUuid = (facts: ColumnFacts): TypeDecision => {
   const uuids = facts.close?.uuids
   const count = total(facts)
   const isLower = uuids?.upperCase === 0
-  if (isLower && uuids.dashed === count) return decision('uuid', { kind: 'uuid', form: 'dashed', namespace: '' }, 'every value is a uuid')
+  if (isLower && uuids.dashed === count)
+    return decision('uuid', { kind: 'uuid', form: 'dashed', namespace: '' }, 'every value is a uuid')
   if (isLower && uuids.dashless === count) {
     return decision('uuid', { kind: 'uuid', form: 'dashless', namespace: '' }, 'every value is a uuid without dashes')
   }
@@ -174,8 +204,10 @@ export const decideType = (column: SqliteColumn, facts: ColumnFacts): TypeDecisi
   if (isDateLike(column) && facts.integers === count) return decideEpoch(facts, declared)
   if (isDateLike(column) && facts.texts === count) return decideMoment(facts, declared)
   if (/DEC|NUMERIC|MONEY/i.test(declared) && facts.integers + facts.reals === count) return decideDecimal(facts, declared)
-  if (affinity === 'REAL' && facts.reals === count) return decision('double precision', { kind: 'real' }, 'SQLite keeps reals in 8 bytes')
-  if (affinity === 'INTEGER' && facts.integers === count) return decision('bigint', { kind: 'integer' }, 'SQLite keeps whole numbers in up to 8 bytes')
+  if (affinity === 'REAL' && facts.reals === count)
+    return decision('double precision', { kind: 'real' }, 'SQLite keeps reals in 8 bytes')
+  if (affinity === 'INTEGER' && facts.integers === count)
+    return decision('bigint', { kind: 'integer' }, 'SQLite keeps whole numbers in up to 8 bytes')
   if (affinity === 'TEXT' && facts.texts === count) return decision('text', { kind: 'text' }, 'text; SQLite enforces no length')
   return byClass(facts, declared)
 }

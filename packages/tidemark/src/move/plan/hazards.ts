@@ -24,14 +24,16 @@ const textFindings = ({ policies, targetType }: ColumnPlan, facts: ColumnFacts):
       sample: close.nulBytes,
       policy: policies.nulBytes,
       message: 'text with a NUL byte, which Postgres cannot hold',
-      suggestion: 'Choose "nulBytes": "strip", "replace" (writes U+2400) or "null", or "type": "bytea"; the original bytes are kept in tidemark.move_rejects.',
+      suggestion:
+        'Choose "nulBytes": "strip", "replace" (writes U+2400) or "null", or "type": "bytea"; the original bytes are kept in tidemark.move_rejects.',
     },
     {
       code: 'invalidUtf8',
       sample: close.badUtf8,
       policy: policies.invalidUtf8,
       message: 'text that is not valid UTF-8',
-      suggestion: 'Choose "invalidUtf8": "latin1", "replace" or "null", or "type": "bytea"; the original bytes are kept in tidemark.move_rejects.',
+      suggestion:
+        'Choose "invalidUtf8": "latin1", "replace" or "null", or "type": "bytea"; the original bytes are kept in tidemark.move_rejects.',
     },
   ]
 }
@@ -63,17 +65,57 @@ export const conversionHazards = (table: TablePlan, facts: TableFacts): readonly
     const outcome = policies.badValue === 'null' && !column.notNull ? 'the value becomes NULL' : 'the row is rejected'
     const severity = outcome === 'the row is rejected' ? ('loss' as const) : ('warning' as const)
     const hazard = (code: string, count: number, message: string, suggestion: string): readonly Hazard[] =>
-      count > 0 ? [{ code, severity, table: table.source, column: column.source, count, keys: [], message: `${message}: ${outcome}`, suggestion }] : []
+      count > 0
+        ? [
+            {
+              code,
+              severity,
+              table: table.source,
+              column: column.source,
+              count,
+              keys: [],
+              message: `${message}: ${outcome}`,
+              suggestion,
+            },
+          ]
+        : []
     if (jsonLike(conversion.kind) && seen.close) {
-      return hazard('invalidJson', seen.texts - seen.close.jsons, 'text that is not valid JSON', 'Correct it in the file, or choose "null" or text.')
+      return hazard(
+        'invalidJson',
+        seen.texts - seen.close.jsons,
+        'text that is not valid JSON',
+        'Correct it in the file, or choose "null" or text.',
+      )
     }
-    if (column.notNull && policies.nullAs === null) return hazard('nullInNotNull', seen.nulls, 'NULL where the target refuses it', 'Give "nullAs", the value that stands for NULL.')
+    if (column.notNull && policies.nullAs === null)
+      return hazard(
+        'nullInNotNull',
+        seen.nulls,
+        'NULL where the target refuses it',
+        'Give "nullAs", the value that stands for NULL.',
+      )
     if (column.notNull && policies.nullAs !== null && seen.nulls > 0) {
       const message = `NULL, written as '${policies.nullAs}'`
-      return [{ code: 'nullReplaced', severity: 'warning', table: table.source, column: column.source, count: seen.nulls, keys: [], message, suggestion: 'By choice ("nullAs").' }]
+      return [
+        {
+          code: 'nullReplaced',
+          severity: 'warning',
+          table: table.source,
+          column: column.source,
+          count: seen.nulls,
+          keys: [],
+          message,
+          suggestion: 'By choice ("nullAs").',
+        },
+      ]
     }
     if ((conversion.kind === 'timestamptz' || conversion.kind === 'timestamp') && conversion.format === null && seen.close) {
-      return hazard('notATime', seen.close.moments.others, 'text that is no time', 'Correct it in the file, or choose "null" or text.')
+      return hazard(
+        'notATime',
+        seen.close.moments.others,
+        'text that is no time',
+        'Correct it in the file, or choose "null" or text.',
+      )
     }
     return []
   })
@@ -84,7 +126,10 @@ export const orphanHazards = (database: SqliteDatabase, table: TablePlan): reado
     const condition = orphanCondition(table.source, parent)
     const names = table.reportKey
     const select = names.map((name) => `${quoteSqlite(table.source)}.${quoteSqlite(name)}`).join(', ') || '1'
-    const orphans = database.prepare(`SELECT ${select} FROM ${quoteSqlite(table.source)} WHERE ${condition}`).safeIntegers(true).raw(true)
+    const orphans = database
+      .prepare(`SELECT ${select} FROM ${quoteSqlite(table.source)} WHERE ${condition}`)
+      .safeIntegers(true)
+      .raw(true)
     const keys: string[] = []
     let count = 0
     for (const row of orphans.iterate() as IterableIterator<unknown[]>) {
@@ -92,7 +137,18 @@ export const orphanHazards = (database: SqliteDatabase, table: TablePlan): reado
     }
     if (count === 0) return []
     const message = `no such row in ${parent.parentTable}, and the target demands one: the row is rejected`
-    return [{ code: 'orphan', severity: 'loss', table: table.source, column: parent.columns[0] ?? null, count, keys, message, suggestion: 'Add the parent or delete the row in the file, or allow it ("onBadValue": "reject" on the column).' } as const]
+    return [
+      {
+        code: 'orphan',
+        severity: 'loss',
+        table: table.source,
+        column: parent.columns[0] ?? null,
+        count,
+        keys,
+        message,
+        suggestion: 'Add the parent or delete the row in the file, or allow it ("onBadValue": "reject" on the column).',
+      } as const,
+    ]
   })
 
 /** Foreign keys that rows of the file break, where SQLite did not enforce them. */
@@ -100,7 +156,11 @@ export const danglingHazards = (database: SqliteDatabase, table: SqliteTable): r
   if (table.foreignKeys.length === 0) return []
   const broken = new Map<number, { count: number; keys: string[]; parent: string }>()
   try {
-    for (const row of database.prepare(`PRAGMA foreign_key_check(${quoteSqlite(table.name)})`).iterate() as IterableIterator<{ rowid: number | null; parent: string; fkid: number }>) {
+    for (const row of database.prepare(`PRAGMA foreign_key_check(${quoteSqlite(table.name)})`).iterate() as IterableIterator<{
+      rowid: number | null
+      parent: string
+      fkid: number
+    }>) {
       const found = broken.get(row.fkid) ?? { count: 0, keys: [], parent: row.parent }
       found.count++
       if (found.keys.length < shownKeys) found.keys.push(row.rowid === null ? 'a row without rowid' : `rowid=${row.rowid}`)

@@ -4,7 +4,15 @@ import { TidemarkError } from '../../errors.js'
 import type { SqliteDatabase, SqliteSchema, SqliteTable } from '../../sqlite/sqlite.js'
 import { baseTypeOf, binaryTypes } from '../copy/encoders.js'
 import type { ColumnMap, MoveMap, TableMap } from '../map.js'
-import { type ColumnPlan, type Conversion, type Hazard, isInvertible, type ObjectDecision, type RequiredParent, type TablePlan } from '../move.js'
+import {
+  type ColumnPlan,
+  type Conversion,
+  type Hazard,
+  isInvertible,
+  type ObjectDecision,
+  type RequiredParent,
+  type TablePlan,
+} from '../move.js'
 import { quoteIdentifier, quoteLiteral } from '../translate/identifiers.js'
 import { toBoolean, toBytes, toMoment, toText, toUuid } from './choose-column.js'
 import { reportKeyOf, rowKeyOf } from './row-key.js'
@@ -45,11 +53,18 @@ const checkColumns = ({ source, map, target }: Pair, path: string): void => {
   if (unknown) throw fail(path, `the table "${source.name}" of the file has no column "${unknown}"`)
   const used = names.filter((name) => !map.ignore.includes(name)).map((name) => map.columns[name]?.to ?? name)
   const missing = used.find((name) => !target.columns.some((column) => column.name === name))
-  if (missing) throw fail(path, `the table ${target.schema}.${target.name} has no column "${missing}"; name it in "ignore" or map it`)
+  if (missing)
+    throw fail(path, `the table ${target.schema}.${target.name} has no column "${missing}"; name it in "ignore" or map it`)
   const twice = used.find((name, i) => used.indexOf(name) !== i)
   if (twice) throw fail(path, `two columns of "${source.name}" go to "${twice}"`)
-  const starving = target.columns.find(({ name, notNull, hasDefault, generated }) => notNull && !hasDefault && !generated && !used.includes(name))
-  if (starving) throw fail(path, `the column ${target.schema}.${target.name}.${starving.name} needs a value and has no default, and nothing is mapped to it`)
+  const starving = target.columns.find(
+    ({ name, notNull, hasDefault, generated }) => notNull && !hasDefault && !generated && !used.includes(name),
+  )
+  if (starving)
+    throw fail(
+      path,
+      `the column ${target.schema}.${target.name}.${starving.name} needs a value and has no default, and nothing is mapped to it`,
+    )
 }
 
 /** What a column is looked at for, told to the scan as a declared type. */
@@ -131,7 +146,11 @@ const planColumn = (pair: Pair, name: string, facts: ColumnFacts, map: MoveMap):
   const as = entry.as ?? (target.isEnum ? 'text' : asOfType(baseTypeOf(target.type), facts))
   if (as === undefined) {
     const where = `${pair.target.schema}.${pair.target.name}.${target.name}`
-    throw new TidemarkError('TM_MOVE_TYPE_UNSUPPORTED', { column: where, type: target.type, source: column.declaredType || 'a column without a type' })
+    throw new TidemarkError('TM_MOVE_TYPE_UNSUPPORTED', {
+      column: where,
+      type: target.type,
+      source: column.declaredType || 'a column without a type',
+    })
   }
   const conversion = byAs(as, facts, entry, map)
   const rejectsAllowed = pair.map.rejects === 'allow' || [entry.onBadValue, entry.nulBytes, entry.invalidUtf8].includes('reject')
@@ -159,7 +178,8 @@ const planColumn = (pair: Pair, name: string, facts: ColumnFacts, map: MoveMap):
 
 /** Foreign keys of the target between mapped tables, as conditions on the file. */
 const requiredParents = (pair: Pair, pairs: readonly Pair[]): readonly RequiredParent[] => {
-  const sourceColumn = ({ source, map }: Pair, target: string) => source.columns.find(({ name }) => !map.ignore.includes(name) && (map.columns[name]?.to ?? name) === target)?.name
+  const sourceColumn = ({ source, map }: Pair, target: string) =>
+    source.columns.find(({ name }) => !map.ignore.includes(name) && (map.columns[name]?.to ?? name) === target)?.name
   return pair.target.foreignKeys.flatMap(({ columns, parentSchema, parent, parentColumns }) => {
     const parentPair = pairs.find(({ target }) => target.schema === parentSchema && target.name === parent)
     const own = columns.map((column) => sourceColumn(pair, column))
@@ -176,7 +196,18 @@ const sequenceObjects = ({ target }: Pair, columns: readonly ColumnPlan[]): read
     const table = `${quoteIdentifier(target.schema)}.${quoteIdentifier(target.name)}`
     const largest = `(SELECT max(${quoteIdentifier(name)}) FROM ${table})`
     const sql = `SELECT setval(${quoteLiteral(column.sequence)}, greatest(${largest}, 1), ${largest} IS NOT NULL)`
-    return [{ type: 'sequence', table: target.name, name, outcome: 'kept', why: 'goes on after the largest id', suggestion: null, sql: [sql], phase: 'afterRows' } as const]
+    return [
+      {
+        type: 'sequence',
+        table: target.name,
+        name,
+        outcome: 'kept',
+        why: 'goes on after the largest id',
+        suggestion: null,
+        sql: [sql],
+        phase: 'afterRows',
+      } as const,
+    ]
   })
 
 export interface ExistingPlan {

@@ -5,7 +5,7 @@ import { type Choices, policiesOf } from '../choices.js'
 import { type ColumnPlan, type Hazard, isInvertible, type ObjectDecision, type TablePlan } from '../move.js'
 import { fitIdentifier } from '../translate/identifiers.js'
 import { chooseColumn } from './choose-column.js'
-import { decideObjects, decideTableObjects, translateColumnSql } from './decide-objects.js'
+import { decideObjects, decideTableObjects, ObjectNames, translateColumnSql } from './decide-objects.js'
 import { decideType, type TypeDecision } from './decide-type.js'
 import { reportKeyOf, rowKeyOf } from './row-key.js'
 import { type ColumnFacts, scanTable, type TableFacts } from './scan.js'
@@ -28,13 +28,17 @@ export interface NewTable {
 }
 
 /** Names as Postgres will have them: exact or folded, cut to 63 bytes, no two alike. */
-const nameAll = (names: readonly { readonly source: string; readonly chosen: string | undefined }[], fold: boolean): ReadonlyMap<string, string> => {
+const nameAll = (
+  names: readonly { readonly source: string; readonly chosen: string | undefined }[],
+  fold: boolean,
+): ReadonlyMap<string, string> => {
   const taken = new Map<string, string>()
   const result = new Map<string, string>()
   for (const { source, chosen } of names) {
     const wanted = chosen ?? (fold ? source.toLowerCase() : source)
     const rival = taken.get(wanted)
-    if (rival !== undefined) throw new TidemarkError('TM_MOVE_NAME_COLLISION', { names: `"${rival}" and "${source}"`, target: `"${wanted}"` })
+    if (rival !== undefined)
+      throw new TidemarkError('TM_MOVE_NAME_COLLISION', { names: `"${rival}" and "${source}"`, target: `"${wanted}"` })
     const target = fitIdentifier(wanted, new Set(result.values()))
     taken.set(wanted, source)
     result.set(source, target)
@@ -62,7 +66,13 @@ const doubtOf = (table: string, column: string, { doubt, targetType }: TypeDecis
 const hasNullKey = (table: SqliteTable, facts: TableFacts): boolean =>
   table.rowidAlias === null && (table.primaryKey?.columns ?? []).some((name) => (facts.columns.get(name)?.nulls ?? 0) > 0)
 
-const planColumn = (table: SqliteTable, column: SqliteColumn, decision: TypeDecision, target: string, choices: Choices): ColumnPlan => {
+const planColumn = (
+  table: SqliteTable,
+  column: SqliteColumn,
+  decision: TypeDecision,
+  target: string,
+  choices: Choices,
+): ColumnPlan => {
   const tableChoice = choices.tables[table.name]
   const isRowid = table.rowidAlias === column.name
   return {
@@ -85,7 +95,9 @@ const planTable = (options: NewOptions, table: SqliteTable, target: string): New
   const { database, choices, thorough, signal, identifiers, targetSchema, onTable } = options
   const choice = choices.tables[table.name]
   const reportKey = reportKeyOf(table)
-  const aims = new Map(Object.entries(choice?.columns ?? {}).flatMap(([name, { type }]) => (type ? [[name, aimOf(type)] as const] : [])))
+  const aims = new Map(
+    Object.entries(choice?.columns ?? {}).flatMap(([name, { type }]) => (type ? [[name, aimOf(type)] as const] : [])),
+  )
   const facts = scanTable(database, table, { thorough, reportKey, aims, ...(signal && { signal }) })
   onTable(table.name, facts.rows)
   const names = nameAll(
@@ -120,10 +132,13 @@ const planTable = (options: NewOptions, table: SqliteTable, target: string): New
   }
 }
 
-const aimOf = (type: string): string => (/^time|^date/.test(type) ? 'DATETIME' : /json|uuid|boolean/.test(type) ? type.toUpperCase() : '')
+const aimOf = (type: string): string =>
+  /^time|^date/.test(type) ? 'DATETIME' : /json|uuid|boolean/.test(type) ? type.toUpperCase() : ''
 
 /** Plans every table, then every object of the schema. Raises TM_MOVE_NAME_COLLISION. */
-export const planNew = async (options: NewOptions): Promise<{ tables: readonly NewTable[]; objects: readonly ObjectDecision[] }> => {
+export const planNew = (
+  options: NewOptions,
+): { readonly tables: readonly NewTable[]; readonly objects: readonly ObjectDecision[] } => {
   const { schema, choices, identifiers } = options
   const names = nameAll(
     schema.tables.map(({ name }) => ({ source: name, chosen: choices.tables[name]?.rename })),
@@ -138,7 +153,8 @@ export const planNew = async (options: NewOptions): Promise<{ tables: readonly N
     return { ...table, plan: { ...table.plan, columns } }
   })
   const plans = tables.map(({ plan }) => plan)
-  for (const [i, table] of tables.entries()) objects.push(...decideTableObjects(schema.tables[i]!, table.plan, table.facts, plans, schema))
-  objects.push(...decideObjects(schema, plans, options.targetSchema))
+  const objectNames = new ObjectNames(plans)
+  for (const [i, plan] of plans.entries()) objects.push(...decideTableObjects(schema.tables[i]!, plan, objectNames, schema))
+  objects.push(...decideObjects(schema, plans, objectNames, options.targetSchema))
   return { tables, objects }
 }

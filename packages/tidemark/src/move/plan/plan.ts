@@ -42,7 +42,10 @@ const bytesPerSecond = 40_000_000
 
 const fingerprintOf = (plan: Pick<MovePlan, 'into' | 'targetSchema' | 'tables' | 'fileId'>): string => {
   const shape = plan.tables.map(({ rows: _rows, highWater: _highWater, ...table }) => table)
-  return createHash('sha256').update(JSON.stringify([plan.fileId, plan.into, plan.targetSchema, shape])).digest('hex').slice(0, 32)
+  return createHash('sha256')
+    .update(JSON.stringify([plan.fileId, plan.into, plan.targetSchema, shape]))
+    .digest('hex')
+    .slice(0, 32)
 }
 
 interface Planned {
@@ -50,10 +53,20 @@ interface Planned {
   readonly objects: readonly ObjectDecision[]
 }
 
-const leaveOut = (schema: SqliteSchema, choices: Choices, exclude: readonly string[]): { schema: SqliteSchema; excluded: string[] } => {
+const leaveOut = (
+  schema: SqliteSchema,
+  choices: Choices,
+  exclude: readonly string[],
+): { schema: SqliteSchema; excluded: string[] } => {
   const unknown = exclude.find((name) => !schema.tables.some((table) => table.name === name))
-  if (unknown) throw new TidemarkError('TM_CLI_USAGE', { reason: `--exclude names "${unknown}", and the file has no such table.`, command: 'tidemark move' })
-  const excluded = schema.tables.map(({ name }) => name).filter((name) => exclude.includes(name) || choices.tables[name]?.exclude === true)
+  if (unknown)
+    throw new TidemarkError('TM_CLI_USAGE', {
+      reason: `--exclude names "${unknown}", and the file has no such table.`,
+      command: 'tidemark move',
+    })
+  const excluded = schema.tables
+    .map(({ name }) => name)
+    .filter((name) => exclude.includes(name) || choices.tables[name]?.exclude === true)
   return { schema: { ...schema, tables: schema.tables.filter(({ name }) => !excluded.includes(name)) }, excluded }
 }
 
@@ -63,7 +76,10 @@ const planInto = async (file: SqliteFile, schema: SqliteSchema, choices: Choices
   const common = { database: file.db, schema, targetSchema, thorough, onTable, ...(signal && { signal }) }
   if (options.into !== 'existing') return planNew({ ...common, choices, identifiers: options.identifiers ?? 'exact' })
   if (!mapPath || !target) {
-    throw new TidemarkError('TM_CLI_USAGE', { reason: 'A move into existing tables needs --map and a target.', command: 'tidemark move' })
+    throw new TidemarkError('TM_CLI_USAGE', {
+      reason: 'A move into existing tables needs --map and a target.',
+      command: 'tidemark move',
+    })
   }
   const client = await connectPostgres(target)
   try {
@@ -73,7 +89,13 @@ const planInto = async (file: SqliteFile, schema: SqliteSchema, choices: Choices
   }
 }
 
-const hazardsOf = (file: SqliteFile, schema: SqliteSchema, { tables }: Planned, into: 'new' | 'existing', thorough: boolean): readonly Hazard[] => [
+const hazardsOf = (
+  file: SqliteFile,
+  schema: SqliteSchema,
+  { tables }: Planned,
+  into: 'new' | 'existing',
+  thorough: boolean,
+): readonly Hazard[] => [
   ...schemaHazards(schema),
   ...tables.flatMap(({ plan, facts, doubts = [] }) => [
     ...doubts,

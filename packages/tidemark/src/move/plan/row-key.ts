@@ -9,4 +9,5 @@ export const rowKeyOf = (table: SqliteTable): RowKey => {
 }
 
 /** The columns by which people know a row: its primary key, else nothing (the rowid is shown then). */
-export const reportKeyOf = (table: SqliteTable): readonly string[] => table.primaryKey?.columns ?? (table.rowidName ? [table.rowidName] : [])
+export const reportKeyOf = (table: SqliteTable): readonly string[] =>
+  table.primaryKey?.columns ?? (table.rowidName ? [table.rowidName] : [])

@@ -147,13 +147,24 @@ class CloseLook {
   }
 }
 
-const isUtf8 = (bytes: Buffer): boolean => !bytes.toString('utf8').includes('\uFFFD') || Buffer.from(bytes.toString('utf8')).equals(bytes)
+const isUtf8 = (bytes: Buffer): boolean =>
+  !bytes.toString('utf8').includes('\uFFFD') || Buffer.from(bytes.toString('utf8')).equals(bytes)
 
 /** Reads the columns that need it value by value, in short reads. */
-const lookClosely = (database: Database, table: SqliteTable, columns: readonly SqliteColumn[], reportKey: readonly string[], signal?: AbortSignal): ReadonlyMap<string, CloseFacts> => {
+const lookClosely = (
+  database: Database,
+  table: SqliteTable,
+  columns: readonly SqliteColumn[],
+  reportKey: readonly string[],
+  signal?: AbortSignal,
+): ReadonlyMap<string, CloseFacts> => {
   const looks = columns.map((column) => new CloseLook(column))
   if (columns.length > 0) {
-    const source = new RowSource(database, { source: table.name, rowKey: rowKeyOf(table) }, columns.map((column) => quoteSqlite(column.name)))
+    const source = new RowSource(
+      database,
+      { source: table.name, rowKey: rowKeyOf(table) },
+      columns.map((column) => quoteSqlite(column.name)),
+    )
     const width = source.keyWidth
     let after: ReturnType<RowSource['keyOf']> | null = null
     for (let done = false; !done; ) {
@@ -164,7 +175,12 @@ const lookClosely = (database: Database, table: SqliteTable, columns: readonly S
       for (const row of source.rows({ after, until: null })) {
         for (let i = 0; i < looks.length; i++) {
           const value = row[width + i]
-          if (typeof value === 'string') looks[i]!.text(value, () => source.describe(row, reportKey, rows + 1), () => !isUtf8(source.exact(row, i).raw))
+          if (typeof value === 'string')
+            looks[i]!.text(
+              value,
+              () => source.describe(row, reportKey, rows + 1),
+              () => !isUtf8(source.exact(row, i).raw),
+            )
           else if (typeof value === 'number' || typeof value === 'bigint') looks[i]!.number(value)
         }
         last = row
@@ -189,7 +205,11 @@ export interface ScanOptions {
 }
 
 /** The facts of one table. */
-export const scanTable = (database: Database, table: SqliteTable, { thorough, reportKey, aims, signal }: ScanOptions): TableFacts => {
+export const scanTable = (
+  database: Database,
+  table: SqliteTable,
+  { thorough, reportKey, aims, signal }: ScanOptions,
+): TableFacts => {
   const measured = new Set([...(aims ?? [])].flatMap(([name, aim]) => (aim === 'DATETIME' ? [name] : [])))
   const { rows, tallies } = countClasses(database, table, { countsNulls: thorough, measured, signal })
   const aimed = table.columns.map((column) => ({ ...column, declaredType: aims?.get(column.name) || column.declaredType }))
@@ -197,7 +217,10 @@ export const scanTable = (database: Database, table: SqliteTable, { thorough, re
   const close = lookClosely(database, table, looked, reportKey, signal)
   const columns = table.columns.map((column, i): [string, ColumnFacts] => {
     const { null: nulls, integer: integers, real: reals, text: texts, blob: blobs, minInteger, maxInteger } = tallies[i]!
-    return [column.name, { rows, nulls, integers, reals, texts, blobs, minInteger, maxInteger, close: close.get(column.name) ?? null }]
+    return [
+      column.name,
+      { rows, nulls, integers, reals, texts, blobs, minInteger, maxInteger, close: close.get(column.name) ?? null },
+    ]
   })
   return { rows, columns: new Map(columns) }
 }

@@ -19,7 +19,9 @@ const rangeNote = 'a real beyond the range of a double is an error in Postgres, 
 export const decimalNote = 'whole numbers beyond 2^53 are calculated as doubles'
 
 const mustBeNumber = (o: Operand, operator: string): Operand =>
-  isNumeric(o) || o.kind === 'null' ? o : refuse(`${operator} is applied to ${describeKind(o.kind)}; SQLite reads the number at its beginning`)
+  isNumeric(o) || o.kind === 'null'
+    ? o
+    : refuse(`${operator} is applied to ${describeKind(o.kind)}; SQLite reads the number at its beginning`)
 
 /** A divisor of zero gives NULL in SQLite and an error in Postgres. */
 const divisor = (o: Operand): string => {
@@ -29,7 +31,8 @@ const divisor = (o: Operand): string => {
 
 const integerResult = (left: Operand, operator: string, right: Operand, notes: Set<string>): Operand => {
   // Either side as 64 bits makes the operation one of 64 bits; a constant says less when it is left plain.
-  const [a, b] = right.pg === 'bigint' && !isLiteral(right) ? [booleanToInteger(left), right] : [asBigint(left), booleanToInteger(right)]
+  const [a, b] =
+    right.pg === 'bigint' && !isLiteral(right) ? [booleanToInteger(left), right] : [asBigint(left), booleanToInteger(right)]
   if (operator !== '/' && operator !== '%') notes.add(overflowNote)
   const zeroSafe = operator === '/' || operator === '%' ? divisor(b) : wrap(b)
   return operand(`${wrap(a)} ${operator} ${zeroSafe}`, 'integer', 'bigint', { immutable: allImmutable(a, b) })
@@ -45,7 +48,8 @@ const mayBeNaN = (left: Operand, operator: string, right: Operand): boolean => {
 
 const realResult = (left: Operand, operator: string, right: Operand, notes: Set<string>): Operand => {
   const kind = left.kind === 'real' || right.kind === 'real' ? 'real' : 'number'
-  if (kind === 'number' && operator === '/') return refuse('a number is divided that may be whole or not; SQLite drops the rest of whole ones')
+  if (kind === 'number' && operator === '/')
+    return refuse('a number is divided that may be whole or not; SQLite drops the rest of whole ones')
   if (operator === '%') return refuse('% is applied to a real; SQLite drops its fraction first')
   if (left.kind !== 'real' || right.kind !== 'real') notes.add(decimalNote)
   notes.add(rangeNote)
@@ -79,7 +83,8 @@ export const combineBits = (operator: '&' | '|' | '<<' | '>>', left: Operand, ri
   if (operator === '&' || operator === '|')
     return operand(`${wrap(asBigint(left))} ${operator} ${wrap(asBigint(right))}`, 'integer', 'bigint', { immutable })
   const width = right.literal
-  if (typeof width !== 'bigint' || width < 0n || width > 63n) return refuse(`${operator} has a width that is computed or beyond 63 bits`)
+  if (typeof width !== 'bigint' || width < 0n || width > 63n)
+    return refuse(`${operator} has a width that is computed or beyond 63 bits`)
   return operand(`${wrap(asBigint(left))} ${operator} ${width}`, 'integer', 'bigint', { immutable })
 }
 

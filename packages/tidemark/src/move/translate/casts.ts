@@ -14,11 +14,15 @@ const toInteger: Cast = (o, notes) => {
 
 const toReal: Cast = (o) => {
   if (typeof o.literal === 'bigint') return literal(Number(o.literal))
-  return isNumeric(o) ? { ...asDouble(o), kind: 'real' } : refuse(`${describeKind(o.kind)} is cast to a real; SQLite reads the number at its beginning`)
+  return isNumeric(o)
+    ? { ...asDouble(o), kind: 'real' }
+    : refuse(`${describeKind(o.kind)} is cast to a real; SQLite reads the number at its beginning`)
 }
 
 const toNumeric: Cast = (o) =>
-  o.kind === 'integer' ? booleanToInteger(o) : refuse(`${describeKind(o.kind)} is cast to NUMERIC, whose class depends on the value`)
+  o.kind === 'integer'
+    ? booleanToInteger(o)
+    : refuse(`${describeKind(o.kind)} is cast to NUMERIC, whose class depends on the value`)
 
 const toBlob: Cast = (o) => {
   if (o.kind === 'blob') return o
@@ -47,4 +51,3 @@ export const castTo = (affinity: Affinity, o: Operand, notes: Set<string>): Oper
   const result = o.kind === 'null' ? { ...cast(o, nulls[affinity], 'null') } : casts[affinity](o, notes)
   return { ...result, affinity, collation: o.collation }
 }
-

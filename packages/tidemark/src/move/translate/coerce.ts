@@ -13,7 +13,8 @@ export interface ReceivingColumn {
   readonly affinity: Affinity
 }
 
-const unfit = (o: Operand, { targetType }: ReceivingColumn): never => refuse(`${describeKind(o.kind)} is stored in a column that becomes ${targetType}`)
+const unfit = (o: Operand, { targetType }: ReceivingColumn): never =>
+  refuse(`${describeKind(o.kind)} is stored in a column that becomes ${targetType}`)
 
 const toInteger = (o: Operand, column: ReceivingColumn): Operand => {
   if (o.kind !== 'integer' || column.affinity === 'TEXT' || column.affinity === 'REAL') return unfit(o, column)
@@ -28,10 +29,13 @@ const toReal = (o: Operand, column: ReceivingColumn): Operand => {
 
 const toNumeric = (o: Operand, column: ReceivingColumn): Operand => {
   if (!isNumeric(o) || column.affinity === 'TEXT') return unfit(o, column)
-  if (o.kind !== 'integer' && column.targetType !== 'numeric') return refuse(`a real is stored in a column that becomes ${column.targetType}, which would round it`)
+  if (o.kind !== 'integer' && column.targetType !== 'numeric')
+    return refuse(`a real is stored in a column that becomes ${column.targetType}, which would round it`)
   if (o.pg === 'numeric' && o.literal === undefined) return o
   // Through its shortest digits: the direct cast keeps fifteen only.
-  return o.pg === 'double precision' ? cast(cast(o, 'text'), 'numeric') : cast(o.pg === 'boolean' ? cast(o, 'integer') : o, 'numeric')
+  return o.pg === 'double precision'
+    ? cast(cast(o, 'text'), 'numeric')
+    : cast(o.pg === 'boolean' ? cast(o, 'integer') : o, 'numeric')
 }
 
 const toText = (o: Operand, column: ReceivingColumn): Operand => {
@@ -53,8 +57,7 @@ const isSame = (a: Conversion, b: Conversion): boolean => JSON.stringify(a) === 
  */
 export const coerce = (native: Operand, column: ReceivingColumn, notes: Set<string>): Operand => {
   const { conversion, affinity } = column
-  if (native.json)
-    return conversion.kind === 'text' && affinity === 'TEXT' ? jsonAsText(native, notes) : unfit(native, column)
+  if (native.json) return conversion.kind === 'text' && affinity === 'TEXT' ? jsonAsText(native, notes) : unfit(native, column)
   if (native.column && native.affinity === affinity && isSame(native.column.conversion, conversion)) return native
   const o = inSourceForm(native)
   if (o.kind === 'null') return operand('NULL', 'null', 'null', { atomic: true })
@@ -75,4 +78,3 @@ export const coerce = (native: Operand, column: ReceivingColumn, notes: Set<stri
       return unfit(o, column)
   }
 }
-

@@ -46,7 +46,8 @@ const compareBoolean = (
  * comparison is moved to the day's edge. Only orders have an answer; equality never holds.
  */
 const compareWithPrefix = (operator: ComparisonOperator, column: Operand, edge: string, columnIsLonger: boolean): Operand => {
-  if (isEquality(operator)) return refuse(`${column.sql} is compared with a constant that is written in another form than its values`)
+  if (isEquality(operator))
+    return refuse(`${column.sql} is compared with a constant that is written in another form than its values`)
   const upper = operator === '>' || operator === '>='
   const moved = columnIsLonger ? (upper ? '>=' : '<') : upper ? '>' : '<='
   return against(column, moved, edge)
@@ -65,7 +66,8 @@ const compareMoment = (
   format: MomentFormat,
   write: (moment: string) => string,
 ): Operand | null => {
-  if (!isEquality(operator) && !keepsOrder(format)) return refuse(`the order of the texts of ${column.sql} is not that of the moments`)
+  if (!isEquality(operator) && !keepsOrder(format))
+    return refuse(`the order of the texts of ${column.sql} is not that of the moments`)
   const moment = readMoment(text, format)
   if (moment) return against(column, operator, write(`${moment.date} ${moment.time}`))
   return isDate(text) ? compareWithPrefix(operator, column, write(`${text} 00:00:00`), true) : null
@@ -76,13 +78,23 @@ const zonedWriter = ({ format, timeZone }: Of<'timestamptz'>): ((moment: string)
   return zone === null ? null : (moment) => `TIMESTAMP '${moment}' AT TIME ZONE ${zone}`
 }
 
-const compareEpoch = ({ unit }: Of<'epoch'>, operator: ComparisonOperator, column: Operand, constant: Operand): Operand | null => {
+const compareEpoch = (
+  { unit }: Of<'epoch'>,
+  operator: ComparisonOperator,
+  column: Operand,
+  constant: Operand,
+): Operand | null => {
   if (column.affinity === 'TEXT' || typeof constant.literal !== 'bigint') return null
   const factor = { seconds: '', milliseconds: ' / 1000.0', microseconds: ' / 1000000.0' }[unit]
   return against(column, operator, `to_timestamp(${constant.sql}${factor})`)
 }
 
-const compareWithConstant = (operator: ComparisonOperator, column: Operand, constant: Operand, notes: Set<string>): Operand | null => {
+const compareWithConstant = (
+  operator: ComparisonOperator,
+  column: Operand,
+  constant: Operand,
+  notes: Set<string>,
+): Operand | null => {
   const conversion = column.column?.conversion
   if (conversion?.kind === 'boolean') return compareBoolean(conversion, operator, column, constant, notes)
   if (conversion?.kind === 'epoch') return compareEpoch(conversion, operator, column, constant)
@@ -98,7 +110,8 @@ const compareWithConstant = (operator: ComparisonOperator, column: Operand, cons
 
 /** Whether two columns of this conversion stand to each other as their values in the file do. */
 const keepsComparison = (conversion: Conversion, operator: ComparisonOperator): boolean => {
-  if (conversion.kind === 'timestamp') return conversion.format !== null && (isEquality(operator) || keepsOrder(conversion.format))
+  if (conversion.kind === 'timestamp')
+    return conversion.format !== null && (isEquality(operator) || keepsOrder(conversion.format))
   if (conversion.kind === 'timestamptz')
     return (
       conversion.format !== null &&
@@ -121,7 +134,12 @@ const compareAlike = (operator: ComparisonOperator, a: Operand, b: Operand): Ope
  * Comparisons that hold in the target's own types, so that Postgres can use an index: booleans, days and moments with a constant of their
  * form, and two columns that are converted alike. Null where the general way has to be taken.
  */
-export const compareInTargetTerms = (operator: ComparisonOperator, a: Operand, b: Operand, notes: Set<string>): Operand | null => {
+export const compareInTargetTerms = (
+  operator: ComparisonOperator,
+  a: Operand,
+  b: Operand,
+  notes: Set<string>,
+): Operand | null => {
   if (a.column && b.literal !== undefined) return compareWithConstant(operator, a, b, notes)
   if (b.column && a.literal !== undefined) return compareWithConstant(mirrored[operator] ?? operator, b, a, notes)
   return compareAlike(operator, a, b)

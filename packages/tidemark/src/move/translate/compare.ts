@@ -1,7 +1,7 @@
 import { foldAscii } from '../../sqlite/tokenize.js'
-import type { ComparisonOperator } from './expression-tree.js'
 import { compareInTargetTerms } from './compare-columns.js'
 import { pair } from './comparison-words.js'
+import type { ComparisonOperator } from './expression-tree.js'
 import { compareJson } from './json-values.js'
 import { parseNumericText } from './numeric-text.js'
 import {
@@ -38,7 +38,8 @@ const isOrder = (operator: ComparisonOperator): boolean => ['<', '<=', '>', '>='
 /** Text that SQLite would read as a number beside a numeric column; what it cannot read stays text. */
 const withNumericAffinity = (o: Operand): Operand => {
   if (o.kind !== 'text' || isNumericAffinity(o)) return o
-  if (typeof o.literal !== 'string') return refuse('text is compared with a number, and SQLite looks at each value to see whether it is one')
+  if (typeof o.literal !== 'string')
+    return refuse('text is compared with a number, and SQLite looks at each value to see whether it is one')
   const number = parseNumericText(o.literal)
   return number === null ? o : literal(number)
 }
@@ -56,7 +57,8 @@ const applyAffinity = (left: Operand, right: Operand): Comparison => {
 
 /** The collation of a comparison: a written one first, then that of a column, the left before the right. */
 const collationOf = (left: Operand, right: Operand): string => {
-  const pick = (test: (collation: Collation) => boolean) => [left, right].find((o) => o.collation && test(o.collation))?.collation?.name
+  const pick = (test: (collation: Collation) => boolean) =>
+    [left, right].find((o) => o.collation && test(o.collation))?.collation?.name
   return pick((collation) => collation.explicit) ?? pick(() => true) ?? 'BINARY'
 }
 
@@ -66,7 +68,9 @@ const folded = (o: Operand): Operand =>
     : { ...o, sql: `lower(${wrap(o)} COLLATE "C")`, atomic: true, collation: null }
 
 const trimmed = (o: Operand): Operand =>
-  typeof o.literal === 'string' ? literal(o.literal.replace(/ +$/, '')) : { ...o, sql: `rtrim(${o.sql}, ' ')`, atomic: true, collation: null }
+  typeof o.literal === 'string'
+    ? literal(o.literal.replace(/ +$/, ''))
+    : { ...o, sql: `rtrim(${o.sql}, ' ')`, atomic: true, collation: null }
 
 const bytewise = (o: Operand): Operand => ({ ...o, sql: `${wrap(o)} COLLATE "C"`, atomic: false })
 
@@ -83,7 +87,8 @@ export const collated = (o: Operand, collation: string, ordered: boolean): Opera
 const textComparison = (left: Operand, right: Operand, ordered: boolean, context: CompareContext): Comparison => {
   if (ordered && context.utf16) return refuse('the file is UTF-16, which orders text otherwise')
   const collation = collationOf(left, right)
-  if (ordered && isLiteral(left) && isLiteral(right)) return { left: bytewise(collated(left, collation, false)), right: collated(right, collation, false) }
+  if (ordered && isLiteral(left) && isLiteral(right))
+    return { left: bytewise(collated(left, collation, false)), right: collated(right, collation, false) }
   return { left: collated(left, collation, ordered), right: collated(right, collation, ordered) }
 }
 

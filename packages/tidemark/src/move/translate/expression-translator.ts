@@ -160,10 +160,10 @@ export class ExpressionTranslator {
     return compare(operator as Parameters<typeof compare>[0], this.translate(left), this.translate(right), this.context)
   }
 
-  #match({ operator, operand: subject, pattern, escape }: Of<'match'>): Operand {
+  #match({ operator, operand: subject, pattern, escaping }: Of<'match'>): Operand {
     if (operator === 'like') {
       this.context.notes.add('LIKE takes a to z for A to Z, as SQLite does unless PRAGMA case_sensitive_like is set')
-      return like(this.value(subject), this.value(pattern), escape && this.value(escape))
+      return like(this.value(subject), this.value(pattern), escaping && this.value(escaping))
     }
     if (operator === 'glob') return glob(this.value(subject), this.value(pattern))
     return refuse(`${operator.toUpperCase()} is a function of the application`)
@@ -191,7 +191,9 @@ export class ExpressionTranslator {
     const tests = branches.map(({ when }) =>
       subject ? compare('=', this.translate(subject), this.translate(when), this.context) : this.truth(when),
     )
-    const values = [...branches.map(({ then }) => then), ...(otherwise ? [otherwise] : [])].map((then) => this.value(then))
+    const values = [...branches.map(({ result }) => result), ...(otherwise ? [otherwise] : [])].map((result) =>
+      this.value(result),
+    )
     const { operands, shape } = unify(values, 'CASE', this.context.notes)
     const cases = tests.map((test, i) => `WHEN ${test.sql} THEN ${operands[i]?.sql}`).join(' ')
     const last = otherwise ? ` ELSE ${operands.at(-1)?.sql}` : ''
@@ -220,7 +222,10 @@ export class ExpressionTranslator {
   #jsonValid(document: Operand): Operand {
     const kind = document.column?.conversion.kind
     if (kind !== 'json' && kind !== 'jsonb')
-      return refuse('json_valid() is asked of text; Postgres 15 has no such test', 'Give the column the type json or jsonb, which only takes valid JSON.')
+      return refuse(
+        'json_valid() is asked of text; Postgres 15 has no such test',
+        'Give the column the type json or jsonb, which only takes valid JSON.',
+      )
     this.context.notes.add(`the type of ${document.sql} only takes valid JSON`)
     return boolean(`CASE WHEN ${wrap(document)} IS NOT NULL THEN TRUE END`, document.immutable)
   }
@@ -236,7 +241,11 @@ export class ExpressionTranslator {
     // SQLite takes the first row of several, Postgres raises an error.
     const isSingle = query.cores.length === 1 && (query.limit !== null || isWholeAggregate(query))
     if (!isSingle) return refuse('a query stands where one value is asked and may give several rows')
-    return { ...operand(`(${sql})`, column.kind, column.pg, { atomic: true, immutable: false }), affinity: column.affinity, collation: column.collation }
+    return {
+      ...operand(`(${sql})`, column.kind, column.pg, { atomic: true, immutable: false }),
+      affinity: column.affinity,
+      collation: column.collation,
+    }
   }
 
   #inQuery(subject: Expression, query: Query): Operand {
@@ -257,5 +266,9 @@ const isWholeAggregate = ({ cores }: Query): boolean => {
   const [column] = core?.columns ?? []
   if (core?.groupBy.length !== 0 || core.columns.length !== 1 || column?.kind !== 'expression') return false
   const { expression } = column
-  return expression.kind === 'call' && ['count', 'sum', 'avg', 'min', 'max', 'total', 'group_concat'].includes(expression.name) && expression.args.length <= 1
+  return (
+    expression.kind === 'call' &&
+    ['count', 'sum', 'avg', 'min', 'max', 'total', 'group_concat'].includes(expression.name) &&
+    expression.args.length <= 1
+  )
 }

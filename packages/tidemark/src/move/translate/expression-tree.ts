@@ -49,7 +49,7 @@ export type Expression =
       readonly operator: 'like' | 'glob' | 'regexp' | 'match'
       readonly operand: Expression
       readonly pattern: Expression
-      readonly escape: Expression | null
+      readonly escaping: Expression | null
     }
   | { readonly kind: 'between'; readonly operand: Expression; readonly low: Expression; readonly high: Expression }
   | { readonly kind: 'in'; readonly operand: Expression; readonly list: readonly Expression[] }
@@ -57,7 +57,7 @@ export type Expression =
   | {
       readonly kind: 'case'
       readonly operand: Expression | null
-      readonly branches: readonly { readonly when: Expression; readonly then: Expression }[]
+      readonly branches: readonly { readonly when: Expression; readonly result: Expression }[]
       readonly otherwise: Expression | null
     }
   | { readonly kind: 'cast'; readonly operand: Expression; readonly type: string }

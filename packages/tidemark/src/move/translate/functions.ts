@@ -81,7 +81,12 @@ const instr: ScalarFunction = ([text, part]) => {
 
 const replace: ScalarFunction = (args) => {
   if (args.length !== 3 || args.some((arg) => arg.kind === 'null')) return nullText
-  return call('replace', args.map((arg) => asText(arg, 'replace()')), 'text', 'text')
+  return call(
+    'replace',
+    args.map((arg) => asText(arg, 'replace()')),
+    'text',
+    'text',
+  )
 }
 
 const abs: ScalarFunction = ([value], { notes }) => {
@@ -95,14 +100,21 @@ const abs: ScalarFunction = ([value], { notes }) => {
 const sign: ScalarFunction = ([value]) => {
   if (!value || value.kind === 'null') return nullInteger
   if (!isNumeric(value)) return refuse(`sign() is applied to ${describeKind(value.kind)}`)
-  return operand(`sign(${booleanToInteger(value).sql})::integer`, 'integer', 'integer', { atomic: true, immutable: value.immutable })
+  return operand(`sign(${booleanToInteger(value).sql})::integer`, 'integer', 'integer', {
+    atomic: true,
+    immutable: value.immutable,
+  })
 }
 
 /** Halves away from zero; doubles from 2^52 on have no fraction to round. */
 const round: ScalarFunction = ([value, digits]) => {
   if (!value || value.kind === 'null') return operand('NULL::double precision', 'null', 'double precision', { atomic: true })
   if (digits && digits.literal !== 0n) return refuse('round() to decimal places works on the binary digits of a double in SQLite')
-  if (value.kind === 'integer') return operand(`${wrap(booleanToInteger(value))}::double precision`, 'real', 'double precision', { atomic: true, immutable: value.immutable })
+  if (value.kind === 'integer')
+    return operand(`${wrap(booleanToInteger(value))}::double precision`, 'real', 'double precision', {
+      atomic: true,
+      immutable: value.immutable,
+    })
   if (value.kind !== 'real' || value.pg !== 'double precision') return refuse(`round() is applied to ${describeKind(value.kind)}`)
   const x = wrap(value)
   const sql = `CASE WHEN abs(${x}) > 4503599627370495 THEN ${x} ELSE trunc(${x} + 0.5 * sign(${x})) END`
@@ -163,7 +175,10 @@ const hex: ScalarFunction = ([value]) => {
   if (!value || value.kind === 'null') return literal('')
   const isBlob = value.kind === 'blob'
   const bytes = isBlob ? value.sql : `convert_to(${asText(value, 'hex()').sql}, 'UTF8')`
-  return operand(`COALESCE(upper(encode(${bytes}, 'hex')), '')`, 'text', 'text', { atomic: true, immutable: isBlob && value.immutable })
+  return operand(`COALESCE(upper(encode(${bytes}, 'hex')), '')`, 'text', 'text', {
+    atomic: true,
+    immutable: isBlob && value.immutable,
+  })
 }
 
 const unicode: ScalarFunction = onText((text) =>
@@ -175,7 +190,8 @@ const momentOf =
   (part: 'date' | 'time' | 'datetime'): ScalarFunction =>
   (args, _, name) => {
     const text = args[0]?.literal
-    const moment = args.length === 1 && typeof text === 'string' ? (isDate(text) ? { date: text, time: '00:00:00' } : splitMoment(text)) : null
+    const moment =
+      args.length === 1 && typeof text === 'string' ? (isDate(text) ? { date: text, time: '00:00:00' } : splitMoment(text)) : null
     if (!moment || !/^\d\d:\d\d(?::\d\d)?$/.test(moment.time)) return refuse(`${name}() is applied to more than a constant`)
     const time = moment.time.length === 5 ? `${moment.time}:00` : moment.time
     return literal({ date: moment.date, time, datetime: `${moment.date} ${time}` }[part])
@@ -221,8 +237,6 @@ const scalarFunctions: Readonly<Record<string, ScalarFunction>> = {
 export const callFunction = (name: string, args: readonly Operand[], context: CompareContext): Operand => {
   const build = Object.hasOwn(scalarFunctions, name) ? scalarFunctions[name] : undefined
   if (!build) return refuse(`the function ${name}() has no sure counterpart in Postgres`)
-  for (const arg of args)
-    if (arg.collation?.explicit) refuse(`an argument of ${name}() is collated`)
+  for (const arg of args) if (arg.collation?.explicit) refuse(`an argument of ${name}() is collated`)
   return build(args, context, name)
 }
-

@@ -58,7 +58,8 @@ export const compareJson = (operator: ComparisonOperator, a: Operand, b: Operand
     return refuse('a value inside JSON is compared, and its class in SQLite depends on the document')
   const found = `NULLIF(${asJsonb(value.json)} #> ${pathArray(value.json.path)}, 'null'::jsonb)`
   const list = wanted.map((json) => `${quoteLiteral(json)}::jsonb`)
-  const equal = list.length === 1 ? `${found} ${operator} ${list[0]}` : `${found} ${operator === '=' ? 'IN' : 'NOT IN'} (${list.join(', ')})`
+  const equal =
+    list.length === 1 ? `${found} ${operator} ${list[0]}` : `${found} ${operator === '=' ? 'IN' : 'NOT IN'} (${list.join(', ')})`
   return boolean(equal, value.immutable)
 }
 
@@ -71,4 +72,3 @@ export const jsonAsText = ({ json, sql, immutable }: Operand, notes: Set<string>
   const text = `CASE WHEN ${typed}(${value}) = 'boolean' THEN CASE WHEN ${sql} = 'true' THEN '1' ELSE '0' END ELSE ${sql} END`
   return operand(text, 'text', 'text', { immutable })
 }
-

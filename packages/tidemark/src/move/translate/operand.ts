@@ -8,7 +8,17 @@ import type { ExpressionColumn } from './translation.js'
 export type SqliteKind = 'integer' | 'real' | 'number' | 'text' | 'blob' | 'null'
 
 /** The Postgres type of the SQL. `boolean` stands for SQLite's 1 and 0; `other` is a column that has yet to be put into SQLite's terms. */
-export type PgType = 'smallint' | 'integer' | 'bigint' | 'double precision' | 'numeric' | 'text' | 'bytea' | 'boolean' | 'null' | 'other'
+export type PgType =
+  | 'smallint'
+  | 'integer'
+  | 'bigint'
+  | 'double precision'
+  | 'numeric'
+  | 'text'
+  | 'bytea'
+  | 'boolean'
+  | 'null'
+  | 'other'
 
 export interface Collation {
   readonly name: string
@@ -82,7 +92,8 @@ export const literal = (value: LiteralValue, facts: OperandFacts = {}): Operand 
   if (value === null) return operand('NULL', 'null', 'null', { atomic: true, literal: value, ...facts })
   if (typeof value === 'bigint')
     return operand(integerSql(value), 'integer', integerType(value), { atomic: value >= 0n, literal: value, ...facts })
-  if (typeof value === 'number') return operand(realSql(value), 'real', 'numeric', { atomic: value >= 0, literal: value, ...facts })
+  if (typeof value === 'number')
+    return operand(realSql(value), 'real', 'numeric', { atomic: value >= 0, literal: value, ...facts })
   if (typeof value === 'string') return operand(quoteLiteral(value), 'text', 'text', { atomic: true, literal: value, ...facts })
   const hex = Buffer.from(value).toString('hex')
   return operand(`'\\x${hex}'::bytea`, 'blob', 'bytea', { atomic: true, literal: value, ...facts })

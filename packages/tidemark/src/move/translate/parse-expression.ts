@@ -1,5 +1,5 @@
-import { foldAscii, type Token } from '../../sqlite/tokenize.js'
 import { TokenCursor, UnexpectedSql } from '../../sqlite/token-cursor.js'
+import { foldAscii, type Token } from '../../sqlite/tokenize.js'
 import type { BinaryOperator, ComparisonOperator, Expression, LiteralValue, NameExpression, Query } from './expression-tree.js'
 
 /** Reads a SELECT at the cursor, which stands before its first word. */
@@ -130,8 +130,8 @@ export class ExpressionParser {
     for (const operator of ['like', 'glob', 'regexp', 'match'] as const) {
       if (!cursor.take(operator)) continue
       const pattern = this.parse(comparisonLevel)
-      const escape = cursor.take('ESCAPE') ? this.parse(comparisonLevel) : null
-      return { kind: 'match', operator, operand: left, pattern, escape }
+      const escaping = cursor.take('ESCAPE') ? this.parse(comparisonLevel) : null
+      return { kind: 'match', operator, operand: left, pattern, escaping }
     }
     return null
   }
@@ -203,11 +203,11 @@ export class ExpressionParser {
   #case(): Expression {
     const cursor = this.cursor
     const operand = cursor.at('WHEN') ? null : this.parse()
-    const branches: { when: Expression; then: Expression }[] = []
+    const branches: { when: Expression; result: Expression }[] = []
     while (cursor.take('WHEN')) {
       const when = this.parse()
       cursor.expect('THEN')
-      branches.push({ when, then: this.parse() })
+      branches.push({ when, result: this.parse() })
     }
     const otherwise = cursor.take('ELSE') ? this.parse() : null
     cursor.expect('END')
@@ -231,7 +231,8 @@ export class ExpressionParser {
     if (token.kind === 'number') return literal(parseNumber(token.text))
     if (token.kind === 'string') return literal(token.value)
     if (token.kind === 'blob') return literal(blobBytes(token.text))
-    if (token.kind !== 'word' && token.kind !== 'quoted') throw new UnexpectedSql(`${JSON.stringify(token.text)} begins no expression`)
+    if (token.kind !== 'word' && token.kind !== 'quoted')
+      throw new UnexpectedSql(`${JSON.stringify(token.text)} begins no expression`)
     if (token.kind === 'word') {
       const word = foldAscii(token.text)
       if (word === 'null') return literal(null)
@@ -255,7 +256,8 @@ export class ExpressionParser {
   }
 
   #name(token: Token): NameExpression {
-    const style = (t: Token): NameExpression['quote'] => (t.kind === 'word' ? 'bare' : t.text.startsWith('"') ? 'double' : 'other')
+    const style = (t: Token): NameExpression['quote'] =>
+      t.kind === 'word' ? 'bare' : t.text.startsWith('"') ? 'double' : 'other'
     if (!this.cursor.take('.')) return { kind: 'name', table: null, name: token.value, quote: style(token) }
     const second = this.cursor.next()
     if (this.cursor.take('.')) return { kind: 'name', table: second.value, name: this.cursor.name(), quote: 'other' }

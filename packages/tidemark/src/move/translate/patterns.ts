@@ -8,29 +8,31 @@ const lowered = (o: Operand): string => `lower(${wrap(o)} COLLATE "C")`
 const hasLetters = (text: string): boolean => /[a-z]/i.test(text)
 
 /** An escape character that stands before nothing is no match in SQLite and an error in Postgres. */
-const endsInEscape = (pattern: string, escape: string): boolean => {
+const endsInEscape = (pattern: string, escaping: string): boolean => {
   let i = 0
-  while (i < pattern.length) i += pattern.startsWith(escape, i) ? escape.length + 1 : 1
+  while (i < pattern.length) i += pattern.startsWith(escaping, i) ? escaping.length + 1 : 1
   return i > pattern.length
 }
 
-const escapeCharacter = (escape: Operand | null, pattern: Operand): string => {
-  if (!escape) return ''
-  const character = escape.literal
-  if (typeof character !== 'string' || [...character].length !== 1) return refuse('LIKE has an ESCAPE that is not one constant character')
-  if (hasLetters(character) || character === '%' || character === '_') return refuse('LIKE has a letter or a wildcard as its ESCAPE')
+const escapeCharacter = (escaping: Operand | null, pattern: Operand): string => {
+  if (!escaping) return ''
+  const character = escaping.literal
+  if (typeof character !== 'string' || [...character].length !== 1)
+    return refuse('LIKE has an ESCAPE that is not one constant character')
+  if (hasLetters(character) || character === '%' || character === '_')
+    return refuse('LIKE has a letter or a wildcard as its ESCAPE')
   if (typeof pattern.literal !== 'string') return refuse('LIKE has an ESCAPE and a pattern that is computed')
   if (endsInEscape(pattern.literal, character)) return refuse('the pattern of LIKE ends in its escape character')
   return character
 }
 
 /** SQLite's LIKE takes A for a and no other letters for each other, and has no escape character unless one is named. */
-export const like = (text: Operand, pattern: Operand, escape: Operand | null): Operand => {
+export const like = (text: Operand, pattern: Operand, escaping: Operand | null): Operand => {
   if (text.kind === 'blob' || pattern.kind === 'blob') return refuse('LIKE is applied to a blob')
   if (text.kind === 'null' || pattern.kind === 'null') return boolean('NULL::boolean', true, true)
   const subject = asText(text, 'LIKE')
   const wanted = asText(pattern, 'LIKE')
-  const escapeSql = quoteLiteral(escapeCharacter(escape, wanted))
+  const escapeSql = quoteLiteral(escapeCharacter(escaping, wanted))
   const immutable = allImmutable(subject, wanted)
   if (typeof wanted.literal !== 'string')
     return boolean(`${lowered(subject)} LIKE ${lowered(wanted)} ESCAPE ${escapeSql}`, immutable)
@@ -46,7 +48,8 @@ const globSet = (pattern: string, at: number): { readonly regex: string; readonl
   if (!set || members === undefined || !/^(?:[A-Za-z0-9]-[A-Za-z0-9]|[^-])*-?$/.test(members) || /[.:=][.:=]/.test(members))
     return refuse(`the set in the GLOB pattern ${pattern} has no sure counterpart`)
   for (const range of members.matchAll(/(.)-(.)/g))
-    if ((range[1] ?? '') > (range[2] ?? '')) return refuse(`the set in the GLOB pattern ${pattern} has a range that runs backwards`)
+    if ((range[1] ?? '') > (range[2] ?? ''))
+      return refuse(`the set in the GLOB pattern ${pattern} has a range that runs backwards`)
   return { regex: `[${set[1]}${members}]`, end: at + set[0].length }
 }
 
@@ -71,7 +74,8 @@ export const globToRegex = (pattern: string): string => {
 /** SQLite's GLOB, which minds letter case. Only constant patterns. */
 export const glob = (text: Operand, pattern: Operand): Operand => {
   if (text.kind === 'null') return boolean('NULL::boolean', true, true)
-  if (text.kind === 'blob' || typeof pattern.literal !== 'string') return refuse('GLOB has a pattern that is computed, or is applied to a blob')
+  if (text.kind === 'blob' || typeof pattern.literal !== 'string')
+    return refuse('GLOB has a pattern that is computed, or is applied to a blob')
   const subject = asText(text, 'GLOB')
   return boolean(`${wrap(subject)} COLLATE "C" ~ ${quoteLiteral(globToRegex(pattern.literal))}`, subject.immutable)
 }

@@ -17,7 +17,8 @@ const plainTypes: Readonly<Record<string, PgType>> = {
 }
 
 const plainType = (targetType: string): PgType | null =>
-  plainTypes[targetType] ?? (/^numeric\b/.test(targetType) ? 'numeric' : /^(?:character varying|varchar)\b/.test(targetType) ? 'text' : null)
+  plainTypes[targetType] ??
+  (/^numeric\b/.test(targetType) ? 'numeric' : /^(?:character varying|varchar)\b/.test(targetType) ? 'text' : null)
 
 const known = (column: ExpressionColumn): string => `"${column.target}" (${column.targetType})`
 
@@ -70,7 +71,9 @@ const forms: {
       : refuse(`the digits of ${known(column)} differ from those in the file`),
   timestamp: ({ format }, column, o) => {
     const template = format && momentTemplate(format)
-    return template ? stable(o, `to_char(${o.sql}, '${template}')`) : refuse(`the digits of ${known(column)} differ from those in the file`)
+    return template
+      ? stable(o, `to_char(${o.sql}, '${template}')`)
+      : refuse(`the digits of ${known(column)} differ from those in the file`)
   },
   timestamptz: ({ format, timeZone }, column, o) => {
     const template = format && momentTemplate(format)

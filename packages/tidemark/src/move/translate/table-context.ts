@@ -14,7 +14,14 @@ export const tableContext = (
     if (!fact) continue
     const { target, targetType, conversion } = plan
     const { affinity, collation } = fact
-    columns.set(foldAscii(plan.source), { target, targetType, conversion, affinity, collation, generatedSql: plan.generatedSql ?? null })
+    columns.set(foldAscii(plan.source), {
+      target,
+      targetType,
+      conversion,
+      affinity,
+      collation,
+      generatedSql: plan.generatedSql ?? null,
+    })
   }
   const alias = table.rowidAlias === null ? undefined : columns.get(foldAscii(table.rowidAlias))
   // Where no column has the name, it is the rowid, which only an alias carries over.

@@ -26,7 +26,9 @@ export const tableScope = ({ columns, table }: ExpressionContext): Scope => ({
 })
 
 /** A translator over the columns of one table, and the notes it collects. */
-export const translatorFor = (context: ExpressionContext): { readonly translator: ExpressionTranslator; readonly notes: Set<string> } => {
+export const translatorFor = (
+  context: ExpressionContext,
+): { readonly translator: ExpressionTranslator; readonly notes: Set<string> } => {
   const notes = new Set<string>()
   const utf16 = context.encoding !== undefined && context.encoding !== 'UTF-8'
   return { translator: new ExpressionTranslator(tableScope(context), { notes, utf16 }), notes }
@@ -47,4 +49,3 @@ export const translateExpression = (sql: string, context: ExpressionContext, opt
     if (result.json) return refuse('a value inside JSON has no one class in SQLite')
     return { sql: (options.immutable ? mustBeImmutable(result) : result).sql, notes: [...notes] }
   }, `Write it anew for Postgres: ${sql}`)
-

@@ -26,7 +26,13 @@ const sameSet = (a: readonly (string | null)[], b: readonly string[]): boolean =
 /** The parts of the key that make the parent's columns unique: its primary key, or a whole unique index. */
 const uniqueParts = (parent: SqliteTable, columns: readonly string[]): { readonly collation: string }[] | null => {
   const index = parent.indexes.find(
-    ({ unique, where, parts }) => unique && where === null && sameSet(parts.map((part) => part.column), columns),
+    ({ unique, where, parts }) =>
+      unique &&
+      where === null &&
+      sameSet(
+        parts.map((part) => part.column),
+        columns,
+      ),
   )
   if (index) return [...index.parts]
   return parent.primaryKey && sameSet(parent.primaryKey.columns, columns) ? [] : null
@@ -34,10 +40,12 @@ const uniqueParts = (parent: SqliteTable, columns: readonly string[]): { readonl
 
 const checkParent = ({ parentTable, parentColumns }: SqliteForeignKey, parent: SqliteTable | null): void => {
   if (!parent) refuse(`the parent table ${parentTable} does not exist`, 'Drop the key, or create the table.')
-  else if (parentColumns.length === 0) refuse(`${parentTable} has no primary key of as many columns`, 'Name the columns of the parent.')
+  else if (parentColumns.length === 0)
+    refuse(`${parentTable} has no primary key of as many columns`, 'Name the columns of the parent.')
   else {
     const parts = uniqueParts(parent, parentColumns)
-    if (!parts) refuse(`nothing makes (${parentColumns.join(', ')}) of ${parentTable} unique`, 'Add a unique constraint to the parent.')
+    if (!parts)
+      refuse(`nothing makes (${parentColumns.join(', ')}) of ${parentTable} unique`, 'Add a unique constraint to the parent.')
     else if (parts.some(({ collation }) => collation !== 'BINARY'))
       refuse(
         `the parent's key is compared with the collation ${parts.find(({ collation }) => collation !== 'BINARY')?.collation}`,
@@ -48,7 +56,11 @@ const checkParent = ({ parentTable, parentColumns }: SqliteForeignKey, parent: S
 
 const checkTypes = ({ types }: ForeignKeyTarget): void => {
   const i = types ? types.columns.findIndex((type, at) => type !== types.parentColumns[at]) : -1
-  if (i >= 0) refuse(`it would join ${types?.columns[i]} to ${types?.parentColumns[i]}`, 'Give both columns one type in the file of choices.')
+  if (i >= 0)
+    refuse(
+      `it would join ${types?.columns[i]} to ${types?.parentColumns[i]}`,
+      'Give both columns one type in the file of choices.',
+    )
 }
 
 /** A foreign key as `ALTER TABLE … ADD CONSTRAINT`. */

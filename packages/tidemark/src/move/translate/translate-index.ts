@@ -41,7 +41,11 @@ const checkUnique = (column: ExpressionColumn): void => {
 
 const columnPart = (column: ExpressionColumn, { collation }: SqliteIndexPart, unique: boolean, notes: Set<string>): Part => {
   const name = quoteIdentifier(column.target)
-  if (column.conversion.kind === 'json') return refuse(`Postgres has no order for json ("${column.target}")`, 'Index single values of it, or keep it as jsonb with a GIN index.')
+  if (column.conversion.kind === 'json')
+    return refuse(
+      `Postgres has no order for json ("${column.target}")`,
+      'Index single values of it, or keep it as jsonb with a GIN index.',
+    )
   if (unique) checkUnique(column)
   const isText = column.conversion.kind === 'text' || column.conversion.kind === 'anyText'
   if (!isText || collation === 'BINARY') return { sql: name, plain: true }
@@ -71,7 +75,9 @@ const readParts = (index: SqliteIndex, context: ExpressionContext, translator: E
   index.parts.map((part) => {
     if (part.column === null) return expressionPart(part, translator, index.unique)
     const column = context.columns.get(foldAscii(part.column))
-    return column ? columnPart(column, part, index.unique, translator.context.notes) : refuse(`the column ${part.column} is not carried`)
+    return column
+      ? columnPart(column, part, index.unique, translator.context.notes)
+      : refuse(`the column ${part.column} is not carried`)
   })
 
 const constraintWords: Readonly<Record<SqliteIndex['origin'], string | null>> = { c: null, u: 'UNIQUE', pk: 'PRIMARY KEY' }
@@ -81,18 +87,21 @@ const constraintWords: Readonly<Record<SqliteIndex['origin'], string | null>> = 
  * unique indexes of both systems; a primary key of Postgres takes none.
  */
 export const translateIndex = (index: SqliteIndex, context: ExpressionContext, target: IndexTarget): Translation =>
-  attempt(() => {
-    const { translator, notes } = translatorFor(context)
-    const parts = readParts(index, context, translator)
-    const table = qualifiedName(target.table)
-    const name = quoteIdentifier(target.name)
-    const constraint = constraintWords[index.origin]
-    if (constraint && parts.every((part) => part.plain)) {
-      const sql = `ALTER TABLE ${table} ADD CONSTRAINT ${name} ${constraint} (${parts.map((part) => part.sql).join(', ')})`
+  attempt(
+    () => {
+      const { translator, notes } = translatorFor(context)
+      const parts = readParts(index, context, translator)
+      const table = qualifiedName(target.table)
+      const name = quoteIdentifier(target.name)
+      const constraint = constraintWords[index.origin]
+      if (constraint && parts.every((part) => part.plain)) {
+        const sql = `ALTER TABLE ${table} ADD CONSTRAINT ${name} ${constraint} (${parts.map((part) => part.sql).join(', ')})`
+        return { sql, notes: [...notes] }
+      }
+      const list = parts.map((part, i) => part.sql + (index.parts[i]?.descending ? ' DESC' : '')).join(', ')
+      const where = index.where === null ? '' : ` WHERE ${mustBeImmutable(translator.truth(parseExpression(index.where))).sql}`
+      const sql = `CREATE ${index.unique ? 'UNIQUE ' : ''}INDEX ${name} ON ${table} (${list})${where}`
       return { sql, notes: [...notes] }
-    }
-    const list = parts.map((part, i) => part.sql + (index.parts[i]?.descending ? ' DESC' : '')).join(', ')
-    const where = index.where === null ? '' : ` WHERE ${mustBeImmutable(translator.truth(parseExpression(index.where))).sql}`
-    const sql = `CREATE ${index.unique ? 'UNIQUE ' : ''}INDEX ${name} ON ${table} (${list})${where}`
-    return { sql, notes: [...notes] }
-  }, `Write it anew for Postgres${index.sql === null ? '' : `: ${index.sql}`}`)
+    },
+    `Write it anew for Postgres${index.sql === null ? '' : `: ${index.sql}`}`,
+  )

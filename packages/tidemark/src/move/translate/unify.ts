@@ -1,5 +1,16 @@
 import { decimalNote } from './arithmetic.js'
-import { asBigint, asDouble, booleanToInteger, cast, describeKind, isIntegerType, isNumeric, literal, type Operand, type PgType } from './operand.js'
+import {
+  asBigint,
+  asDouble,
+  booleanToInteger,
+  cast,
+  describeKind,
+  isIntegerType,
+  isNumeric,
+  literal,
+  type Operand,
+  type PgType,
+} from './operand.js'
 import { refuse } from './refusal.js'
 
 const numberType = (operands: readonly Operand[]): PgType => {
@@ -20,7 +31,11 @@ const toType = (o: Operand, pg: PgType): Operand => {
  * Results of which one is chosen at run time, brought to one type. SQLite would keep each one's class; Postgres has one type for all, so
  * mixtures other than of numbers have no counterpart.
  */
-export const unify = (operands: readonly Operand[], what: string, notes: Set<string>): { readonly operands: readonly Operand[]; readonly shape: Operand } => {
+export const unify = (
+  operands: readonly Operand[],
+  what: string,
+  notes: Set<string>,
+): { readonly operands: readonly Operand[]; readonly shape: Operand } => {
   const known = operands.filter((o) => o.kind !== 'null')
   const [first] = known
   if (!first) return { operands, shape: literal(null) }

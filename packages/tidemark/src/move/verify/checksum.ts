@@ -61,7 +61,9 @@ export class Checksum {
   /** 16 hex digits, and the rows before them. */
   get value(): string {
     this.#settle()
-    return BigInt.asUintN(64, (this.#high << 32n) + this.#low).toString(16).padStart(16, '0')
+    return BigInt.asUintN(64, (this.#high << 32n) + this.#low)
+      .toString(16)
+      .padStart(16, '0')
   }
 
   equals(other: Checksum): boolean {

@@ -41,7 +41,8 @@ const doubleHex = (value: number): string => {
   return doubleBytes.toString('hex')
 }
 
-const isRoundedInteger = (value: CellValue): boolean => typeof value === 'number' && Number.isInteger(value) && !Number.isSafeInteger(value)
+const isRoundedInteger = (value: CellValue): boolean =>
+  typeof value === 'number' && Number.isInteger(value) && !Number.isSafeInteger(value)
 
 const whole: Canon = (value, reread) => {
   const exact = isRoundedInteger(value) ? reread().value : value
@@ -161,11 +162,15 @@ const moment =
     const { format } = conversion
     if (format === null) return conversion.kind === 'timestamp' && zone !== '' ? impossible : mapped(value as string)
     const keeps =
-      separator === format.separator && (match[4] !== undefined) === format.seconds && habitKept(fraction, format.fraction) && (zone || 'none') === format.zone
+      separator === format.separator &&
+      (match[4] !== undefined) === format.seconds &&
+      habitKept(fraction, format.fraction) &&
+      (zone || 'none') === format.zone
     return keeps ? plain(`${date} ${clock}:${second}.${microseconds(fraction)}`) : impossible
   }
 
-const date: Canon = (value) => (typeof value === 'string' && /^\d{4}-\d\d-\d\d$/.test(value) && isRealDate(value) ? plain(value) : impossible)
+const date: Canon = (value) =>
+  typeof value === 'string' && /^\d{4}-\d\d-\d\d$/.test(value) && isRealDate(value) ? plain(value) : impossible
 
 const time =
   ({ fraction: habit }: Extract<Conversion, { kind: 'time' }>): Canon =>
@@ -242,7 +247,10 @@ const canonOf = ({ conversion, policies, targetType }: ColumnPlan): Canon => {
 export const createReader = (column: ColumnPlan): ((value: CellValue, reread: Reread) => Reading) => {
   const canon = canonOf(column)
   const { nullAs, badValue } = column.policies
-  const stand: Reading = column.notNull && nullAs !== null ? { ...canon(nullAs, () => ({ storage: 'text', value: nullAs, raw: Buffer.from(nullAs) })), mapped: true } : plain('')
+  const stand: Reading =
+    column.notNull && nullAs !== null
+      ? { ...canon(nullAs, () => ({ storage: 'text', value: nullAs, raw: Buffer.from(nullAs) })), mapped: true }
+      : plain('')
   return (value, reread) => {
     if (value === null) return column.notNull ? (nullAs === null ? impossible : stand) : { text: null, mapped: false }
     const reading = canon(value, reread)

@@ -72,7 +72,13 @@ export class SourceRows {
     const print = () =>
       keyWidth === 0 && names.length === 0 ? `row ${ordinal}` : printKey(names, row.slice(keyWidth + this.#readers.length))
     const rejected = this.#rejected.size > 0 && this.#rejected.has(print())
-    return { key: keyWidth > 0 ? this.#source.keyOf(row) : [], texts: isPossible ? texts : undefined, mapped, rejected, printedKey: print }
+    return {
+      key: keyWidth > 0 ? this.#source.keyOf(row) : [],
+      texts: isPossible ? texts : undefined,
+      mapped,
+      rejected,
+      printedKey: print,
+    }
   }
 
   /** Lets Postgres read the texts that only it can bring into canonical form. */

@@ -74,7 +74,9 @@ export class TargetRows {
   }
 
   #toRow(texts: readonly (string | null)[], h: string): TargetRow {
-    const key = this.#table.columns.flatMap(({ target }, i) => (this.#table.primaryKey.includes(target) ? [texts[i] ?? '~'] : [])).join('\u0000')
+    const key = this.#table.columns
+      .flatMap(({ target }, i) => (this.#table.primaryKey.includes(target) ? [texts[i] ?? '~'] : []))
+      .join('\u0000')
     return { key, texts, hash: { high: Number.parseInt(h.slice(0, 8), 16), low: Number.parseInt(h.slice(8, 16), 16) } }
   }
 

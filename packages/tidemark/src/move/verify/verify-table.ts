@@ -26,7 +26,9 @@ const rowsPerBucket = 4000
 /** The source columns of a key of whole numbers that are the same on both sides, by which the table can be cut into stretches. */
 const stretchKey = (table: TablePlan): RowKey | null => {
   const columns = table.primaryKey.map((name) => table.columns.find(({ target }) => target === name))
-  const isWhole = columns.every((column) => column?.conversion.kind === 'integer' && /^(?:bigint|integer|smallint)/.test(column.targetType))
+  const isWhole = columns.every(
+    (column) => column?.conversion.kind === 'integer' && /^(?:bigint|integer|smallint)/.test(column.targetType),
+  )
   if (columns.length === 0 || !isWhole) return null
   return { kind: 'columns', columns: columns.map((column) => column!.source) }
 }
@@ -69,7 +71,8 @@ class TableVerifier {
   #count(row: ExpectedRow): void {
     this.#counts.rows++
     if (row.rejected) this.#counts.rejected++
-    else if (row.mapped || (this.#options.replaced.size > 0 && this.#options.replaced.has(row.printedKey()))) this.#counts.mapped++
+    else if (row.mapped || (this.#options.replaced.size > 0 && this.#options.replaced.has(row.printedKey())))
+      this.#counts.mapped++
     else this.#counts.equal++
   }
 
@@ -86,13 +89,14 @@ class TableVerifier {
       this.#options.signal.throwIfAborted()
       const read = await this.#source.next(after, rowsPerStretch)
       const last: Key | null = read.rows.at(-1)?.key ?? after
-      const stretch: KeyStretch = { after: after && after.map(String), until: read.done ? null : last!.map(String) }
+      const stretch: KeyStretch = { after: after?.map(String), until: read.done ? null : last!.map(String) }
       const answer = this.#target.checksum(stretch)
       const sourceSum = this.#sum(read.rows)
       const targetSum = await answer
       this.#sourceSum.addAll(sourceSum)
       this.#targetSum.addAll(targetSum)
-      if (sourceSum.equals(targetSum) && read.rows.every(({ texts, rejected }) => texts || rejected)) for (const row of read.rows) this.#count(row)
+      if (sourceSum.equals(targetSum) && read.rows.every(({ texts, rejected }) => texts || rejected))
+        for (const row of read.rows) this.#count(row)
       else this.#compare(read.rows, await this.#target.rows(stretch))
       this.#options.onProgress(this.#counts.rows)
       ;({ done } = read)
@@ -142,7 +146,8 @@ class TableVerifier {
   /** Pairs the rows of both sides by key (by content where there is none) and tells them apart. */
   #compare(expected: readonly ExpectedRow[], present: readonly TargetRow[]): void {
     const { table } = this.#options
-    const nameOf = (texts: readonly (string | null)[]): string => (table.primaryKey.length > 0 ? keyTexts(table, texts) : texts.join('\u0000'))
+    const nameOf = (texts: readonly (string | null)[]): string =>
+      table.primaryKey.length > 0 ? keyTexts(table, texts) : texts.join('\u0000')
     const byKey = new Map<string, TargetRow[]>()
     for (const row of present) {
       const name = nameOf(row.texts)

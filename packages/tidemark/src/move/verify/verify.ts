@@ -16,7 +16,11 @@ export interface VerifyOptions {
   readonly signal?: AbortSignal
 }
 
-const keysBy = async (client: pg.Client, runId: string, table: string): Promise<{ rejected: Set<string>; replaced: Set<string> }> => {
+const keysBy = async (
+  client: pg.Client,
+  runId: string,
+  table: string,
+): Promise<{ rejected: Set<string>; replaced: Set<string> }> => {
   const { rows } = await client.query<{ row_key: string; outcome: string }>(
     'SELECT DISTINCT row_key, outcome FROM tidemark.move_rejects WHERE run_id = $1 AND table_name = $2',
     [runId, table],
@@ -36,7 +40,9 @@ export const verifyMove = async (plan: MovePlan, options: VerifyOptions): Promis
   const file = openSqlite(plan.path, { readonly: true, busyTimeoutMs: 10_000 })
   try {
     const run = await findRun(client, plan)
-    await client.query("SET statement_timeout = 0; SET extra_float_digits = 1; SET timezone = 'UTC'; SET datestyle = 'ISO'; SET bytea_output = 'hex'")
+    await client.query(
+      "SET statement_timeout = 0; SET extra_float_digits = 1; SET timezone = 'UTC'; SET datestyle = 'ISO'; SET bytea_output = 'hex'",
+    )
     const wanted = plan.tables.filter(({ source }) => options.tables?.includes(source) ?? true)
     onEvent({ type: 'phase', phase: 'verify', rowsTotal: wanted.reduce((sum, { rows }) => sum + rows, 0) })
     const tables: TableVerification[] = []

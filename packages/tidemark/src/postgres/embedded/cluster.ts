@@ -18,7 +18,7 @@ export const runProgram = (place: Place, program: string, args: readonly string[
   new Promise((resolve, reject) => {
     const child = spawn(join(place.nativeDir, 'bin', program), args, {
       cwd: place.baseDir,
-      env: serverEnvironment(place.nativeDir, join(place.baseDir, 'lib')),
+      env: serverEnvironment(place.nativeDir, place.libraryDir),
       stdio: ['pipe', 'pipe', 'pipe'],
       ...place.account,
     })

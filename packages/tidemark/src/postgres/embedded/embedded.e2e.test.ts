@@ -1,5 +1,5 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
-import { chmod, chown, mkdir, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { chmod, chown, cp, mkdir, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -9,8 +9,11 @@ import pg from 'pg'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { openState } from '../../state/state.js'
 import { until } from '../../time/until.js'
+import { runProgram } from './cluster.js'
 import { describeEmbeddedPostgres, startEmbeddedPostgres } from './embedded.js'
-import { outsideDir } from './place.js'
+import { linkLibraries } from './libraries.js'
+import { outsideDir, preparePlace } from './place.js'
+import { findBinaries } from './platform.js'
 import { findPostmaster } from './postmaster.js'
 
 const isRoot = process.getuid?.() === 0
@@ -270,7 +273,10 @@ describe('the embedded Postgres', () => {
     await killServer(first.dataDir)
     await until(async () => !(await isRunning(dir)))
     const file = join(first.dataDir, 'postmaster.pid')
-    await writeFile(file, (await readFile(file, 'utf8')).replace(/^\d+/, String(process.pid)))
+    // Of the server's own user: a process of anybody else does not disturb Postgres.
+    const other = spawn('sleep', ['60'], { stdio: 'ignore', ...(isRoot && { uid: nobody, gid: nobody }) })
+    cleanups.push(() => other.kill('SIGKILL'))
+    await writeFile(file, (await readFile(file, 'utf8')).replace(/^\d+/, String(other.pid)))
     await first.stop()
     const second = await start(dir)
     expect(await query(second.url, 'select 1 as one')).toEqual([{ one: 1 }])
@@ -291,6 +297,21 @@ describe('the embedded Postgres', () => {
     const third = await start(dir)
     expect(third.url).not.toBe(url)
     expect(await query(third.url, 'select from kept')).toEqual([])
+  })
+
+  it('is waited for while it stops, and then started', async () => {
+    const dir = await newProject()
+    const first = await start(dir, { restart: false })
+    const busy = new pg.Client(first.url)
+    busy.on('error', () => undefined)
+    await busy.connect()
+    const { identity } = (await findPostmaster(first.dataDir))!
+    process.kill(identity.pid, 'SIGTERM')
+    await until(async () => (await findPostmaster(first.dataDir))?.ready === false)
+    const second = start(dir)
+    await busy.end()
+    expect((await second).attached).toBe(false)
+    expect(await query((await second).url, 'select 1 as one')).toEqual([{ one: 1 }])
   })
 
   it('says what is wrong when its folder is a file', async () => {
@@ -326,6 +347,24 @@ describe('the embedded Postgres', () => {
       await first.stop()
       const second = await start(dir)
       expect(await query(second.url, 'select from kept')).toEqual([])
+    })
+
+    it('runs a copy of binaries that the server may not reach', async () => {
+      const closed = await newDir('tidemark-closed-')
+      const installed = await findBinaries()
+      await cp(installed.nativeDir, join(closed, 'native'), { recursive: true })
+      const dir = await newProject()
+      cleanups.push(() => rm(outsideDir(dir), { recursive: true, force: true }))
+      const place = await preparePlace(dir, { ...installed, nativeDir: join(closed, 'native') })
+      expect(place).toMatchObject({
+        dataDir: join(dir, 'postgres', 'data'),
+        elsewhere: expect.stringContaining('its binaries are kept in'),
+      })
+      await linkLibraries(place.nativeDir, place.libraryDir)
+      expect(await runProgram(place, 'postgres', ['--version'])).toMatchObject({
+        code: 0,
+        output: expect.stringContaining('18.'),
+      })
     })
 
     it('does not use a folder in a shared place that somebody else has made', async () => {

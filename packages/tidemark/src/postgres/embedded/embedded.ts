@@ -1,17 +1,13 @@
-import { createHash } from 'node:crypto'
-import { isTidemarkError, reasonOf } from '../../errors.js'
-import { acquirePort, type ChildRecord, type State } from '../../state/state.js'
-import { type Clock, systemClock } from '../../time/clock.js'
-import { until } from '../../time/until.js'
-import { ensureCluster, resetPassword } from './cluster.js'
-import { confirm, host, superuserUrl } from './confirm.js'
-import { linkLibraries } from './libraries.js'
-import { findPlace, type Place, preparePlace } from './place.js'
-import { findBinaries, majorOf, type PlatformBinaries } from './platform.js'
-import { disownPid, findPostmaster, type Postmaster, spawnPostmaster, stopPostmaster } from './postmaster.js'
-import { defaultSettings, disposableSettings } from './settings.js'
-import { isPortTaken, isStillInUse, startFailure } from './start-failure.js'
-import { supervise } from './supervise.js'
+import { isTidemarkError, reasonOf, type TidemarkError } from '../../errors.js'
+import type { State } from '../../state/state.js'
+import type { Clock } from '../../time/clock.js'
+import { bringUp, type Context, resolveContext, startTimeoutMs } from './bring-up.js'
+import { host, superuserUrl } from './confirm.js'
+import { findPlace } from './place.js'
+import { findBinaries } from './platform.js'
+import { findPostmaster, stopPostmaster } from './postmaster.js'
+import { startFailure } from './start-failure.js'
+import { type Locked, supervise, type Watch } from './supervise.js'
 
 export { embeddedPlatformPackage } from './platform.js'
 
@@ -50,127 +46,7 @@ export interface EmbeddedPostgres {
   stop(): Promise<void>
 }
 
-/** Everything one start works with. */
-interface Context {
-  readonly place: Place
-  readonly binaries: PlatformBinaries
-  readonly record: ChildRecord
-  readonly password: string
-  readonly preferredPort: number
-  readonly settings: Readonly<Record<string, string>>
-  readonly disposable: boolean
-  readonly timeoutMs: number
-  readonly log: (message: string) => void
-  readonly clock: Clock
-}
-
-interface Running {
-  readonly postmaster: Postmaster
-  readonly version: string
-  readonly attached: boolean
-}
-
-const firstPort = 54_000
-const portRange = 1_000
-
-/** The same for a project every time, and different ones for most projects. */
-const projectPort = (dir: string): number => firstPort + (createHash('sha256').update(dir).digest().readUInt32BE(0) % portRange)
-
-const resolveContext = async (options: EmbeddedPostgresOptions): Promise<Context> => {
-  const { state, preferredPort, disposable = false, settings = {}, timeoutMs = 60_000 } = options
-  const { log = () => undefined, clock = systemClock } = options
-  const binaries = await findBinaries()
-  const place = await preparePlace(state.dir, binaries)
-  await linkLibraries(place.nativeDir, `${place.baseDir}/lib`)
-  const record = state.child('postgres')
-  return {
-    place,
-    binaries,
-    record,
-    password: await state.secret('postgres-superuser'),
-    preferredPort: (await record.read())?.port ?? preferredPort ?? projectPort(state.dir),
-    settings: { ...defaultSettings, ...(disposable ? disposableSettings : {}), ...settings },
-    disposable,
-    timeoutMs,
-    log,
-    clock,
-  }
-}
-
-const spawnTries = 10
-
-/** Starts the server on the preferred port, or on the next free one where another program was quicker. */
-const spawnOnFreePort = async ({ place, preferredPort, settings, timeoutMs, clock, log }: Context): Promise<Postmaster> => {
-  const deadline = clock.monotonicMs() + timeoutMs
-  let wanted = preferredPort
-  for (let tries = 1; ; tries++) {
-    const port = await acquirePort(wanted)
-    await disownPid(place.dataDir, place.account)
-    if (port !== preferredPort) log(`port ${preferredPort} is taken; Postgres listens on ${port}`)
-    try {
-      return await spawnPostmaster(place, { port, settings, timeoutMs, clock })
-    } catch (error) {
-      if (isPortTaken(error) && tries < spawnTries) wanted = port + 1
-      else if (!isStillInUse(error) || clock.monotonicMs() >= deadline) throw error
-      // Sessions of a killed server look for it about once a second and then end.
-      else await clock.sleep(100)
-    }
-  }
-}
-
-const startNew = async (context: Context): Promise<Running> => {
-  const { place, binaries, password, disposable, log } = context
-  const created = await ensureCluster(place, majorOf(binaries.version), password, !disposable)
-  if (created) log(`created a Postgres cluster in ${place.dataDir}`)
-  const postmaster = await spawnOnFreePort(context)
-  const version = await confirm(postmaster.port, password, place.dataDir)
-  if (version !== undefined) return { postmaster, version, attached: false }
-  log('the password of the Postgres superuser is not the one on record; setting it anew')
-  return startAfterReset(context, postmaster)
-}
-
-/** The folder with the secrets was removed and the data was not: whoever may read the data may set the password. */
-const startAfterReset = async (context: Context, running: Postmaster): Promise<Running> => {
-  const { place, password } = context
-  await stopPostmaster(running.identity, context.timeoutMs, context.clock)
-  await resetPassword(place, password)
-  const postmaster = await spawnOnFreePort(context)
-  const version = await confirm(postmaster.port, password, place.dataDir)
-  if (version === undefined) throw startFailure('the superuser cannot log in')
-  return { postmaster, version, attached: false }
-}
-
-const attach = async (context: Context, found: Postmaster): Promise<Running> => {
-  const { place, record, password, timeoutMs, clock, log } = context
-  const postmaster = found.ready
-    ? found
-    : await until(async () => ((await findPostmaster(place.dataDir)) ?? found).ready && findPostmaster(place.dataDir), {
-        timeoutMs,
-        clock,
-        what: 'The start of the embedded Postgres',
-        fix: `See ${place.baseDir}/postgres.log.`,
-      })
-  const version = await confirm(postmaster.port, password, place.dataDir)
-  if (version !== undefined) return { postmaster, version, attached: true }
-  if ((await record.holders()).length > 0)
-    throw startFailure('it runs with another superuser password, and other commands use it')
-  log('the running Postgres has another superuser password than the one on record; restarting it')
-  return startAfterReset(context, postmaster)
-}
-
-/** Call it holding the lock. */
-const bringUp = async (context: Context): Promise<Running> => {
-  const found = await findPostmaster(context.place.dataDir)
-  const running = found ? await attach(context, found) : await startNew(context)
-  const { identity, port } = running.postmaster
-  await context.record.write({
-    ...identity,
-    port,
-    startedAtMs: context.clock.now(),
-    details: { version: running.version, dataDir: context.place.dataDir },
-  })
-  return running
-}
+const failure = (error: unknown): TidemarkError => (isTidemarkError(error) ? error : startFailure(reasonOf(error)))
 
 /**
  * Attaches to this project's server, or starts it: on its existing data, or on a new cluster. Raises
@@ -178,54 +54,44 @@ const bringUp = async (context: Context): Promise<Running> => {
  */
 export const startEmbeddedPostgres = async (options: EmbeddedPostgresOptions): Promise<EmbeddedPostgres> => {
   const { state, restart = true } = options
-  const lockOptions = { timeoutMs: (options.timeoutMs ?? 60_000) * 2 }
-  return state.lock(
-    'postgres',
-    async () => {
-      const context = await resolveContext(options).catch((error: unknown) => {
-        throw isTidemarkError(error) ? error : startFailure(reasonOf(error))
-      })
-      const { postmaster, version, attached } = await bringUp(context)
-      const { place, record, password } = context
-      await record.hold()
-      const watch = restart
-        ? supervise({
-            ...context,
-            identity: postmaster.identity,
-            lock: (fn) => state.lock('postgres', fn, lockOptions),
-            bringUp: async () => (await bringUp({ ...context, preferredPort: postmaster.port })).postmaster.identity,
-          })
-        : undefined
-      const stop = async (): Promise<void> => {
-        await watch?.stop()
-        await state.lock(
-          'postgres',
-          async () => {
-            if (!(await record.release())) return
-            const running = await findPostmaster(place.dataDir)
-            if (running) await stopPostmaster(running.identity, undefined, context.clock)
-          },
-          lockOptions,
-        )
-      }
-      let stopped: Promise<void> | undefined
-      return {
-        url: superuserUrl(postmaster.port, password),
-        host,
-        port: postmaster.port,
-        superuserPassword: password,
-        attached,
-        dataDir: place.dataDir,
-        version,
-        elsewhere: place.elsewhere,
-        stop: () => {
-          stopped ??= stop()
-          return stopped
-        },
-      }
+  const locked: Locked = (fn) => state.lock('postgres', fn, { timeoutMs: 2 * (options.timeoutMs ?? startTimeoutMs) })
+  const { context, running } = await locked(async () => {
+    const resolved = await resolveContext(options)
+    const brought = await bringUp(resolved)
+    await resolved.record.hold()
+    return { context: resolved, running: brought }
+  }).catch((error: unknown) => {
+    throw failure(error)
+  })
+  const { place, password } = context
+  const { port, identity } = running.postmaster
+  const again = async () => (await bringUp({ ...context, preferredPort: port })).postmaster.identity
+  const watch = restart ? supervise({ place, identity, log: context.log, locked, bringUp: again }) : undefined
+  let stopped: Promise<void> | undefined
+  return {
+    url: superuserUrl(port, password),
+    host,
+    port,
+    superuserPassword: password,
+    attached: running.attached,
+    dataDir: place.dataDir,
+    version: running.version,
+    elsewhere: place.elsewhere,
+    stop: () => {
+      stopped ??= letGo(context, locked, watch)
+      return stopped
     },
-    lockOptions,
-  )
+  }
+}
+
+/** The last one out stops the server. */
+const letGo = async ({ place, record, clock }: Context, locked: Locked, watch: Watch | undefined): Promise<void> => {
+  await watch?.stop()
+  await locked(async () => {
+    if (!(await record.release())) return
+    const running = await findPostmaster(place.dataDir)
+    if (running) await stopPostmaster(running.identity, startTimeoutMs, clock)
+  })
 }
 
 /** Where this project's server has, or would have, its files, for `doctor`. Nothing is created. Raises TM_POSTGRES_EMBEDDED_MISSING. */

