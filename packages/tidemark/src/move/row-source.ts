@@ -192,19 +192,23 @@ type Packed = readonly ['i' | 'r' | 't' | 'b' | 'n', string]
 
 /** A key as JSON that keeps the storage class of every value, for the table of progress. */
 export const packKey = (key: Key | null): readonly Packed[] | null =>
-  key?.map((value): Packed => {
-    if (value === null) return ['n', '']
-    if (typeof value === 'bigint') return ['i', String(value)]
-    if (typeof value === 'number') return [Number.isInteger(value) ? 'i' : 'r', String(value)]
-    return typeof value === 'string' ? ['t', Buffer.from(value).toString('base64')] : ['b', value.toString('base64')]
-  })
+  key === null
+    ? null
+    : key.map((value): Packed => {
+        if (value === null) return ['n', '']
+        if (typeof value === 'bigint') return ['i', String(value)]
+        if (typeof value === 'number') return [Number.isInteger(value) ? 'i' : 'r', String(value)]
+        return typeof value === 'string' ? ['t', Buffer.from(value).toString('base64')] : ['b', value.toString('base64')]
+      })
 
 /** The key that {@link packKey} packed. */
 export const unpackKey = (packed: readonly Packed[] | null): Key | null =>
-  packed?.map(([kind, text]): KeyValue => {
-    if (kind === 'n') return null
-    if (kind === 'i') return BigInt(text)
-    if (kind === 'r') return Number(text)
-    const bytes = Buffer.from(text, 'base64')
-    return kind === 't' ? bytes.toString('utf8') : bytes
-  })
+  packed === null
+    ? null
+    : packed.map(([kind, text]): KeyValue => {
+        if (kind === 'n') return null
+        if (kind === 'i') return BigInt(text)
+        if (kind === 'r') return Number(text)
+        const bytes = Buffer.from(text, 'base64')
+        return kind === 't' ? bytes.toString('utf8') : bytes
+      })

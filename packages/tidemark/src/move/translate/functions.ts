@@ -64,13 +64,11 @@ const substr: ScalarFunction = ([value, from, count], _, name) => {
   const width = count ? smallInteger(count) : null
   if (start === null || (count && (width === null || width < 0)))
     return refuse(`${name}() has a position or a length that is computed or negative`)
-  const isBlob = value.kind === 'blob'
-  const text = isBlob ? value : asText(value, `${name}()`)
-  const size = isBlob ? 'octet_length' : 'length'
-  const at = start < 0 ? `${size}(${text.sql})${start === -1 ? '' : ` - ${-start - 1}`}` : String(start)
-  if (start < 0 && count === undefined && !isBlob) return call('right', [text, String(-start)], 'text', 'text')
-  const args = [text, at, ...(width === null ? [] : [String(width)])]
-  return call('substr', args, isBlob ? 'blob' : 'text', isBlob ? 'bytea' : 'text')
+  if (value.kind === 'blob') return refuse(`${name}() is applied to a blob; SQLite gives NULL for an empty one`)
+  const text = asText(value, `${name}()`)
+  if (start < 0 && !count) return call('right', [text, String(-start)], 'text', 'text')
+  const at = start < 0 ? `length(${text.sql})${start === -1 ? '' : ` - ${-start - 1}`}` : String(start)
+  return call('substr', [text, at, ...(width === null ? [] : [String(width)])], 'text', 'text')
 }
 
 const instr: ScalarFunction = ([text, part]) => {

@@ -52,7 +52,7 @@ const isRangeError = (error: unknown): boolean => error instanceof Error && 'cod
 
 const readRows = async (sql: string, where = ''): Promise<Answer[] | null> => {
   const result = await client.query<[string, string | null]>({
-    text: `select id::text, (${sql}) from ${fixtureTable} ${where} order by id`,
+    text: `select id::text, (${sql}) from ${fixtureTable} ${where} order by ${fixtureTable}.id`,
     rowMode: 'array',
     types: { getTypeParser: () => (text: string) => text },
   } as never)
@@ -157,7 +157,16 @@ describe('expressions, each evaluated over the same rows by SQLite and by Postgr
   it('are carried for the greater part of that list', async () => {
     const verdicts = await Promise.all(same.map(async (expression) => ({ expression, ...(await judge(expression)) })))
     const refused = verdicts.filter((verdict) => !verdict.carried).map((verdict) => verdict.expression)
-    expect(refused).toMatchInlineSnapshot()
+    expect(refused).toMatchInlineSnapshot(`
+      [
+        "g = 'Yes'",
+        "m < '2024'",
+        "substr(o, 2)",
+        "substr(o, -1)",
+        "min(t, u)",
+        "1 + 2 || 3",
+      ]
+    `)
   })
 })
 

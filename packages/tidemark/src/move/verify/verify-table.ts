@@ -89,7 +89,10 @@ class TableVerifier {
       this.#options.signal.throwIfAborted()
       const read = await this.#source.next(after, rowsPerStretch)
       const last: Key | null = read.rows.at(-1)?.key ?? after
-      const stretch: KeyStretch = { after: after?.map(String), until: read.done ? null : last!.map(String) }
+      const stretch: KeyStretch = {
+        after: after === null ? null : after.map(String),
+        until: read.done ? null : last!.map(String),
+      }
       const answer = this.#target.checksum(stretch)
       const sourceSum = this.#sum(read.rows)
       const targetSum = await answer

@@ -43,7 +43,8 @@ export const verifyMove = async (plan: MovePlan, options: VerifyOptions): Promis
     await client.query(
       "SET statement_timeout = 0; SET extra_float_digits = 1; SET timezone = 'UTC'; SET datestyle = 'ISO'; SET bytea_output = 'hex'",
     )
-    const wanted = plan.tables.filter(({ source }) => options.tables?.includes(source) ?? true)
+    // The plan under which the rows were copied, not one made anew: the file may have changed since.
+    const wanted = run.plan.tables.filter(({ source }) => options.tables?.includes(source) ?? true)
     onEvent({ type: 'phase', phase: 'verify', rowsTotal: wanted.reduce((sum, { rows }) => sum + rows, 0) })
     const tables: TableVerification[] = []
     for (const table of wanted) {

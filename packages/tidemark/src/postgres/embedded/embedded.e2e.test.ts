@@ -274,7 +274,7 @@ describe('the embedded Postgres', () => {
     await until(async () => !(await isRunning(dir)))
     const file = join(first.dataDir, 'postmaster.pid')
     // Of the server's own user: a process of anybody else does not disturb Postgres.
-    const other = spawn('sleep', ['60'], { stdio: 'ignore', ...(isRoot && { uid: nobody, gid: nobody }) })
+    const other = spawn('sleep', ['600'], { stdio: 'ignore', ...(isRoot && { uid: nobody, gid: nobody }) })
     cleanups.push(() => other.kill('SIGKILL'))
     await writeFile(file, (await readFile(file, 'utf8')).replace(/^\d+/, String(other.pid)))
     await first.stop()
