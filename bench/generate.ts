@@ -7,8 +7,8 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import Database from 'better-sqlite3'
 import { createRandom } from './random.ts'
-import { rowCounts, benchTables, sqliteSchema } from './tables.ts'
 import { rowsOf } from './rows.ts'
+import { benchTables, rowCounts, sqliteSchema } from './tables.ts'
 
 export const defaultRows = 2_000_000
 const seed = 20_260_101
@@ -25,7 +25,8 @@ export interface GenerateOptions {
 /** Names the file after everything that shapes it, so that a changed generator never meets an old file. */
 const versionOf = (rows: number): string => {
   const hash = createHash('sha256').update(`${seed} ${rows}`)
-  for (const name of ['generate.ts', 'random.ts', 'rows.ts', 'tables.ts']) hash.update(readFileSync(new URL(name, import.meta.url)))
+  for (const name of ['generate.ts', 'random.ts', 'rows.ts', 'tables.ts'])
+    hash.update(readFileSync(new URL(name, import.meta.url)))
   return hash.digest('hex').slice(0, 12)
 }
 

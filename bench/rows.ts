@@ -3,10 +3,47 @@ import type { Random } from './random.ts'
 /** A value as better-sqlite3 binds it. */
 export type BenchValue = string | number | Buffer | null
 
-const words = ['tide', 'harbour', 'lantern', 'orchard', 'quarry', 'meadow', 'copper', 'saddle', 'violet', 'winter', 'ember', 'gravel']
+const words = [
+  'tide',
+  'harbour',
+  'lantern',
+  'orchard',
+  'quarry',
+  'meadow',
+  'copper',
+  'saddle',
+  'violet',
+  'winter',
+  'ember',
+  'gravel',
+]
 const givenNames = ['Amara', 'Björn', 'Chloé', 'Dimitri', 'Elena', 'Farid', 'Grace', 'Håkon', 'Ines', 'Jun', 'Kwame', 'Łucja']
-const familyNames = ['Abbott', 'Brandt', "D'Arcy", 'Eriksen', 'Fischer', 'Garcia', 'Haddad', 'Ito', 'Jansen', 'Kowalski', 'Müller']
-const cities = ['Adelaide', 'Bergen', 'Córdoba', 'Darwin', 'Essen', 'Fremantle', 'Göteborg', 'Hobart', 'Innsbruck', '京都', 'Łódź']
+const familyNames = [
+  'Abbott',
+  'Brandt',
+  "D'Arcy",
+  'Eriksen',
+  'Fischer',
+  'Garcia',
+  'Haddad',
+  'Ito',
+  'Jansen',
+  'Kowalski',
+  'Müller',
+]
+const cities = [
+  'Adelaide',
+  'Bergen',
+  'Córdoba',
+  'Darwin',
+  'Essen',
+  'Fremantle',
+  'Göteborg',
+  'Hobart',
+  'Innsbruck',
+  '京都',
+  'Łódź',
+]
 const countries = ['Australia', 'Norway', 'Argentina', 'Germany', 'Sweden', 'Austria', 'Japan', 'Poland']
 const statuses = ['new', 'paid', 'packed', 'shipped', 'delivered', 'returned']
 const mediaTypes = ['application/pdf', 'image/png', 'application/octet-stream']

@@ -27,7 +27,7 @@ const moment = 'timestamp without time zone'
 /** Text for keys. */
 const customers: BenchTable = {
   name: 'customers',
-  share: 0.04,
+  share: 0.03,
   columns: [
     text('code'),
     text('name'),
@@ -59,7 +59,7 @@ const products: BenchTable = {
 /** Wide: dates, text, decimals, NULLs, foreign keys. */
 const orders: BenchTable = {
   name: 'orders',
-  share: 0.25,
+  share: 0.14,
   columns: [
     integer('id'),
     text('customer_code'),
@@ -84,7 +84,7 @@ const orders: BenchTable = {
 /** Narrow, with a key of two columns. */
 const orderLines: BenchTable = {
   name: 'order_lines',
-  share: 0.7,
+  share: 0.8225,
   columns: [
     integer('order_id'),
     integer('line_no'),
@@ -102,7 +102,7 @@ const orderLines: BenchTable = {
 
 const documents: BenchTable = {
   name: 'documents',
-  share: 0.005,
+  share: 0.0025,
   columns: [integer('id'), integer('order_id'), text('media_type'), column('content', 'BLOB', 'bytea')],
   primaryKey: ['id'],
   indexes: [{ columns: ['order_id'] }],

@@ -27,6 +27,7 @@ const belongsTo = (key: string, path: readonly string[]): boolean => {
   const [first] = path
   if (key.startsWith('server.')) return first === 'dev' || first === 'start'
   if (key.startsWith('move.')) return first === 'move'
+  if (key.startsWith('schema.')) return first === 'schema'
   return true
 }
 

@@ -147,6 +147,20 @@ export const names: Kind<readonly string[]> = {
   argument: 'names',
 }
 
+/** Paths, none of them empty. */
+export const paths: Kind<readonly string[]> = {
+  schema: z.array(z.string({ error: 'a path in it is not text' }).min(1, { error: 'a path in it is empty' }), {
+    error: 'it is not a list',
+  }),
+  fromText: (value) =>
+    value
+      .split(',')
+      .map((path) => path.trim())
+      .filter((path) => path !== ''),
+  expected: 'paths of folders, separated by commas',
+  argument: 'folders',
+}
+
 const parsedUrl = (value: string): URL | undefined => (URL.canParse(value) ? new URL(value) : undefined)
 
 const url = (

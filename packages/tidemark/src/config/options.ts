@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os'
-import { boolean, bytes, durationMs, host, integer, names, oneOf, text } from './kinds.js'
+import { boolean, bytes, durationMs, host, integer, names, oneOf, paths, text } from './kinds.js'
 import { type Given, option, type Resolved } from './option.js'
 import { postgresOptions } from './postgres-options.js'
 import { redisOptions } from './redis-options.js'
@@ -88,6 +88,13 @@ const generalOptions = {
     default: 'sqlite',
     systems: ['Supportive Yarn'],
   }),
+  'schema.folders': option(paths, {
+    help: "Folders of migrations besides the project's supabase/migrations, applied after it, each under the name of its app.",
+    env: ['TIDEMARK_MIGRATIONS'],
+    flag: 'migrations',
+    default: [],
+    defaultText: 'none',
+  }),
   'move.workers': option(integer(1, 64), {
     help: 'Tables or key ranges that `tidemark move` copies at a time.',
     flag: 'workers',
@@ -96,8 +103,8 @@ const generalOptions = {
   }),
   'move.chunkBytes': option(bytes(65_536, 256 * 1024 ** 2), {
     help: 'Roughly how much `tidemark move` copies in one transaction.',
-    default: 8 * 1024 ** 2,
-    defaultText: '8MiB',
+    default: 24 * 1024 ** 2,
+    defaultText: '24MiB',
   }),
 } as const
 

@@ -1,4 +1,4 @@
-import { join } from 'node:path'
+import { basename, dirname, join, resolve } from 'node:path'
 import type { TidemarkConfig } from '../config/config.js'
 import { isTidemarkError } from '../errors.js'
 import type { Logger } from '../observability/observability.js'
@@ -104,11 +104,19 @@ const canLogIn = async (options: ConnectOptions): Promise<boolean> => {
 
 const loadSchema = () => Promise.all([import('../schema/migrator.js'), import('../schema/migration-files.js')])
 
-const openMigrator = async (connect: SchemaConnect, { cwd, log }: OpenDatabaseOptions): Promise<Migrator> => {
-  const [{ createMigrator }, { platformSource, projectSource }] = await loadSchema()
+/** The name of the app whose migrations a folder holds: the folder's own, or its parent's where it is just called so. */
+const appName = (folder: string): string => (basename(folder) === 'migrations' ? basename(dirname(folder)) : basename(folder))
+
+const openMigrator = async (connect: SchemaConnect, { config, cwd, log }: OpenDatabaseOptions): Promise<Migrator> => {
+  const [{ createMigrator }, { appSource, platformSource, projectSource }] = await loadSchema()
+  const folders = config.schema.folders.map((folder) => resolve(cwd, folder))
   return createMigrator({
     connect,
-    sources: [platformSource, projectSource(join(cwd, 'supabase', 'migrations'))],
+    sources: [
+      platformSource,
+      projectSource(join(cwd, 'supabase', 'migrations')),
+      ...folders.map((folder) => appSource(appName(folder), folder)),
+    ],
     listener: ({ type, source, version, name }) => log.debug(type, { source, version, name }),
   })
 }

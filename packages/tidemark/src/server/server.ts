@@ -1,18 +1,15 @@
 import type { TidemarkConfig } from '../config/config.js'
 import { TidemarkError } from '../errors.js'
-import type { Logger } from '../observability/observability.js'
+import { type Logger, silentLogger } from '../observability/observability.js'
 import { openState, type State } from '../state/state.js'
 import { listen } from './listen.js'
-import { defaultLogger } from './logger.js'
-import { createObservation, type Observation } from './observation.js'
+import type { Observation } from './observation.js'
 import type { ProjectStatus } from './operations/status.js'
 import { announce, findServer, withdraw } from './presence.js'
 import { type Project, projectOver } from './project.js'
 import { resolveRoles } from './roles.js'
 import type { Runtime } from './runtime.js'
-import { statusOf } from './server-status.js'
 import type { Shell } from './shell.js'
-import { noticesOf } from './start-notices.js'
 
 /**
  * One serving process.

@@ -35,7 +35,9 @@ const linuxStart = async (pid: number): Promise<string | undefined> => {
 
 const psStart = async (pid: number): Promise<string | undefined> => {
   try {
-    const { stdout } = await run('ps', ['-o', 'stat=,lstart=', '-p', String(pid)], { env: { ...process.env, LC_ALL: 'C' } })
+    const { stdout } = await run('ps', ['-o', 'stat=', '-o', 'lstart=', '-p', String(pid)], {
+      env: { ...process.env, LC_ALL: 'C' },
+    })
     const [status = '', ...start] = stdout.trim().split(/\s+/)
     if (start.length === 0 || status.startsWith('Z')) return undefined
     return start.join('.').replace(/[^\w.]/g, '.')
@@ -54,15 +56,15 @@ const signalStart = (pid: number): string | undefined => {
   }
 }
 
-const startOf = async (pid: number): Promise<string | undefined> => {
-  if (process.platform === 'linux') return linuxStart(pid)
-  return process.platform === 'win32' ? signalStart(pid) : psStart(pid)
+const startOf = async (pid: number, platform: string): Promise<string | undefined> => {
+  if (platform === 'linux') return linuxStart(pid)
+  return platform === 'win32' ? signalStart(pid) : psStart(pid)
 }
 
 /** The identity of a running process; undefined where none runs under that pid. */
-export const processIdentity = async (pid: number): Promise<ProcessIdentity | undefined> => {
+export const processIdentity = async (pid: number, platform: string = process.platform): Promise<ProcessIdentity | undefined> => {
   if (!Number.isSafeInteger(pid) || pid <= 0) return undefined
-  const start = await startOf(pid)
+  const start = await startOf(pid, platform)
   return start === undefined ? undefined : { pid, start }
 }
 

@@ -131,6 +131,13 @@ describe('the identity of a process', () => {
     expect(await isAlive({ ...own, start: `${own.start}9` })).toBe(false)
   })
 
+  it.each(['darwin', 'win32'])('is asked for in the way of %s', async (platform) => {
+    const own = await processIdentity(process.pid, platform)
+    expect(own).toEqual(await processIdentity(process.pid, platform))
+    expect(own?.start).toMatch(platform === 'win32' ? /^unknown$/ : /^\w{3}\.\w{3}\.\d+\.\d\d\.\d\d\.\d\d\.\d{4}$/)
+    expect(await processIdentity(4_194_999, platform)).toBeUndefined()
+  })
+
   it('is not to be had of a pid that nobody has', async () => {
     for (const pid of [0, -1, 1.5, Number.NaN, 4_194_999]) expect(await processIdentity(pid)).toBeUndefined()
   })

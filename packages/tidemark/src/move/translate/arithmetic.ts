@@ -33,7 +33,8 @@ const integerResult = (left: Operand, operator: string, right: Operand, notes: S
   // Either side as 64 bits makes the operation one of 64 bits; a constant says less when it is left plain.
   const [a, b] =
     right.pg === 'bigint' && !isLiteral(right) ? [booleanToInteger(left), right] : [asBigint(left), booleanToInteger(right)]
-  if (operator !== '/' && operator !== '%') notes.add(overflowNote)
+  // Only -2^63 / -1 leaves the range by division.
+  if (operator !== '%' && !(operator === '/' && isLiteral(right) && right.literal !== -1n)) notes.add(overflowNote)
   const zeroSafe = operator === '/' || operator === '%' ? divisor(b) : wrap(b)
   return operand(`${wrap(a)} ${operator} ${zeroSafe}`, 'integer', 'bigint', { immutable: allImmutable(a, b) })
 }

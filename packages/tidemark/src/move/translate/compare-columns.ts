@@ -78,15 +78,21 @@ const zonedWriter = ({ format, timeZone }: Of<'timestamptz'>): ((moment: string)
   return zone === null ? null : (moment) => `TIMESTAMP '${moment}' AT TIME ZONE ${zone}`
 }
 
-const compareEpoch = (
-  { unit }: Of<'epoch'>,
-  operator: ComparisonOperator,
-  column: Operand,
-  constant: Operand,
-): Operand | null => {
-  if (column.affinity === 'TEXT' || typeof constant.literal !== 'bigint') return null
-  const factor = { seconds: '', milliseconds: ' / 1000.0', microseconds: ' / 1000000.0' }[unit]
-  return against(column, operator, `to_timestamp(${constant.sql}${factor})`)
+const epochUnits = {
+  seconds: { divisor: '', perSecond: 1n },
+  milliseconds: { divisor: ' / 1000.0', perSecond: 1000n },
+  microseconds: { divisor: ' / 1000000.0', perSecond: 1_000_000n },
+} as const
+
+/** Postgres' times end in the year 294276. */
+const maxEpochSeconds = 9_000_000_000_000n
+
+const compareEpoch = ({ unit }: Of<'epoch'>, operator: ComparisonOperator, column: Operand, constant: Operand): Operand | null => {
+  const number = constant.literal
+  if (column.affinity === 'TEXT' || typeof number !== 'bigint') return null
+  const { divisor, perSecond } = epochUnits[unit]
+  const isWithin = number < maxEpochSeconds * perSecond && number > -62_000_000_000n * perSecond
+  return isWithin ? against(column, operator, `to_timestamp(${number}${divisor})`) : null
 }
 
 const compareWithConstant = (

@@ -122,7 +122,8 @@ const numberComparison = (a: Operand, b: Operand, context: CompareContext): Comp
 /** Brings both sides, in source form, into a shape in which Postgres' operator answers as SQLite's. */
 const prepare = (a: Operand, b: Operand, ordered: boolean, context: CompareContext): Comparison => {
   const { left, right } = applyAffinity(a, b)
-  if (left.kind === 'null' || right.kind === 'null') return { left, right }
+  const plain = (o: Operand) => (o.kind === 'null' ? literal(null) : o)
+  if (left.kind === 'null' || right.kind === 'null') return { left: plain(left), right: plain(right) }
   if (isNumeric(left) && isNumeric(right)) return numberComparison(left, right, context)
   if (left.kind === 'text' && right.kind === 'text') return textComparison(left, right, ordered, context)
   if (left.kind === 'blob' && right.kind === 'blob') return { left, right }

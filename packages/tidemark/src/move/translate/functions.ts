@@ -77,14 +77,14 @@ const instr: ScalarFunction = ([text, part]) => {
   return call('strpos', [asText(text, 'instr()'), asText(part, 'instr()')], 'integer', 'integer')
 }
 
-const replace: ScalarFunction = (args) => {
-  if (args.length !== 3 || args.some((arg) => arg.kind === 'null')) return nullText
-  return call(
-    'replace',
-    args.map((arg) => asText(arg, 'replace()')),
-    'text',
-    'text',
-  )
+const replace: ScalarFunction = ([value, part, by], _, name) => {
+  if (!value || !part || !by) return refuse(`${name}() has too few arguments`)
+  if (value.kind === 'null' || part.kind === 'null') return nullText
+  const [text, from, to] = [asText(value, 'replace()'), asText(part, 'replace()'), asText(by, 'replace()')]
+  const replaced = call('replace', [text, from, to], 'text', 'text')
+  if (typeof by.literal === 'string' || (typeof part.literal === 'string' && part.literal !== '')) return replaced
+  // Where there is nothing to look for, SQLite does not look at the third argument either.
+  return operand(`CASE WHEN ${wrap(from)} = '' THEN ${text.sql} ELSE ${replaced.sql} END`, 'text', 'text', { immutable: replaced.immutable })
 }
 
 const abs: ScalarFunction = ([value], { notes }) => {
@@ -131,7 +131,8 @@ const coalesce: ScalarFunction = (args, { notes }, name) => {
 const nullif: ScalarFunction = ([first, second], context) => {
   if (!first || !second) return refuse('nullif() has too few arguments')
   if (first.kind === 'null' || second.kind === 'null') return first
-  const { left, right } = comparisonOf('=', first, second, context)
+  // A function sees values, not affinities.
+  const { left, right } = comparisonOf('=', { ...first, affinity: null }, { ...second, affinity: null }, context)
   const immutable = allImmutable(left, right)
   // What is given back is the first argument, not what was compared.
   const sql = `CASE WHEN ${wrap(left)} = ${wrap(right)} THEN NULL ELSE ${first.sql} END`

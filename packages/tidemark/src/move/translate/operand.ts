@@ -125,6 +125,7 @@ export const asBigint = (o: Operand): Operand => {
 /** As a double. For any number. */
 export const asDouble = (o: Operand): Operand => {
   if (o.kind === 'null') return nullAs('double precision')
+  if (typeof o.literal === 'bigint' && BigInt(Number(o.literal)) !== o.literal) return refuse(`no double is the number ${o.literal}`)
   return o.pg === 'double precision' ? o : cast(booleanToInteger(o), 'double precision')
 }
 

@@ -110,6 +110,8 @@ const inexact = /beyond 2\^53/
 const judge = async (expression: string, as: 'value' | 'boolean' = 'value'): Promise<Verdict> => {
   const translation = translateExpression(expression, context, { as })
   if (!isCarried(translation)) return { carried: false }
+  // A bare column is in the target's own terms, not a value to compare.
+  if (/^"[^"]+"$/.test(translation.sql)) return { carried: true, sql: translation.sql }
   const expected = askSqlite(as === 'boolean' ? `CASE WHEN (${expression}) THEN 1 WHEN NOT (${expression}) THEN 0 END` : expression)
   const found = expected && (await askPostgres(translation.sql, translation.notes))
   if (!expected || !found) return { carried: true, sql: translation.sql }

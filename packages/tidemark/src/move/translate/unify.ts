@@ -38,16 +38,18 @@ export const unify = (
 ): { readonly operands: readonly Operand[]; readonly shape: Operand } => {
   const known = operands.filter((o) => o.kind !== 'null')
   const [first] = known
-  if (!first) return { operands, shape: literal(null) }
+  // A NULL of another type would not fit beside the others.
+  const plain = operands.map((o) => (o.kind === 'null' ? literal(null) : o))
+  if (!first) return { operands: plain, shape: literal(null) }
   if (known.every(isNumeric)) {
     const pg = numberType(known)
     const kinds = new Set(known.map((o) => o.kind))
     const kind = kinds.size === 1 ? first.kind : 'number'
     if (pg === 'double precision' && kind === 'number') notes.add(decimalNote)
-    const brought = operands.map((o) => toType(o, pg))
+    const brought = plain.map((o) => toType(o, pg))
     return { operands: brought, shape: { ...(brought.find((o) => o.kind !== 'null') as Operand), kind, pg } }
   }
   const odd = known.find((o) => o.kind !== first.kind)
   if (odd) return refuse(`${what} gives ${describeKind(first.kind)} or ${describeKind(odd.kind)}`)
-  return { operands, shape: first }
+  return { operands: plain, shape: first }
 }

@@ -114,6 +114,7 @@ const startNew = async (context: Context): Promise<Running> => {
   const { place, major, password, disposable, log } = context
   const created = await ensureCluster(place, major, password, !disposable)
   if (created) log(`created a Postgres cluster in ${place.dataDir}`)
+  if (place.elsewhere !== undefined) log(place.elsewhere)
   return (await startAndConfirm(context)) ?? startWithNewPassword(context)
 }
 

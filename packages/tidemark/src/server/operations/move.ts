@@ -103,12 +103,21 @@ const workersOf = ({ config }: Project, { workers }: CopyRequest): { readonly wo
 }
 
 /** Plans, then opens Postgres: a file that cannot be moved starts nothing. A map of tables that exist needs Postgres for the plan. */
-const planned = <T>(project: Project, request: PlanRequest, run: Run, then: (plan: MovePlan, database: Database) => Promise<T>): Promise<T> => {
+const planned = <T>(
+  project: Project,
+  request: PlanRequest,
+  run: Run,
+  then: (plan: MovePlan, database: Database) => Promise<T>,
+): Promise<T> => {
   const { to } = request
   if (request.into === 'existing') {
-    return project.withDatabase(to, async (database) => then(await planInto(project, request, run, { database, thorough: false }), database))
+    return project.withDatabase(to, async (database) =>
+      then(await planInto(project, request, run, { database, thorough: false }), database),
+    )
   }
-  return planInto(project, request, run, { thorough: false }).then((plan) => project.withDatabase(to, (database) => then(plan, database)))
+  return planInto(project, request, run, { thorough: false }).then((plan) =>
+    project.withDatabase(to, (database) => then(plan, database)),
+  )
 }
 
 /**
@@ -119,7 +128,11 @@ export const moveCopy = (project: Project, request: CopyRequest, run: Run): Prom
   planned(project, request, run, async (plan, { target }) => {
     const { copyMove } = await import('../../move/copy/copy.js')
     const onExisting = request.onExisting ?? 'refuse'
-    return { plan, report: await copyMove(plan, { ...run, target, onExisting, ...workersOf(project, request) }) }
+    const transactionBytes = project.config.move.chunkBytes
+    return {
+      plan,
+      report: await copyMove(plan, { ...run, target, onExisting, transactionBytes, ...workersOf(project, request) }),
+    }
   })
 
 /** Compares the file with what a copy made of it. A difference is an answer, not an error. */

@@ -1,0 +1,46 @@
+import { type ParseArgsConfig, parseArgs } from 'node:util'
+
+/** Said to the user as it is, without a stack. */
+export class UsageError extends Error {}
+
+/** Parses the command line; `--help` prints the usage and ends the process. */
+export const parseOptions = (
+  usage: string,
+  options: NonNullable<ParseArgsConfig['options']>,
+): Readonly<Record<string, string | boolean | (string | boolean)[] | undefined>> => {
+  try {
+    const { values } = parseArgs({ options: { ...options, help: { type: 'boolean', short: 'h' } } })
+    if (values['help'] !== true) return values
+  } catch (error) {
+    throw new UsageError(`${(error as Error).message}\n\n${usage}`)
+  }
+  console.log(usage)
+  process.exit(0)
+}
+
+/** A whole number within bounds. Underscores may separate its digits. */
+export const count = (
+  name: string,
+  text: unknown,
+  { default: preset, min, max }: { readonly default: number; readonly min: number; readonly max: number },
+): number => {
+  if (text === undefined) return preset
+  const value = /^\d[\d_]*$/.test(String(text)) ? Number(String(text).replaceAll('_', '')) : Number.NaN
+  if (value >= min && value <= max) return value
+  throw new UsageError(`--${name} is "${text}", and has to be a whole number from ${min} to ${max}.`)
+}
+
+/** Runs a benchmark, with SIGINT and SIGTERM as an orderly end. Exit code 0: every target met, 1: one missed or a failure, 2: usage. */
+export const main = async (run: (signal: AbortSignal) => Promise<boolean>): Promise<void> => {
+  const abort = new AbortController()
+  const interrupt = (): void => abort.abort(new UsageError('interrupted'))
+  process.once('SIGINT', interrupt)
+  process.once('SIGTERM', interrupt)
+  try {
+    process.exitCode = (await run(abort.signal)) ? 0 : 1
+  } catch (error) {
+    if (error instanceof UsageError) console.error(error.message)
+    else console.error(error)
+    process.exitCode = abort.signal.aborted ? 130 : error instanceof UsageError ? 2 : 1
+  }
+}

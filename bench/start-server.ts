@@ -1,0 +1,102 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { get } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { createServer } from 'node:net'
+
+/** From the start of the process, in milliseconds. */
+export interface StartTiming {
+  /** The first 200 of /livez: it answers. */
+  readonly livezMs: number
+  /** The first 200 of /health: it answers, and Postgres with it. */
+  readonly healthMs: number
+  /** The banner: on the first run the sample is moved and verified by then. */
+  readonly bannerMs: number
+}
+
+const freePort = async (): Promise<number> => {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  server.close()
+  await once(server, 'close')
+  return port
+}
+
+const statusOf = (url: string): Promise<number | undefined> =>
+  new Promise((resolve) => {
+    const request = get(url, { agent: false, timeout: 5_000 }, (response) => {
+      response.resume()
+      resolve(response.statusCode)
+    })
+    request.on('timeout', () => request.destroy())
+    request.on('error', () => resolve(undefined))
+  })
+
+const everyMs = 5
+const timeoutMs = 120_000
+
+interface Started {
+  readonly child: ChildProcess
+  /** The moment of the spawn. */
+  readonly at: number
+  failure(): string | undefined
+}
+
+/** Asks until the answer is 200. */
+const firstSuccess = async (url: string, { at, failure }: Started, signal: AbortSignal): Promise<number> => {
+  for (;;) {
+    if ((await statusOf(url)) === 200) return performance.now() - at
+    signal.throwIfAborted()
+    const reason = failure() ?? (performance.now() - at > timeoutMs ? `it took longer than ${timeoutMs / 1000} s` : undefined)
+    if (reason !== undefined) throw new Error(`${url} was never answered with 200: ${reason}`)
+    await new Promise((resolve) => setTimeout(resolve, everyMs))
+  }
+}
+
+const start = (args: readonly string[], cwd: string, port: number): Started => {
+  // Only what a server needs: the settings of whoever measures decide nothing.
+  const env = { PATH: process.env['PATH'] ?? '', HOME: process.env['HOME'] ?? '', PORT: String(port) }
+  const at = performance.now()
+  const child = spawn(process.execPath, [...args, '--json'], { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] })
+  let said = ''
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    said = `${said}${text}`.slice(-2_000)
+  })
+  const ended = (): boolean => child.exitCode !== null || child.signalCode !== null
+  return { child, at, failure: () => (ended() ? `it ended with ${child.exitCode ?? child.signalCode}:\n${said}` : undefined) }
+}
+
+/** With --json the only thing on stdout is the banner's data. */
+const banner = async ({ child, at, failure }: Started): Promise<number> => {
+  await Promise.race([once(child.stdout!, 'data'), once(child, 'exit')])
+  const ms = performance.now() - at
+  const reason = failure()
+  if (reason !== undefined) throw new Error(`the server never said that it is ready: ${reason}`)
+  child.stdout!.resume()
+  return ms
+}
+
+const stop = async ({ child }: Started): Promise<void> => {
+  if (child.exitCode !== null || child.signalCode !== null) return
+  child.kill('SIGTERM')
+  await once(child, 'exit')
+}
+
+/** Starts the server in that folder, waits until everything is there, and stops it in good order. */
+export const timeStart = async (args: readonly string[], cwd: string, signal: AbortSignal): Promise<StartTiming> => {
+  const port = await freePort()
+  signal.throwIfAborted()
+  const started = start(args, cwd, port)
+  try {
+    const url = `http://127.0.0.1:${port}`
+    const [livezMs, healthMs, bannerMs] = await Promise.all([
+      firstSuccess(`${url}/livez`, started, signal),
+      firstSuccess(`${url}/health`, started, signal),
+      banner(started),
+    ])
+    return { livezMs, healthMs, bannerMs }
+  } finally {
+    await stop(started)
+  }
+}

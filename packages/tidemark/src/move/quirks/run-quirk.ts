@@ -1,0 +1,67 @@
+/** Moves the file of one quirk and tells everything that came of it. */
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import BetterSqlite, { type Database } from 'better-sqlite3'
+import pg from 'pg'
+import type { ConnectOptions } from '../../postgres/connect.js'
+import { copyMove } from '../copy/copy.js'
+import type { CopyReport, MovePlan, VerifyReport } from '../move.js'
+import { planMove } from '../plan/plan.js'
+import { verifyMove } from '../verify/verify.js'
+import { comparePlainly, type PlainComparison } from './plain-comparison.js'
+import type { Quirk } from './quirk.js'
+
+/** Writes the quirk's file; answers the maker's connection where it is to stay open. */
+export const makeFile = (quirk: Pick<Quirk, 'make' | 'encoding' | 'heldOpen' | 'damage'>, path: string): Database | undefined => {
+  const database = new BetterSqlite(path)
+  if (quirk.encoding) database.pragma(`encoding = '${quirk.encoding}'`)
+  database.pragma('foreign_keys = OFF')
+  if (typeof quirk.make === 'string') database.exec(quirk.make)
+  else quirk.make(database)
+  if (quirk.heldOpen) return database
+  database.close()
+  quirk.damage?.(path)
+  return undefined
+}
+
+export interface Moved {
+  readonly plan: MovePlan
+  readonly copy: CopyReport
+  readonly verification: VerifyReport
+  readonly plain: Readonly<Record<string, PlainComparison>>
+}
+
+export interface MoveFileOptions {
+  readonly folder: string
+  readonly path: string
+  readonly schema: string
+  readonly target: ConnectOptions
+  readonly choices?: object | undefined
+  readonly identifiers?: 'exact' | 'lower' | undefined
+}
+
+const comparePlainlyAll = async ({ path, target }: MoveFileOptions, plan: MovePlan): Promise<Record<string, PlainComparison>> => {
+  const database = new BetterSqlite(path, { readonly: true })
+  const client = new pg.Client({ connectionString: target.url })
+  await client.connect()
+  try {
+    await client.query("SET timezone = 'UTC'; SET datestyle = 'ISO'")
+    const compared: Record<string, PlainComparison> = {}
+    for (const table of plan.tables) compared[table.source] = await comparePlainly(database, client, table)
+    return compared
+  } finally {
+    database.close()
+    await client.end()
+  }
+}
+
+/** Plans, copies, verifies, and compares plainly. */
+export const moveFile = async (options: MoveFileOptions): Promise<Moved> => {
+  const { folder, path, schema, target, choices, identifiers } = options
+  const choicesPath = join(folder, `${schema}.choices.json`)
+  if (choices) writeFileSync(choicesPath, JSON.stringify({ version: 1, ...choices }))
+  const plan = await planMove({ path, schema, ...(choices && { choicesPath }), ...(identifiers && { identifiers }) })
+  const copy = await copyMove(plan, { target })
+  const verification = await verifyMove(plan, { target })
+  return { plan, copy, verification, plain: await comparePlainlyAll(options, plan) }
+}
