@@ -4,8 +4,8 @@ import { existsSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { parseArgs } from 'node:util'
 import Database from 'better-sqlite3'
+import { count, main, parseOptions } from './options.ts'
 import { createRandom } from './random.ts'
 import { rowsOf } from './rows.ts'
 import { benchTables, rowCounts, sqliteSchema } from './tables.ts'
@@ -65,6 +65,8 @@ export const generate = ({ rows, folder = tmpdir(), log = () => undefined }: Gen
   removeWithJournals(partial)
   try {
     fill(partial, rows)
+    // Of a file that somebody removed; a journal that is left belongs to no other.
+    removeWithJournals(path)
     renameSync(partial, path)
   } finally {
     removeWithJournals(partial)
@@ -72,7 +74,15 @@ export const generate = ({ rows, folder = tmpdir(), log = () => undefined }: Gen
   return path
 }
 
+const usage = `npx jiti bench/generate.ts [--rows <n>]   writes the file, or finds it, and prints its path`
+
+/** The bounds of --rows wherever it is an option. */
+export const rowsOption = { default: defaultRows, min: 1_000, max: 100_000_000 } as const
+
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const { values } = parseArgs({ options: { rows: { type: 'string', default: String(defaultRows) } } })
-  console.log(generate({ rows: Number(values.rows), log: (message) => console.error(message) }))
+  await main(async () => {
+    const { rows } = parseOptions(usage, { rows: { type: 'string' } })
+    console.log(generate({ rows: count('rows', rows, rowsOption), log: (message) => console.error(message) }))
+    return true
+  })
 }

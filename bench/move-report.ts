@@ -15,9 +15,10 @@ const mebibyte = 1024 * 1024
 const all = (timings: readonly Timing[] | undefined, pick: (timing: Timing) => number | undefined): readonly number[] =>
   (timings ?? []).map(pick).filter((value) => value !== undefined)
 
-const inSeconds = (name: string, milliseconds: readonly number[]): Measure => ({
+const inSeconds = (name: string, milliseconds: readonly number[]): Figure => ({
   name,
   values: milliseconds.map((ms) => ms / 1000),
+  unit: 's',
 })
 
 const ratio = (name: string, values: readonly number[], baseline: string, baselines: readonly number[]): Measure | undefined =>

@@ -4,10 +4,10 @@ import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type BenchPostgres, openBenchPostgres } from './bench-postgres.ts'
 import type { Arena, Contender, Timing } from './contender.ts'
-import { defaultRows, generate } from './generate.ts'
+import { defaultRows, generate, rowsOption } from './generate.ts'
 import { contentOf, countProblems, typeProblems } from './inspect-copy.ts'
 import { moveReport } from './move-report.ts'
-import { count, main, parseOptions } from './options.ts'
+import { count, main, parseOptions, UsageError } from './options.ts'
 import { createPgloader } from './pgloader.ts'
 import { createRawPipe } from './raw-pipe.ts'
 import { loadText, seconds } from './report.ts'
@@ -28,6 +28,15 @@ interface MoveOptions {
   readonly without: readonly string[]
 }
 
+const leavable = ['raw-pipe', 'pgloader']
+
+const withoutNames = (text: unknown): readonly string[] => {
+  const names = typeof text === 'string' ? text.split(',') : []
+  const unknown = names.find((name) => !leavable.includes(name))
+  if (unknown === undefined) return names
+  throw new UsageError(`--without names "${unknown}", and may name ${leavable.join(' and ')}.`)
+}
+
 const readOptions = (): MoveOptions => {
   const { rows, rounds, verify, without } = parseOptions(usage, {
     rows: { type: 'string' },
@@ -36,10 +45,10 @@ const readOptions = (): MoveOptions => {
     without: { type: 'string' },
   })
   return {
-    rows: count('rows', rows, { default: defaultRows, min: 1_000, max: 100_000_000 }),
+    rows: count('rows', rows, rowsOption),
     rounds: count('rounds', rounds, { default: 3, min: 1, max: 100 }),
     verify: verify === true,
-    without: typeof without === 'string' ? without.split(',') : [],
+    without: withoutNames(without),
   }
 }
 

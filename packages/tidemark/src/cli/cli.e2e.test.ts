@@ -51,11 +51,14 @@ afterAll(async () => {
 
 describe('the form of a call', () => {
   test('--version prints the version, --help the commands', async () => {
-    const manifest = JSON.parse(await readFile(fileURLToPath(new URL('../../package.json', import.meta.url)), 'utf8')) as { version: string }
+    const manifest = JSON.parse(await readFile(fileURLToPath(new URL('../../package.json', import.meta.url)), 'utf8')) as {
+      version: string
+    }
     expect((await cli(['--version'])).stdout).toBe(`${manifest.version}\n`)
     const help = await cli(['--help'])
     expect(help.exitCode).toBe(0)
-    for (const command of ['dev', 'start', 'doctor', 'status', 'schema', 'move', 'db']) expect(help.stdout).toContain(`\n  ${command}`)
+    for (const command of ['dev', 'start', 'doctor', 'status', 'schema', 'move', 'db'])
+      expect(help.stdout).toContain(`\n  ${command}`)
   })
 
   test('the help of a command lists the options of the configuration', async () => {
@@ -95,11 +98,11 @@ describe('the form of a call', () => {
   })
 
   test('colours only where they are wanted', async () => {
-    const escape = '\u001b['
-    expect((await cli(['bogus'])).stderr).not.toContain(escape)
-    expect((await cli(['bogus'], { env: { FORCE_COLOR: '1' } })).stderr).toContain(escape)
-    expect((await cli(['bogus'], { env: { FORCE_COLOR: '1', NO_COLOR: '1' } })).stderr).not.toContain(escape)
-    expect((await cli(['bogus', '--no-color'], { env: { FORCE_COLOR: '1' } })).stderr).not.toContain(escape)
+    const colour = '\u001b['
+    expect((await cli(['bogus'])).stderr).not.toContain(colour)
+    expect((await cli(['bogus'], { env: { FORCE_COLOR: '1' } })).stderr).toContain(colour)
+    expect((await cli(['bogus'], { env: { FORCE_COLOR: '1', NO_COLOR: '1' } })).stderr).not.toContain(colour)
+    expect((await cli(['bogus', '--no-color'], { env: { FORCE_COLOR: '1' } })).stderr).not.toContain(colour)
   })
 })
 
@@ -175,7 +178,12 @@ describe('moving a file', () => {
 
   test('5 where the two sides differ, with the row', async () => {
     await json(['move', 'copy', 'app.db', '--schema', 'differs'])
-    await json(['db', 'psql', '-c', "update differs.item set name = 'changed' where id = 7; delete from differs.item where id = 9"])
+    await json([
+      'db',
+      'psql',
+      '-c',
+      "update differs.item set name = 'changed' where id = 7; delete from differs.item where id = 9",
+    ])
     const { exitCode, data, stderr } = await json(['move', 'verify', 'app.db', '--schema', 'differs'])
     expect(exitCode).toBe(5)
     expect(data).toMatchObject({ ok: false, tables: [{ missing: 1, differing: 1, equal: 998 }] })
@@ -248,17 +256,21 @@ describe('db', () => {
 
   test('url gives each role its own login, the least privileged included', async () => {
     const users = await Promise.all(
-      ['migrator', 'app', 'authenticator', 'feed'].map(async (role) => new URL((await cli(['db', 'url', '--role', role])).stdout.trim()).username),
+      ['migrator', 'app', 'authenticator', 'feed'].map(
+        async (role) => new URL((await cli(['db', 'url', '--role', role])).stdout.trim()).username,
+      ),
     )
     expect(users).toEqual(['tidemark_migrator', 'tidemark_app', 'authenticator', 'tidemark_feed'])
   })
 
   test('the built-in prompt runs what is typed, shows errors and goes on', async () => {
     const env = { PATH: await withoutPsql() }
-    const input = "\\dn\n\\dt\nselect 'split'\n as word;\nselect nonsense;\n\\d tidemark.migrations\n\\what\nselect 'last' as word;\n\\q\nselect 'never';\n"
+    const input =
+      "\\dn\n\\dt\nselect 'split'\n as word;\nselect nonsense;\n\\d tidemark.migrations\n\\what\nselect 'last' as word;\n\\q\nselect 'never';\n"
     const { exitCode, stdout, stderr } = await cli(['db', 'psql'], { env, input })
     expect(exitCode).toBe(0)
-    for (const text of ['supabase_migrations', 'move_runs', 'split', 'checksum', '\\q             quit', 'last']) expect(stdout).toContain(text)
+    for (const text of ['supabase_migrations', 'move_runs', 'split', 'checksum', '\\q             quit', 'last'])
+      expect(stdout).toContain(text)
     expect(stdout).not.toContain('never')
     expect(stderr).toContain('nonsense')
     const once = await cli(['db', 'psql', '--command', 'select 40 + 2 as answer'], { env })
@@ -271,7 +283,9 @@ describe('db', () => {
     await mkdir(bin, { recursive: true })
     const script = `#!${process.execPath}\nconsole.log(JSON.stringify({ args: process.argv.slice(2), user: process.env.PGUSER, password: process.env.PGPASSWORD }))\nprocess.exit(3)\n`
     await writeFile(join(bin, 'psql'), script, { mode: 0o755 })
-    const { exitCode, stdout } = await cli(['db', 'psql', '-c', 'select 1'], { env: { PATH: `${bin}:${dirname(process.execPath)}` } })
+    const { exitCode, stdout } = await cli(['db', 'psql', '-c', 'select 1'], {
+      env: { PATH: `${bin}:${dirname(process.execPath)}` },
+    })
     const seen = JSON.parse(stdout) as { args: string[]; user: string; password: string }
     expect(seen.user).toBe('tidemark_migrator')
     expect(seen.password.length).toBeGreaterThan(20)

@@ -9,7 +9,11 @@ export const confirm = async (terminal: Terminal, yes: boolean, action: string, 
   if (yes) return
   if (!terminal.interactive || terminal.json) throw new TidemarkError('TM_CLI_UNCONFIRMED', { action })
   const prompts = await import('@clack/prompts')
-  const answer = await prompts.confirm({ message: `${action} ${consequence}. Go on?`, initialValue: false, output: terminal.stderr })
+  const answer = await prompts.confirm({
+    message: `${action} ${consequence}. Go on?`,
+    initialValue: false,
+    output: terminal.stderr,
+  })
   if (answer !== true) {
     throw new TidemarkError('TM_CLI_INTERRUPTED', {
       state: 'you said no; nothing was changed.',

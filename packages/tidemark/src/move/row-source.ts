@@ -49,15 +49,25 @@ export class RowSource {
   readonly #table: string
   readonly #keys: readonly string[]
   readonly #columns: readonly string[]
+  readonly #large: readonly string[]
   readonly #statements = new Map<string, Statement>()
   #exactKeys: boolean
 
-  /** `columns` are expressions; those of real columns can be read again by {@link exact}. */
-  constructor(database: Database, table: Pick<TablePlan, 'source' | 'rowKey'>, columns: readonly string[]) {
+  /**
+   * `columns` are expressions; those of real columns can be read again by {@link exact}. `large` are those whose values may take much
+   * memory, all where none are named: the size of a number is not worth asking for.
+   */
+  constructor(
+    database: Database,
+    table: Pick<TablePlan, 'source' | 'rowKey'>,
+    columns: readonly string[],
+    large: readonly string[] = columns,
+  ) {
     this.#database = database
     this.#table = quoteSqlite(table.source)
     this.#keys = keyExpressions(table.rowKey)
     this.#columns = columns
+    this.#large = large
     this.keyWidth = this.#keys.length
     // A rowid beyond 2^53 must not be rounded on its way through a double: it is where the next read begins.
     this.#exactKeys = table.rowKey.kind === 'columns' || (table.rowKey.kind === 'rowid' && this.#hasLargeRowids())
@@ -104,8 +114,9 @@ export class RowSource {
 
   /** How many of the next rows may be read at once, by the largest of them: `octet_length` looks at their heads only. */
   #batchRows(range: KeyRange): number {
+    if (this.#large.length === 0) return rowsPerBatch
     const { sql, values } = this.#where(range)
-    const bytes = this.#columns.map((column) => `coalesce(octet_length(${column}), 0)`).join(' + ') || '0'
+    const bytes = this.#large.map((column) => `coalesce(octet_length(${column}), 0)`).join(' + ')
     const ahead = `SELECT ${bytes} AS bytes FROM ${this.#table}${sql} ORDER BY ${this.#keys.join(', ')} LIMIT ${rowsAhead}`
     const [largest] = this.#prepare(`SELECT max(bytes) FROM (${ahead})`, false).get(...values) as [number | null]
     return Math.max(1, Math.min(rowsPerBatch, Math.floor(bytesPerBatch / Math.max(1, largest ?? 1))))
@@ -181,6 +192,12 @@ export class RowSource {
     return printKey(names, found ?? this.keyOf(row))
   }
 }
+
+/** The columns whose values may be large, as {@link RowSource} takes them. */
+export const largeColumns = (columns: TablePlan['columns']): readonly string[] =>
+  columns.flatMap(({ source, conversion }) =>
+    /^(?:text|anyText|bytes|anyBytes|json|jsonb)$/.test(conversion.kind) ? [quoteSqlite(source)] : [],
+  )
 
 /** A key as people read it: `a=1, b=x`. Blobs as hex; the rowid under that name. */
 export const printKey = (names: readonly string[], values: readonly unknown[]): string =>

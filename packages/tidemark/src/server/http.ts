@@ -1,4 +1,4 @@
-import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest, FastifyServerOptions } from 'fastify'
 import { isTidemarkError, reasonOf, TidemarkError, toTidemarkError } from '../errors.js'
 import type { Logger, Metrics } from '../observability/observability.js'
 import { maskSecrets } from '../secrets.js'
@@ -80,11 +80,18 @@ const acceptEmptyJson = (app: FastifyInstance): void => {
   })
 }
 
-/** Requests are checked by zod and answers are plain JSON: Fastify's own compilers would only take time to load. */
+type SchemaController = NonNullable<FastifyServerOptions['schemaController']>
+
+/**
+ * Requests are checked by zod and answers are plain JSON, so Fastify's own compilers would only take time to load.
+ * The declared type asks for Ajv's functions, with their schemas attached; nothing calls them while no route has a schema.
+ */
 const withoutSchemas = {
-  buildValidator: () => () => () => true,
-  buildSerializer: () => () => (data: unknown) => JSON.stringify(data),
-}
+  compilersFactory: {
+    buildValidator: () => () => () => true,
+    buildSerializer: () => () => (data: unknown) => JSON.stringify(data),
+  },
+} as unknown as SchemaController
 
 /** The HTTP server without its routes: security headers, one form of error, a log line and a measurement per request. */
 export const createHttp = async (options: HttpOptions): Promise<FastifyInstance> => {
@@ -96,7 +103,7 @@ export const createHttp = async (options: HttpOptions): Promise<FastifyInstance>
     forceCloseConnections: 'idle',
     return503OnClosing: false,
     routerOptions: { ignoreTrailingSlash: true },
-    schemaController: { compilersFactory: withoutSchemas },
+    schemaController: withoutSchemas,
   })
   measure(app, options)
   acceptEmptyJson(app)

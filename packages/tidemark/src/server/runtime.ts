@@ -2,7 +2,7 @@ import type { TidemarkConfig } from '../config/config.js'
 import type { Logger, Metrics, Signals } from '../observability/observability.js'
 import type { Pool, Pools, PoolsOptions } from '../postgres/postgres.js'
 import type { State } from '../state/state.js'
-import { type Database, openDatabase } from './database.js'
+import type { Database } from './database.js'
 import { type OpenedRedis, openRedis } from './open-redis.js'
 import { createPoolObserver } from './pool-metrics.js'
 
@@ -25,7 +25,8 @@ export interface RuntimeOptions {
   readonly log: Logger
   readonly metrics: Metrics
   readonly signals: Signals
-  readonly cwd: string
+  /** Being opened; the runtime owns it from now on. */
+  readonly database: Promise<Database>
 }
 
 /**
@@ -86,7 +87,7 @@ const readFacts = async ({ primary }: Pools): Promise<Facts> => {
 }
 
 const openPostgres = async (options: RuntimeOptions): Promise<readonly [Database, Pools, Facts]> => {
-  const database = await openDatabase(options)
+  const database = await options.database
   try {
     const pools = await openPools(database, options)
     return [database, pools, await readFacts(pools)]

@@ -120,7 +120,9 @@ describe('a server on embedded parts', () => {
 
   test('SEC-2: status as text, and what the server logs, hold no secret', async () => {
     const { stdout, stderr } = await runCli(['status', '--verbose'], { cwd: dir })
-    const secrets = Object.values(JSON.parse(await readFile(join(dir, '.tidemark', 'secrets.json'), 'utf8')) as Record<string, string>)
+    const secrets = Object.values(
+      JSON.parse(await readFile(join(dir, '.tidemark', 'secrets.json'), 'utf8')) as Record<string, string>,
+    )
     const password = new URL(status.database.url).password
     for (const secret of [...secrets.filter((value) => value.length > 15), password, status.keys.service, status.admin.token]) {
       expect(stdout).not.toContain(secret)
@@ -150,14 +152,22 @@ describe('a server on embedded parts', () => {
     const response = await fetch(`${url}/nowhere?apikey=very-secret-value`)
     expect(response.status).toBe(404)
     expect(await response.json()).toEqual({
-      error: { code: 'TM_SERVER_NOT_FOUND', message: 'There is nothing at GET /nowhere.', fix: 'docs/admin.md lists the paths.', retryable: false },
+      error: {
+        code: 'TM_SERVER_NOT_FOUND',
+        message: 'There is nothing at GET /nowhere.',
+        fix: 'docs/admin.md lists the paths.',
+        retryable: false,
+      },
     })
     await until(() => server.stderr.includes('/nowhere'))
     expect(server.stderr).not.toContain('very-secret-value')
   })
 
   test('the schema verbs answer as the command line does', async () => {
-    const migrations = (await (await admin('/schema/status')).json()) as { migrations: { source: string; state: string }[]; pending: number }
+    const migrations = (await (await admin('/schema/status')).json()) as {
+      migrations: { source: string; state: string }[]
+      pending: number
+    }
     expect(migrations.pending).toBe(0)
     expect(migrations.migrations.every(({ source, state }) => source === 'tidemark' && state === 'applied')).toBe(true)
     expect(await (await post('/schema/up', { dryRun: true })).json()).toEqual({ applied: [], dryRun: true })
@@ -174,7 +184,9 @@ describe('a server on embedded parts', () => {
     const copied = await post('/move/copy', { file: 'shop.db', schema: 'shop' })
     expect(copied.status).toBe(200)
     expect(await copied.json()).toMatchObject({ ok: true, tables: [{ table: 'item', copied: 500 }] })
-    const again = (await (await post('/move/copy', { file: 'shop.db', schema: 'shop' })).json()) as { tables: { copied: number }[] }
+    const again = (await (await post('/move/copy', { file: 'shop.db', schema: 'shop' })).json()) as {
+      tables: { copied: number }[]
+    }
     expect(again.tables[0]?.copied).toBe(0)
     const verified = await (await post('/move/verify', { file: 'shop.db', schema: 'shop' })).json()
     expect(verified).toMatchObject({ ok: true, tables: [{ table: 'item', rows: 500, equal: 500, missing: 0, extra: 0 }] })
@@ -207,14 +219,18 @@ describe('a server on embedded parts', () => {
 
   test('DELETE cancels a job, and the move can be gone on with', async () => {
     makeFile(join(dir, 'large.db'), 150_000)
-    const { job } = (await (await post('/move/copy', { file: 'large.db', schema: 'large' }, { prefer: 'respond-async' })).json()) as { job: string }
+    const { job } = (await (
+      await post('/move/copy', { file: 'large.db', schema: 'large' }, { prefer: 'respond-async' })
+    ).json()) as { job: string }
     expect((await admin(`/jobs/${job}`, { method: 'DELETE' })).status).toBe(202)
     const view = await until(async () => {
       const found = (await (await admin(`/jobs/${job}`)).json()) as { state: string }
       return found.state === 'running' ? undefined : found
     })
     expect(view).toMatchObject({ state: 'cancelled', error: { code: 'TM_SERVER_JOB_CANCELLED' } })
-    expect(await (await post('/move/copy', { file: 'large.db', schema: 'large', onExisting: 'resume' })).json()).toMatchObject({ ok: true })
+    expect(await (await post('/move/copy', { file: 'large.db', schema: 'large', onExisting: 'resume' })).json()).toMatchObject({
+      ok: true,
+    })
     expect(await (await post('/move/verify', { file: 'large.db', schema: 'large' })).json()).toMatchObject({ ok: true })
   })
 
@@ -276,7 +292,14 @@ describe('the end of a server', () => {
     const request = await slowRequest(port, admin.token)
     await until(async () => (await (await fetch(`${url}/metrics`)).text()).includes('tidemark_http_in_flight_entries 2'))
     first.child.kill('SIGTERM')
-    await until(() => fetch(`${url}/health`).then(() => false, () => true), { what: 'The end of listening' })
+    await until(
+      () =>
+        fetch(`${url}/health`).then(
+          () => false,
+          () => true,
+        ),
+      { what: 'The end of listening' },
+    )
     expect(first.child.exitCode).toBe(null)
     const answer = await request.finish()
     expect(answer).toContain('200 OK')
@@ -305,7 +328,14 @@ describe('the end of a server', () => {
     const request = await slowRequest(port, token)
     await until(async () => (await (await fetch(`${url}/metrics`)).text()).includes('tidemark_http_in_flight_entries 2'))
     server.child.kill('SIGTERM')
-    await until(() => fetch(`${url}/health`).then(() => false, () => true), { what: 'The end of listening' })
+    await until(
+      () =>
+        fetch(`${url}/health`).then(
+          () => false,
+          () => true,
+        ),
+      { what: 'The end of listening' },
+    )
     server.child.kill('SIGTERM')
     expect((await server.ended).exitCode).toBe(130)
     request.socket.destroy()

@@ -2,12 +2,15 @@ import type { TidemarkConfig } from '../config/config.js'
 import { TidemarkError } from '../errors.js'
 import { type Logger, silentLogger } from '../observability/observability.js'
 import { openState, type State } from '../state/state.js'
+import { systemClock } from '../time/clock.js'
+import type { Database } from './database.js'
+import { drain } from './drain.js'
 import { listen } from './listen.js'
 import type { Observation } from './observation.js'
 import type { ProjectStatus } from './operations/status.js'
 import { announce, findServer, withdraw } from './presence.js'
 import { type Project, projectOver } from './project.js'
-import { resolveRoles } from './roles.js'
+import { type Role, resolveRoles } from './roles.js'
 import type { Runtime } from './runtime.js'
 import type { Shell } from './shell.js'
 
@@ -40,24 +43,33 @@ export interface ServerOptions {
   readonly cwd?: string
 }
 
+/** Time in which Postgres is asked to start, before loading the rest holds the thread. */
+const headStartMs = 50
+
+const loadLogger = async (config: TidemarkConfig): Promise<Logger> => (await import('./logger.js')).defaultLogger(config)
+
+/** What a server is made of once it has started. */
+interface Started {
+  readonly state: State
+  readonly observation: Observation
+  readonly shell: Shell
+  readonly runtime: Runtime
+}
+
 class Server implements TidemarkServer {
   readonly #config: TidemarkConfig
-  readonly #log: Logger
   readonly #cwd: string
   readonly #startedAtMs = Date.now()
-  readonly #observation: Observation
-  #state: State | undefined
-  #shell: Shell | undefined
-  #runtime: Runtime | undefined
+  #parts: Partial<Started> = {}
+  #log: Logger | undefined
   #url: string | undefined
   #notices: readonly string[] = []
   #stopping: Promise<void> | undefined
 
-  constructor({ config, log = defaultLogger(config), cwd = process.cwd() }: ServerOptions) {
+  constructor({ config, log, cwd = process.cwd() }: ServerOptions) {
     this.#config = config
     this.#log = log
     this.#cwd = cwd
-    this.#observation = createObservation(log)
   }
 
   get url(): string {
@@ -72,62 +84,84 @@ class Server implements TidemarkServer {
   async start(): Promise<void> {
     const roles = resolveRoles(this.#config.server.roles)
     const state = await openState(this.#config.stateDir)
-    this.#state = state
-    // Postgres starts in another process while this one loads and listens, so they go side by side.
-    const outcomes = await Promise.allSettled([this.#connect(state), this.#listen(state, roles)])
+    this.#parts = { ...this.#parts, state }
+    const log = this.#log ?? (await loadLogger(this.#config))
+    this.#log = log
+    const opening = import('./database.js').then(({ openDatabase }) =>
+      openDatabase({ config: this.#config, state, log, cwd: this.#cwd }),
+    )
+    const outcomes = await Promise.allSettled([opening, this.#assemble(state, roles, log, opening)])
     const failed = outcomes.find((outcome) => outcome.status === 'rejected')
-    if (failed) await this.stop()
-    if (failed) throw failed.reason
+    if (failed) {
+      await this.stop()
+      // What failed because the database did is its echo.
+      throw failed.reason
+    }
     if (this.#stopping) throw new TidemarkError('TM_SERVER_STOPPING', {})
-    this.#notices = noticesOf(this.#runtime!, this.#config, this.url, await findServer(state))
-    await announce(state, this.url, this.#startedAtMs)
-    this.#observation.health.setPhase('serving')
-    this.#log.info('serving', { url: this.url, pid: process.pid })
+    await this.#present(state, log)
   }
 
-  async #connect(state: State): Promise<void> {
+  /** Loads, listens and connects, while Postgres starts in a process of its own. */
+  async #assemble(state: State, roles: ReadonlySet<Role>, log: Logger, opening: Promise<Database>): Promise<void> {
+    // Loading the rest keeps this thread busy. Postgres takes longer to start than that, so it is asked first.
+    await Promise.race([opening.catch(() => undefined), systemClock.sleep(headStartMs)])
+    const { createObservation } = await import('./observation.js')
+    const observation = createObservation(log)
+    this.#parts = { ...this.#parts, observation }
+    await Promise.all([this.#listen(state, roles, observation, log), this.#connect(state, observation, log, opening)])
+  }
+
+  async #connect(state: State, observation: Observation, log: Logger, opening: Promise<Database>): Promise<void> {
     const { openRuntime } = await import('./runtime.js')
-    const { metrics, signals } = this.#observation
-    const runtime = await openRuntime({ config: this.#config, state, log: this.#log, cwd: this.#cwd, metrics, signals })
-    if (this.#stopping) return runtime.stop()
-    this.#runtime = runtime
-    this.#observation.watch(runtime)
+    const { metrics, signals } = observation
+    const runtime = await openRuntime({ config: this.#config, state, log, metrics, signals, database: opening })
+    this.#parts = { ...this.#parts, runtime }
+    observation.watch(runtime)
   }
 
-  async #listen(state: State, roles: ReturnType<typeof resolveRoles>): Promise<void> {
+  async #listen(state: State, roles: ReadonlySet<Role>, observation: Observation, log: Logger): Promise<void> {
     const { createShell } = await import('./shell.js')
     const shell = await createShell({
       roles,
       state,
-      observation: this.#observation,
+      observation,
+      log,
       config: this.#config,
-      log: this.#log,
-      cwd: this.#cwd,
       startedAtMs: this.#startedAtMs,
-      runtime: () => this.#runtime,
+      runtime: () => this.#parts.runtime,
       project: () => this.project(),
       status: () => this.status(),
     })
-    this.#shell = shell
+    this.#parts = { ...this.#parts, shell }
+    if (this.#stopping) return
     this.#url = await listen(shell.app, this.#config.server)
   }
 
+  async #present(state: State, log: Logger): Promise<void> {
+    const { noticesOf } = await import('./start-notices.js')
+    const { runtime, observation } = this.#started()
+    this.#notices = noticesOf(runtime, this.#config, this.url, await findServer(state))
+    await announce(state, this.url, this.#startedAtMs)
+    observation.health.setPhase('serving')
+    log.info('serving', { url: this.url, pid: process.pid })
+  }
+
+  #started(): Started {
+    const { state, observation, shell, runtime } = this.#parts
+    if (!state || !observation || !shell || !runtime) throw new TidemarkError('TM_SERVER_STARTING', {})
+    return { state, observation, shell, runtime }
+  }
+
   async status(): Promise<ProjectStatus> {
-    if (!this.#runtime || !this.#state) throw new TidemarkError('TM_SERVER_STARTING', {})
-    const phase = (await this.#observation.health.report()).body
-    return statusOf({
-      config: this.#config,
-      state: this.#state,
-      runtime: this.#runtime,
-      health: phase,
-      url: this.url,
-      startedAtMs: this.#startedAtMs,
-    })
+    const { state, observation, runtime } = this.#started()
+    const { statusOf } = await import('./server-status.js')
+    const { body: health } = await observation.health.report()
+    return statusOf({ state, runtime, health, config: this.#config, url: this.url, startedAtMs: this.#startedAtMs })
   }
 
   project(): Project {
-    if (!this.#runtime || !this.#state) throw new TidemarkError('TM_SERVER_STARTING', {})
-    return projectOver(this.#runtime.database, { config: this.#config, state: this.#state, log: this.#log, cwd: this.#cwd })
+    const { state, runtime } = this.#started()
+    return projectOver(runtime.database, { state, config: this.#config, log: this.#log ?? silentLogger, cwd: this.#cwd })
   }
 
   stop(): Promise<void> {
@@ -136,28 +170,12 @@ class Server implements TidemarkServer {
   }
 
   async #stop(): Promise<void> {
-    this.#observation.health.setPhase('draining')
-    if (this.#state)
-      await withdraw(this.#state).catch((err: unknown) => this.#log.warn('the record of this server stays', { err }))
-    if (this.#shell) await this.#drain(this.#shell)
-    await this.#runtime?.stop()
-    this.#log.info('stopped')
-  }
-
-  /** Requests and jobs under way get their time; then they are cancelled, and answer so. */
-  async #drain({ app, jobs, drain }: Shell): Promise<void> {
-    drain()
-    const deadline = new AbortController()
-    const timer = setTimeout(() => deadline.abort(), this.#config.server.drainTimeoutMs)
-    const late = new Promise<void>((resolve) => deadline.signal.addEventListener('abort', () => resolve(), { once: true }))
-    const closed = app.close()
-    await Promise.race([late, Promise.all([closed, jobs.idle()])])
-    clearTimeout(timer)
-    await jobs.stop()
-    // Answers to what was cancelled are on their way; a client that does not read them is not waited for.
-    const cut = setTimeout(() => app.server.closeAllConnections(), 500)
-    await closed
-    clearTimeout(cut)
+    const { state, observation, shell, runtime } = this.#parts
+    observation?.health.setPhase('draining')
+    if (state) await withdraw(state).catch((err: unknown) => this.#log?.warn('the record of this server stays', { err }))
+    if (shell) await drain(shell, this.#config.server.drainTimeoutMs)
+    await runtime?.stop()
+    this.#log?.info('stopped')
   }
 }
 

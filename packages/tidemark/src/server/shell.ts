@@ -20,7 +20,7 @@ export interface Shell {
   readonly app: FastifyInstance
   readonly jobs: Jobs
   /** From now on new requests, the system's paths apart, are sent elsewhere. */
-  drain(): void
+  refuseNew(): void
 }
 
 export interface ShellOptions {
@@ -29,7 +29,6 @@ export interface ShellOptions {
   readonly config: TidemarkConfig
   readonly state: State
   readonly log: Logger
-  readonly cwd: string
   readonly startedAtMs: number
   /** Undefined while the server starts. */
   runtime(): Runtime | undefined
@@ -71,7 +70,7 @@ export const createShell = async (options: ShellOptions): Promise<Shell> => {
   return {
     app,
     jobs,
-    drain: () => {
+    refuseNew: () => {
       draining = true
     },
   }

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { chmod, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -79,5 +79,7 @@ export const untilServing = (server: CliProcess, timeoutMs = 60_000): Promise<st
 /** A project folder of its own; remove it with `remove` when nothing runs in it any more. */
 export const createProjectFolder = async (): Promise<{ readonly dir: string; remove(): Promise<void> }> => {
   const dir = await mkdtemp(join(tmpdir(), 'tidemark-e2e-'))
+  // As root the embedded Postgres runs as another user, who has to find its way through the folder.
+  await chmod(dir, 0o755)
   return { dir, remove: () => rm(dir, { recursive: true, force: true, maxRetries: 5 }) }
 }

@@ -5,7 +5,7 @@ import type pg from 'pg'
 import { type CopyStreamQuery, from as copyFrom } from 'pg-copy-streams'
 import { sqlstateOf } from '../../postgres/postgres-error.js'
 import type { ColumnPlan, Reject, TablePlan } from '../move.js'
-import { type Key, quoteSqlite, type Row, RowSource } from '../row-source.js'
+import { type Key, largeColumns, quoteSqlite, type Row, RowSource } from '../row-source.js'
 import { quoteIdentifier } from '../translate/identifiers.js'
 import { CopyWriter, copyHeader, copyTrailer } from './copy-writer.js'
 import { type CellAccess, createEncoder, type Encode, type SqliteValue } from './encoders.js'
@@ -69,10 +69,8 @@ class UnitCopier {
     this.#options = options
     this.#columns = table.columns.filter((column) => column.generatedSql === null)
     this.#guard = parentGuard(table)
-    this.#source = new RowSource(database, table, [
-      ...this.#columns.map((column) => quoteSqlite(column.source)),
-      ...this.#guard.expressions,
-    ])
+    const expressions = [...this.#columns.map((column) => quoteSqlite(column.source)), ...this.#guard.expressions]
+    this.#source = new RowSource(database, table, expressions, largeColumns(this.#columns))
     this.#encoders = this.#columns.map((column) =>
       createEncoder(column, (namespace, legacyId, id) => this.#pending.ids.push({ namespace, legacyId, id: id.toString('hex') })),
     )

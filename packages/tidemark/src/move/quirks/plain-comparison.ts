@@ -57,7 +57,9 @@ const sourceMark = (conversion: Conversion, targetType: string, value: Exclude<V
       if (isNumber(value)) return mark('printed', String(Number(value)))
       return mark('blob', Buffer.from(value as string))
     case 'boolean':
-      return textMark(conversion.truthy.includes(String(value)) ? 'true' : conversion.falsy.includes(String(value)) ? 'false' : '?')
+      return textMark(
+        conversion.truthy.includes(String(value)) ? 'true' : conversion.falsy.includes(String(value)) ? 'false' : '?',
+      )
     case 'jsonb':
       return typeof value === 'string' ? jsonMark(value) : numberMark(value as number)
     case 'json':
@@ -83,7 +85,14 @@ const wallOf = (text: string): Wall => {
 }
 
 const fractionText = (micros: string, habit: number | 'auto' | 'trim'): string => {
-  const digits = habit === 'auto' ? (Number(micros) === 0 ? '' : micros) : habit === 'trim' ? micros.replace(/0+$/, '') : micros.slice(0, habit)
+  const digits =
+    habit === 'auto'
+      ? Number(micros) === 0
+        ? ''
+        : micros
+      : habit === 'trim'
+        ? micros.replace(/0+$/, '')
+        : micros.slice(0, habit)
   return digits === '' ? '' : `.${digits}`
 }
 
@@ -99,7 +108,10 @@ const shift = ({ date, clock, micros }: Wall, minutes: number): Wall => {
   return { date: day, clock: moved.toISOString().slice(11, 19), micros }
 }
 
-const written = ({ date, clock, micros }: Wall, format: NonNullable<Extract<Conversion, { kind: 'timestamp' }>['format']>): string =>
+const written = (
+  { date, clock, micros }: Wall,
+  format: NonNullable<Extract<Conversion, { kind: 'timestamp' }>['format']>,
+): string =>
   `${date}${format.separator}${format.seconds ? clock : clock.slice(0, 5)}${format.seconds ? fractionText(micros, format.fraction) : ''}${format.zone === 'none' ? '' : format.zone}`
 
 const microsPer = { seconds: 1_000_000n, milliseconds: 1000n, microseconds: 1n } as const
@@ -167,14 +179,18 @@ const blurred = (value: Mark): Mark => {
   if (kind === undefined) return value
   const plain = kind === 'blob' ? Buffer.from(content, 'hex').toString('latin1') : content
   const number = Number(plain)
-  if (kind === 'printed' || (plain.trim() === plain && plain !== '' && !Number.isNaN(number) && /^[-\d.I]/.test(plain))) return `≈${number}`
+  if (kind === 'printed' || (plain.trim() === plain && plain !== '' && !Number.isNaN(number) && /^[-\d.I]/.test(plain)))
+    return `≈${number}`
   return `${kind}:${content}`
 }
 
 const sourceRows = (database: Database, table: TablePlan, compared: readonly Compared[]): string[] => {
   const names = compared.map(({ column }) => quoted(column.source)).join(', ') || 'NULL'
   const rows: string[] = []
-  const select = database.prepare(`SELECT ${names} FROM ${quoted(table.source)}`).safeIntegers(true).raw(true)
+  const select = database
+    .prepare(`SELECT ${names} FROM ${quoted(table.source)}`)
+    .safeIntegers(true)
+    .raw(true)
   for (const row of select.iterate() as IterableIterator<Value[]>) {
     const marks = compared.map(({ column }, i) => {
       const value = row[i] ?? null
@@ -199,7 +215,8 @@ const targetRows = async (client: pg.Client, table: TablePlan, compared: readonl
       .map(({ column }, i) => {
         const text = row[i] ?? null
         if (text === null) return 'null'
-        if (isLoose(column.conversion)) return blurred(column.conversion.kind === 'anyText' ? textMark(text) : mark('blob', Buffer.from(text.slice(2), 'hex')))
+        if (isLoose(column.conversion))
+          return blurred(column.conversion.kind === 'anyText' ? textMark(text) : mark('blob', Buffer.from(text.slice(2), 'hex')))
         return targetMark(column.conversion, column.targetType, text) ?? ''
       })
       .join('|'),

@@ -87,7 +87,12 @@ const epochUnits = {
 /** Postgres' times end in the year 294276. */
 const maxEpochSeconds = 9_000_000_000_000n
 
-const compareEpoch = ({ unit }: Of<'epoch'>, operator: ComparisonOperator, column: Operand, constant: Operand): Operand | null => {
+const compareEpoch = (
+  { unit }: Of<'epoch'>,
+  operator: ComparisonOperator,
+  column: Operand,
+  constant: Operand,
+): Operand | null => {
   const number = constant.literal
   if (column.affinity === 'TEXT' || typeof number !== 'bigint') return null
   const { divisor, perSecond } = epochUnits[unit]

@@ -125,6 +125,8 @@ const prepare = (a: Operand, b: Operand, ordered: boolean, context: CompareConte
   const plain = (o: Operand) => (o.kind === 'null' ? literal(null) : o)
   if (left.kind === 'null' || right.kind === 'null') return { left: plain(left), right: plain(right) }
   if (isNumeric(left) && isNumeric(right)) return numberComparison(left, right, context)
+  if (left.kind === 'text' && right.kind === 'text' && (a.innerCollation || b.innerCollation))
+    return refuse('a COLLATE inside decides a comparison')
   if (left.kind === 'text' && right.kind === 'text') return textComparison(left, right, ordered, context)
   if (left.kind === 'blob' && right.kind === 'blob') return { left, right }
   return refuse(`${describeKind(left.kind)} is compared with ${describeKind(right.kind)}, which never are equal in SQLite`)

@@ -26,8 +26,41 @@ const moment = (format: Partial<{ separator: ' ' | 'T'; fraction: number; zone: 
   ...format,
 })
 
-const words = [null, '', ' ', 'a', 'A', 'b', 'B', 'ab', 'aB ', 'é', 'É', 'ß', 'Z', '_', '%', 'a%b', 'a_b', "it's", 'a\\b', '10', '5', 'naïve 数 😀', '[x]', 'yes', 'no']
-const moments = [null, '2024-01-01 00:00:00', '2024-01-01 00:00:01', '2023-12-31 23:59:59', '2024-02-29 12:30:00', '1969-07-20 20:17:40']
+const words = [
+  null,
+  '',
+  ' ',
+  'a',
+  'A',
+  'b',
+  'B',
+  'ab',
+  'aB ',
+  'é',
+  'É',
+  'ß',
+  'Z',
+  '_',
+  '%',
+  'a%b',
+  'a_b',
+  "it's",
+  'a\\b',
+  '10',
+  '5',
+  'naïve 数 😀',
+  '[x]',
+  'yes',
+  'no',
+]
+const moments = [
+  null,
+  '2024-01-01 00:00:00',
+  '2024-01-01 00:00:01',
+  '2023-12-31 23:59:59',
+  '2024-02-29 12:30:00',
+  '1969-07-20 20:17:40',
+]
 
 export const fixtureColumns: readonly FixtureColumn[] = [
   { name: 'i', declared: 'INTEGER', targetType: 'bigint', conversion: { kind: 'integer' }, values: [null, 0n, 1n, -1n, 2n, 5n, -7n, 63n, 1000000n, 2n ** 40n] },
@@ -66,7 +99,11 @@ const valueAt = (column: FixtureColumn, at: number, row: number) => {
 export const fixtureTable = 'fix'
 
 /** The SQLite side, and the context for translations. */
-export const createSqliteFixture = (): { readonly db: Sqlite.Database; readonly table: SqliteTable; readonly context: ExpressionContext } => {
+export const createSqliteFixture = (): {
+  readonly db: Sqlite.Database
+  readonly table: SqliteTable
+  readonly context: ExpressionContext
+} => {
   const db = new Sqlite(':memory:')
   db.defaultSafeIntegers()
   const columns = fixtureColumns.map(({ name, declared }) => `"${name}" ${declared}`).join(', ')
@@ -74,7 +111,12 @@ export const createSqliteFixture = (): { readonly db: Sqlite.Database; readonly 
   const insert = db.prepare(`INSERT INTO ${fixtureTable} VALUES (?${', ?'.repeat(fixtureColumns.length)})`)
   for (let row = 0; row < rowCount; row++) insert.run(row, ...fixtureColumns.map((column, at) => valueAt(column, at, row)))
   const table = introspect(db).tables[0] as SqliteTable
-  const plans = fixtureColumns.map(({ name, targetType, conversion }) => ({ source: name, target: `${name} T`, targetType, conversion }))
+  const plans = fixtureColumns.map(({ name, targetType, conversion }) => ({
+    source: name,
+    target: `${name} T`,
+    targetType,
+    conversion,
+  }))
   const id = { source: 'id', target: 'id', targetType: 'bigint', conversion: { kind: 'integer' } as const }
   return { db, table, context: tableContext(table, [id, ...plans]) }
 }
@@ -82,7 +124,8 @@ export const createSqliteFixture = (): { readonly db: Sqlite.Database; readonly 
 /** The Postgres side. Text columns sort by a language, so that a forgotten COLLATE shows. */
 export const createPostgresFixture = async (client: pg.Client): Promise<void> => {
   const { rowCount: icu } = await client.query(`select from pg_collation where collname = 'und-x-icu'`)
-  const typeOf = ({ targetType }: FixtureColumn) => (/^(?:text|character)/.test(targetType) && icu ? `${targetType} COLLATE "und-x-icu"` : targetType)
+  const typeOf = ({ targetType }: FixtureColumn) =>
+    /^(?:text|character)/.test(targetType) && icu ? `${targetType} COLLATE "und-x-icu"` : targetType
   const columns = fixtureColumns.map((column) => `${quoteIdentifier(`${column.name} T`)} ${typeOf(column)}`).join(', ')
   await client.query(`create table ${fixtureTable} (id bigint primary key, ${columns})`)
   for (let row = 0; row < rowCount; row++) {
@@ -95,4 +138,3 @@ export const createPostgresFixture = async (client: pg.Client): Promise<void> =>
   }
   await client.query(`set timezone = 'Asia/Tokyo'; set datestyle = 'German, DMY'`)
 }
-

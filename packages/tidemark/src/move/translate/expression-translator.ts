@@ -4,6 +4,7 @@ import { applySign, calculate, combineBits, concatenate } from './arithmetic.js'
 import { castTo } from './casts.js'
 import { type CompareContext, compare } from './compare.js'
 import type { BinaryOperator, CallExpression, Expression, NameExpression, Query } from './expression-tree.js'
+import { hasInnerCollation } from './expression-walk.js'
 import { callFunction } from './functions.js'
 import { jsonValue, parseJsonPath, parseJsonStep } from './json-values.js'
 import { allImmutable, asBoolean, boolean, literal, type Operand, operand, wrap } from './operand.js'
@@ -60,6 +61,12 @@ export class ExpressionTranslator {
     return translate(expression)
   }
 
+  /** The expression as one side of a comparison. */
+  side(expression: Expression): Operand {
+    const native = this.translate(expression)
+    return hasInnerCollation(expression) ? { ...inSourceForm(native), innerCollation: true } : native
+  }
+
   /** The expression as SQLite sees its value, for every use but a comparison. */
   value(expression: Expression): Operand {
     const value = inSourceForm(this.translate(expression))
@@ -80,9 +87,9 @@ export class ExpressionTranslator {
     binary: (expression) => this.#binary(expression),
     match: (expression) => this.#match(expression),
     between: ({ operand: subject, low, high }) => {
-      const value = this.translate(subject)
-      const atLeast = compare('>=', value, this.translate(low), this.context)
-      const atMost = compare('<=', value, this.translate(high), this.context)
+      const value = this.side(subject)
+      const atLeast = compare('>=', value, this.side(low), this.context)
+      const atMost = compare('<=', value, this.side(high), this.context)
       return this.#join('AND', [atLeast, atMost])
     },
     in: (expression) => this.#in(expression),
@@ -157,7 +164,7 @@ export class ExpressionTranslator {
       const not = operator === 'is not' ? 'NOT ' : ''
       return boolean(`${wrap(condition)} IS ${not}${constant ? 'TRUE' : 'FALSE'}`, condition.immutable)
     }
-    return compare(operator as Parameters<typeof compare>[0], this.translate(left), this.translate(right), this.context)
+    return compare(operator as Parameters<typeof compare>[0], this.side(left), this.side(right), this.context)
   }
 
   #match({ operator, operand: subject, pattern, escaping }: Of<'match'>): Operand {
@@ -170,7 +177,7 @@ export class ExpressionTranslator {
   }
 
   #in({ operand: subject, list }: Of<'in'>): Operand {
-    const value = this.translate(subject)
+    const value = this.side(subject)
     if (list.length === 0) return boolean('FALSE', true, true)
     // The members lose affinity and collation: only those of the left side count.
     const members = list.map((member) => ({ ...this.translate(member), affinity: null, collation: null }))
@@ -189,7 +196,7 @@ export class ExpressionTranslator {
 
   #case({ operand: subject, branches, otherwise }: Of<'case'>): Operand {
     const tests = branches.map(({ when }) =>
-      subject ? compare('=', this.translate(subject), this.translate(when), this.context) : this.truth(when),
+      subject ? compare('=', this.side(subject), this.side(when), this.context) : this.truth(when),
     )
     const values = [...branches.map(({ result }) => result), ...(otherwise ? [otherwise] : [])].map((result) =>
       this.value(result),

@@ -84,7 +84,9 @@ const replace: ScalarFunction = ([value, part, by], _, name) => {
   const replaced = call('replace', [text, from, to], 'text', 'text')
   if (typeof by.literal === 'string' || (typeof part.literal === 'string' && part.literal !== '')) return replaced
   // Where there is nothing to look for, SQLite does not look at the third argument either.
-  return operand(`CASE WHEN ${wrap(from)} = '' THEN ${text.sql} ELSE ${replaced.sql} END`, 'text', 'text', { immutable: replaced.immutable })
+  return operand(`CASE WHEN ${wrap(from)} = '' THEN ${text.sql} ELSE ${replaced.sql} END`, 'text', 'text', {
+    immutable: replaced.immutable,
+  })
 }
 
 const abs: ScalarFunction = ([value], { notes }) => {

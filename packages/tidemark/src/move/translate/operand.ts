@@ -46,6 +46,8 @@ export interface Operand {
   readonly json?: { readonly column: Operand; readonly path: readonly string[] }
   /** Both sides, where this is a plain `left = right`. */
   readonly equality?: { readonly left: string; readonly right: string }
+  /** A COLLATE stands somewhere inside. */
+  readonly innerCollation?: boolean
   /** Written TRUE or FALSE. */
   readonly truth?: boolean
 }
@@ -125,7 +127,8 @@ export const asBigint = (o: Operand): Operand => {
 /** As a double. For any number. */
 export const asDouble = (o: Operand): Operand => {
   if (o.kind === 'null') return nullAs('double precision')
-  if (typeof o.literal === 'bigint' && BigInt(Number(o.literal)) !== o.literal) return refuse(`no double is the number ${o.literal}`)
+  if (typeof o.literal === 'bigint' && BigInt(Number(o.literal)) !== o.literal)
+    return refuse(`no double is the number ${o.literal}`)
   return o.pg === 'double precision' ? o : cast(booleanToInteger(o), 'double precision')
 }
 

@@ -3,6 +3,7 @@ import { isAggregate, isOrderKept, translateAggregate } from './aggregates.js'
 import { type CompareContext, collated } from './compare.js'
 import { ExpressionTranslator, type QueryExtensions, type Scope } from './expression-translator.js'
 import type { Expression, FromItem, OrderTerm, Query, ResultColumn, SelectCore } from './expression-tree.js'
+import { children } from './expression-walk.js'
 import { fitIdentifier, qualifiedName, quoteIdentifier } from './identifiers.js'
 import { booleanToInteger, type Operand } from './operand.js'
 import { refuse } from './refusal.js'
@@ -20,34 +21,6 @@ export interface TranslatedQuery {
 
 interface TranslatedCore extends TranslatedQuery {
   readonly translator: ExpressionTranslator
-}
-
-/** The parts of an expression, for walks that ask the same of each. */
-const children = (expression: Expression): readonly Expression[] => {
-  switch (expression.kind) {
-    case 'unary':
-    case 'cast':
-    case 'collate':
-      return [expression.operand]
-    case 'binary':
-      return [expression.left, expression.right]
-    case 'match':
-      return [expression.operand, expression.pattern, ...(expression.escaping ? [expression.escaping] : [])]
-    case 'between':
-      return [expression.operand, expression.low, expression.high]
-    case 'in':
-      return [expression.operand, ...expression.list]
-    case 'case':
-      return [
-        ...(expression.operand ? [expression.operand] : []),
-        ...expression.branches.flatMap(({ when, result }) => [when, result]),
-        ...(expression.otherwise ? [expression.otherwise] : []),
-      ]
-    case 'call':
-      return expression.args
-    default:
-      return []
-  }
 }
 
 const hasAggregate = (expression: Expression): boolean =>

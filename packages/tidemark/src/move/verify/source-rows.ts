@@ -2,7 +2,7 @@
 import type { Database } from 'better-sqlite3'
 import type pg from 'pg'
 import type { RowKey, TablePlan } from '../move.js'
-import { type Key, printKey, quoteSqlite, type Row, RowSource } from '../row-source.js'
+import { type Key, largeColumns, printKey, quoteSqlite, type Row, RowSource } from '../row-source.js'
 import { hashRow, type RowHash, rowText } from './checksum.js'
 import { type CellValue, createReader } from './source-canonical.js'
 import { resolutionSql } from './target-canonical.js'
@@ -39,7 +39,7 @@ export class SourceRows {
       return sql === null ? [] : [{ index, sql }]
     })
     const names = [...this.#copied.map(({ source }) => source), ...table.reportKey].map(quoteSqlite)
-    this.#source = new RowSource(database, { source: table.source, rowKey: walk }, names)
+    this.#source = new RowSource(database, { source: table.source, rowKey: walk }, names, largeColumns(this.#copied))
   }
 
   /** The next rows after a key, at most `limit`, read in one short go. */

@@ -1,0 +1,54 @@
+import { execFile } from 'node:child_process'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { describe, expect, it } from 'vitest'
+import { root } from '../scripts/repository.ts'
+
+const run = promisify(execFile)
+
+interface Outcome {
+  readonly code: number
+  readonly stdout: string
+  readonly stderr: string
+}
+
+/** Whether a target is met decides the exit code, which here and now says nothing. */
+const bench = (script: string, ...args: string[]): Promise<Outcome> =>
+  run(join(root, 'node_modules/.bin/jiti'), [join(root, 'bench', script), ...args], { cwd: root }).then(
+    ({ stdout, stderr }) => ({ code: 0, stdout, stderr }),
+    (error: Outcome) => error,
+  )
+
+const closing = ({ stdout }: Outcome): readonly string[] => stdout.trimEnd().split('\n\n').at(-1)!.split('\n')
+
+describe('the benchmarks', () => {
+  it('bench:move copies, compares what was made, and ends in its figures', async () => {
+    const outcome = await bench('move.ts', '--rows', '2000', '--rounds', '1', '--verify', '--without', 'pgloader')
+    expect(outcome.stderr).toBe('')
+    const lines = closing(outcome)
+    expect(lines.at(-1)).toMatch(/^move-peak-rss-mib \d/)
+    expect(lines).toContainEqual(expect.stringMatching(/^move-verify ratio to move-copy \d+\.\d\d$/))
+    expect([0, 1]).toContain(outcome.code)
+  })
+
+  it('bench:start starts a server twice and ends in its figures', async () => {
+    const outcome = await bench('start.ts', '--rounds', '1')
+    expect(outcome.stderr).toBe('')
+    expect(closing(outcome)).toEqual([
+      expect.stringMatching(/^start-cold ratio to bare-node \d/),
+      expect.stringMatching(/^start-warm ratio to bare-node \d/),
+      expect.stringMatching(/^start-cold-seconds \d/),
+      expect.stringMatching(/^start-warm-seconds \d/),
+    ])
+    expect([0, 1]).toContain(outcome.code)
+  })
+
+  it('say what is wrong with an option, and end with 2', async () => {
+    expect(await bench('move.ts', '--rows', 'many')).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('--rows is "many"'),
+    })
+    expect(await bench('move.ts', '--fast')).toMatchObject({ code: 2, stderr: expect.stringContaining('--rounds <n>') })
+    expect(await bench('move.ts', '--without', 'ours')).toMatchObject({ code: 2 })
+  })
+})

@@ -1,0 +1,185 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import pg from 'pg'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { createTestDatabase, type TestDatabase } from '../../testing/database.js'
+import { booleanQuirks } from './booleans.js'
+import { constraintQuirks } from './constraints.js'
+import { fileQuirks } from './files.js'
+import { foreignKeyQuirks } from './foreign-keys.js'
+import { indexQuirks } from './indexes.js'
+import { jsonQuirks } from './json.js'
+import { keyQuirks } from './keys.js'
+import { momentQuirks } from './moments.js'
+import { nameQuirks } from './names.js'
+import { numberQuirks } from './numbers.js'
+import { objectQuirks } from './objects.js'
+import type { Probe, Quirk } from './quirk.js'
+import { type Moved, makeFile, moveFile } from './run-quirk.js'
+import { shapeQuirks } from './shapes.js'
+import { textQuirks } from './texts.js'
+
+const groups: Readonly<Record<string, readonly Quirk[]>> = {
+  numbers: numberQuirks,
+  booleans: booleanQuirks,
+  'dates and times': momentQuirks,
+  texts: textQuirks,
+  'JSON and identifiers': jsonQuirks,
+  keys: keyQuirks,
+  constraints: constraintQuirks,
+  indexes: indexQuirks,
+  'foreign keys': foreignKeyQuirks,
+  'views, triggers and virtual tables': objectQuirks,
+  names: nameQuirks,
+  shapes: shapeQuirks,
+  files: fileQuirks,
+}
+const all = Object.values(groups).flat()
+
+const folder = mkdtempSync(join(tmpdir(), 'tidemark-quirks-'))
+let database: TestDatabase
+let client: pg.Client
+
+beforeAll(async () => {
+  database = await createTestDatabase()
+  client = new pg.Client({ connectionString: database.url })
+  await client.connect()
+})
+afterAll(async () => {
+  await client.end()
+  await database.drop()
+  rmSync(folder, { recursive: true, force: true })
+})
+
+const raise = (schema: string): Promise<unknown> =>
+  client.query(`SET search_path TO ${schema}; SET timezone = 'UTC'; SET bytea_output = 'hex'`)
+
+const ask = async ({ sql, rows, refused }: Probe): Promise<void> => {
+  const answer = await client
+    .query<(string | null)[]>({ text: sql, rowMode: 'array', types: { getTypeParser: () => (text: unknown) => text } })
+    .then(({ rows }) => ({ rows, code: undefined }))
+    .catch((error: pg.DatabaseError) => ({ rows: error.message, code: error.code }))
+  if (refused !== undefined) expect(answer, sql).toMatchObject({ code: refused })
+  else if (rows !== undefined) expect(answer.rows, sql).toEqual(rows)
+  else expect(answer.code, `${sql}: ${answer.rows}`).toBeUndefined()
+}
+
+const expectPlan = ({ expect: expected }: Quirk, { plan }: Moved): void => {
+  const columns = plan.tables.flatMap((table) =>
+    table.columns.map((column) => ({ ...column, at: `${table.source}.${column.source}` })),
+  )
+  for (const [at, type] of Object.entries(expected.types ?? {}))
+    expect(columns.find((column) => column.at === at)?.targetType, at).toBe(type)
+  const named = new Map([
+    ...columns.map(({ at, target }) => [at, target] as const),
+    ...plan.tables.map(({ source, target }) => [source, target] as const),
+  ])
+  for (const [at, name] of Object.entries(expected.names ?? {})) {
+    if (typeof name === 'string') expect(named.get(at), at).toBe(name)
+    else expect(named.get(at), at).toMatch(name)
+  }
+  const hazards = plan.hazards.filter(({ severity }) => severity !== 'info')
+  const printed = hazards.map(({ code, table, column }) => `${code} ${table}${column === null ? '' : `.${column}`}`)
+  expect(printed.sort()).toEqual([...(expected.hazards ?? [])].sort())
+  for (const { type, table, name, outcome, why, suggestion } of plan.objects) {
+    const at = `${type} ${table === null ? '' : `${table}.`}${name}`
+    const wanted = expected.objects?.[at]
+    if (wanted) expect({ at, outcome, why }).toMatchObject({ outcome: wanted })
+    else expect({ at, outcome, why }).not.toMatchObject({ outcome: 'notCarried' })
+    expect(why).not.toBe('')
+    if (outcome === 'notCarried') expect(suggestion).toBeTruthy()
+  }
+  const known = plan.objects.map(({ type, table, name }) => `${type} ${table === null ? '' : `${table}.`}${name}`)
+  expect(known).toEqual(expect.arrayContaining(Object.keys(expected.objects ?? {})))
+}
+
+const expectCopy = ({ expect: expected }: Quirk, { copy }: Moved): void => {
+  expect(copy.objects.failed.map(({ name }) => name).sort(), JSON.stringify(copy.objects.failed)).toEqual(
+    [...(expected.failed ?? [])].sort(),
+  )
+  expect([...copy.objects.unvalidated].sort()).toEqual([...(expected.unvalidated ?? [])].sort())
+  expect(copy.ok).toBe(copy.unallowedRejects === 0 && copy.objects.failed.length === 0)
+  for (const { table, rows, copied, rejected } of copy.tables)
+    expect({ table, sum: copied + rejected }).toEqual({ table, sum: rows })
+}
+
+const expectAccount = async ({ expect: expected }: Quirk, { plan, copy, verification, plain }: Moved): Promise<void> => {
+  expect(verification.tables.filter((table) => table.differences.length > 0)).toEqual([])
+  expect(verification.ok).toBe(true)
+  for (const { table, rows, equal, mapped, rejected, sourceChecksum, targetChecksum } of verification.tables) {
+    const wanted = expected.account?.[table]
+    if (wanted) {
+      const { mapped = 0, rejected = 0 } = wanted
+      expect({ table, rows, equal, mapped, rejected }, table).toMatchObject({
+        rows: wanted.rows,
+        equal: wanted.rows - mapped - rejected,
+        mapped,
+        rejected,
+      })
+    } else expect({ table, mapped, rejected }).toEqual({ table, mapped: 0, rejected: 0 })
+    expect(equal + mapped + rejected, table).toBe(rows)
+    expect(targetChecksum).toBe(sourceChecksum)
+    const seen = plain[table]!
+    const replaced = copy.tables.find((each) => each.table === table)!.replaced
+    expect({ table, rows: seen.sourceRows, target: seen.targetRows }).toEqual({ table, rows, target: rows - rejected })
+    expect(seen.extra.length, `${table} holds what the file does not: ${seen.extra[0]}`).toBeLessThanOrEqual(replaced)
+    expect(seen.missing.length, `${table} lacks what the file holds: ${seen.missing[0]}`).toBe(rejected + seen.extra.length)
+  }
+  const { rows } = await client.query<{ table_name: string; rows: string }>(
+    "SELECT table_name, count(DISTINCT row_key) AS rows FROM tidemark.move_rejects WHERE run_id = $1 AND outcome = 'rowRejected' GROUP BY 1",
+    [copy.runId],
+  )
+  const noted = Object.fromEntries(rows.map((row) => [row.table_name, Number(row.rows)]))
+  const counted = Object.fromEntries(
+    verification.tables.flatMap(({ table, rejected }) => (rejected > 0 ? [[table, rejected]] : [])),
+  )
+  expect(noted).toEqual(counted)
+  expect(plan.tables.map(({ source }) => source)).toEqual(expect.arrayContaining(Object.keys(expected.account ?? {})))
+}
+
+describe('the table of quirks', () => {
+  it('holds at least 90, each under a name of its own', () => {
+    expect(all.length).toBeGreaterThanOrEqual(90)
+    expect(new Set(all.map(({ name }) => name)).size).toBe(all.length)
+  })
+})
+
+for (const [group, quirks] of Object.entries(groups)) {
+  describe(`MOVE-3: ${group}`, () => {
+    it.each(quirks.map((quirk) => [quirk.name, quirk] as const))('%s', async (name, quirk) => {
+      const number = all.findIndex((candidate) => candidate.name === name)
+      const schema = `q${number}`
+      const path = join(folder, `${schema}.db`)
+      const held = makeFile(quirk, path)
+      try {
+        const moving = moveFile({
+          folder,
+          path,
+          schema,
+          target: { url: database.url },
+          choices: quirk.choices,
+          identifiers: quirk.identifiers,
+        })
+        const { error } = quirk.expect
+        if (error) {
+          await expect(moving).rejects.toMatchObject({ code: error.code, message: expect.stringMatching(error.says ?? /./) })
+          const { rows } = await client.query(
+            'SELECT relname FROM pg_class WHERE relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = $1)',
+            [schema],
+          )
+          expect(rows).toEqual([])
+          return
+        }
+        const moved = await moving
+        expectPlan(quirk, moved)
+        expectCopy(quirk, moved)
+        await expectAccount(quirk, moved)
+        await raise(schema)
+        for (const probe of quirk.expect.probes ?? []) await ask(probe)
+      } finally {
+        held?.close()
+      }
+    })
+  })
+}
