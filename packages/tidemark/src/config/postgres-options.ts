@@ -57,10 +57,10 @@ export const postgresOptions = {
     defaultText: 'built from SUPABASE_DB_*, where that is set',
     systems: ['Agents'],
   }),
-  'postgres.sslMode': option(oneOf(['disable', 'require', 'verify-ca', 'verify-full']), {
+  'postgres.sslMode': option(oneOf(['disable', 'prefer', 'require', 'verify-ca', 'verify-full']), {
     help: 'TLS towards Postgres. A sslmode in a URL wins for that URL.',
     env: ['PGSSLMODE'],
-    defaultText: 'what the URL says, else no TLS on this machine and require elsewhere',
+    defaultText: 'what the URL says, else prefer on this machine and require elsewhere',
     systems: ['RE Engine'],
   }),
   'postgres.channelBinding': option(oneOf(['disable', 'prefer', 'require']), {

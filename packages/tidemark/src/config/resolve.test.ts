@@ -186,7 +186,7 @@ describe('bad values', () => {
     ['a switch that is neither', { SUPABASE_ENABLE_RLS: 'maybe' }, 'supabase.rowLevelSecurity', 'cannot be read'],
     [
       'a word that is not offered',
-      { PGSSLMODE: 'prefer' },
+      { PGSSLMODE: 'sometimes' },
       'postgres.sslMode',
       'none of disable, require, verify-ca, verify-full',
     ],

@@ -19,13 +19,12 @@ describe('a connection string', () => {
     })
   })
 
-  it('has the defaults of libpq', () => {
-    expect(parseConnection('postgresql://ann@db')).toMatchObject({
-      port: 5432,
-      database: 'ann',
-      sslMode: 'prefer',
-      channelBinding: 'prefer',
-    })
+  it('has the defaults of libpq, except that a server elsewhere is reached under TLS only', () => {
+    const usual = { port: 5432, database: 'ann', channelBinding: 'prefer' }
+    expect(parseConnection('postgresql://ann@db')).toMatchObject({ ...usual, sslMode: 'require' })
+    for (const host of ['localhost', '127.0.0.1', '[::1]']) {
+      expect(parseConnection(`postgresql://ann@${host}`)).toMatchObject({ ...usual, sslMode: 'prefer' })
+    }
   })
 
   it('may name a Unix socket, an IPv6 address, or leave the host out', () => {

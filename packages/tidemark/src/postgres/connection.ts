@@ -39,11 +39,13 @@ export interface Target {
 }
 
 export interface TargetDefaults {
-  /** Where the connection string names none. Default `prefer`. */
+  /** Where the connection string names none. Default: `prefer` on this machine, `require` elsewhere. */
   readonly sslMode?: SslMode
   /** Where the connection string names none. Default `prefer`. */
   readonly channelBinding?: ChannelBinding
 }
+
+const isLoopback = (host: string): boolean => host === 'localhost' || host === '::1' || /^127\./.test(host)
 
 const sslModes = ['disable', 'prefer', 'require', 'verify-ca', 'verify-full'] as const
 const bindings = ['disable', 'prefer', 'require'] as const
@@ -138,7 +140,9 @@ export const parseConnection = (text: string, defaults: TargetDefaults = {}): Ta
   const isSocket = host.startsWith('/')
   const binding = parameters.get('channel_binding')
   const channelBinding = binding === null ? (defaults.channelBinding ?? 'prefer') : oneOf('channel_binding', binding, bindings)
-  const mode = isSocket ? 'disable' : sslModeOf(url, defaults.sslMode ?? 'prefer')
+  // A password and rows cross the network only under TLS, unless somebody says otherwise; on this machine they cross none.
+  const usual = isLoopback(host) ? 'prefer' : 'require'
+  const mode = isSocket ? 'disable' : sslModeOf(url, defaults.sslMode ?? usual)
   const target = {
     host,
     port,
