@@ -1,7 +1,9 @@
 import { execFile } from 'node:child_process'
+import { chmod, mkdtemp, readdir, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { root } from '../scripts/repository.ts'
 
 const run = promisify(execFile)
@@ -12,9 +14,24 @@ interface Outcome {
   readonly stderr: string
 }
 
+let folder: string
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'tidemark-bench-test-'))
+  // A Postgres of the root user runs under another account, which has to get there.
+  await chmod(folder, 0o755)
+})
+
+afterAll(async () => {
+  await rm(folder, { recursive: true, force: true, maxRetries: 5 })
+})
+
 /** Whether a target is met decides the exit code, which here and now says nothing. */
 const bench = (script: string, ...args: string[]): Promise<Outcome> =>
-  run(join(root, 'node_modules/.bin/jiti'), [join(root, 'bench', script), ...args], { cwd: root }).then(
+  run(join(root, 'node_modules/.bin/jiti'), [join(root, 'bench', script), ...args], {
+    cwd: root,
+    env: { ...process.env, TMPDIR: folder },
+  }).then(
     ({ stdout, stderr }) => ({ code: 0, stdout, stderr }),
     (error: Outcome) => error,
   )
@@ -29,6 +46,8 @@ describe('the benchmarks', () => {
     expect(lines.at(-1)).toMatch(/^move-peak-rss-mib \d/)
     expect(lines).toContainEqual(expect.stringMatching(/^move-verify ratio to move-copy \d+\.\d\d$/))
     expect([0, 1]).toContain(outcome.code)
+    // All but the generated file is gone.
+    expect((await readdir(folder)).filter((name) => name.startsWith('tidemark-') && !/\.db(-\w+)?$/.test(name))).toEqual([])
   })
 
   it('bench:start starts a server twice and ends in its figures', async () => {

@@ -7,6 +7,10 @@ export interface Timing {
   readonly totalMs: number
   /** Rows alone, where it can be told. */
   readonly copyMs?: number
+  /** From the start of the process to the first row: its own start, and a look at the file. */
+  readonly beforeMs?: number
+  /** From the last row on: keys, indexes, foreign keys. */
+  readonly afterMs?: number
   readonly memory?: MemoryPeak
   /** A comparison of every row afterwards, where it was asked for. */
   readonly verifyMs?: number

@@ -28,6 +28,8 @@ const present = <T extends Measure>(measures: readonly (T | undefined)[]): reado
   measures.filter((measure) => measure !== undefined && measure.values.length > 0) as readonly T[]
 
 const copyMs = ({ copyMs: value }: Timing): number | undefined => value
+const beforeMs = ({ beforeMs: value }: Timing): number | undefined => value
+const afterMs = ({ afterMs: value }: Timing): number | undefined => value
 const totalMs = ({ totalMs: value }: Timing): number => value
 const verifyMs = ({ verifyMs: value }: Timing): number | undefined => value
 const processMib = ({ memory }: Timing): number | undefined => memory && memory.processBytes / mebibyte
@@ -42,9 +44,12 @@ export interface MoveReport {
 export const moveReport = ({ rows, tidemark, rawPipe, pgloader }: MoveResults): MoveReport => {
   const figures = present<Figure>([
     inSeconds('raw-pipe, rows', all(rawPipe, copyMs)),
-    inSeconds('raw-pipe, with keys, indexes and foreign keys', all(rawPipe, totalMs)),
+    inSeconds('raw-pipe, keys, indexes, foreign keys', all(rawPipe, afterMs)),
+    inSeconds('raw-pipe, total', all(rawPipe, totalMs)),
     inSeconds('pgloader, total', all(pgloader, totalMs)),
+    inSeconds('tidemark, start and plan', all(tidemark, beforeMs)),
     inSeconds('tidemark, rows', all(tidemark, copyMs)),
+    inSeconds('tidemark, tables, keys, indexes, foreign keys, statistics', all(tidemark, afterMs)),
     inSeconds('tidemark, total', all(tidemark, totalMs)),
     inSeconds('tidemark, verify', all(tidemark, verifyMs)),
     { name: 'tidemark, rows', values: all(tidemark, copyMs).map((ms) => rows / ms), unit: 'thousand a second' },

@@ -77,9 +77,11 @@ const rotated = <T>(all: readonly T[], by: number): readonly T[] => [
   ...all.slice(0, by % all.length),
 ]
 
-const describe = ({ totalMs, copyMs, verifyMs, memory }: Timing): string =>
+const describe = ({ totalMs, copyMs, beforeMs, afterMs, verifyMs, memory }: Timing): string =>
   [
+    ...(beforeMs === undefined ? [] : [`before ${seconds(beforeMs)}`]),
     ...(copyMs === undefined ? [] : [`rows ${seconds(copyMs)}`]),
+    ...(afterMs === undefined ? [] : [`after ${seconds(afterMs)}`]),
     `total ${seconds(totalMs)}`,
     ...(verifyMs === undefined ? [] : [`verify ${seconds(verifyMs)}`]),
     ...(memory ? [`${Math.round(memory.treeBytes / 1024 / 1024)} MiB`] : []),

@@ -36,7 +36,8 @@ export const createRawPipe = ({ file, url, client, signal }: Arena, { sqlite3, p
         signal.throwIfAborted()
         await client.query(sql)
       }
-      return { copyMs, totalMs: copyMs + performance.now() - started }
+      const afterMs = performance.now() - started
+      return { copyMs, afterMs, totalMs: copyMs + afterMs }
     },
   }
 }

@@ -5,17 +5,23 @@ import { lastWords, type RunResult, runProcess } from './run-process.ts'
 
 const executable = join(root, 'packages/tidemark/bin/tidemark.js')
 
-/** What the benchmark reads of `move copy --json`. */
-interface CopyJson {
+/** What every report says. */
+interface OkJson {
   readonly ok: boolean
-  readonly copyMs: number
 }
 
-const reportOf = (what: string, run: RunResult): CopyJson => {
+/** What the benchmark reads of `move copy --json`. */
+interface CopyJson extends OkJson {
+  readonly copyMs: number
+  /** Of the copy without the plan and the start of the process. */
+  readonly elapsedMs: number
+}
+
+const reportOf = <T extends OkJson>(what: string, run: RunResult): T => {
   if (run.exitCode !== 0) throw new Error(`${what} ended with ${run.exitCode ?? 'a signal'}:\n${lastWords(run)}`)
-  const report = JSON.parse(run.stdout) as Partial<CopyJson>
+  const report = JSON.parse(run.stdout) as T
   if (report.ok !== true) throw new Error(`${what} reports that it is not ok`)
-  return { ok: true, copyMs: report.copyMs ?? Number.NaN }
+  return report
 }
 
 export interface TidemarkContender extends Contender {
@@ -39,12 +45,14 @@ export const createTidemark = ({ file, url, folder, signal }: Arena, verify: boo
     },
     copy: async (schema) => {
       const copied = await run('copy', file, '--schema', schema)
-      const { copyMs } = reportOf('move copy', copied)
-      if (!Number.isFinite(copyMs)) throw new Error('move copy reports no copyMs')
+      const { copyMs, elapsedMs } = reportOf<CopyJson>('move copy', copied)
+      if (!Number.isFinite(copyMs + elapsedMs)) throw new Error('move copy reports no copyMs or no elapsedMs')
       const verified = verify ? await run('verify', file, '--schema', schema) : undefined
       if (verified) reportOf('move verify', verified)
       return {
         copyMs,
+        beforeMs: copied.wallMs - elapsedMs,
+        afterMs: elapsedMs - copyMs,
         totalMs: copied.wallMs,
         ...(copied.memory && { memory: copied.memory }),
         ...(verified && { verifyMs: verified.wallMs }),

@@ -388,6 +388,12 @@ export const errorTable = {
     'gate',
     422,
   ),
+  TM_MOVE_TOO_WIDE: entry(
+    'The table {table} has {columns} columns, and Postgres allows 1600.',
+    'Leave it out with --exclude, or split it in the file.',
+    'failed',
+    422,
+  ),
   TM_MOVE_REJECTS: entry(
     '{count} row(s) could not be carried as they are and no policy allows that.',
     'See them with `tidemark move status --rejects`, then choose a policy for each in {choices} and run the copy again.',

@@ -1,12 +1,103 @@
+/**
+ * Tidemark as a library: the same functions that the command line and the server call.
+ * Every error that they raise is a {@link TidemarkError}, whose code docs/errors.md explains.
+ */
+
+// Configuration
 export {
   type ConfigInput,
+  configNotices,
+  configSources,
   defineConfig,
   isSupabaseConfigured,
+  type LoadConfigOptions,
   loadConfig,
   maskedConfig,
+  type ResolveOptions,
   resolveConfig,
+  type SupabaseConfig,
   supabaseConfig,
   supabaseDatabaseUrl,
   type TidemarkConfig,
 } from './config/config.js'
+
+// Errors
 export { type ErrorCode, errorTable, exitCodes, isTidemarkError, TidemarkError } from './errors.js'
+
+// Moving a SQLite file
+export { type Choices, writeChoices } from './move/choices.js'
+export { type CopyOptions, copyMove } from './move/copy/copy.js'
+export type {
+  ColumnPlan,
+  CopyReport,
+  Hazard,
+  MoveEvent,
+  MoveListener,
+  MovePlan,
+  ObjectDecision,
+  Reject,
+  TablePlan,
+  TableVerification,
+  VerifyReport,
+} from './move/move.js'
+export { type PlanOptions, planMove } from './move/plan/plan.js'
+export { renderPlan, renderPlanSummary } from './move/report.js'
+export { type MoveReject, type MoveStatus, moveRejects, moveStatus } from './move/status.js'
+export { type VerifyOptions, verifyMove } from './move/verify/verify.js'
+
+// Observability
+export { createHealth } from './observability/health.js'
+export { createLogger, type LogOptions } from './observability/log.js'
+export { createMetrics } from './observability/metrics.js'
+export { type Health, type Logger, type Metrics, type Signals, silentLogger } from './observability/observability.js'
+export { createSignals } from './observability/signals.js'
+
+// Postgres
+export { type EmbeddedPostgres, type EmbeddedPostgresOptions, startEmbeddedPostgres } from './postgres/embedded/embedded.js'
+export {
+  type Client,
+  type ConnectOptions,
+  connectPostgres,
+  createPools,
+  type Pool,
+  type PoolHealth,
+  type PoolName,
+  type PoolStats,
+  type Pools,
+  type PoolsOptions,
+  type TransactionOptions,
+} from './postgres/postgres.js'
+
+// Redis
+export { createRedis, type RedisOptions } from './redis/create-redis.js'
+export { type EmbeddedRedis, type EmbeddedRedisOptions, startEmbeddedRedis } from './redis/embedded/embedded.js'
+export { defineScript } from './redis/lua-script.js'
+export type { Redis, RedisState } from './redis/redis.js'
+
+// Resilience
+export { createBreaker } from './resilience/breaker.js'
+export { createLimiter } from './resilience/limiter.js'
+export { retry } from './resilience/retry.js'
+export { withTimeout } from './resilience/with-timeout.js'
+
+// Schema
+export { bootstrap } from './schema/bootstrap.js'
+export { appSource, platformSource, projectSource } from './schema/migration-files.js'
+export { createMigrator, type MigratorOptions } from './schema/migrator.js'
+export type {
+  BootstrapReport,
+  MigrationSource,
+  MigrationStatus,
+  Migrator,
+  SchemaConnect,
+  SchemaDifference,
+  UpReport,
+} from './schema/schema.js'
+
+// Server
+export { type Database, type OpenDatabaseOptions, openDatabase } from './server/database.js'
+export type { ProjectStatus } from './server/operations/status.js'
+export { createServer, type ServerOptions, type TidemarkServer } from './server/server.js'
+
+// The folder that outlives a command
+export { openState, type State } from './state/state.js'

@@ -12,7 +12,12 @@ test('the first signal aborts with the last words, the second ends the process',
   const { source, exits, interrupt } = open()
   interrupt.setLastWords({ state: 'half is done.', fix: 'Go on with resume.' })
   source.emit('SIGINT')
-  expect(interrupt.signal.reason).toMatchObject({ code: 'TM_CLI_INTERRUPTED', message: 'Interrupted: half is done.', fix: 'Go on with resume.', exitCode: 130 })
+  expect(interrupt.signal.reason).toMatchObject({
+    code: 'TM_CLI_INTERRUPTED',
+    message: 'Interrupted: half is done.',
+    fix: 'Go on with resume.',
+    exitCode: 130,
+  })
   expect(exits).toEqual([])
   source.emit('SIGTERM')
   expect(exits).toEqual([130])

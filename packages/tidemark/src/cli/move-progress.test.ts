@@ -20,7 +20,13 @@ describe('the progress of a move', () => {
     progress.take({ type: 'progress', phase: 'copy', table: 'a', rowsDone: 0, rowsTotal: 6_000, bytesDone: 0 })
     at(1000)
     progress.take({ type: 'progress', phase: 'copy', table: 'a', rowsDone: 1_000, rowsTotal: 6_000, bytesDone: 0 })
-    expect(progress.view()).toMatchObject({ rowsDone: 1_000, rowsTotal: 10_000, rowsPerSecond: 1_000, msLeft: 9_000, tablesDone: 0 })
+    expect(progress.view()).toMatchObject({
+      rowsDone: 1_000,
+      rowsTotal: 10_000,
+      rowsPerSecond: 1_000,
+      msLeft: 9_000,
+      tablesDone: 0,
+    })
     at(2000)
     progress.take({ type: 'table', phase: 'copy', table: 'b', state: 'finished', rows: 4_000 })
     expect(progress.view()).toMatchObject({ rowsDone: 5_000, tablesDone: 1, running: [{ table: 'a' }] })
@@ -41,7 +47,10 @@ describe('the progress of a move', () => {
     const { progress } = open()
     progress.take({ type: 'phase', phase: 'copy', rowsTotal: 10 })
     progress.take({ type: 'table', phase: 'copy', table: 'a', state: 'finished', rows: 10 })
-    progress.take({ type: 'reject', reject: { table: 'a', key: 'id=1', column: null, reason: 'r', bytes: null, outcome: 'rowRejected' } })
+    progress.take({
+      type: 'reject',
+      reject: { table: 'a', key: 'id=1', column: null, reason: 'r', bytes: null, outcome: 'rowRejected' },
+    })
     progress.take({ type: 'phase', phase: 'index', rowsTotal: 0 })
     progress.take({ type: 'object', name: 'a_idx', kind: 'index', state: 'started', reason: null })
     expect(progress.view()).toMatchObject({ phase: 'index', rowsDone: 0, rejects: 1, building: ['a_idx'] })
@@ -59,7 +68,15 @@ describe('progress as text', () => {
     msLeft: 15_000,
     tablesDone: 1,
     rejects: 1,
-    running: [{ table: 'a_table_with_a_name_that_is_much_too_long_for_the_line', rowsDone: 50, rowsTotal: 100, rowsPerSecond: 10, msLeft: 5000 }],
+    running: [
+      {
+        table: 'a_table_with_a_name_that_is_much_too_long_for_the_line',
+        rowsDone: 50,
+        rowsTotal: 100,
+        rowsPerSecond: 10,
+        msLeft: 5000,
+      },
+    ],
     building: ['an_index'],
   }
 

@@ -10,11 +10,23 @@ import type { Terminal } from './terminal.js'
 const open = (live: boolean) => {
   const stream = new PassThrough()
   const stderr = Object.assign(stream, { isTTY: live, columns: 80 }) as unknown as NodeJS.WriteStream
-  const terminal = { live, stderr, colors: pc.createColors(false), note: (text: string) => void stderr.write(`${text}\n`) } as unknown as Terminal
-  return { terminal, written: () => String(stream.read() ?? ''), clock: createFakeClock() }
+  const terminal = {
+    live,
+    stderr,
+    colors: pc.createColors(false),
+    note: (text: string) => void stderr.write(`${text}\n`),
+  } as unknown as Terminal
+  return { terminal, written: () => String(stream.read() ?? '').replaceAll('\u001b', 'ESC'), clock: createFakeClock() }
 }
 
-const progressAt = (rowsDone: number): MoveEvent => ({ type: 'progress', phase: 'copy', table: 'a', rowsDone, rowsTotal: 1000, bytesDone: 0 })
+const progressAt = (rowsDone: number): MoveEvent => ({
+  type: 'progress',
+  phase: 'copy',
+  table: 'a',
+  rowsDone,
+  rowsTotal: 1000,
+  bytesDone: 0,
+})
 const started: MoveEvent = { type: 'phase', phase: 'copy', rowsTotal: 1000 }
 
 test('a terminal is redrawn at most ten times a second, over what was drawn before', async () => {
@@ -25,9 +37,9 @@ test('a terminal is redrawn at most ten times a second, over what was drawn befo
   expect(written().match(/Copying/g)).toHaveLength(1)
   await clock.advance(100)
   display.onEvent(progressAt(60))
-  expect(written()).toMatch(/^\u001b\[1A\u001b\[0J.*60 of 1,000 rows/s)
+  expect(written()).toMatch(/^ESC\[1AESC\[0J.*60 of 1,000 rows/s)
   display.stop()
-  expect(written()).toBe('\u001b[2A\u001b[0J')
+  expect(written()).toBe('ESC[2AESC[0J')
 })
 
 test('a line that is worth keeping goes above the bars', () => {
@@ -36,7 +48,7 @@ test('a line that is worth keeping goes above the bars', () => {
   display.onEvent(started)
   written()
   display.onEvent({ type: 'notice', message: 'the disk is slow' })
-  expect(written()).toMatch(/^\u001b\[1A\u001b\[0Jthe disk is slow\nCopying/)
+  expect(written()).toMatch(/^ESC\[1AESC\[0Jthe disk is slow\nCopying/)
   display.stop()
 })
 
@@ -67,5 +79,5 @@ test('log lines share the screen with a display, and have it alone before and af
     screen.print('within\n')
   })
   screen.print('after\n')
-  expect(written()).toMatch(/^before\nCopying.*\n\u001b\[1A\u001b\[0Jwithin\nCopying.*\n\u001b\[1A\u001b\[0Jafter\n$/)
+  expect(written()).toMatch(/^before\nCopying.*\nESC\[1AESC\[0Jwithin\nCopying.*\nESC\[1AESC\[0Jafter\n$/)
 })

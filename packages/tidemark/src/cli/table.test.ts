@@ -3,7 +3,15 @@ import { schemaNamed } from './commands/sample.js'
 import { table } from './table.js'
 
 test('columns are as wide as their longest entry, numbers to the right', () => {
-  expect(table(['table', 'rows'], [['Track', 3503], ['A', 7]])).toBe('table   rows\nTrack  3,503\nA          7')
+  expect(
+    table(
+      ['table', 'rows'],
+      [
+        ['Track', 3503],
+        ['A', 7],
+      ],
+    ),
+  ).toBe('table   rows\nTrack  3,503\nA          7')
   expect(table(['a', 'b'], [])).toBe('a  b')
 })
 

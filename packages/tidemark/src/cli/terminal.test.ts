@@ -43,7 +43,10 @@ describe('the terminal', () => {
     expect(open({}).terminal).toMatchObject({ live: false, interactive: false, colors: { isColorSupported: false } })
     expect(open({}, { tty: true, env: { NO_COLOR: '1' } }).terminal.colors.isColorSupported).toBe(false)
     expect(open({ color: false }, { tty: true }).terminal.colors.isColorSupported).toBe(false)
-    expect(open({}, { tty: true, env: { TERM: 'dumb' } }).terminal).toMatchObject({ live: false, colors: { isColorSupported: false } })
+    expect(open({}, { tty: true, env: { TERM: 'dumb' } }).terminal).toMatchObject({
+      live: false,
+      colors: { isColorSupported: false },
+    })
     expect(open({}, { env: { FORCE_COLOR: '1' } }).terminal.colors.isColorSupported).toBe(true)
     expect(open({ quiet: true }, { tty: true }).terminal.live).toBe(false)
   })

@@ -188,7 +188,7 @@ describe('bad values', () => {
       'a word that is not offered',
       { PGSSLMODE: 'sometimes' },
       'postgres.sslMode',
-      'none of disable, require, verify-ca, verify-full',
+      'none of disable, prefer, require, verify-ca, verify-full',
     ],
     ['another database', { DATABASE_URL: 'mysql://h/d' }, 'postgres.url', 'does not begin with postgresql:// or postgres://'],
     ['no host', { DATABASE_URL: 'postgres:///d' }, 'postgres.url', 'names no host'],

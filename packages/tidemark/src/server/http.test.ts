@@ -55,7 +55,8 @@ describe('the HTTP server', () => {
     const { app } = await open()
     app.post('/echo', async (request) => request.body)
     const json = { 'content-type': 'application/json' }
-    const send = (body: string, headers: Record<string, string> = json) => app.inject({ method: 'POST', url: '/echo', headers, body })
+    const send = (body: string, headers: Record<string, string> = json) =>
+      app.inject({ method: 'POST', url: '/echo', headers, body })
     expect((await send('')).json()).toEqual({})
     expect((await send('{"a":1}')).json()).toEqual({ a: 1 })
     const broken = await send('{"a":')
@@ -73,9 +74,14 @@ describe('the HTTP server', () => {
     expect(response.headers).toMatchObject({ 'x-content-type-options': 'nosniff', 'x-frame-options': 'SAMEORIGIN' })
     await app.inject('/livez')
     expect(lines).toEqual([
-      { message: 'request', fields: expect.objectContaining({ method: 'GET', path: '/things/7', status: 200, durationMs: expect.any(Number) }) },
+      {
+        message: 'request',
+        fields: expect.objectContaining({ method: 'GET', path: '/things/7', status: 200, durationMs: expect.any(Number) }),
+      },
     ])
-    expect(await metrics.render()).toContain('tidemark_http_request_duration_seconds_count{method="GET",route="/things/:id",status="200"} 1')
+    expect(await metrics.render()).toContain(
+      'tidemark_http_request_duration_seconds_count{method="GET",route="/things/:id",status="200"} 1',
+    )
   })
 })
 
@@ -94,7 +100,10 @@ describe('listening', () => {
   test('a taken port is passed over where nobody asked for it, and is an error where somebody did', async () => {
     const port = await takePort()
     const { app } = await open()
-    await expect(listen(app, { host: '127.0.0.1', port, portAsked: true })).rejects.toMatchObject({ code: 'TM_SERVER_PORT_TAKEN', exitCode: 3 })
+    await expect(listen(app, { host: '127.0.0.1', port, portAsked: true })).rejects.toMatchObject({
+      code: 'TM_SERVER_PORT_TAKEN',
+      exitCode: 3,
+    })
     const url = await listen(app, { host: '127.0.0.1', port, portAsked: false })
     expect(Number(new URL(url).port)).not.toBe(port)
     expect((await fetch(url)).status).toBe(404)

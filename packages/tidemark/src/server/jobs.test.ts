@@ -26,7 +26,13 @@ const controlled = () => {
 describe('a job', () => {
   test('shows its result when it succeeded', async () => {
     const { job, end } = controlled()
-    expect(job.view()).toMatchObject({ kind: 'move.copy', state: 'running', startedAt: '2024-06-01T00:00:00.000Z', finishedAt: null, result: null })
+    expect(job.view()).toMatchObject({
+      kind: 'move.copy',
+      state: 'running',
+      startedAt: '2024-06-01T00:00:00.000Z',
+      finishedAt: null,
+      result: null,
+    })
     end.resolve({ rows: 3 })
     await expect(job.outcome).resolves.toEqual({ rows: 3 })
     expect(job.view()).toMatchObject({ state: 'succeeded', result: { rows: 3 }, error: null })
@@ -86,7 +92,10 @@ describe('a job', () => {
 
   test('a hundred finished ones are kept, and all that run', async () => {
     const jobs = createJobs()
-    const running = jobs.start('long', ({ signal }) => new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason))))
+    const running = jobs.start(
+      'long',
+      ({ signal }) => new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason))),
+    )
     for (let i = 0; i < 120; i++) await jobs.start('short', async () => i).outcome
     expect(jobs.list()).toHaveLength(100)
     expect(jobs.list()[0]).toMatchObject({ kind: 'short', result: 119 })
@@ -122,7 +131,13 @@ describe('a job as Server-Sent Events', () => {
     emit('progress', { rowsDone: 2 })
     end.resolve({ ok: true })
     const text = await response.text()
-    expect([...text.matchAll(/^(?:id|event): (.*)$/gm)].map(([, value]) => value)).toEqual(['2', 'progress', '3', 'progress', 'end'])
+    expect([...text.matchAll(/^(?:id|event): (.*)$/gm)].map(([, value]) => value)).toEqual([
+      '2',
+      'progress',
+      '3',
+      'progress',
+      'end',
+    ])
     expect(text).not.toContain('"copy"')
     expect(text).toContain('"result":{"ok":true}')
   })
@@ -141,10 +156,13 @@ describe('a job as Server-Sent Events', () => {
     const { job, emit, end } = controlled()
     const response = await fetch(await serve(job))
     const filler = 'x'.repeat(256 * 1024)
-    const sent = await until(() => {
-      emit('notice', { filler })
-      return job.eventsAfter(0).events.length > 60
-    }, { intervalMs: 1 })
+    const sent = await until(
+      () => {
+        emit('notice', { filler })
+        return job.eventsAfter(0).events.length > 60
+      },
+      { intervalMs: 1 },
+    )
     expect(sent).toBe(true)
     await expect(response.text()).rejects.toThrow()
     end.resolve('done')

@@ -27,7 +27,10 @@ describe('keys', () => {
     const keys = await apiKeysOf(config, state)
     expect(await apiKeysOf(config, state)).toEqual(keys)
     const secret = new TextEncoder().encode(await jwtSecretOf(config, state))
-    for (const [key, role] of [[keys.anon, 'anon'], [keys.service, 'service_role']] as const) {
+    for (const [key, role] of [
+      [keys.anon, 'anon'],
+      [keys.service, 'service_role'],
+    ] as const) {
       const { payload, protectedHeader } = await jwtVerify(key, secret, { issuer: 'tidemark' })
       expect(protectedHeader).toEqual({ alg: 'HS256', typ: 'JWT' })
       expect(payload['role']).toBe(role)
@@ -41,12 +44,18 @@ describe('keys', () => {
     expect(other.anon).not.toBe(keys.anon)
     const given = { SUPABASE_ANON_KEY: 'given-anon', SUPABASE_SERVICE_ROLE_KEY: 'given-service' }
     expect(await apiKeysOf(configOf(given), state)).toEqual({ anon: 'given-anon', service: 'given-service' })
-    expect(await apiKeysOf(configOf({ SUPABASE_ANON_KEY: 'given-anon' }), state)).toEqual({ anon: 'given-anon', service: keys.service })
+    expect(await apiKeysOf(configOf({ SUPABASE_ANON_KEY: 'given-anon' }), state)).toEqual({
+      anon: 'given-anon',
+      service: keys.service,
+    })
   })
 
   test("a configured admin token is shown, and the project's own goes on to count", async () => {
     const [own] = await adminTokensOf(configOf(), state)
-    expect(await adminTokensOf(configOf({ TIDEMARK_ADMIN_TOKEN: 'configured-token-1234' }), state)).toEqual(['configured-token-1234', own])
+    expect(await adminTokensOf(configOf({ TIDEMARK_ADMIN_TOKEN: 'configured-token-1234' }), state)).toEqual([
+      'configured-token-1234',
+      own,
+    ])
   })
 })
 

@@ -48,6 +48,13 @@ const headStartMs = 50
 
 const loadLogger = async (config: TidemarkConfig): Promise<Logger> => (await import('./logger.js')).defaultLogger(config)
 
+/** Waits for all, so that nothing is under way any more when the first failure is raised. */
+const settled = async (work: readonly Promise<unknown>[]): Promise<void> => {
+  const outcomes = await Promise.allSettled(work)
+  const failed = outcomes.find((outcome) => outcome.status === 'rejected')
+  if (failed) throw failed.reason
+}
+
 /** What a server is made of once it has started. */
 interface Started {
   readonly state: State
@@ -64,6 +71,7 @@ class Server implements TidemarkServer {
   #log: Logger | undefined
   #url: string | undefined
   #notices: readonly string[] = []
+  #starting: Promise<void> | undefined
   #stopping: Promise<void> | undefined
 
   constructor({ config, log, cwd = process.cwd() }: ServerOptions) {
@@ -90,12 +98,14 @@ class Server implements TidemarkServer {
     const opening = import('./database.js').then(({ openDatabase }) =>
       openDatabase({ config: this.#config, state, log, cwd: this.#cwd }),
     )
-    const outcomes = await Promise.allSettled([opening, this.#assemble(state, roles, log, opening)])
-    const failed = outcomes.find((outcome) => outcome.status === 'rejected')
-    if (failed) {
+    this.#starting = settled([opening, this.#assemble(state, roles, log, opening)])
+    try {
+      await this.#starting
+    } catch (error) {
       await this.stop()
-      // What failed because the database did is its echo.
-      throw failed.reason
+      // Nobody took it over, then.
+      if (!this.#parts.runtime) await opening.then((database) => database.stop()).catch(() => undefined)
+      throw error
     }
     if (this.#stopping) throw new TidemarkError('TM_SERVER_STOPPING', {})
     await this.#present(state, log)
@@ -104,11 +114,11 @@ class Server implements TidemarkServer {
   /** Loads, listens and connects, while Postgres starts in a process of its own. */
   async #assemble(state: State, roles: ReadonlySet<Role>, log: Logger, opening: Promise<Database>): Promise<void> {
     // Loading the rest keeps this thread busy. Postgres takes longer to start than that, so it is asked first.
-    await Promise.race([opening.catch(() => undefined), systemClock.sleep(headStartMs)])
+    await Promise.race([opening, systemClock.sleep(headStartMs)])
     const { createObservation } = await import('./observation.js')
     const observation = createObservation(log)
     this.#parts = { ...this.#parts, observation }
-    await Promise.all([this.#listen(state, roles, observation, log), this.#connect(state, observation, log, opening)])
+    await settled([this.#listen(state, roles, observation, log), this.#connect(state, observation, log, opening)])
   }
 
   async #connect(state: State, observation: Observation, log: Logger, opening: Promise<Database>): Promise<void> {
@@ -170,6 +180,8 @@ class Server implements TidemarkServer {
   }
 
   async #stop(): Promise<void> {
+    // What is half started cannot be let go of; starting is bounded.
+    await this.#starting?.catch(() => undefined)
     const { state, observation, shell, runtime } = this.#parts
     observation?.health.setPhase('draining')
     if (state) await withdraw(state).catch((err: unknown) => this.#log?.warn('the record of this server stays', { err }))

@@ -184,9 +184,7 @@ describe('introspect, over random schemas in random spellings', () => {
               notNull: notNull || (table.withoutRowid && table.key.includes(i)),
             })),
           )
-          expect(found?.columns.map((column) => column.defaultSql)).toEqual(
-            table.columns.map((column) => column.defaultSql),
-          )
+          expect(found?.columns.map((column) => column.defaultSql)).toEqual(table.columns.map((column) => column.defaultSql))
           // An unnamed or named check stands in the order of its column.
           expect(found?.checks).toEqual(
             table.columns.flatMap(({ check, checkName }) => (check === null ? [] : [{ name: checkName, expression: check }])),

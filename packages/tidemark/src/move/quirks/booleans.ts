@@ -60,7 +60,7 @@ export const booleanQuirks: readonly Quirk[] = [
     choices: { tables: { t: { columns: { done: { type: 'boolean', truthy: [1, 'yes'], falsy: [0], badValue: 'null' } } } } },
     expect: {
       types: { 't.done': 'boolean' },
-      hazards: ['notABoolean t.done'],
+      hazards: ['unfitValue t.done'],
       account: { t: { rows: 4, mapped: 3 } },
       probes: [{ sql: 'SELECT done FROM t ORDER BY id', rows: [['t'], ['f'], ['t'], [null]] }],
     },
@@ -70,7 +70,7 @@ export const booleanQuirks: readonly Quirk[] = [
     make: "CREATE TABLE t (id INTEGER PRIMARY KEY, done TEXT); INSERT INTO t (done) VALUES ('j'), ('n'), ('?');",
     choices: { tables: { t: { columns: { done: { type: 'boolean', truthy: ['j'], falsy: ['n'] } } } } },
     expect: {
-      hazards: ['notABoolean t.done'],
+      hazards: ['unfitValue t.done'],
       account: { t: { rows: 3, rejected: 1 } },
       probes: [{ sql: 'SELECT done FROM t ORDER BY id', rows: [['t'], ['f']] }],
     },

@@ -124,7 +124,7 @@ export const numberQuirks: readonly Quirk[] = [
     choices: { tables: { t: { columns: { n: { type: 'numeric' } } } } },
     expect: {
       types: { 't.n': 'numeric' },
-      hazards: ['textInNumbers t.n'],
+      hazards: ['unfitValue t.n'],
       account: { t: { rows: 3, rejected: 1 } },
       probes: [
         {
@@ -139,7 +139,7 @@ export const numberQuirks: readonly Quirk[] = [
     make: "CREATE TABLE t (id INTEGER PRIMARY KEY, n NUMERIC); INSERT INTO t (n) VALUES (1), ('n/a'), (1.5);",
     choices: { tables: { t: { columns: { n: { type: 'numeric', badValue: 'null' } } } } },
     expect: {
-      hazards: ['textInNumbers t.n'],
+      hazards: ['unfitValue t.n'],
       account: { t: { rows: 3, mapped: 1 } },
       probes: [{ sql: 'SELECT n FROM t ORDER BY id', rows: [['1'], [null], ['1.5']] }],
     },
@@ -148,7 +148,7 @@ export const numberQuirks: readonly Quirk[] = [
     name: 'a chosen integer rejects what does not fit, and what is no whole number',
     make: 'CREATE TABLE t (id INTEGER PRIMARY KEY, n INTEGER); INSERT INTO t (n) VALUES (1), (2147483647), (2147483648), (-2147483649), (1.5);',
     choices: { rejects: 'allow', tables: { t: { columns: { n: { type: 'integer' } } } } },
-    expect: { types: { 't.n': 'integer' }, hazards: ['outOfRange t.n'], account: { t: { rows: 5, rejected: 3 } } },
+    expect: { types: { 't.n': 'integer' }, hazards: ['unfitValue t.n'], account: { t: { rows: 5, rejected: 3 } } },
   },
   {
     name: 'decimals within their precision keep it',

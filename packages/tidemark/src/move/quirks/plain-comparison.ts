@@ -155,7 +155,7 @@ const targetMark = (conversion: Conversion, targetType: string, text: string): M
   }
 }
 
-const isLoose = ({ kind }: Conversion): kind is 'anyText' | 'anyBytes' => kind === 'anyText' || kind === 'anyBytes'
+const isLoose = ({ kind }: Conversion): boolean => kind === 'anyText' || kind === 'anyBytes'
 
 interface Compared {
   readonly column: ColumnPlan

@@ -32,7 +32,7 @@ export const storedAs = (value: Stored, affinity: Affinity): Stored => {
 /** The value for people, shortened. */
 const shown = (value: Stored): string => {
   if (typeof value === 'string') return `the text '${value.length > 40 ? `${value.slice(0, 40)}…` : value}'`
-  return value instanceof Uint8Array ? 'a blob' : `${value}`
+  return value instanceof Uint8Array ? 'a blob' : typeof value === 'number' ? realDigits(value) : value.toString()
 }
 
 const unfit = (value: Stored, targetType: string): never =>
@@ -113,7 +113,7 @@ const timestamptzSql = (
   if (!moment) return unfit(value, targetType)
   if (format && !readMoment(value, format)) otherForm(value, notes)
   const naive = `TIMESTAMP '${moment.date} ${moment.time}'`
-  if (zone === undefined) return `${naive} AT TIME ZONE ${quoteLiteral(timeZone)}`
+  if (zone === undefined) return `(${naive} AT TIME ZONE ${quoteLiteral(timeZone)})`
   return `TIMESTAMPTZ '${moment.date} ${moment.time}${zone.toUpperCase() === 'Z' ? '+00' : zone}'`
 }
 

@@ -79,7 +79,8 @@ const zonedSql = (moment: TextMoment, sample: string, column: ReceivingColumn, n
   if (isUtc && moment.shift.steps.length === 0) return conversion.format ? trunc(precision, 'now()') : 'now()'
   if (!isUtc)
     notes.add(`the default writes UTC, and the column's times without a zone are read as those of ${conversion.timeZone}`)
-  return `${trunc(precision, shifted(utcNow, moment.shift))} AT TIME ZONE ${isUtc ? "'UTC'" : quoteLiteral(conversion.timeZone)}`
+  // In parentheses: DEFAULT takes no AT TIME ZONE without.
+  return `(${trunc(precision, shifted(utcNow, moment.shift))} AT TIME ZONE ${isUtc ? "'UTC'" : quoteLiteral(conversion.timeZone)})`
 }
 
 const textMomentSql = (moment: TextMoment, column: ReceivingColumn, notes: Set<string>): string => {

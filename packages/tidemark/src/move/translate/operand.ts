@@ -79,7 +79,8 @@ export const call = (name: string, args: readonly (Operand | string)[], kind: Sq
 }
 
 /** Shortest decimal digits that give the same double, with all digits of a whole number. */
-export const realDigits = (value: number): string => (Number.isInteger(value) ? BigInt(value).toString() : String(value))
+export const realDigits = (value: number): string =>
+  Number.isInteger(value) && Math.abs(value) < 1e21 ? BigInt(value).toString() : String(value)
 
 const realSql = (value: number): string => {
   if (!Number.isFinite(value)) return `'${value > 0 ? '' : '-'}Infinity'::double precision`

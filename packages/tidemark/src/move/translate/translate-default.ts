@@ -5,6 +5,7 @@ import { constantSql } from './default-constants.js'
 import { currentMomentSql } from './default-moments.js'
 import { randomSql } from './default-random.js'
 import type { Expression } from './expression-tree.js'
+import { wrap } from './operand.js'
 import { parseExpression } from './parse-expression.js'
 import { attempt } from './refusal.js'
 import { translatorFor } from './translate-expression.js'
@@ -49,7 +50,7 @@ const defaultSqlOf = (sql: string, column: DefaultColumn, notes: Set<string>): s
   const { translator, notes: found } = translatorFor({ columns: new Map() })
   const value = translator.translate(tree)
   for (const note of found) notes.add(note)
-  return value.literal === undefined ? coerce(value, column, notes).sql : constantSql(value.literal, column, notes)
+  return value.literal === undefined ? wrap(coerce(value, column, notes)) : constantSql(value.literal, column, notes)
 }
 
 /** A default as Postgres takes it after DEFAULT, giving what SQLite would have stored, in the column's own type. */

@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createTestDatabase, type TestDatabase } from '../../testing/database.js'
-import { createPostgresFixture, createSqliteFixture, fixtureTable } from './differential-fixture.js'
+import { createPostgresFixture, createSqliteFixture, fixtureTable } from './testing/differential-fixture.js'
 import { translateExpression } from './translate-expression.js'
 import { type ExpressionContext, isCarried } from './translation.js'
 
@@ -328,9 +328,9 @@ describe('random expressions', () => {
       }),
       { numRuns },
     )
-    if (process.env["SHOWR"]) console.log("RATIO Counterexample", carried / numRuns)
+    if (process.env['SHOWR']) console.log('RATIO Counterexample', carried / numRuns)
     // Random classes meet mostly where SQLite and Postgres have nothing in common; what people write is the list above.
-    expect(carried / numRuns).toBeGreaterThan(0.3)
+    expect(carried / numRuns).toBeGreaterThan(0.25)
   }, 600_000)
 
   it('that are said to be immutable are taken into an index', async () => {
@@ -343,7 +343,8 @@ describe('random expressions', () => {
           await client.query(`create index on ${fixtureTable} ((${translation.sql})) where false`)
         } catch (error) {
           // No order, no type of its own, or constants beyond the range: other tests look after those.
-          if (error instanceof Error && !/no default operator class|type unknown|pseudo-type|out of range/.test(error.message)) throw error
+          if (error instanceof Error && !/no default operator class|type unknown|pseudo-type|out of range/.test(error.message))
+            throw error
         } finally {
           await client.query('rollback')
         }

@@ -125,7 +125,11 @@ const booleanBy =
     return { text: isTrue ? 'true' : 'false', mapped: !isOneForm }
   }
 
-const microseconds = (fraction = ''): string => fraction.padEnd(6, '0')
+/** A fraction as Postgres writes it: no zeros at its end, no point without digits. */
+const shortFraction = (fraction = ''): string => {
+  const digits = fraction.replace(/0+$/, '')
+  return digits === '' ? '' : `.${digits}`
+}
 
 const momentPattern = /^(\d{4}-\d\d-\d\d)(?:([ T])(\d\d:\d\d)(?::(\d\d)(?:\.(\d{1,6}))?)?(Z|[+-]\d\d(?::?\d\d)?)?)?$/
 
@@ -166,7 +170,7 @@ const moment =
       (match[4] !== undefined) === format.seconds &&
       habitKept(fraction, format.fraction) &&
       (zone || 'none') === format.zone
-    return keeps ? plain(`${date} ${clock}:${second}.${microseconds(fraction)}`) : impossible
+    return keeps ? plain(`${date} ${clock}:${second}${shortFraction(fraction)}`) : impossible
   }
 
 const date: Canon = (value) =>
@@ -177,7 +181,7 @@ const time =
   (value) => {
     const match = typeof value === 'string' ? /^(\d\d:\d\d):(\d\d)(?:\.(\d{1,6}))?$/.exec(value) : null
     if (!match || !isRealClock(match[1]!, match[2]!) || !habitKept(match[3], habit)) return impossible
-    return plain(`${match[1]}:${match[2]}.${microseconds(match[3])}`)
+    return plain(`${match[1]}:${match[2]}${shortFraction(match[3])}`)
   }
 
 const uuidBy =

@@ -3,7 +3,7 @@ import type { Database } from 'better-sqlite3'
 import type pg from 'pg'
 import type { RowKey, TablePlan } from '../move.js'
 import { type Key, largeColumns, printKey, quoteSqlite, type Row, RowSource } from '../row-source.js'
-import { hashRow, type RowHash, rowText } from './checksum.js'
+import { Checksum, hashRow, type RowHash, rowText } from './checksum.js'
 import { type CellValue, createReader } from './source-canonical.js'
 import { resolutionSql } from './target-canonical.js'
 
@@ -16,6 +16,17 @@ export interface ExpectedRow {
   readonly rejected: boolean
   /** The key as people read it; made when asked for. */
   readonly printedKey: () => string
+}
+
+/** A stretch of the file in sums. */
+export interface SourceSummary {
+  readonly sum: Checksum
+  /** False where a row that was not rejected cannot be in Postgres. */
+  readonly isPossible: boolean
+  /** The key of its last row. */
+  readonly last: Key | null
+  /** True where the file ends with it. */
+  readonly done: boolean
 }
 
 export class SourceRows {
@@ -42,7 +53,34 @@ export class SourceRows {
     this.#source = new RowSource(database, { source: table.source, rowKey: walk }, names, largeColumns(this.#copied))
   }
 
-  /** The next rows after a key, at most `limit`, read in one short go. */
+  /** The next rows after a key, at most `limit`, as sums: nothing of a row outlives it, unless Postgres has to be asked about it. */
+  async summarize(after: Key | null, limit: number, count: (row: ExpectedRow) => void): Promise<SourceSummary> {
+    const sum = new Checksum()
+    let [isPossible, done, last] = [true, true, after]
+    const add = (row: ExpectedRow) => {
+      count(row)
+      last = row.key
+      if (row.rejected) return
+      if (row.texts) sum.add(hashOf(row))
+      else isPossible = false
+    }
+    if (this.#resolutions.length > 0) {
+      const read = await this.next(after, limit)
+      for (const row of read.rows) add(row)
+      return { sum, isPossible, last, done: read.done }
+    }
+    let rows = 0
+    for (const row of this.#source.rows({ after, until: null })) {
+      add(this.#expect(row, rows))
+      if (++rows >= limit) {
+        done = false
+        break
+      }
+    }
+    return { sum, isPossible, last, done }
+  }
+
+  /** The next rows after a key, at most `limit`. */
   async next(after: Key | null, limit: number): Promise<{ readonly rows: ExpectedRow[]; readonly done: boolean }> {
     const rows: ExpectedRow[] = []
     let done = true

@@ -4,8 +4,6 @@ import { quoteIdentifier } from '../translate/identifiers.js'
 
 const literal = (text: string): string => `'${text.replaceAll("'", "''")}'`
 
-const clock = "'YYYY-MM-DD HH24:MI:SS.US'"
-
 const zoneName = ({ format, timeZone }: Extract<Conversion, { kind: 'timestamptz' }>): string => {
   const zone = format?.zone ?? 'Z'
   if (zone === 'none') return literal(timeZone)
@@ -19,7 +17,7 @@ const microsecondsPer = { seconds: 1_000_000, milliseconds: 1000, microseconds: 
 const legacyId = (column: string, namespace: string): string =>
   `coalesce((SELECT map.legacy_id FROM tidemark.move_id_map AS map WHERE map.namespace = ${literal(namespace)} AND map.id = ${column}), ${column}::text)`
 
-/** SQL text of one column's canonical reading. */
+/** SQL text of one column's canonical reading; the session writes dates and times in ISO form. */
 export const canonicalSql = ({ target, targetType, conversion }: ColumnPlan): string => {
   const column = `t.${quoteIdentifier(target)}`
   switch (conversion.kind) {
@@ -39,13 +37,11 @@ export const canonicalSql = ({ target, targetType, conversion }: ColumnPlan): st
     case 'boolean':
       return `${column}::text`
     case 'date':
-      return `to_char(${column}, 'YYYY-MM-DD')`
     case 'time':
-      return `to_char(${column}, 'HH24:MI:SS.US')`
     case 'timestamp':
-      return `to_char(${column}, ${clock})`
+      return `${column}::text`
     case 'timestamptz':
-      return `to_char(${column} AT TIME ZONE ${zoneName(conversion)}, ${clock})`
+      return `(${column} AT TIME ZONE ${zoneName(conversion)})::text`
     case 'epoch':
       return `trim_scale(extract(epoch FROM ${column}) * 1000000 / ${microsecondsPer[conversion.unit]})::text`
     case 'uuid':
@@ -60,11 +56,11 @@ export const canonicalSql = ({ target, targetType, conversion }: ColumnPlan): st
  */
 export const resolutionSql = ({ conversion }: ColumnPlan): string | null => {
   if (conversion.kind === 'jsonb') return 'x::jsonb::text'
-  if (conversion.kind === 'timestamp' && conversion.format === null) return `to_char(x::timestamp, ${clock})`
+  if (conversion.kind === 'timestamp' && conversion.format === null) return 'x::timestamp::text'
   if (conversion.kind === 'timestamptz' && conversion.format === null) {
     // Postgres reads a text without a zone in the session's; two casts put the plan's zone in its place.
     const isZoned = "x ~ '(Z|[+-][0-9:]+)$' AND length(x) > 16"
-    return `to_char((CASE WHEN ${isZoned} THEN x::timestamptz ELSE x::timestamp AT TIME ZONE ${literal(conversion.timeZone)} END) AT TIME ZONE 'UTC', ${clock})`
+    return `((CASE WHEN ${isZoned} THEN x::timestamptz ELSE x::timestamp AT TIME ZONE ${literal(conversion.timeZone)} END) AT TIME ZONE 'UTC')::text`
   }
   return null
 }

@@ -1,10 +1,11 @@
 /** Compares one table: checksums of stretches first, then, where they differ, the rows themselves. */
+import { setImmediate } from 'node:timers/promises'
 import type { Database } from 'better-sqlite3'
 import type pg from 'pg'
 import type { RowDifference, RowKey, TablePlan, TableVerification } from '../move.js'
 import type { Key } from '../row-source.js'
 import { Checksum } from './checksum.js'
-import { type ExpectedRow, hashOf, SourceRows } from './source-rows.js'
+import { type ExpectedRow, hashOf, SourceRows, type SourceSummary } from './source-rows.js'
 import { type KeyStretch, type TargetRow, TargetRows } from './target-rows.js'
 
 export interface VerifyTableOptions {
@@ -19,6 +20,18 @@ export interface VerifyTableOptions {
   readonly signal: AbortSignal
   readonly onProgress: (rows: number) => void
 }
+
+/** Rows of the file by what became of them. */
+interface Tally {
+  rows: number
+  equal: number
+  mapped: number
+  rejected: number
+}
+
+const emptyTally = (): Tally => ({ rows: 0, equal: 0, mapped: 0, rejected: 0 })
+
+const keyText = (key: Key | null): readonly string[] | null => (key === null ? null : key.map(String))
 
 const rowsPerStretch = 10_000
 const rowsPerBucket = 4000
@@ -68,70 +81,72 @@ class TableVerifier {
   }
 
   /** Counts a row of the file that no checksum contradicts. */
-  #count(row: ExpectedRow): void {
-    this.#counts.rows++
-    if (row.rejected) this.#counts.rejected++
-    else if (row.mapped || (this.#options.replaced.size > 0 && this.#options.replaced.has(row.printedKey())))
-      this.#counts.mapped++
-    else this.#counts.equal++
+  #count(row: ExpectedRow, tally: Tally = this.#counts): void {
+    const isReplaced = this.#options.replaced.size > 0 && !row.rejected && this.#options.replaced.has(row.printedKey())
+    tally.rows++
+    if (row.rejected) tally.rejected++
+    else if (row.mapped || isReplaced) tally.mapped++
+    else tally.equal++
   }
 
-  #sum(rows: readonly ExpectedRow[]): Checksum {
-    const sum = new Checksum()
-    for (const row of rows) if (!row.rejected) sum.add(hashOf(row))
-    return sum
+  #addTally({ rows, equal, mapped, rejected }: Tally): void {
+    this.#counts.rows += rows
+    this.#counts.equal += equal
+    this.#counts.mapped += mapped
+    this.#counts.rejected += rejected
   }
 
-  /** Stretch by stretch: while the file is read, Postgres adds up the stretch before. */
+  /** Stretch by stretch: Postgres adds up one while the file's next is read; rows themselves are looked at only where the sums differ. */
   async #byStretches(): Promise<void> {
     let after: Key | null = null
+    let settle = async (): Promise<void> => {}
     for (let done = false; !done; ) {
       this.#options.signal.throwIfAborted()
-      const read = await this.#source.next(after, rowsPerStretch)
-      const last: Key | null = read.rows.at(-1)?.key ?? after
-      const stretch: KeyStretch = {
-        after: after === null ? null : after.map(String),
-        until: read.done ? null : last!.map(String),
-      }
+      const from: Key | null = after
+      const tally = emptyTally()
+      const read = await this.#source.summarize(from, rowsPerStretch, (row) => this.#count(row, tally))
+      await settle()
+      const stretch: KeyStretch = { after: keyText(from), until: read.done ? null : keyText(read.last) }
       const answer = this.#target.checksum(stretch)
-      const sourceSum = this.#sum(read.rows)
-      const targetSum = await answer
-      this.#sourceSum.addAll(sourceSum)
-      this.#targetSum.addAll(targetSum)
-      if (sourceSum.equals(targetSum) && read.rows.every(({ texts, rejected }) => texts || rejected))
-        for (const row of read.rows) this.#count(row)
-      else this.#compare(read.rows, await this.#target.rows(stretch))
-      this.#options.onProgress(this.#counts.rows)
-      ;({ done } = read)
-      after = last
+      settle = async () => this.#settle(from, stretch, read, tally, await answer)
+      await setImmediate()
+      ;({ done, last: after } = read)
     }
+    await settle()
+  }
+
+  async #settle(from: Key | null, stretch: KeyStretch, read: SourceSummary, tally: Tally, targetSum: Checksum): Promise<void> {
+    this.#sourceSum.addAll(read.sum)
+    this.#targetSum.addAll(targetSum)
+    if (read.isPossible && read.sum.equals(targetSum)) this.#addTally(tally)
+    else this.#compare((await this.#source.next(from, rowsPerStretch)).rows, await this.#target.rows(stretch))
+    this.#options.onProgress(this.#counts.rows)
   }
 
   /** For keys whose order differs on the two sides, and for tables without any: parts by hash, over the whole table. */
   async #byBuckets(): Promise<void> {
-    const { table } = this.#options
-    const buckets = 2 ** Math.ceil(Math.log2(Math.max(1, table.rows / rowsPerBucket)))
-    const answer = this.#target.bucketChecksums(buckets)
-    answer.catch(() => undefined)
-    const targetSums = await answer
-    const sourceSums = targetSums.map(() => new Checksum())
-    const bucketOf = (row: ExpectedRow): number => Number(BigInt(hashOf(row).high) & BigInt(buckets - 1))
-    const impossible: ExpectedRow[] = []
+    const buckets = 2 ** Math.ceil(Math.log2(Math.max(1, this.#options.table.rows / rowsPerBucket)))
+    const targetSums = await this.#target.bucketChecksums(buckets)
+    const parts = targetSums.map(() => ({ sum: new Checksum(), tally: emptyTally() }))
+    const partOf = (row: ExpectedRow): number => (row.texts ? hashOf(row).high % buckets : 0)
+    let isPossible = true
     await this.#eachSourceRow((row) => {
-      if (!row.texts && !row.rejected) impossible.push(row)
-      else if (!row.rejected) sourceSums[bucketOf(row)]!.add(hashOf(row))
+      const part = parts[partOf(row)]!
+      this.#count(row, part.tally)
+      if (row.rejected) return
+      if (row.texts) part.sum.add(hashOf(row))
+      else isPossible = false
     })
-    for (const sum of sourceSums) this.#sourceSum.addAll(sum)
+    for (const { sum } of parts) this.#sourceSum.addAll(sum)
     for (const sum of targetSums) this.#targetSum.addAll(sum)
-    const wanted = sourceSums.flatMap((sum, bucket) => (sum.equals(targetSums[bucket]!) ? [] : [bucket]))
-    const isWanted = new Set(wanted)
-    const doubtful: ExpectedRow[] = [...impossible]
-    this.#counts.rows = 0
+    const wanted = parts.flatMap(({ sum }, i) => (sum.equals(targetSums[i]!) && (isPossible || i > 0) ? [] : [i]))
+    for (const [i, { tally }] of parts.entries()) if (!wanted.includes(i)) this.#addTally(tally)
+    if (wanted.length === 0) return
+    const doubtful: ExpectedRow[] = []
     await this.#eachSourceRow((row) => {
-      if (row.rejected || (row.texts && !isWanted.has(bucketOf(row)))) this.#count(row)
-      else if (row.texts) doubtful.push(row)
+      if (wanted.includes(partOf(row))) doubtful.push(row)
     })
-    if (doubtful.length > 0 || wanted.length > 0) this.#compare(doubtful, await this.#target.bucketRows(buckets, wanted))
+    this.#compare(doubtful, await this.#target.bucketRows(buckets, wanted))
   }
 
   async #eachSourceRow(visit: (row: ExpectedRow) => void): Promise<void> {

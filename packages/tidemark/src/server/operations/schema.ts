@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { TidemarkError } from '../../errors.js'
+import type { ConnectOptions } from '../../postgres/postgres.js'
 import type { MigrationStatus, SchemaDifference, UpReport } from '../../schema/schema.js'
 import type { Project } from '../project.js'
 
@@ -38,9 +39,25 @@ export interface SchemaDiff {
   readonly differences: readonly SchemaDifference[]
 }
 
+/** Tables that a move has made belong to no migration, and are no drift. Those that it filled and migrations made are compared. */
+const movedTables = async (target: ConnectOptions): Promise<readonly string[]> => {
+  const { connectPostgres } = await import('../../postgres/postgres.js')
+  const client = await connectPostgres({ ...target, name: 'schema' })
+  try {
+    const { rows } = await client.query<{ name: string }>(
+      `select distinct concat(moved ->> 'targetSchema', '.', moved ->> 'target') as name
+         from tidemark.move_runs, jsonb_array_elements(plan -> 'tables') as moved
+        where plan ->> 'into' = 'new'`,
+    )
+    return rows.map(({ name }) => name)
+  } finally {
+    await client.end().catch(() => undefined)
+  }
+}
+
 export const schemaDiff = (project: Project, request: z.output<typeof schemasRequest>): Promise<SchemaDiff> =>
-  project.withDatabase(undefined, async ({ migrator }) => {
-    const differences = await migrator.diff(present(request))
+  project.withDatabase(undefined, async ({ migrator, target }) => {
+    const differences = await migrator.diff({ ...present(request), ignoreTables: await movedTables(target) })
     return { ok: differences.length === 0, differences }
   })
 

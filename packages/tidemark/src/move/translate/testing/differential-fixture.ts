@@ -1,12 +1,12 @@
 /** One table in both systems, holding the same values, for tests that evaluate the same expression on either side. */
 import Sqlite from 'better-sqlite3'
 import type pg from 'pg'
-import { introspect } from '../../sqlite/introspect.js'
-import type { SqliteTable } from '../../sqlite/sqlite.js'
-import type { Conversion } from '../move.js'
-import { quoteIdentifier } from './identifiers.js'
-import { tableContext } from './table-context.js'
-import type { ExpressionContext } from './translation.js'
+import { introspect } from '../../../sqlite/introspect.js'
+import type { SqliteTable } from '../../../sqlite/sqlite.js'
+import type { Conversion } from '../../move.js'
+import { quoteIdentifier } from '../identifiers.js'
+import { tableContext } from '../table-context.js'
+import type { ExpressionContext } from '../translation.js'
 
 interface FixtureColumn {
   readonly name: string
