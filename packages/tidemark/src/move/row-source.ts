@@ -3,10 +3,7 @@ import type { Database, Statement } from 'better-sqlite3'
 import { TidemarkError } from '../errors.js'
 import type { StorageClass } from '../sqlite/sqlite.js'
 import type { RowKey, TablePlan } from './move.js'
-
-/** A key's values as SQLite gives them. */
-export type KeyValue = bigint | number | string | Buffer | null
-export type Key = readonly KeyValue[]
+import { exactKeySql, type Key, type KeyValue, keyBinding, keyMark, printKey, RawText, readKey } from './row-keys.js'
 
 /** Rows after a key up to and including another; null is the beginning or the end. */
 export interface KeyRange {
@@ -23,8 +20,8 @@ export interface ExactValue {
   readonly raw: Buffer
 }
 
-/** A row as read: the key's values first, then the columns asked for. */
-export type Row = readonly (bigint | number | string | Buffer | null)[]
+/** A row as read: the key's values first, then the columns asked for; of a table without a key, the bytes of its texts last. */
+export type Row = readonly KeyValue[]
 
 /** A name in SQLite's quotes. */
 export const quoteSqlite = (name: string): string => `"${name.replaceAll('"', '""')}"`
@@ -41,7 +38,30 @@ const bytesPerBatch = 4 * 1024 * 1024
 /** Rows whose sizes are looked at before they are read. */
 const rowsAhead = 4096
 
+/** A whole number that may have been rounded on its way through a double. */
 const isUnsafe = (value: unknown): boolean => typeof value === 'number' && Number.isInteger(value) && !Number.isSafeInteger(value)
+
+/** A text that may stand for bytes that are no UTF-8. */
+const isDoubtful = (value: unknown): boolean => typeof value === 'string' && value.includes('\uFFFD')
+
+/** Terms joined so that the tree they make stays shallow: SQLite allows a depth of 1000, and tables may have more columns. */
+export const joinShallow = (terms: readonly string[], operator: string): string => {
+  if (terms.length <= 2) return terms.join(` ${operator} `)
+  const middle = terms.length >> 1
+  return `(${joinShallow(terms.slice(0, middle), operator)}) ${operator} (${joinShallow(terms.slice(middle), operator)})`
+}
+
+/** A string's code points as UTF-8 is said to write them, surrogates without a partner too: what is no valid text stays none. */
+const wideUtf8 = (text: string): Buffer =>
+  text.isWellFormed()
+    ? Buffer.from(text)
+    : Buffer.concat(
+        Array.from(text, (character) => {
+          const code = character.charCodeAt(0)
+          const isAlone = character.length === 1 && code >= 0xd800 && code <= 0xdfff
+          return isAlone ? Buffer.of(0xe0 | (code >> 12), 0x80 | ((code >> 6) & 63), 0x80 | (code & 63)) : Buffer.from(character)
+        }),
+      )
 
 export class RowSource {
   readonly keyWidth: number
@@ -50,8 +70,11 @@ export class RowSource {
   readonly #keys: readonly string[]
   readonly #columns: readonly string[]
   readonly #large: readonly string[]
+  readonly #encoding: string
   readonly #statements = new Map<string, Statement>()
-  #exactKeys: boolean
+  /** True where whole numbers are read as bigint, so that none is rounded. */
+  readonly #isExact: boolean
+  readonly #hasTextKeys: boolean
 
   /**
    * `columns` are expressions; those of real columns can be read again by {@link exact}. `large` are those whose values may take much
@@ -68,9 +91,11 @@ export class RowSource {
     this.#keys = keyExpressions(table.rowKey)
     this.#columns = columns
     this.#large = large
+    this.#encoding = String(database.pragma('encoding', { simple: true }))
     this.keyWidth = this.#keys.length
+    this.#hasTextKeys = table.rowKey.kind === 'columns'
     // A rowid beyond 2^53 must not be rounded on its way through a double: it is where the next read begins.
-    this.#exactKeys = table.rowKey.kind === 'columns' || (table.rowKey.kind === 'rowid' && this.#hasLargeRowids())
+    this.#isExact = table.rowKey.kind !== 'rowid' || this.#hasLargeRowids()
   }
 
   #hasLargeRowids(): boolean {
@@ -95,30 +120,28 @@ export class RowSource {
     return statement
   }
 
-  #where({ after, until }: KeyRange): { readonly sql: string; readonly values: KeyValue[] } {
-    const row = this.keyWidth === 1 ? this.#keys[0]! : `(${this.#keys.join(', ')})`
-    const marks = this.keyWidth === 1 ? '?' : `(${this.#keys.map(() => '?').join(', ')})`
-    const conditions = [after && `${row} > ${marks}`, until && `${row} <= ${marks}`].filter(Boolean)
+  #where({ after, until }: KeyRange): { readonly sql: string; readonly values: unknown[] } {
+    const tuple = (parts: readonly string[]) => (parts.length === 1 ? parts[0]! : `(${parts.join(', ')})`)
+    const bound = (operator: string, key: Key | null) =>
+      key ? [`${tuple(this.#keys)} ${operator} ${tuple(key.map(keyMark))}`] : []
+    const conditions = [...bound('>', after), ...bound('<=', until)]
     return {
       sql: conditions.length > 0 ? ` WHERE ${conditions.join(' AND ')}` : '',
-      values: [...(after ?? []), ...(until ?? [])],
+      values: [...(after ?? []), ...(until ?? [])].map(keyBinding),
     }
   }
 
-  #select(range: KeyRange, limited: boolean): { readonly sql: string; readonly values: KeyValue[] } {
+  #select(columns: string, range: KeyRange): { readonly sql: string; readonly values: unknown[] } {
     const { sql, values } = this.#where(range)
-    const order = this.keyWidth > 0 ? ` ORDER BY ${this.#keys.join(', ')}` : ''
-    const columns = [...this.#keys, ...this.#columns].join(', ') || 'NULL'
-    return { sql: `SELECT ${columns} FROM ${this.#table}${sql}${order}${limited ? ' LIMIT ?' : ''}`, values }
+    return { sql: `SELECT ${columns} FROM ${this.#table}${sql} ORDER BY ${this.#keys.join(', ')} LIMIT ?`, values }
   }
 
   /** How many of the next rows may be read at once, by the largest of them: `octet_length` looks at their heads only. */
   #batchRows(range: KeyRange): number {
     if (this.#large.length === 0) return rowsPerBatch
-    const { sql, values } = this.#where(range)
-    const bytes = this.#large.map((column) => `coalesce(octet_length(${column}), 0)`).join(' + ')
-    const ahead = `SELECT ${bytes} AS bytes FROM ${this.#table}${sql} ORDER BY ${this.#keys.join(', ')} LIMIT ${rowsAhead}`
-    const [largest] = this.#prepare(`SELECT max(bytes) FROM (${ahead})`, false).get(...values) as [number | null]
+    const sizes = this.#large.map((column) => `coalesce(octet_length(${column}), 0)`)
+    const { sql, values } = this.#select(`${joinShallow(sizes, '+')} AS bytes`, range)
+    const [largest] = this.#prepare(`SELECT max(bytes) FROM (${sql})`, false).get(...values, rowsAhead) as [number | null]
     return Math.max(1, Math.min(rowsPerBatch, Math.floor(bytesPerBatch / Math.max(1, largest ?? 1))))
   }
 
@@ -127,10 +150,7 @@ export class RowSource {
    * them. A table without any key gives its rows one by one, in one read.
    */
   *batches({ after, until }: KeyRange): Generator<readonly Row[]> {
-    if (this.keyWidth === 0) {
-      for (const row of this.#prepare(this.#select({ after, until }, false).sql, this.#exactKeys).iterate()) yield [row as Row]
-      return
-    }
+    if (this.keyWidth === 0) return yield* this.#handleless()
     let from = after
     let [limit, sized] = [0, 0]
     for (;;) {
@@ -138,13 +158,35 @@ export class RowSource {
         limit = this.#batchRows({ after: from, until })
         sized = rowsAhead
       }
-      const { sql, values } = this.#select({ after: from, until }, true)
-      const rows = this.#prepare(sql, this.#exactKeys).all(...values, limit) as Row[]
+      const rows = this.#read({ after: from, until }, limit)
       if (rows.length > 0) yield rows
       if (rows.length < limit) return
       sized -= rows.length
       from = this.keyOf(rows.at(-1)!)
     }
+  }
+
+  /** No index may be used: all who read such a table number its rows alike. */
+  *#handleless(): Generator<readonly Row[]> {
+    const bytes = this.#columns.map((column) => `CASE typeof(${column}) WHEN 'text' THEN CAST(${column} AS BLOB) END`)
+    const sql = `SELECT ${[...this.#columns, ...bytes].join(', ') || 'NULL'} FROM ${this.#table} NOT INDEXED`
+    for (const row of this.#prepare(sql, true).iterate()) yield [row as Row]
+  }
+
+  #read(range: KeyRange, limit: number): readonly Row[] {
+    const { sql, values } = this.#select([...this.#keys, ...this.#columns].join(', '), range)
+    const rows = this.#prepare(sql, this.#isExact).all(...values, limit) as KeyValue[][]
+    if (!this.#hasTextKeys) return rows
+    const isRaw = (value: KeyValue) => isDoubtful(value) || (this.#encoding !== 'UTF-8' && typeof value === 'string')
+    return rows.some((row) => row.slice(0, this.keyWidth).some(isRaw)) ? this.#readRawKeys(range, limit) : rows
+  }
+
+  /** The same rows, with the bytes of their keys in place of texts that may not be what is in the file. */
+  #readRawKeys(range: KeyRange, limit: number): readonly Row[] {
+    const { sql, values } = this.#select([exactKeySql(this.#keys), ...this.#columns].join(', '), range)
+    const rows = this.#prepare(sql, true).all(...values, limit) as KeyValue[][]
+    const width = this.keyWidth * 2
+    return rows.map((row) => [...readKey(row.slice(0, width)), ...row.slice(width)])
   }
 
   /** The rows of a range, one by one. */
@@ -155,42 +197,65 @@ export class RowSource {
   /** The key of a row that {@link rows} gave. */
   keyOf(row: Row): Key {
     const key = row.slice(0, this.keyWidth)
-    if (key.some(isUnsafe)) {
-      this.#exactKeys = true
-      throw new TidemarkError('TM_MOVE_WORKER', { reason: 'a key beyond 2^53 appeared while the table was read' })
-    }
-    return key
+    if (this.#isExact || !key.some(isUnsafe)) return key
+    throw new TidemarkError('TM_MOVE_WORKER', { reason: 'a key beyond 2^53 appeared while the table was read' })
   }
 
-  /** Reads one cell of a row again, exactly. Where the table has no key, what was read is all there is. */
+  #again(row: Row, columns: string): readonly unknown[] | undefined {
+    const key = this.keyOf(row)
+    const marks = this.#keys.map((expression, i) => `${expression} IS ${keyMark(key[i]!)}`).join(' AND ')
+    const sql = `SELECT ${columns} FROM ${this.#table} WHERE ${marks}`
+    return this.#prepare(sql, true).get(...key.map(keyBinding)) as readonly unknown[] | undefined
+  }
+
+  /** Reads one cell of a row again, exactly. A row that is gone meanwhile, or has no key to find it by, is what it was when read. */
   exact(row: Row, column: number): ExactValue {
     const name = this.#columns[column]!
-    if (this.keyWidth === 0) return this.#asRead(row[column] ?? null)
-    const marks = this.#keys.map((key) => `${key} IS ?`).join(' AND ')
-    const sql = `SELECT typeof(${name}), ${name}, CAST(${name} AS BLOB) FROM ${this.#table} WHERE ${marks}`
-    const found = this.#prepare(sql, true).get(...this.keyOf(row)) as
-      | [StorageClass, ExactValue['value'], Buffer | null]
-      | undefined
-    if (!found) throw new TidemarkError('TM_MOVE_WORKER', { reason: `a row of ${this.#table} vanished while it was read` })
-    return { storage: found[0], value: found[1], raw: found[2] ?? Buffer.alloc(0) }
+    const read = row[this.keyWidth + column] ?? null
+    if (this.keyWidth === 0) return this.#exactly(read, row[this.#columns.length + column] as Buffer | null)
+    const found = this.#again(row, `${name}, CASE typeof(${name}) WHEN 'text' THEN CAST(${name} AS BLOB) END`)
+    return found ? this.#exactly(found[0] as KeyValue, found[1] as Buffer | null) : this.#exactly(read, null)
   }
 
-  #asRead(value: Row[number]): ExactValue {
-    const raw = Buffer.isBuffer(value) ? value : Buffer.from(String(value))
-    if (typeof value === 'bigint') return { storage: 'integer', value, raw }
-    if (typeof value === 'number') return { storage: Number.isInteger(value) ? 'integer' : 'real', value, raw }
+  #exactly(value: KeyValue, bytes: Buffer | null): ExactValue {
+    if (value instanceof RawText) return this.#exactly(this.#decode(value.bytes).toString(), value.bytes)
     if (value === null) return { storage: 'null', value, raw: Buffer.alloc(0) }
-    return { storage: typeof value === 'string' ? 'text' : 'blob', value, raw }
+    if (Buffer.isBuffer(value)) return { storage: 'blob', value, raw: value }
+    if (typeof value === 'string') return { storage: 'text', value, raw: bytes === null ? Buffer.from(value) : this.#decode(bytes) }
+    return { storage: typeof value === 'bigint' ? 'integer' : 'real', value, raw: Buffer.from(String(value)) }
   }
 
-  /** Other columns of a row, for reports: printed as `name=value, …`. */
-  describe(row: Row, names: readonly string[], ordinal: number): string {
-    if (this.keyWidth === 0) return `row ${ordinal}`
-    const marks = this.#keys.map((key) => `${key} IS ?`).join(' AND ')
-    const sql = `SELECT ${names.map(quoteSqlite).join(', ')} FROM ${this.#table} WHERE ${marks}`
-    const found = this.#prepare(sql, true).get(...this.keyOf(row)) as Row | undefined
-    return printKey(names, found ?? this.keyOf(row))
+  /** The bytes of a text as UTF-8, whatever the file's encoding. */
+  #decode(bytes: Buffer): Buffer {
+    if (this.#encoding === 'UTF-8') return bytes
+    const little = this.#encoding === 'UTF-16be' ? Buffer.from(bytes).swap16() : bytes
+    return wideUtf8(little.toString('utf16le'))
   }
+
+  /** Other columns of a row, for reports: printed as `name=value, …`; no two rows of a table alike. `ordinal` counts from 0. */
+  describe(row: Row, names: readonly string[], ordinal: number): string {
+    const read = names.map((name) => this.#valueOf(row, quoteSqlite(name)))
+    if (names.length > 0 && read.every((value) => value !== undefined && !isUnsafe(value) && !isDoubtful(value))) {
+      if (this.keyWidth > 0 || !read.includes(null)) return printKey(names, read)
+    }
+    if (this.keyWidth === 0) return `row ${ordinal + 1}`
+    const found = this.#again(row, exactKeySql(names.length > 0 ? names.map(quoteSqlite) : this.#keys))
+    return printKey(names, (found ? readKey(found) : this.keyOf(row)).map(plainText))
+  }
+
+  #valueOf(row: Row, expression: string): KeyValue | undefined {
+    const column = this.#columns.indexOf(expression)
+    if (column >= 0) return row[this.keyWidth + column]
+    const key = this.#keys.indexOf(expression)
+    return key >= 0 ? row[key] : undefined
+  }
+}
+
+/** A text as a string where its bytes are valid UTF-8. */
+const plainText = (value: KeyValue): KeyValue => {
+  if (!(value instanceof RawText)) return value
+  const text = value.bytes.toString()
+  return Buffer.from(text).equals(value.bytes) ? text : value
 }
 
 /** The columns whose values may be large, as {@link RowSource} takes them. */
@@ -198,34 +263,3 @@ export const largeColumns = (columns: TablePlan['columns']): readonly string[] =
   columns.flatMap(({ source, conversion }) =>
     /^(?:text|anyText|bytes|anyBytes|json|jsonb)$/.test(conversion.kind) ? [quoteSqlite(source)] : [],
   )
-
-/** A key as people read it: `a=1, b=x`. Blobs as hex; the rowid under that name. */
-export const printKey = (names: readonly string[], values: readonly unknown[]): string =>
-  values
-    .map((value, i) => `${names[i] ?? 'rowid'}=${Buffer.isBuffer(value) ? `x'${value.toString('hex')}'` : String(value)}`)
-    .join(', ')
-
-type Packed = readonly ['i' | 'r' | 't' | 'b' | 'n', string]
-
-/** A key as JSON that keeps the storage class of every value, for the table of progress. */
-export const packKey = (key: Key | null): readonly Packed[] | null =>
-  key === null
-    ? null
-    : key.map((value): Packed => {
-        if (value === null) return ['n', '']
-        if (typeof value === 'bigint') return ['i', String(value)]
-        if (typeof value === 'number') return [Number.isInteger(value) ? 'i' : 'r', String(value)]
-        return typeof value === 'string' ? ['t', Buffer.from(value).toString('base64')] : ['b', value.toString('base64')]
-      })
-
-/** The key that {@link packKey} packed. */
-export const unpackKey = (packed: readonly Packed[] | null): Key | null =>
-  packed === null
-    ? null
-    : packed.map(([kind, text]): KeyValue => {
-        if (kind === 'n') return null
-        if (kind === 'i') return BigInt(text)
-        if (kind === 'r') return Number(text)
-        const bytes = Buffer.from(text, 'base64')
-        return kind === 't' ? bytes.toString('utf8') : bytes
-      })

@@ -101,6 +101,25 @@ export const ownLedgerSql = `
 export const platformSchemaSql = (owner: string): string =>
   whenMissing("to_regnamespace('tidemark') is null", `create schema tidemark authorization ${id(owner)};`)
 
+/** Hands the schema `tidemark` over where another role made it: a move by itself prepares a plain database under whatever role it is given. */
+const adoptPlatformSql = (owner: string): string => `do $adopt$
+  declare
+    statement text;
+  begin
+    if (select nspowner <> ${literal(id(owner))}::regrole from pg_namespace where nspname = 'tidemark') then
+      for statement in
+        select 'alter schema tidemark owner to ${id(owner)}'
+        union all
+        select format('alter %s %s owner to ${id(owner)}', case relkind when 'v' then 'view' else 'table' end, oid::regclass)
+          from pg_class where relnamespace = 'tidemark'::regnamespace and relkind in ('r', 'p', 'v')
+        union all
+        select format('alter routine %s owner to ${id(owner)}', oid::regprocedure) from pg_proc where pronamespace = 'tidemark'::regnamespace
+      loop
+        execute statement;
+      end loop;
+    end if;
+  end $adopt$;`
+
 /** What every database needs besides its roles, in order. */
 export const databaseSteps = (owners: Owners, database: string): readonly BootstrapStep[] => {
   const { migrator, app, feed, authenticator, admin } = owners
@@ -111,6 +130,7 @@ export const databaseSteps = (owners: Owners, database: string): readonly Bootst
       what: 'the schema tidemark',
       consequence: 'nothing works without it',
       sql: `${platformSchemaSql(migrator)};
+        ${adoptPlatformSql(migrator)}
         grant usage on schema tidemark to anon, authenticated, ${servers.join(', ')}`,
     },
     authStep,

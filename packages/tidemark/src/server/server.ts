@@ -90,6 +90,21 @@ class Server implements TidemarkServer {
   }
 
   async start(): Promise<void> {
+    this.#starting = this.#bringUp()
+    try {
+      await this.#starting
+    } catch (error) {
+      await this.stop()
+      throw error
+    }
+    if (this.#stopping) {
+      await this.#stopping
+      throw new TidemarkError('TM_SERVER_STOPPING', {})
+    }
+    await this.#present()
+  }
+
+  async #bringUp(): Promise<void> {
     const roles = resolveRoles(this.#config.server.roles)
     const state = await openState(this.#config.stateDir)
     this.#parts = { ...this.#parts, state }
@@ -98,17 +113,13 @@ class Server implements TidemarkServer {
     const opening = import('./database.js').then(({ openDatabase }) =>
       openDatabase({ config: this.#config, state, log, cwd: this.#cwd }),
     )
-    this.#starting = settled([opening, this.#assemble(state, roles, log, opening)])
     try {
-      await this.#starting
+      await settled([opening, this.#assemble(state, roles, log, opening)])
     } catch (error) {
-      await this.stop()
-      // Nobody took it over, then.
+      // Where it did not become part of a runtime, nobody else lets go of it.
       if (!this.#parts.runtime) await opening.then((database) => database.stop()).catch(() => undefined)
       throw error
     }
-    if (this.#stopping) throw new TidemarkError('TM_SERVER_STOPPING', {})
-    await this.#present(state, log)
   }
 
   /** Loads, listens and connects, while Postgres starts in a process of its own. */
@@ -147,13 +158,13 @@ class Server implements TidemarkServer {
     this.#url = await listen(shell.app, this.#config.server)
   }
 
-  async #present(state: State, log: Logger): Promise<void> {
+  async #present(): Promise<void> {
     const { noticesOf } = await import('./start-notices.js')
-    const { runtime, observation } = this.#started()
+    const { state, runtime, observation } = this.#started()
     this.#notices = noticesOf(runtime, this.#config, this.url, await findServer(state))
     await announce(state, this.url, this.#startedAtMs)
     observation.health.setPhase('serving')
-    log.info('serving', { url: this.url, pid: process.pid })
+    this.#log?.info('serving', { url: this.url, pid: process.pid })
   }
 
   #started(): Started {

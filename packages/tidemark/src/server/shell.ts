@@ -47,6 +47,10 @@ export const createShell = async (options: ShellOptions): Promise<Shell> => {
   app.addHook('onRequest', async (request) => {
     if (draining && !systemPaths.has(request.routeOptions.url ?? '')) throw new TidemarkError('TM_SERVER_STOPPING', {})
   })
+  // A connection that stays open for a next request would hold the end up.
+  app.addHook('onSend', async (_request, reply) => {
+    if (draining) reply.header('connection', 'close')
+  })
   addSystemRoutes(app, {
     health,
     metrics,

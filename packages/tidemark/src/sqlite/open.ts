@@ -53,6 +53,8 @@ const connect = (path: string, busyTimeoutMs: number, unchanging: boolean): Sqli
   try {
     // A file is first read here, so what is wrong with it shows itself now and not in the middle of a move.
     readSchemaAnyway(db)
+    // Rows are read once and in order: a large page cache would only take memory from each connection.
+    db.pragma('cache_size = -2000')
     return db
   } catch (error) {
     db.close()

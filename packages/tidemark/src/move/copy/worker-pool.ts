@@ -32,7 +32,7 @@ const workerUrl = (): URL =>
 
 const threadLink = (data: WorkerData, deliver: Deliver, fail: (error: Error) => void): Link => {
   // A small young generation: the copy's buffers live outside the heap, and rows die young.
-  const worker = new Worker(workerUrl(), { workerData: data, resourceLimits: { maxYoungGenerationSizeMb: 16 } })
+  const worker = new Worker(workerUrl(), { workerData: data, resourceLimits: { maxYoungGenerationSizeMb: 4 } })
   let closing = false
   worker.on('message', deliver)
   worker.on('error', (error) => fail(new TidemarkError('TM_MOVE_WORKER', { reason: error.message }, { cause: error })))

@@ -4,7 +4,7 @@ import { applySign, calculate, combineBits, concatenate } from './arithmetic.js'
 import { castTo } from './casts.js'
 import { type CompareContext, compare } from './compare.js'
 import type { BinaryOperator, CallExpression, Expression, NameExpression, Query } from './expression-tree.js'
-import { hasInnerCollation } from './expression-walk.js'
+import { hasCollation, hasInnerCollation } from './expression-walk.js'
 import { callFunction } from './functions.js'
 import { jsonValue, parseJsonPath, parseJsonStep } from './json-values.js'
 import { allImmutable, asBoolean, boolean, literal, type Operand, operand, wrap } from './operand.js'
@@ -28,6 +28,9 @@ export interface QueryExtensions {
 }
 
 type Of<K extends Expression['kind']> = Extract<Expression, { kind: K }>
+
+/** Functions that compare their arguments. */
+const comparing = new Set(['nullif', 'min', 'max'])
 
 const numberPattern = /^-?\d+$/
 
@@ -211,6 +214,7 @@ export class ExpressionTranslator {
     const { name, args, star, distinct } = expression
     const aggregate = this.#extensions?.aggregate(expression, this)
     if (aggregate) return aggregate
+    if (comparing.has(name) && args.some(hasCollation)) return refuse(`a COLLATE inside decides what ${name}() compares`)
     if (star || distinct) return refuse(`${name}() is no scalar function here`)
     if (name === 'json_extract' && args.length === 2) return this.#jsonExtract(args[0] as Expression, args[1] as Expression)
     if (name === 'json_valid' && args.length === 1) return this.#jsonValid(this.translate(args[0] as Expression))

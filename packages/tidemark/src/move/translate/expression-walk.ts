@@ -28,8 +28,9 @@ export const children = (expression: Expression): readonly Expression[] => {
   }
 }
 
-const contains = (expression: Expression): boolean => expression.kind === 'collate' || children(expression).some(contains)
+/** True where a COLLATE stands anywhere in it. */
+export const hasCollation = (expression: Expression): boolean => expression.kind === 'collate' || children(expression).some(hasCollation)
 
 /** True where a COLLATE stands somewhere inside but not around the whole: SQLite lets it decide even then. */
 export const hasInnerCollation = (expression: Expression): boolean =>
-  expression.kind === 'collate' ? hasInnerCollation(expression.operand) : children(expression).some(contains)
+  expression.kind === 'collate' ? hasInnerCollation(expression.operand) : children(expression).some(hasCollation)

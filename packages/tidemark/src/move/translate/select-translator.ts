@@ -23,6 +23,12 @@ interface TranslatedCore extends TranslatedQuery {
   readonly translator: ExpressionTranslator
 }
 
+/** A result column that an expression goes on with: only where the target's value is SQLite's as it stands. */
+const plainOutput = (native: Operand): Operand => {
+  const source = inSourceForm(native)
+  return source.sql === native.sql ? source : refuse('a query inside gives values in another form than the file')
+}
+
 const hasAggregate = (expression: Expression): boolean =>
   (expression.kind === 'call' && isAggregate(expression)) || children(expression).some(hasAggregate)
 
@@ -84,7 +90,7 @@ export class SelectTranslator {
       aggregate: translateAggregate,
       query: (inner) => {
         const { sql, columns } = new SelectTranslator(this.#relations, this.#context, scope).query(inner)
-        return { sql, columns: columns.map((column) => column.operand) }
+        return { sql, columns: columns.map(({ operand }) => plainOutput(operand)) }
       },
     }
     const translator = new ExpressionTranslator(scope, this.#context, extensions)
@@ -171,6 +177,7 @@ export class SelectTranslator {
       column?.kind === 'expression' ? column.expression : refuse('a term names a result column by *')
     if (expression.kind === 'literal' && typeof expression.value === 'bigint')
       return resultOf(core.columns[Number(expression.value) - 1])
+    if (expression.kind === 'collate') return { ...expression, operand: this.#resolveTerm(expression.operand, core) }
     if (expression.kind !== 'name' || expression.table !== null) return expression
     const alias = core.columns.find(
       (column) => column.kind === 'expression' && column.alias !== null && foldAscii(column.alias) === foldAscii(expression.name),

@@ -1,0 +1,72 @@
+/** Keys of rows: as SQLite gives them, as people read them, and as they are kept between two runs. */
+
+/** Text of a key that no string can stand for (invalid UTF-8, or any text of a UTF-16 file): only its bytes lead back to its row. */
+export class RawText {
+  /** In the encoding of the file. */
+  readonly bytes: Buffer
+
+  constructor(bytes: Buffer) {
+    this.bytes = bytes
+  }
+}
+
+/** A key's values as SQLite gives them. */
+export type KeyValue = bigint | number | string | Buffer | RawText | null
+export type Key = readonly KeyValue[]
+
+/** Expressions that read a key with nothing lost; {@link readKey} understands their values. */
+export const exactKeySql = (expressions: readonly string[]): string =>
+  expressions
+    .map((key) => `typeof(${key}) = 'text', CASE typeof(${key}) WHEN 'text' THEN CAST(${key} AS BLOB) ELSE ${key} END`)
+    .join(', ')
+
+/** The key that the values of {@link exactKeySql} are. */
+export const readKey = (values: readonly unknown[]): Key =>
+  Array.from({ length: values.length / 2 }, (_, i) =>
+    Number(values[i * 2]) === 1 ? new RawText(values[i * 2 + 1] as Buffer) : (values[i * 2 + 1] as KeyValue),
+  )
+
+/** The parameter that stands for a key's value in a statement. */
+export const keyMark = (value: KeyValue): string => (value instanceof RawText ? 'CAST(? AS TEXT)' : '?')
+
+/** A key's value as it is bound to {@link keyMark}. */
+export const keyBinding = (value: KeyValue): Exclude<KeyValue, RawText> => (value instanceof RawText ? value.bytes : value)
+
+const hex = (bytes: Buffer): string => `x'${bytes.toString('hex')}'`
+
+/** A value as SQL would write it, so that no two keys look alike; text that no Postgres text can hold by its bytes. */
+const printValue = (value: unknown): string => {
+  if (value === null) return 'NULL'
+  if (value instanceof RawText) return `text ${hex(value.bytes)}`
+  if (Buffer.isBuffer(value)) return hex(value)
+  if (typeof value !== 'string') return String(value)
+  return value.includes('\0') ? `text ${hex(Buffer.from(value))}` : `'${value.replaceAll("'", "''")}'`
+}
+
+/** A key as people read it: `a=1, b='x'`. */
+export const printKey = (names: readonly string[], values: readonly unknown[]): string =>
+  values.map((value, i) => `${names[i] ?? 'rowid'}=${printValue(value)}`).join(', ')
+
+type Packed = readonly ['i' | 'r' | 't' | 'b' | 'n', string]
+
+const packValue = (value: KeyValue): Packed => {
+  if (value === null) return ['n', '']
+  if (typeof value === 'bigint') return ['i', String(value)]
+  if (typeof value === 'number') return [Number.isSafeInteger(value) ? 'i' : 'r', String(value)]
+  if (typeof value === 'string') return ['t', Buffer.from(value).toString('base64')]
+  return value instanceof RawText ? ['t', value.bytes.toString('base64')] : ['b', value.toString('base64')]
+}
+
+const unpackValue = ([kind, text]: Packed): KeyValue => {
+  if (kind === 'n') return null
+  if (kind === 'i') return BigInt(text)
+  if (kind === 'r') return Number(text)
+  const bytes = Buffer.from(text, 'base64')
+  return kind === 't' ? new RawText(bytes) : bytes
+}
+
+/** A key as JSON that keeps the storage class of every value, for the table of progress. */
+export const packKey = (key: Key | null): readonly Packed[] | null => (key === null ? null : key.map(packValue))
+
+/** The key that {@link packKey} packed. Texts come back as their bytes, which every file understands. */
+export const unpackKey = (packed: readonly Packed[] | null): Key | null => (packed === null ? null : packed.map(unpackValue))
