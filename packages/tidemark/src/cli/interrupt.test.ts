@@ -5,7 +5,7 @@ import { createInterrupt } from './interrupt.js'
 const open = () => {
   const source = new EventEmitter()
   const exits: number[] = []
-  return { source, exits, interrupt: createInterrupt(source as NodeJS.Process, (code) => exits.push(code)) }
+  return { source, exits, interrupt: createInterrupt(source, (code) => exits.push(code)) }
 }
 
 test('the first signal aborts with the last words, the second ends the process', () => {

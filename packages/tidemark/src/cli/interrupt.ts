@@ -16,10 +16,11 @@ export interface Interrupt {
 }
 
 const nothingDone: LastWords = { state: 'nothing was changed.', fix: 'Run the command again when you like.' }
-const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
+// Not SIGHUP: `nohup` has it ignored, and a handler would undo that.
+const signals = ['SIGINT', 'SIGTERM'] as const
 
 /** Ctrl-C asks the command to end in good order; a second one ends the process at once. */
-export const createInterrupt = (source: NodeJS.Process, exit: (code: number) => void): Interrupt => {
+export const createInterrupt = (source: NodeJS.EventEmitter, exit: (code: number) => void): Interrupt => {
   const controller = new AbortController()
   let words = nothingDone
   const interrupt = (): void => {

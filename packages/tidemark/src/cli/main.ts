@@ -31,10 +31,21 @@ const typedFlags = (args: readonly string[]): GlobalFlags => {
   }
 }
 
+export interface MainOptions {
+  /** Where SIGINT and SIGTERM come from. Default: the process. */
+  readonly signals?: NodeJS.EventEmitter
+  /** What a second signal calls. Default: `process.exit`. */
+  readonly exit?: (code: number) => void
+}
+
 /** Runs one command line and gives its exit code. Nothing is thrown. */
-export const main = async (args: readonly string[], io: Io, exit: (code: number) => void = process.exit): Promise<number> => {
+export const main = async (
+  args: readonly string[],
+  io: Io,
+  { signals = process, exit = process.exit }: MainOptions = {},
+): Promise<number> => {
   const terminal = createTerminal(io, typedFlags(args))
-  const interrupt = createInterrupt(process, exit)
+  const interrupt = createInterrupt(signals, exit)
   let exitCode: number = exitCodes.ok
   const program = createProgram(io, async (flags, run) => {
     exitCode = (await run(createContext(io, terminal, interrupt, flags))) ?? exitCodes.ok

@@ -52,16 +52,15 @@ export const joinShallow = (terms: readonly string[], operator: string): string 
 }
 
 /** A string's code points as UTF-8 is said to write them, surrogates without a partner too: what is no valid text stays none. */
-const wideUtf8 = (text: string): Buffer =>
-  text.isWellFormed()
-    ? Buffer.from(text)
-    : Buffer.concat(
-        Array.from(text, (character) => {
-          const code = character.charCodeAt(0)
-          const isAlone = character.length === 1 && code >= 0xd800 && code <= 0xdfff
-          return isAlone ? Buffer.of(0xe0 | (code >> 12), 0x80 | ((code >> 6) & 63), 0x80 | (code & 63)) : Buffer.from(character)
-        }),
-      )
+const wideUtf8 = (text: string): Buffer => {
+  if (!/\p{Surrogate}/u.test(text)) return Buffer.from(text)
+  const bytesOf = (character: string): Buffer => {
+    if (!/\p{Surrogate}/u.test(character)) return Buffer.from(character)
+    const code = character.charCodeAt(0)
+    return Buffer.of(0xe0 | (code >> 12), 0x80 | ((code >> 6) & 63), 0x80 | (code & 63))
+  }
+  return Buffer.concat(Array.from(text, bytesOf))
+}
 
 export class RowSource {
   readonly keyWidth: number
@@ -176,9 +175,14 @@ export class RowSource {
   #read(range: KeyRange, limit: number): readonly Row[] {
     const { sql, values } = this.#select([...this.#keys, ...this.#columns].join(', '), range)
     const rows = this.#prepare(sql, this.#isExact).all(...values, limit) as KeyValue[][]
-    if (!this.#hasTextKeys) return rows
-    const isRaw = (value: KeyValue) => isDoubtful(value) || (this.#encoding !== 'UTF-8' && typeof value === 'string')
-    return rows.some((row) => row.slice(0, this.keyWidth).some(isRaw)) ? this.#readRawKeys(range, limit) : rows
+    return this.#hasTextKeys && rows.some((row) => this.#isKeyDoubtful(row)) ? this.#readRawKeys(range, limit) : rows
+  }
+
+  #isKeyDoubtful(row: Row): boolean {
+    for (let i = 0; i < this.keyWidth; i++) {
+      if (typeof row[i] === 'string' && (this.#encoding !== 'UTF-8' || isDoubtful(row[i]))) return true
+    }
+    return false
   }
 
   /** The same rows, with the bytes of their keys in place of texts that may not be what is in the file. */
@@ -221,7 +225,8 @@ export class RowSource {
     if (value instanceof RawText) return this.#exactly(this.#decode(value.bytes).toString(), value.bytes)
     if (value === null) return { storage: 'null', value, raw: Buffer.alloc(0) }
     if (Buffer.isBuffer(value)) return { storage: 'blob', value, raw: value }
-    if (typeof value === 'string') return { storage: 'text', value, raw: bytes === null ? Buffer.from(value) : this.#decode(bytes) }
+    if (typeof value === 'string')
+      return { storage: 'text', value, raw: bytes === null ? Buffer.from(value) : this.#decode(bytes) }
     return { storage: typeof value === 'bigint' ? 'integer' : 'real', value, raw: Buffer.from(String(value)) }
   }
 
@@ -235,27 +240,27 @@ export class RowSource {
   /** Other columns of a row, for reports: printed as `name=value, …`; no two rows of a table alike. `ordinal` counts from 0. */
   describe(row: Row, names: readonly string[], ordinal: number): string {
     const read = names.map((name) => this.#valueOf(row, quoteSqlite(name)))
-    if (names.length > 0 && read.every((value) => value !== undefined && !isUnsafe(value) && !isDoubtful(value))) {
-      if (this.keyWidth > 0 || !read.includes(null)) return printKey(names, read)
-    }
+    const isPlain = read.every((value) => value !== undefined && !isUnsafe(value) && !isDoubtful(value))
+    if (isPlain && names.length > 0 && (this.keyWidth > 0 || !read.includes(null))) return printKey(names, read)
     if (this.keyWidth === 0) return `row ${ordinal + 1}`
     const found = this.#again(row, exactKeySql(names.length > 0 ? names.map(quoteSqlite) : this.#keys))
-    return printKey(names, (found ? readKey(found) : this.keyOf(row)).map(plainText))
+    return printKey(names, found ? readKey(found).map((value) => this.#plain(value)) : this.keyOf(row))
   }
 
   #valueOf(row: Row, expression: string): KeyValue | undefined {
     const column = this.#columns.indexOf(expression)
     if (column >= 0) return row[this.keyWidth + column]
     const key = this.#keys.indexOf(expression)
-    return key >= 0 ? row[key] : undefined
+    return key >= 0 ? this.#plain(row[key]!) : undefined
   }
-}
 
-/** A text as a string where its bytes are valid UTF-8. */
-const plainText = (value: KeyValue): KeyValue => {
-  if (!(value instanceof RawText)) return value
-  const text = value.bytes.toString()
-  return Buffer.from(text).equals(value.bytes) ? text : value
+  /** A text as a string where its bytes make one. */
+  #plain(value: KeyValue): KeyValue {
+    if (!(value instanceof RawText)) return value
+    const bytes = this.#decode(value.bytes)
+    const text = bytes.toString()
+    return Buffer.from(text).equals(bytes) ? text : value
+  }
 }
 
 /** The columns whose values may be large, as {@link RowSource} takes them. */

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
+import { createServer as createHttpServer } from 'node:http'
 import { connect, createServer as createTcpServer, type Server, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -11,6 +12,9 @@ import { type EmbeddedPostgres, startEmbeddedPostgres } from '../postgres/embedd
 import { openState } from '../state/state.js'
 import { until } from '../time/until.js'
 import { openDatabase } from './database.js'
+import { findStatus } from './find-status.js'
+import { announce } from './presence.js'
+import { openProject } from './project.js'
 import { createServer, type TidemarkServer } from './server.js'
 
 let dir: string
@@ -173,14 +177,14 @@ describe('a server over a Postgres that is given', () => {
     expect(rows).toEqual([])
   })
 
-  test('what is asked of a server that stops is refused, and jobs that take too long are cancelled', async () => {
+  test('a server that stops does not wait for ever for a request that takes long', async () => {
     const server = serverOn(await makeDatabase(), 'drain', { TIDEMARK_DRAIN_TIMEOUT: '200ms' })
     await server.start()
     const { admin } = await server.status()
     const headers = { authorization: `Bearer ${admin.token}`, 'content-type': 'application/json' }
     const lock = new pg.Client({ connectionString: server.project().config.postgres.url })
     await lock.connect()
-    // A migration that waits for its lock stands for a request that takes long.
+    // A request that waits for this lock takes longer than the drain.
     await lock.query('begin; lock table tidemark.migrations in access exclusive mode')
     const waiting = fetch(`${admin.url}/schema/status`, { headers })
     waiting.catch(() => undefined)
@@ -231,5 +235,45 @@ describe('opening the database', () => {
     await expect(open(url.href, 'errors')).rejects.toMatchObject({ code: 'TM_POSTGRES_NO_DATABASE' })
     url.password = 'wrong'
     await expect(open(url.href, 'errors')).rejects.toMatchObject({ code: 'TM_POSTGRES_AUTHENTICATION', exitCode: 4 })
+  })
+})
+
+describe('what another command finds', () => {
+  const projectIn = (folder: string) =>
+    openProject({
+      log: silentLogger,
+      cwd: dir,
+      config: resolveConfig({ cwd: dir, env: { TIDEMARK_STATE_DIR: folder, TIDEMARK_REDIS_EMBEDDED: 'false' } }),
+    })
+
+  test('nothing, where nothing runs; the embedded Postgres, where only that does', async () => {
+    const project = await projectIn('embedded')
+    await expect(findStatus(project)).rejects.toMatchObject({ code: 'TM_SERVER_NOT_RUNNING', exitCode: 4 })
+    const status = await project.withDatabase(undefined, () => findStatus(project))
+    expect(status).toMatchObject({
+      url: null,
+      server: null,
+      database: { state: 'connected', embedded: true, url: expect.stringContaining('tidemark_migrator') },
+      redis: { state: 'absent' },
+      keys: { anon: expect.stringMatching(/^eyJ/), service: expect.stringMatching(/^eyJ/) },
+    })
+    await expect(findStatus(project)).rejects.toMatchObject({ code: 'TM_SERVER_NOT_RUNNING' })
+  })
+
+  test('a server that does not answer, or refuses, is told from one that is not there', async () => {
+    const project = await projectIn('mute')
+    await announce(project.state, 'http://127.0.0.1:9', 1)
+    await expect(findStatus(project)).rejects.toMatchObject({ code: 'TM_SERVER_REFUSED' })
+    const refusing = createHttpServer((_request, response) => {
+      response.statusCode = 503
+      response.end(
+        JSON.stringify({ error: { code: 'TM_SERVER_STARTING', message: 'The server is still starting.', fix: 'Wait.' } }),
+      )
+    })
+    await new Promise<void>((resolve) => refusing.listen(0, '127.0.0.1', resolve))
+    await announce(project.state, `http://127.0.0.1:${(refusing.address() as { port: number }).port}`, 1)
+    await expect(findStatus(project)).rejects.toMatchObject({ message: expect.stringContaining('still starting'), fix: 'Wait.' })
+    refusing.closeAllConnections()
+    await new Promise((resolve) => refusing.close(resolve))
   })
 })

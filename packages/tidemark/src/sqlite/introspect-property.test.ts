@@ -272,6 +272,7 @@ describe('tokenize', () => {
     expect(cut('a->>b->c||d<<1>>2<=3>=4<>5!=6==7')).toHaveLength(21)
     expect(cut('a -- note\nb /* no\nte */ c /* open')).toEqual(['word a', 'word b', 'word c'])
     expect(cut(`x'0' 'open`)).toEqual(["illegal x'0'", expect.stringContaining('illegal')])
+    expect(cut('[a]]')).toEqual(['quoted a', 'illegal ]'])
     expect(cut('12ab')).toEqual(['illegal 12ab'])
     expect(cut(':a @b $c ?1')).toEqual(['parameter :a', 'parameter @b', 'parameter $c', 'parameter ?1'])
     expect(cut('a\0b')).toEqual(['word a'])

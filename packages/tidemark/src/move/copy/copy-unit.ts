@@ -5,7 +5,8 @@ import type pg from 'pg'
 import { type CopyStreamQuery, from as copyFrom } from 'pg-copy-streams'
 import { sqlstateOf } from '../../postgres/postgres-error.js'
 import type { ColumnPlan, Reject, TablePlan } from '../move.js'
-import { type Key, largeColumns, quoteSqlite, type Row, RowSource } from '../row-source.js'
+import type { Key } from '../row-keys.js'
+import { largeColumns, quoteSqlite, type Row, RowSource } from '../row-source.js'
 import { quoteIdentifier } from '../translate/identifiers.js'
 import { CopyWriter, copyHeader, copyTrailer } from './copy-writer.js'
 import { type CellAccess, createEncoder, type Encode, type SqliteValue } from './encoders.js'
@@ -107,13 +108,15 @@ class UnitCopier {
 
   async #copyOnce(after: Key | null): Promise<Step> {
     await this.#begin()
+    const stream = this.#client.query(copyFrom(this.#copySql))
+    const failed = rejection(stream)
     try {
-      const stream = this.#client.query(copyFrom(this.#copySql))
-      const failed = rejection(stream)
       const result = await Promise.race([this.#feed(stream, after), failed.promise])
       await this.#finish(after, result)
       return result
     } catch (error) {
+      // A COPY that is still open would keep ROLLBACK waiting for ever; destroying the stream ends it.
+      if (!failed.hasFailed()) stream.destroy()
       await this.#client.query('ROLLBACK').catch(() => undefined)
       throw error
     }
@@ -308,12 +311,16 @@ class UnitCopier {
 }
 
 /** A promise that only ever rejects, when the stream does. */
-const rejection = (stream: CopyStreamQuery): { readonly promise: Promise<never> } => {
+const rejection = (stream: CopyStreamQuery): { readonly promise: Promise<never>; hasFailed(): boolean } => {
+  let hasFailed = false
   const promise = new Promise<never>((_resolve, reject) => {
-    stream.once('error', reject)
+    stream.on('error', (error) => {
+      hasFailed = true
+      reject(error)
+    })
   })
   promise.catch(() => undefined)
-  return { promise }
+  return { promise, hasFailed: () => hasFailed }
 }
 
 interface Refusal {

@@ -1,6 +1,6 @@
 /** A thread that copies parts of tables with a connection and a SQLite handle of its own. */
 import { parentPort, workerData } from 'node:worker_threads'
-import { reasonOf } from '../../errors.js'
+import { packError } from '../portable-error.js'
 import { serveUnits, type WorkerData, type WorkerRequest } from './unit-server.js'
 
 const port = parentPort!
@@ -12,8 +12,5 @@ port.postMessage({ type: 'ready' })
 port.on('message', (request: WorkerRequest) => {
   if (request.type === 'abort') server.abort()
   else if (request.type === 'stop') void server.stop().finally(() => port.close())
-  else
-    server
-      .copy(request.unit)
-      .catch((error: unknown) => port.postMessage({ type: 'failed', reason: reasonOf(error), error: undefined }))
+  else server.copy(request.unit).catch((error: unknown) => port.postMessage({ type: 'failed', error: packError(error) }))
 })

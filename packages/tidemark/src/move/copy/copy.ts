@@ -10,6 +10,7 @@ import { sessionsOf } from '../../schema/sessions.js'
 import { fileIdOf } from '../../sqlite/file-facts.js'
 import { openSqlite } from '../../sqlite/open.js'
 import type { SqliteFile } from '../../sqlite/sqlite.js'
+import { sqliteCodeOf, toSqliteError } from '../../sqlite/sqlite-error.js'
 import type { CopyReport, MoveListener, MovePlan, TablePlan } from '../move.js'
 import { finishRun, lockMove } from '../run.js'
 import { quoteIdentifier } from '../translate/identifiers.js'
@@ -35,6 +36,10 @@ export interface CopyOptions {
 
 const smallFileBytes = 16 * 1024 * 1024
 const blockBytes = 256 * 1024
+
+const sessionSettings = 'SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0'
+/** What an index is sorted in; Postgres' own default makes it sort on disk. */
+const indexMemory = "SET maintenance_work_mem = '128MB'"
 
 /** Tables in groups: a group starts when the one before is done, since the target enforces that parents come first. */
 const stages = (plan: MovePlan): readonly (readonly TablePlan[])[] => {
@@ -89,7 +94,7 @@ class Copy {
 
   async run(): Promise<CopyReport> {
     const started = performance.now()
-    const { target, onExisting, onEvent, signal } = this.#options
+    const { target, onExisting, onEvent } = this.#options
     await ensurePlatform(this.#client, target)
     await lockMove(this.#client, this.#plan)
     onEvent({ type: 'phase', phase: 'prepare', rowsTotal: 0 })
@@ -100,11 +105,27 @@ class Copy {
     if (!run.finished) for (const group of stages(this.#plan)) await this.#copyGroup(run, group)
     const copyMs = performance.now() - copyStarted
     onEvent({ type: 'phase', phase: 'index', rowsTotal: 0 })
-    const objects = await makeObjects(this.#client, this.#plan, run.id, onEvent, signal)
+    const objects = await this.#makeObjects(run)
     await this.#analyze(run)
     const report = await this.#report(run, before, objects, { elapsedMs: performance.now() - started, copyMs })
     if (report.objects.failed.length === 0) await finishRun(this.#client, run.id, report)
     return report
+  }
+
+  /** A second connection, so that the indexes of two tables are built at a time; none for a small file. */
+  async #makeObjects({ id: runId }: PreparedRun): Promise<ObjectsReport> {
+    const { target, workers, onEvent, signal } = this.#options
+    const how = { runId, onEvent, signal }
+    await this.#client.query(indexMemory)
+    if (workers < 2) return makeObjects([this.#client], this.#plan, how)
+    const second = await connectPostgres({ ...target, name: 'move' })
+    second.on('error', () => undefined)
+    try {
+      await second.query(`${sessionSettings}; ${indexMemory}`)
+      return await makeObjects([this.#client, second], this.#plan, how)
+    } finally {
+      await second.end().catch(() => undefined)
+    }
   }
 
   async #copyGroup(run: PreparedRun, group: readonly TablePlan[]): Promise<void> {
@@ -216,10 +237,11 @@ export const copyMove = async (plan: MovePlan, options: CopyOptions): Promise<Co
   })
   client.on('error', () => undefined)
   try {
-    await client.query('SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0')
+    await client.query(sessionSettings)
     return await new Copy(plan, client, file, options).run()
   } catch (error) {
     if (isTidemarkError(error) || options.signal?.aborted) throw error
+    if (sqliteCodeOf(error) !== null) throw toSqliteError(error, plan.path)
     throw toPostgresError(error, parseConnection(options.target.url, options.target))
   } finally {
     file.close()

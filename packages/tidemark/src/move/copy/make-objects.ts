@@ -48,33 +48,64 @@ const make = async (client: pg.Client, runId: string, object: ObjectDecision): P
   }
 }
 
-/** Makes every carried object of the plan, in the order of its phases. A failing one is reported and does not stop the others. */
-export const makeObjects = async (
-  client: pg.Client,
-  plan: MovePlan,
-  runId: string,
-  onEvent: MoveListener,
-  signal: AbortSignal,
-): Promise<ObjectsReport> => {
-  const phases = ['table', 'afterRows', 'afterAll'] as const
-  const objects = phases.flatMap((phase) => plan.objects.filter((object) => object.phase === phase && object.sql.length > 0))
-  const failed: { name: string; reason: string }[] = []
-  const unvalidated: string[] = []
-  let made = 0
+interface Making {
+  readonly client: pg.Client
+  readonly runId: string
+  readonly onEvent: MoveListener
+  readonly signal: AbortSignal
+}
+
+interface Tally {
+  made: number
+  readonly failed: { name: string; reason: string }[]
+  readonly unvalidated: string[]
+}
+
+/** Makes some objects one after the other. A failing one is noted and does not stop the others. */
+const makeAll = async (
+  objects: readonly ObjectDecision[],
+  { client, runId, onEvent, signal }: Making,
+  tally: Tally,
+): Promise<void> => {
   for (const object of objects) {
     signal.throwIfAborted()
     const { name, type: kind } = object
     if (await isMade(client, runId, entryOf(object))) continue
     onEvent({ type: 'object', name, kind, state: 'started', reason: null })
     try {
-      if ((await make(client, runId, object)) === 'unvalidated') unvalidated.push(name)
-      made++
+      if ((await make(client, runId, object)) === 'unvalidated') tally.unvalidated.push(name)
+      tally.made++
       onEvent({ type: 'object', name, kind, state: 'finished', reason: null })
     } catch (error) {
       if (sqlstateOf(error) === undefined) throw error
-      failed.push({ name, reason: reasonOf(error) })
+      tally.failed.push({ name, reason: reasonOf(error) })
       onEvent({ type: 'object', name, kind, state: 'failed', reason: reasonOf(error) })
     }
   }
-  return { made, failed, unvalidated }
+}
+
+/** The objects of each table, those of the tables with most rows first: tables do not wait for each other. */
+const byTable = (plan: MovePlan, objects: readonly ObjectDecision[]): ObjectDecision[][] => {
+  const rows = new Map(plan.tables.map((table) => [table.source, table.rows]))
+  const groups = new Map<string | null, ObjectDecision[]>()
+  for (const object of objects) groups.set(object.table, [...(groups.get(object.table) ?? []), object])
+  return [...groups].sort(([a], [b]) => (rows.get(b ?? '') ?? 0) - (rows.get(a ?? '') ?? 0)).map(([, group]) => group)
+}
+
+/** Makes every carried object of the plan, phase by phase; what stands after rows, for several tables at a time, one on each client. */
+export const makeObjects = async (
+  clients: readonly pg.Client[],
+  plan: MovePlan,
+  how: Omit<Making, 'client'>,
+): Promise<ObjectsReport> => {
+  const tally: Tally = { made: 0, failed: [], unvalidated: [] }
+  const of = (phase: ObjectDecision['phase']) => plan.objects.filter((object) => object.phase === phase && object.sql.length > 0)
+  await makeAll(of('table'), { ...how, client: clients[0]! }, tally)
+  const groups = byTable(plan, of('afterRows'))
+  const work = async (client: pg.Client): Promise<void> => {
+    for (let group = groups.shift(); group; group = groups.shift()) await makeAll(group, { ...how, client }, tally)
+  }
+  await Promise.all(clients.map(work))
+  await makeAll(of('afterAll'), { ...how, client: clients[0]! }, tally)
+  return tally
 }

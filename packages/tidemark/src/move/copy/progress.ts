@@ -2,7 +2,7 @@
 import type pg from 'pg'
 import { TidemarkError } from '../../errors.js'
 import type { ColumnPlan, Reject } from '../move.js'
-import { type Key, packKey } from '../row-source.js'
+import { type Key, packKey } from '../row-keys.js'
 import type { CopyUnit } from './copy-unit.js'
 
 export interface Progress {

@@ -1,11 +1,11 @@
 /** Serves requests to copy parts of tables, in a worker thread or in the caller's own. */
-import { isTidemarkError, reasonOf, type TidemarkError } from '../../errors.js'
+import { isTidemarkError } from '../../errors.js'
 import { type ConnectOptions, connectPostgres } from '../../postgres/connect.js'
 import { parseConnection } from '../../postgres/connection.js'
 import { toPostgresError } from '../../postgres/postgres-error.js'
 import { openSqlite } from '../../sqlite/open.js'
-import { toSqliteError } from '../../sqlite/sqlite-error.js'
 import type { Reject } from '../move.js'
+import { explainSqlite, type PortableError, packError } from '../portable-error.js'
 import { type CopyUnit, copyUnit } from './copy-unit.js'
 
 export interface WorkerData {
@@ -21,13 +21,6 @@ export type WorkerRequest =
   | { readonly type: 'abort' }
   | { readonly type: 'stop' }
 
-/** An error as it crosses a thread. */
-export interface PortableError {
-  readonly code: string | undefined
-  readonly parameters: Readonly<Record<string, string | number>>
-  readonly reason: string
-}
-
 export type WorkerMessage =
   | { readonly type: 'progress'; readonly table: string; readonly rows: number; readonly bytes: number }
   | { readonly type: 'reject'; readonly reject: Reject }
@@ -41,12 +34,6 @@ export interface UnitServer {
   stop(): Promise<void>
 }
 
-const portable = (error: TidemarkError): PortableError => ({
-  code: error.code,
-  parameters: error.parameters,
-  reason: error.message,
-})
-
 /** Opens the file and a connection, and copies what it is asked to. */
 export const serveUnits = async (data: WorkerData, tell: (message: WorkerMessage) => void): Promise<UnitServer> => {
   const { path, target, busyTimeoutMs, ...sizes } = data
@@ -54,10 +41,9 @@ export const serveUnits = async (data: WorkerData, tell: (message: WorkerMessage
   const file = openSqlite(path, { readonly: true, busyTimeoutMs })
   const controller = new AbortController()
   await client.query('SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0')
-  const explain = (error: unknown): TidemarkError => {
-    if (isTidemarkError(error)) return error
-    const isSqlite = String((error as { code?: unknown }).code ?? '').startsWith('SQLITE_')
-    return isSqlite ? toSqliteError(error, path) : toPostgresError(error, parseConnection(target.url, target))
+  const explain = (error: unknown): unknown => {
+    const explained = explainSqlite(error, path)
+    return isTidemarkError(explained) ? explained : toPostgresError(explained, parseConnection(target.url, target))
   }
   return {
     copy: async (unit) => {
@@ -71,11 +57,7 @@ export const serveUnits = async (data: WorkerData, tell: (message: WorkerMessage
         })
         tell({ type: 'done', table, unit: unit.unit })
       } catch (error) {
-        const isAbort = controller.signal.aborted
-        tell({
-          type: 'failed',
-          error: isAbort ? { code: undefined, parameters: {}, reason: reasonOf(error) } : portable(explain(error)),
-        })
+        tell({ type: 'failed', error: packError(controller.signal.aborted ? error : explain(error)) })
       }
     },
     abort: () => controller.abort(new Error('stopped')),

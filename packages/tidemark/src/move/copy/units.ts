@@ -2,7 +2,8 @@
 import type { Database } from 'better-sqlite3'
 import type pg from 'pg'
 import type { MovePlan, TablePlan } from '../move.js'
-import { packKey, quoteSqlite, unpackKey } from '../row-source.js'
+import { packKey, unpackKey } from '../row-keys.js'
+import { quoteSqlite } from '../row-source.js'
 import type { CopyUnit } from './copy-unit.js'
 
 /** A table with fewer rows is one part. */

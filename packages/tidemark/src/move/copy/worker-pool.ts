@@ -1,8 +1,10 @@
 /** A few workers that take parts of tables from one queue, each in a thread of its own or, for small files, all in the caller's. */
 import { Worker } from 'node:worker_threads'
-import { type ErrorCode, errorTable, TidemarkError } from '../../errors.js'
+import { TidemarkError } from '../../errors.js'
+import { builtWorker } from '../built-worker.js'
+import { unpackError } from '../portable-error.js'
 import type { CopyUnit } from './copy-unit.js'
-import { type PortableError, serveUnits, type WorkerData, type WorkerMessage, type WorkerRequest } from './unit-server.js'
+import { serveUnits, type WorkerData, type WorkerMessage, type WorkerRequest } from './unit-server.js'
 
 export interface WorkerPoolOptions {
   readonly data: WorkerData
@@ -17,22 +19,14 @@ interface Link {
   close(): Promise<void>
 }
 
-const reviveError = ({ code, parameters, reason }: PortableError): Error => {
-  if (code === undefined || !(code in errorTable)) return new TidemarkError('TM_MOVE_WORKER', { reason })
-  return new TidemarkError(code as ErrorCode, parameters as never)
-}
-
 type Deliver = (message: WorkerMessage | { readonly type: 'ready' }) => void
-
-/** The built worker; when the sources run as they are (in tests), it is found in the build beside them. */
-const workerUrl = (): URL =>
-  new URL(
-    import.meta.url.replace(/\/src\/(.*)worker-pool\.ts$/, '/dist/$1worker-pool.js').replace('worker-pool.js', 'copy-worker.js'),
-  )
 
 const threadLink = (data: WorkerData, deliver: Deliver, fail: (error: Error) => void): Link => {
   // A small young generation: the copy's buffers live outside the heap, and rows die young.
-  const worker = new Worker(workerUrl(), { workerData: data, resourceLimits: { maxYoungGenerationSizeMb: 4 } })
+  const worker = new Worker(builtWorker('copy/copy-worker.js'), {
+    workerData: data,
+    resourceLimits: { maxYoungGenerationSizeMb: 4 },
+  })
   let closing = false
   worker.on('message', deliver)
   worker.on('error', (error) => fail(new TidemarkError('TM_MOVE_WORKER', { reason: error.message }, { cause: error })))
@@ -91,7 +85,7 @@ export const runUnits = async (
         const deliver: Deliver = (message) => {
           if (message.type === 'ready') return next()
           onMessage(message)
-          if (message.type === 'failed') return reject(reviveError(message.error))
+          if (message.type === 'failed') return reject(unpackError(message.error))
           if (message.type !== 'done') return undefined
           if (--open === 0) resolve()
           else next()

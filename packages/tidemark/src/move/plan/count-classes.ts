@@ -1,7 +1,8 @@
 /** Which storage classes the values of a table have: first one cheap question about all columns, then closer ones where the answer is no. */
 import type { Database } from 'better-sqlite3'
 import type { SqliteColumn, SqliteTable, StorageClass } from '../../sqlite/sqlite.js'
-import { keyExpressions, quoteSqlite } from '../row-source.js'
+import { exactKeySql, type Key, keyBinding, keyMark, readKey } from '../row-keys.js'
+import { joinShallow, keyExpressions, quoteSqlite } from '../row-source.js'
 import { rowKeyOf } from './row-key.js'
 
 /** Rows by storage class, and the range of the whole numbers where it was asked for. */
@@ -27,18 +28,22 @@ export function* stretches(
     yield { where: '1', values: [] }
     return
   }
-  const [order, marks] = key.length === 1 ? [key[0]!, '?'] : [`(${key.join(', ')})`, `(${key.map(() => '?').join(', ')})`]
-  let after: unknown[] | undefined
+  const tuple = (parts: readonly string[]) => (parts.length === 1 ? parts[0]! : `(${parts.join(', ')})`)
+  const bound = (operator: string, at: Key) => `${tuple(key)} ${operator} ${tuple(at.map(keyMark))}`
+  const last = `ORDER BY ${key.join(', ')} LIMIT 1 OFFSET ${rowsPerRead - 1}`
+  let after: Key | undefined
   for (;;) {
-    const from = after ? `${order} > ${marks}` : '1'
-    const next = `SELECT ${key.join(', ')} FROM ${quoteSqlite(table.name)} WHERE ${from} ORDER BY ${key.join(', ')} LIMIT 1 OFFSET ${rowsPerRead - 1}`
-    const until = database
+    const from = after ? bound('>', after) : '1'
+    const values = (after ?? []).map(keyBinding)
+    const next = `SELECT ${exactKeySql(key)} FROM ${quoteSqlite(table.name)} WHERE ${from} ${last}`
+    const found = database
       .prepare(next)
       .safeIntegers(true)
       .raw(true)
-      .get(...(after ?? [])) as unknown[] | undefined
-    yield { where: until ? `${from} AND ${order} <= ${marks}` : from, values: [...(after ?? []), ...(until ?? [])] }
-    if (!until) return
+      .get(...values) as unknown[] | undefined
+    if (!found) return yield { where: from, values }
+    const until = readKey(found)
+    yield { where: `${from} AND ${bound('<=', until)}`, values: [...values, ...until.map(keyBinding)] }
     after = until
   }
 }
@@ -116,7 +121,7 @@ export const countClasses = (
   for (const { where, values } of tests.length > 0 ? stretches(database, table) : []) {
     signal?.throwIfAborted()
     const odd = database
-      .prepare(`SELECT 1 FROM ${quoteSqlite(table.name)} WHERE ${where} AND NOT (${tests.join(' AND ')}) LIMIT 1`)
+      .prepare(`SELECT 1 FROM ${quoteSqlite(table.name)} WHERE ${where} AND NOT (${joinShallow(tests, 'AND')}) LIMIT 1`)
       .get(...values)
     if (odd !== undefined) {
       isClean = false

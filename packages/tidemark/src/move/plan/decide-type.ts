@@ -1,7 +1,8 @@
 /** Which Postgres type a column gets, and why. Nothing is narrowed that the values do not prove. */
 import type { SqliteColumn } from '../../sqlite/sqlite.js'
 import type { Conversion } from '../move.js'
-import { type ColumnFacts, isDateLike } from './scan.js'
+import { isDateLike } from './look-closely.js'
+import type { ColumnFacts } from './scan.js'
 
 export interface TypeDecision {
   readonly targetType: string

@@ -1,9 +1,12 @@
 /** What in the data or the schema the reader should know before anything is copied. */
 import type { SqliteDatabase, SqliteSchema, SqliteTable } from '../../sqlite/sqlite.js'
+import { foldAscii } from '../../sqlite/tokenize.js'
 import { orphanCondition } from '../copy/parent-guard.js'
 import type { ColumnPlan, Hazard, TablePlan } from '../move.js'
-import { printKey, quoteSqlite } from '../row-source.js'
-import type { ColumnFacts, Sample, TableFacts } from './scan.js'
+import { printKey } from '../row-keys.js'
+import { quoteSqlite } from '../row-source.js'
+import type { Sample } from './look-closely.js'
+import type { ColumnFacts, TableFacts } from './scan.js'
 
 const shownKeys = 5
 
@@ -55,69 +58,30 @@ export const valueHazards = (table: TablePlan, facts: TableFacts): readonly Haza
       })),
   )
 
-const jsonLike = (kind: string): boolean => kind === 'json' || kind === 'jsonb'
+/** The keys of the first rows for which a condition holds. */
+export const firstKeys = (database: SqliteDatabase, table: TablePlan, condition: string): readonly string[] => {
+  const columns = table.reportKey.map(quoteSqlite).join(', ')
+  if (columns === '') return []
+  const select = `SELECT ${columns} FROM ${quoteSqlite(table.source)} WHERE ${condition} LIMIT ${shownKeys}`
+  const rows = database.prepare(select).safeIntegers(true).raw(true).all() as unknown[][]
+  return rows.map((row) => printKey(table.reportKey, row))
+}
 
-/** Values of a chosen or given type that the values do not all fit. */
-export const conversionHazards = (table: TablePlan, facts: TableFacts): readonly Hazard[] =>
-  table.columns.flatMap((column) => {
-    const seen = facts.columns.get(column.source)!
-    const { conversion, policies } = column
-    const outcome = policies.badValue === 'null' && !column.notNull ? 'the value becomes NULL' : 'the row is rejected'
-    const severity = outcome === 'the row is rejected' ? ('loss' as const) : ('warning' as const)
-    const hazard = (code: string, count: number, message: string, suggestion: string): readonly Hazard[] =>
-      count > 0
-        ? [
-            {
-              code,
-              severity,
-              table: table.source,
-              column: column.source,
-              count,
-              keys: [],
-              message: `${message}: ${outcome}`,
-              suggestion,
-            },
-          ]
-        : []
-    if (jsonLike(conversion.kind) && seen.close) {
-      return hazard(
-        'invalidJson',
-        seen.texts - seen.close.jsons,
-        'text that is not valid JSON',
-        'Correct it in the file, or choose "null" or text.',
-      )
-    }
-    if (column.notNull && policies.nullAs === null)
-      return hazard(
-        'nullInNotNull',
-        seen.nulls,
-        'NULL where the target refuses it',
-        'Give "nullAs", the value that stands for NULL.',
-      )
-    if (column.notNull && policies.nullAs !== null && seen.nulls > 0) {
+/** NULLs for which the target has no place. */
+export const nullHazards = (database: SqliteDatabase, table: TablePlan, facts: TableFacts): readonly Hazard[] =>
+  table.columns.flatMap(({ source: column, notNull, policies, generatedSql }): readonly Hazard[] => {
+    const { nulls } = facts.columns.get(column)!
+    if (!notNull || nulls === 0 || generatedSql !== null) return []
+    const keys = firstKeys(database, table, `${quoteSqlite(column)} IS NULL`)
+    const base = { table: table.source, column, count: nulls, keys }
+    if (policies.nullAs !== null) {
       const message = `NULL, written as '${policies.nullAs}'`
-      return [
-        {
-          code: 'nullReplaced',
-          severity: 'warning',
-          table: table.source,
-          column: column.source,
-          count: seen.nulls,
-          keys: [],
-          message,
-          suggestion: 'By choice ("nullAs").',
-        },
-      ]
+      return [{ ...base, code: 'nullReplaced', severity: 'warning', message, suggestion: 'By choice ("nullAs").' }]
     }
-    if ((conversion.kind === 'timestamptz' || conversion.kind === 'timestamp') && conversion.format === null && seen.close) {
-      return hazard(
-        'notATime',
-        seen.close.moments.others,
-        'text that is no time',
-        'Correct it in the file, or choose "null" or text.',
-      )
-    }
-    return []
+    const message = 'NULL where the target refuses it: the row is rejected'
+    return [
+      { ...base, code: 'nullInNotNull', severity: 'loss', message, suggestion: 'Give "nullAs", the value that stands for NULL.' },
+    ]
   })
 
 /** Rows without the parent that the target demands. */
@@ -152,8 +116,13 @@ export const orphanHazards = (database: SqliteDatabase, table: TablePlan): reado
   })
 
 /** Foreign keys that rows of the file break, where SQLite did not enforce them. */
-export const danglingHazards = (database: SqliteDatabase, table: SqliteTable): readonly Hazard[] => {
-  if (table.foreignKeys.length === 0) return []
+export const danglingHazards = (
+  database: SqliteDatabase,
+  table: SqliteTable,
+  tables: readonly SqliteTable[],
+): readonly Hazard[] => {
+  const hasParent = (name: string) => tables.some((candidate) => foldAscii(candidate.name) === foldAscii(name))
+  if (!table.foreignKeys.some(({ parentTable }) => hasParent(parentTable))) return []
   const broken = new Map<number, { count: number; keys: string[]; parent: string }>()
   try {
     for (const row of database.prepare(`PRAGMA foreign_key_check(${quoteSqlite(table.name)})`).iterate() as IterableIterator<{
@@ -170,7 +139,9 @@ export const danglingHazards = (database: SqliteDatabase, table: SqliteTable): r
     // A mismatched key ("foreign key mismatch") is told by the decision on the foreign key itself.
     return []
   }
-  return [...broken.values()].map(({ count, keys, parent }) => ({
+  // A key into a table that does not exist is not carried at all, and its decision says so.
+  const told = [...broken.values()].filter(({ parent }) => hasParent(parent))
+  return told.map(({ count, keys, parent }) => ({
     code: 'danglingForeignKey',
     severity: 'warning',
     table: table.name,
@@ -182,9 +153,8 @@ export const danglingHazards = (database: SqliteDatabase, table: SqliteTable): r
   }))
 }
 
-/** Catalogue entries that could not be read, and tables that stay behind by nature. */
-export const schemaHazards = (schema: SqliteSchema): readonly Hazard[] =>
-  schema.unreadable.map(({ type, name, reason }) => ({
+const unreadableHazards = ({ unreadable }: SqliteSchema): readonly Hazard[] =>
+  unreadable.map(({ type, name, reason }) => ({
     code: 'unreadableObject',
     severity: 'loss',
     table: name,
@@ -194,3 +164,58 @@ export const schemaHazards = (schema: SqliteSchema): readonly Hazard[] =>
     message: `the ${type} cannot be read: ${reason}`,
     suggestion: 'Open the file with the program that made it, or carry this object over by hand.',
   }))
+
+const conflictHazards = ({ tables }: SqliteSchema): readonly Hazard[] =>
+  tables.flatMap(({ name: table, conflictClauses = [] }) =>
+    conflictClauses.map(({ constraint, action }) => ({
+      code: 'conflictClause',
+      severity: 'warning' as const,
+      table,
+      column: null,
+      count: 1,
+      keys: [],
+      message: `${constraint} ON CONFLICT ${action}: Postgres keeps the constraint and refuses what breaks it`,
+      suggestion: 'Write INSERT … ON CONFLICT where the application relies on it.',
+    })),
+  )
+
+/** Rows of a virtual table that stand nowhere else; an index over another table (`content=`) holds none of its own. */
+const countOwnRows = (database: SqliteDatabase, { name, sql }: SqliteSchema['virtualTables'][number]): number => {
+  if (/\bcontent\s*=/i.test(sql)) return 0
+  try {
+    return database
+      .prepare(`SELECT count(*) FROM ${quoteSqlite(name)}`)
+      .pluck()
+      .get() as number
+  } catch {
+    // The module is not at hand. That the table stays behind is told all the same.
+    return 0
+  }
+}
+
+const virtualHazards = (database: SqliteDatabase, { virtualTables }: SqliteSchema): readonly Hazard[] =>
+  virtualTables.flatMap((virtual) => {
+    const count = countOwnRows(database, virtual)
+    if (count === 0) return []
+    const message = `rows of a virtual table (${virtual.module}), which stay behind`
+    const suggestion = 'Where they stand nowhere else, copy them into an ordinary table of the file first.'
+    return [
+      {
+        code: 'virtualTableRows',
+        severity: 'loss',
+        table: virtual.name,
+        column: null,
+        count,
+        keys: [],
+        message,
+        suggestion,
+      } as const,
+    ]
+  })
+
+/** Catalogue entries that could not be read, and what has no place in Postgres by nature. */
+export const schemaHazards = (database: SqliteDatabase, schema: SqliteSchema): readonly Hazard[] => [
+  ...unreadableHazards(schema),
+  ...conflictHazards(schema),
+  ...virtualHazards(database, schema),
+]

@@ -16,11 +16,13 @@ import {
 import { quoteIdentifier, quoteLiteral } from '../translate/identifiers.js'
 import { toBoolean, toBytes, toMoment, toText, toUuid } from './choose-column.js'
 import { reportKeyOf, rowKeyOf } from './row-key.js'
-import { type ColumnFacts, scanTable, type TableFacts } from './scan.js'
+import type { ColumnFacts, Scan, ScanRequest, TableFacts } from './scan.js'
 import { readTargetTable, type TargetColumn, type TargetTable } from './target-catalogue.js'
 
 export interface PlannedTable {
   readonly doubts?: readonly Hazard[]
+  /** Columns of the file whose type was not decided by their values. */
+  readonly unproven: ReadonlySet<string>
   readonly plan: TablePlan
   readonly facts: TableFacts
 }
@@ -223,13 +225,26 @@ export interface ExistingOptions {
   readonly mapPath: string
   readonly targetSchema: string
   readonly thorough: boolean
-  readonly signal?: AbortSignal
-  readonly onTable: (table: string, rows: number) => void
+  readonly scan: Scan
+}
+
+const usedColumns = ({ source, map }: Pair): readonly string[] =>
+  source.columns.map(({ name }) => name).filter((name) => !map.ignore.includes(name))
+
+const scanRequest = ({ database, thorough }: ExistingOptions, pair: Pair): ScanRequest => {
+  const aims = new Map(
+    usedColumns(pair).map((name) => {
+      const entry = pair.map.columns[name]
+      const target = pair.target.columns.find((column) => column.name === (entry?.to ?? name))!
+      return [name, aimOf(target.type, entry?.as)]
+    }),
+  )
+  return { table: pair.source, reportKey: reportKeyOf(database, pair.source), aims, thorough }
 }
 
 /** Pairs tables by the map and plans each. Raises TM_MOVE_MAP_INVALID, TM_MOVE_TARGET_MISSING, TM_MOVE_TYPE_UNSUPPORTED. */
 export const planExisting = async (options: ExistingOptions): Promise<ExistingPlan> => {
-  const { database, client, schema, map, mapPath, targetSchema, thorough, signal, onTable } = options
+  const { client, schema, map, mapPath, targetSchema } = options
   checkTables(schema, map, mapPath)
   const pairs: Pair[] = []
   for (const source of schema.tables.filter(({ name }) => name in map.tables)) {
@@ -241,31 +256,24 @@ export const planExisting = async (options: ExistingOptions): Promise<ExistingPl
     checkColumns(pair, mapPath)
     pairs.push(pair)
   }
+  const facts = await options.scan(pairs.map((pair) => scanRequest(options, pair)))
   const tables: PlannedTable[] = []
   const objects: ObjectDecision[] = []
-  for (const pair of pairs) {
+  for (const [i, pair] of pairs.entries()) {
     const { source, target } = pair
-    const names = source.columns.map(({ name }) => name).filter((name) => !pair.map.ignore.includes(name))
-    const aims = new Map(
-      names.map((name) => {
-        const entry = pair.map.columns[name]
-        return [name, aimOf(target.columns.find((column) => column.name === (entry?.to ?? name))!.type, entry?.as)]
-      }),
-    )
-    const reportKey = reportKeyOf(source)
-    const facts = scanTable(database, source, { thorough, reportKey, aims, ...(signal && { signal }) })
-    const columns = names.map((name) => planColumn(pair, name, facts.columns.get(name)!, map))
-    onTable(source.name, facts.rows)
+    const seen = facts[i]!
+    const columns = usedColumns(pair).map((name) => planColumn(pair, name, seen.columns.get(name)!, map))
     objects.push(...sequenceObjects(pair, columns))
     tables.push({
-      facts,
+      facts: seen,
+      unproven: new Set(usedColumns(pair)),
       plan: {
         source: source.name,
         targetSchema: target.schema,
         target: target.name,
         rowKey: rowKeyOf(source),
-        reportKey,
-        rows: facts.rows,
+        reportKey: reportKeyOf(options.database, source),
+        rows: seen.rows,
         columns,
         primaryKey: target.primaryKey.every((name) => columns.some((column) => column.target === name)) ? target.primaryKey : [],
         highWater: source.highWater === null ? null : String(source.highWater),

@@ -8,7 +8,7 @@ import { chooseColumn } from './choose-column.js'
 import { decideObjects, decideTableObjects, ObjectNames, translateColumnSql } from './decide-objects.js'
 import { decideType, type TypeDecision } from './decide-type.js'
 import { reportKeyOf, rowKeyOf } from './row-key.js'
-import { type ColumnFacts, scanTable, type TableFacts } from './scan.js'
+import type { ColumnFacts, Scan, ScanRequest, TableFacts } from './scan.js'
 
 export interface NewOptions {
   readonly database: SqliteDatabase
@@ -17,20 +17,28 @@ export interface NewOptions {
   readonly identifiers: 'exact' | 'lower'
   readonly targetSchema: string
   readonly thorough: boolean
-  readonly signal?: AbortSignal
-  readonly onTable: (table: string, rows: number) => void
+  readonly scan: Scan
 }
 
 export interface NewTable {
   readonly plan: TablePlan
   readonly facts: TableFacts
   readonly doubts: readonly Hazard[]
+  /** Columns of the file whose type was chosen, whatever their values. */
+  readonly unproven: ReadonlySet<string>
 }
+
+/** Names that Postgres keeps for columns of its own in every table. */
+const systemColumns = ['tableoid', 'xmin', 'cmin', 'xmax', 'cmax', 'ctid']
+
+/** Columns that one table of Postgres can have. */
+const maxColumns = 1600
 
 /** Names as Postgres will have them: exact or folded, cut to 63 bytes, no two alike. */
 const nameAll = (
   names: readonly { readonly source: string; readonly chosen: string | undefined }[],
   fold: boolean,
+  reserved: readonly string[] = [],
 ): ReadonlyMap<string, string> => {
   const taken = new Map<string, string>()
   const result = new Map<string, string>()
@@ -39,11 +47,22 @@ const nameAll = (
     const rival = taken.get(wanted)
     if (rival !== undefined)
       throw new TidemarkError('TM_MOVE_NAME_COLLISION', { names: `"${rival}" and "${source}"`, target: `"${wanted}"` })
-    const target = fitIdentifier(wanted, new Set(result.values()))
+    const target = fitIdentifier(wanted, new Set([...reserved, ...result.values()]))
     taken.set(wanted, source)
     result.set(source, target)
   }
   return result
+}
+
+/** Told where Postgres could not have the name that was wanted. */
+const renamed = (table: string, column: string | null, wanted: string, target: string): readonly Hazard[] => {
+  if (target === wanted) return []
+  const reason = systemColumns.includes(wanted)
+    ? 'a name that Postgres keeps for itself'
+    : 'a name that does not fit into 63 bytes'
+  const message = `${reason}: becomes ${target}`
+  const suggestion = 'Give it a name of your own ("rename"); statements of the application have to use the new one.'
+  return [{ code: 'renamed', severity: 'warning', table, column, count: 1, keys: [], message, suggestion }]
 }
 
 const doubtOf = (table: string, column: string, { doubt, targetType }: TypeDecision, facts: ColumnFacts): readonly Hazard[] =>
@@ -91,31 +110,42 @@ const planColumn = (
   }
 }
 
-const planTable = (options: NewOptions, table: SqliteTable, target: string): NewTable => {
-  const { database, choices, thorough, signal, identifiers, targetSchema, onTable } = options
+const aimOf = (type: string): string =>
+  /^time|^date/.test(type) ? 'DATETIME' : /json|uuid|boolean/.test(type) ? type.toUpperCase() : ''
+
+const scanRequest = ({ database, choices, thorough }: NewOptions, table: SqliteTable): ScanRequest => {
+  const chosen = Object.entries(choices.tables[table.name]?.columns ?? {})
+  const aims = new Map(chosen.flatMap(([name, { type }]) => (type ? [[name, aimOf(type)] as const] : [])))
+  return { table, reportKey: reportKeyOf(database, table), aims, thorough }
+}
+
+const planTable = (options: NewOptions, table: SqliteTable, target: string, facts: TableFacts): NewTable => {
+  const { database, choices, identifiers, targetSchema } = options
   const choice = choices.tables[table.name]
-  const reportKey = reportKeyOf(table)
-  const aims = new Map(
-    Object.entries(choice?.columns ?? {}).flatMap(([name, { type }]) => (type ? [[name, aimOf(type)] as const] : [])),
-  )
-  const facts = scanTable(database, table, { thorough, reportKey, aims, ...(signal && { signal }) })
-  onTable(table.name, facts.rows)
+  if (table.columns.length > maxColumns) {
+    throw new TidemarkError('TM_MOVE_TOO_WIDE', { table: table.name, columns: table.columns.length })
+  }
+  const reportKey = reportKeyOf(database, table)
   const names = nameAll(
     table.columns.map(({ name }) => ({ source: name, chosen: choice?.columns?.[name]?.rename })),
     identifiers === 'lower',
+    systemColumns,
   )
-  const doubts: Hazard[] = []
+  const wantedName = (name: string, chosen: string | undefined) => chosen ?? (identifiers === 'lower' ? name.toLowerCase() : name)
+  const doubts: Hazard[] = [...renamed(table.name, null, wantedName(table.name, choice?.rename), target)]
   const columns = table.columns.map((column) => {
     const seen = facts.columns.get(column.name)!
     const entry = choice?.columns?.[column.name]
     const decision = chooseColumn(decideType(column, seen), entry, seen, `${table.name}.${column.name}`, choices.timeZone)
     doubts.push(...doubtOf(table.name, column.name, decision, seen))
+    doubts.push(...renamed(table.name, column.name, wantedName(column.name, entry?.rename), names.get(column.name)!))
     return planColumn(table, column, decision, names.get(column.name)!, choices)
   })
   const keyColumns = hasNullKey(table, facts) ? [] : (table.primaryKey?.columns ?? [])
   return {
     facts,
     doubts,
+    unproven: new Set(Object.entries(choice?.columns ?? {}).flatMap(([name, { type }]) => (type ? [name] : []))),
     plan: {
       source: table.name,
       targetSchema,
@@ -132,19 +162,17 @@ const planTable = (options: NewOptions, table: SqliteTable, target: string): New
   }
 }
 
-const aimOf = (type: string): string =>
-  /^time|^date/.test(type) ? 'DATETIME' : /json|uuid|boolean/.test(type) ? type.toUpperCase() : ''
-
-/** Plans every table, then every object of the schema. Raises TM_MOVE_NAME_COLLISION. */
-export const planNew = (
+/** Plans every table, then every object of the schema. Raises TM_MOVE_NAME_COLLISION, TM_MOVE_TOO_WIDE. */
+export const planNew = async (
   options: NewOptions,
-): { readonly tables: readonly NewTable[]; readonly objects: readonly ObjectDecision[] } => {
+): Promise<{ readonly tables: readonly NewTable[]; readonly objects: readonly ObjectDecision[] }> => {
   const { schema, choices, identifiers } = options
   const names = nameAll(
     schema.tables.map(({ name }) => ({ source: name, chosen: choices.tables[name]?.rename })),
     identifiers === 'lower',
   )
-  const planned = schema.tables.map((table) => planTable(options, table, names.get(table.name)!))
+  const facts = await options.scan(schema.tables.map((table) => scanRequest(options, table)))
+  const planned = schema.tables.map((table, i) => planTable(options, table, names.get(table.name)!, facts[i]!))
   const objects: ObjectDecision[] = []
   const tables = planned.map((table, i) => {
     const source = schema.tables[i]!

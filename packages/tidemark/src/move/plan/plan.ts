@@ -6,12 +6,16 @@ import { type ConnectOptions, connectPostgres } from '../../postgres/connect.js'
 import { introspect } from '../../sqlite/introspect.js'
 import { openSqlite } from '../../sqlite/open.js'
 import type { SqliteFile, SqliteSchema } from '../../sqlite/sqlite.js'
+import { sqliteCodeOf, toSqliteError } from '../../sqlite/sqlite-error.js'
 import { type Choices, checkChoices, noChoices, readChoices } from '../choices.js'
 import { readMap } from '../map.js'
 import type { Hazard, MoveListener, MovePlan, ObjectDecision } from '../move.js'
-import { conversionHazards, danglingHazards, orphanHazards, schemaHazards, valueHazards } from './hazards.js'
+import { danglingHazards, nullHazards, orphanHazards, schemaHazards, valueHazards } from './hazards.js'
 import { type PlannedTable, planExisting } from './plan-existing.js'
 import { planNew } from './plan-new.js'
+import { rehearse } from './rehearse.js'
+import type { Scan } from './scan.js'
+import { scanTables } from './scan-tables.js'
 
 export interface PlanOptions {
   /** The SQLite file. */
@@ -35,6 +39,9 @@ export interface PlanOptions {
   readonly onEvent?: MoveListener
   readonly signal?: AbortSignal
 }
+
+/** Below this, threads cost more than they bring. */
+const smallFileBytes = 16 * 1024 * 1024
 
 /** Rows per second assumed for the estimate, of a table of middling width on a small machine. */
 const rowsPerSecond = 300_000
@@ -71,9 +78,20 @@ const leaveOut = (
 }
 
 const planInto = async (file: SqliteFile, schema: SqliteSchema, choices: Choices, options: PlanOptions): Promise<Planned> => {
-  const { onEvent = () => {}, thorough = true, signal, target, mapPath, schema: targetSchema = 'public' } = options
+  const {
+    onEvent = () => {},
+    thorough = true,
+    signal,
+    target,
+    mapPath,
+    schema: targetSchema = 'public',
+    busyTimeoutMs = 10_000,
+  } = options
   const onTable = (table: string, rows: number) => onEvent({ type: 'table', phase: 'plan', table, state: 'finished', rows })
-  const common = { database: file.db, schema, targetSchema, thorough, onTable, ...(signal && { signal }) }
+  const workers = schema.sizeBytes > smallFileBytes ? 2 : 0
+  const scan: Scan = (requests) =>
+    scanTables(requests, { database: file.db, path: file.path, busyTimeoutMs, workers, signal, onTable })
+  const common = { database: file.db, schema, targetSchema, thorough, scan }
   if (options.into !== 'existing') return planNew({ ...common, choices, identifiers: options.identifiers ?? 'exact' })
   if (!mapPath || !target) {
     throw new TidemarkError('TM_CLI_USAGE', {
@@ -90,25 +108,25 @@ const planInto = async (file: SqliteFile, schema: SqliteSchema, choices: Choices
 }
 
 const hazardsOf = (
-  file: SqliteFile,
+  { db }: SqliteFile,
   schema: SqliteSchema,
   { tables }: Planned,
-  into: 'new' | 'existing',
-  thorough: boolean,
+  { into, thorough = true, signal }: PlanOptions,
 ): readonly Hazard[] => [
-  ...schemaHazards(schema),
-  ...tables.flatMap(({ plan, facts, doubts = [] }) => [
+  ...schemaHazards(db, schema),
+  ...tables.flatMap(({ plan, facts, doubts = [], unproven }) => [
     ...doubts,
     ...valueHazards(plan, facts),
-    ...conversionHazards(plan, facts),
-    ...orphanHazards(file.db, plan),
+    ...nullHazards(db, plan, facts),
+    ...(thorough ? rehearse(db, plan, unproven, signal) : []),
+    ...orphanHazards(db, plan),
   ]),
-  ...(into === 'new' && thorough ? schema.tables.flatMap((table) => danglingHazards(file.db, table)) : []),
+  ...(into !== 'existing' && thorough ? schema.tables.flatMap((table) => danglingHazards(db, table, schema.tables)) : []),
 ]
 
 /** Plans a move; reads the file and, for existing tables, the target's catalogue; writes nothing. Raises TM_SQLITE_*, TM_MOVE_*. */
 export const planMove = async (options: PlanOptions): Promise<MovePlan> => {
-  const { path, into = 'new', choicesPath, exclude = [], onEvent = () => {}, thorough = true, busyTimeoutMs = 10_000 } = options
+  const { path, into = 'new', choicesPath, exclude = [], onEvent = () => {}, busyTimeoutMs = 10_000 } = options
   const file = openSqlite(path, { readonly: true, busyTimeoutMs })
   try {
     const whole = introspect(file.db)
@@ -134,7 +152,7 @@ export const planMove = async (options: PlanOptions): Promise<MovePlan> => {
       fingerprint: fingerprintOf(shape),
       ...shape,
       objects: planned.objects,
-      hazards: hazardsOf(file, schema, planned, into, thorough),
+      hazards: hazardsOf(file, schema, planned, options),
       excluded,
       totals: {
         tables: tables.length,
@@ -143,6 +161,8 @@ export const planMove = async (options: PlanOptions): Promise<MovePlan> => {
         estimatedMs: Math.round(Math.max(rows / rowsPerSecond, schema.sizeBytes / bytesPerSecond) * 1000) + 500,
       },
     }
+  } catch (error) {
+    throw sqliteCodeOf(error) === null ? error : toSqliteError(error, path, { busyTimeoutMs })
   } finally {
     file.close()
   }

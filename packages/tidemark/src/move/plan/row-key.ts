@@ -1,5 +1,6 @@
-import type { SqliteTable } from '../../sqlite/sqlite.js'
+import type { SqliteDatabase, SqliteTable } from '../../sqlite/sqlite.js'
 import type { RowKey } from '../move.js'
+import { quoteSqlite } from '../row-source.js'
 
 /** By what the rows of a table are walked: the rowid where it can be named, else the key of a WITHOUT ROWID table, else nothing. */
 export const rowKeyOf = (table: SqliteTable): RowKey => {
@@ -8,6 +9,18 @@ export const rowKeyOf = (table: SqliteTable): RowKey => {
   return { kind: 'none' }
 }
 
-/** The columns by which people know a row: its primary key, else nothing (the rowid is shown then). */
-export const reportKeyOf = (table: SqliteTable): readonly string[] =>
-  table.primaryKey?.columns ?? (table.rowidName ? [table.rowidName] : [])
+/** True where a primary key holds NULL, which SQLite allows and which makes rows look alike. */
+const holdsNull = (database: SqliteDatabase, table: SqliteTable, key: readonly string[]): boolean => {
+  if (table.rowidAlias !== null || table.withoutRowid) return false
+  const nullable = key.filter((name) => !table.columns.find((column) => column.name === name)?.notNull)
+  const isNull = (name: string) =>
+    database.prepare(`SELECT 1 FROM ${quoteSqlite(table.name)} WHERE ${quoteSqlite(name)} IS NULL LIMIT 1`).get() !== undefined
+  return nullable.some(isNull)
+}
+
+/** The columns by which people know a row: its primary key, with the rowid where that is not enough, or the rowid alone. */
+export const reportKeyOf = (database: SqliteDatabase, table: SqliteTable): readonly string[] => {
+  const key = table.primaryKey?.columns ?? []
+  if (table.rowidName === null || (key.length > 0 && !holdsNull(database, table, key))) return key
+  return [...key, table.rowidName]
+}

@@ -1,10 +1,8 @@
-/** Looks at the values of a table before a type is chosen: storage classes, ranges, formats. Short reads only. */
+/** Looks at the values of every table before types are chosen: storage classes first, then formats. Short reads only, side by side for large files. */
 import type { Database } from 'better-sqlite3'
 import type { SqliteColumn, SqliteTable } from '../../sqlite/sqlite.js'
-import { MomentDetector } from '../moments.js'
-import { quoteSqlite, type Row, RowSource } from '../row-source.js'
-import { countClasses } from './count-classes.js'
-import { rowKeyOf } from './row-key.js'
+import { type ClassTally, countClasses } from './count-classes.js'
+import { type CloseFacts, lookClosely } from './look-closely.js'
 
 /** What was seen in one column. Counts are rows. */
 export interface ColumnFacts {
@@ -14,31 +12,11 @@ export interface ColumnFacts {
   readonly reals: number
   readonly texts: number
   readonly blobs: number
-  /** Smallest and largest whole number; null where there is none. */
+  /** Smallest and largest whole number; null where there is none, or where nobody asked. */
   readonly minInteger: bigint | null
   readonly maxInteger: bigint | null
   /** Present for columns that were looked at value by value. */
   readonly close: CloseFacts | null
-}
-
-/** What only a look at each value tells. */
-export interface CloseFacts {
-  readonly moments: MomentDetector
-  /** Distinct texts, up to nine; more than eight means many. */
-  readonly words: readonly string[]
-  readonly uuids: { readonly dashed: number; readonly dashless: number; readonly upperCase: number }
-  readonly jsons: number
-  /** Largest counts of digits before and after the point among numbers. */
-  readonly wholeDigits: number
-  readonly scale: number
-  readonly nulBytes: Sample
-  readonly badUtf8: Sample
-}
-
-/** How many rows, and the keys of the first few. */
-export interface Sample {
-  readonly count: number
-  readonly keys: readonly string[]
 }
 
 export interface TableFacts {
@@ -46,181 +24,57 @@ export interface TableFacts {
   readonly columns: ReadonlyMap<string, ColumnFacts>
 }
 
-const rowsPerRead = 20_000
-
-const dateLike = /DATE|TIME/i
-const looksLike = /UUID|GUID|JSON|DATE|TIME|BOOL|(?:DEC|NUMERIC).*\(/i
-
-/** True where the declared type promises something that storage classes alone cannot prove. */
-export const needsCloseLook = (column: SqliteColumn): boolean => looksLike.test(column.declaredType)
-
-export const isDateLike = (column: SqliteColumn): boolean => dateLike.test(column.declaredType)
-
-class Sampler {
-  #count = 0
-  readonly #keys: string[] = []
-
-  see(key: () => string): void {
-    this.#count++
-    if (this.#keys.length < 5) this.#keys.push(key())
-  }
-
-  get sample(): Sample {
-    return { count: this.#count, keys: this.#keys }
-  }
-}
-
-const uuidPattern = /^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$/i
-const dashlessPattern = /^[0-9a-f]{32}$/i
-
-const isJson = (text: string): boolean => {
-  try {
-    JSON.parse(text)
-    return true
-  } catch {
-    return false
-  }
-}
-
-/** Watches one column value by value. */
-class CloseLook {
-  readonly #column: SqliteColumn
-  readonly #moments = new MomentDetector()
-  readonly #words = new Set<string>()
-  readonly #uuids = { dashed: 0, dashless: 0, upperCase: 0 }
-  readonly #nulBytes = new Sampler()
-  readonly #badUtf8 = new Sampler()
-  readonly #isDate: boolean
-  readonly #isJson: boolean
-  readonly #isUuid: boolean
-  readonly #isWord: boolean
-  #jsons = 0
-  #wholeDigits = 0
-  #scale = 0
-
-  constructor(column: SqliteColumn) {
-    this.#column = column
-    this.#isDate = isDateLike(column)
-    this.#isJson = /JSON/i.test(column.declaredType)
-    this.#isUuid = /UUID|GUID/i.test(column.declaredType)
-    this.#isWord = /BOOL/i.test(column.declaredType)
-  }
-
-  text(value: string, key: () => string, isDamaged: () => boolean): void {
-    if (this.#isDate) this.#moments.see(value)
-    if (this.#isWord && this.#words.size < 9) this.#words.add(value)
-    if (this.#isJson && isJson(value)) this.#jsons++
-    if (this.#isUuid) this.#seeUuid(value)
-    if (value.includes('\0')) this.#nulBytes.see(key)
-    if (value.includes('\uFFFD') && isDamaged()) this.#badUtf8.see(key)
-  }
-
-  #seeUuid(value: string): void {
-    if (uuidPattern.test(value)) this.#uuids.dashed++
-    else if (dashlessPattern.test(value)) this.#uuids.dashless++
-    if (/[A-F]/.test(value)) this.#uuids.upperCase++
-  }
-
-  number(value: number | bigint): void {
-    if (this.#isWord && this.#words.size < 9) this.#words.add(String(value))
-    const [whole = '', fraction = ''] = String(value).replace('-', '').split('.')
-    if (whole.includes('e') || fraction.includes('e')) this.#scale = Number.POSITIVE_INFINITY
-    this.#wholeDigits = Math.max(this.#wholeDigits, whole.length)
-    this.#scale = Math.max(this.#scale, fraction.length)
-  }
-
-  get facts(): CloseFacts {
-    return {
-      moments: this.#moments,
-      words: [...this.#words],
-      uuids: this.#uuids,
-      jsons: this.#jsons,
-      wholeDigits: this.#wholeDigits,
-      scale: this.#scale,
-      nulBytes: this.#nulBytes.sample,
-      badUtf8: this.#badUtf8.sample,
-    }
-  }
-
-  get name(): string {
-    return this.#column.name
-  }
-}
-
-const isUtf8 = (bytes: Buffer): boolean =>
-  !bytes.toString('utf8').includes('\uFFFD') || Buffer.from(bytes.toString('utf8')).equals(bytes)
-
-/** Reads the columns that need it value by value, in short reads. */
-const lookClosely = (
-  database: Database,
-  table: SqliteTable,
-  columns: readonly SqliteColumn[],
-  reportKey: readonly string[],
-  signal?: AbortSignal,
-): ReadonlyMap<string, CloseFacts> => {
-  const looks = columns.map((column) => new CloseLook(column))
-  if (columns.length > 0) {
-    const source = new RowSource(
-      database,
-      { source: table.name, rowKey: rowKeyOf(table) },
-      columns.map((column) => quoteSqlite(column.name)),
-    )
-    const width = source.keyWidth
-    let after: ReturnType<RowSource['keyOf']> | null = null
-    for (let done = false; !done; ) {
-      signal?.throwIfAborted()
-      let rows = 0
-      let last: Row | undefined
-      done = true
-      for (const row of source.rows({ after, until: null })) {
-        for (let i = 0; i < looks.length; i++) {
-          const value = row[width + i]
-          if (typeof value === 'string')
-            looks[i]!.text(
-              value,
-              () => source.describe(row, reportKey, rows + 1),
-              () => !isUtf8(source.exact(row, i).raw),
-            )
-          else if (typeof value === 'number' || typeof value === 'bigint') looks[i]!.number(value)
-        }
-        last = row
-        if (++rows >= rowsPerRead && width > 0) {
-          done = false
-          break
-        }
-      }
-      if (last && !done) after = source.keyOf(last)
-    }
-  }
-  return new Map(looks.map((look) => [look.name, look.facts]))
-}
-
-export interface ScanOptions {
-  /** True reads every text for NUL bytes and damaged UTF-8 too, so that the plan can foretell each reject. */
-  readonly thorough: boolean
+/** One table to look at. */
+export interface ScanRequest {
+  readonly table: SqliteTable
   readonly reportKey: readonly string[]
   /** What columns are to become, as a declared type to look for, where that is known. */
-  readonly aims?: ReadonlyMap<string, string>
-  readonly signal?: AbortSignal
+  readonly aims: ReadonlyMap<string, string>
+  /** True reads every text for NUL bytes and damaged UTF-8 too, so that the plan can foretell each reject. */
+  readonly thorough: boolean
 }
 
-/** The facts of one table. */
-export const scanTable = (
+/** Scans tables; the facts come in the order of the requests. */
+export type Scan = (requests: readonly ScanRequest[]) => Promise<readonly TableFacts[]>
+
+/** The two halves of a scan, which need nothing of each other. */
+export type ScanPart =
+  | { readonly part: 'count'; readonly rows: number; readonly tallies: readonly ClassTally[] }
+  | { readonly part: 'look'; readonly close: ReadonlyMap<string, CloseFacts> }
+
+const looksLike = /UUID|GUID|JSON|DATE|TIME|BOOL|(?:DEC|NUMERIC).*\(/i
+
+/** The columns to look at closely: those whose declared type promises something, and in a thorough scan all that usually hold text. */
+const closeColumns = ({ table, aims, thorough }: ScanRequest): readonly SqliteColumn[] =>
+  table.columns
+    .map((column) => ({ ...column, declaredType: aims.get(column.name) || column.declaredType }))
+    .filter(
+      (column) =>
+        looksLike.test(column.declaredType) || (thorough && column.affinity !== 'INTEGER' && column.affinity !== 'REAL'),
+    )
+
+/** Does one half of the scan of one table. */
+export const scanPart = (database: Database, part: ScanPart['part'], request: ScanRequest, signal?: AbortSignal): ScanPart => {
+  const { table, aims, thorough, reportKey } = request
+  if (part === 'look') return { part, close: lookClosely(database, table, closeColumns(request), reportKey, signal) }
+  const measured = new Set([...aims].flatMap(([name, aim]) => (aim === 'DATETIME' ? [name] : [])))
+  return { part, ...countClasses(database, table, { countsNulls: thorough, measured, signal }) }
+}
+
+/** Puts both halves together. A column of numbers that holds text after all is looked at now. */
+export const joinParts = (
   database: Database,
-  table: SqliteTable,
-  { thorough, reportKey, aims, signal }: ScanOptions,
+  request: ScanRequest,
+  { rows, tallies }: Extract<ScanPart, { part: 'count' }>,
+  { close }: Extract<ScanPart, { part: 'look' }>,
 ): TableFacts => {
-  const measured = new Set([...(aims ?? [])].flatMap(([name, aim]) => (aim === 'DATETIME' ? [name] : [])))
-  const { rows, tallies } = countClasses(database, table, { countsNulls: thorough, measured, signal })
-  const aimed = table.columns.map((column) => ({ ...column, declaredType: aims?.get(column.name) || column.declaredType }))
-  const looked = aimed.filter((column, i) => needsCloseLook(column) || (thorough && tallies[i]!.text > 0))
-  const close = lookClosely(database, table, looked, reportKey, signal)
-  const columns = table.columns.map((column, i): [string, ColumnFacts] => {
+  const { table, thorough, reportKey } = request
+  const dirty = thorough ? table.columns.filter(({ name }, i) => tallies[i]!.text > 0 && !close.has(name)) : []
+  const late = dirty.length > 0 ? lookClosely(database, table, dirty, reportKey) : close
+  const columns = table.columns.map(({ name }, i): [string, ColumnFacts] => {
     const { null: nulls, integer: integers, real: reals, text: texts, blob: blobs, minInteger, maxInteger } = tallies[i]!
-    return [
-      column.name,
-      { rows, nulls, integers, reals, texts, blobs, minInteger, maxInteger, close: close.get(column.name) ?? null },
-    ]
+    const seen = close.get(name) ?? late.get(name) ?? null
+    return [name, { rows, nulls, integers, reals, texts, blobs, minInteger, maxInteger, close: seen }]
   })
   return { rows, columns: new Map(columns) }
 }

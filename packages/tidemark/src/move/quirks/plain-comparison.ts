@@ -21,8 +21,11 @@ const mark = (kind: string, content: string | Buffer): Mark =>
 const textMark = (value: string): Mark => mark('text', value)
 
 /** Numbers that SQLite and Postgres both call equal have one mark, whole or real. */
-const numberMark = (value: bigint | number): Mark =>
-  mark('number', typeof value === 'number' && Number.isInteger(value) ? String(BigInt(value)) : String(value))
+const numberMark = (value: bigint | number): Mark => mark('number', Object.is(value, -0) ? '0' : String(value))
+
+/** A number as Postgres writes it: one with more digits than any whole number of SQLite has was a real. */
+const writtenNumber = (text: string): bigint | number =>
+  /^-?\d{1,20}$/.test(text) && !/\d{17}000$/.test(text) ? BigInt(text) : Number(text)
 
 const doubleMark = (value: number): Mark => {
   const bytes = Buffer.alloc(8)
@@ -37,7 +40,13 @@ const sorted = (value: unknown): unknown => {
   return Object.fromEntries(entries.sort(([a], [b]) => (a < b ? -1 : 1)))
 }
 
-const jsonMark = (value: string): Mark => mark('json', JSON.stringify(sorted(JSON.parse(value))))
+const jsonMark = (value: string): Mark => {
+  try {
+    return mark('json', JSON.stringify(sorted(JSON.parse(value))))
+  } catch {
+    return mark('broken', value)
+  }
+}
 
 const isNumber = (value: Value): value is bigint | number => typeof value === 'bigint' || typeof value === 'number'
 
@@ -123,7 +132,7 @@ const targetMark = (conversion: Conversion, targetType: string, text: string): M
     case 'real':
     case 'numeric':
       if (/^(?:double|real)/.test(targetType)) return doubleMark(Number(text))
-      return numberMark(/^-?\d+(?:\.0+)?$/.test(text) ? BigInt(text.split('.')[0]!) : Number(text))
+      return numberMark(writtenNumber(text))
     case 'text':
     case 'json':
       return textMark(text)

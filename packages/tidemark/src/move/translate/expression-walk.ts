@@ -29,7 +29,8 @@ export const children = (expression: Expression): readonly Expression[] => {
 }
 
 /** True where a COLLATE stands anywhere in it. */
-export const hasCollation = (expression: Expression): boolean => expression.kind === 'collate' || children(expression).some(hasCollation)
+export const hasCollation = (expression: Expression): boolean =>
+  expression.kind === 'collate' || children(expression).some(hasCollation)
 
 /** True where a COLLATE stands somewhere inside but not around the whole: SQLite lets it decide even then. */
 export const hasInnerCollation = (expression: Expression): boolean =>

@@ -140,7 +140,7 @@ describe('expressions, each evaluated over the same rows by SQLite and by Postgr
     'i = 5', 'i <> 5', 'i > 1.5', 'i = 1.0', 'big > 9007199254740992.5', 'big = 9007199254740992', 'r = 1', 'r > 0.1', 'q > 0.1', 'q = 19.99', 'q >= r', 'i < r', 'q BETWEEN 0 AND 2.5',
     "i = '5'", "i = ' 5 '", "r < '2.5'", "t = 5", "t > 'B'", "t < 'a'", "u = 'A'", "u > 'b'", "'A' = u", "t = u", "u = t", 'v = \'a\'', "v < 'b'", "t COLLATE NOCASE = 'AB'", "u COLLATE BINARY = 'A'",
     "s = 'now'", "s < '2024-01-01 00'", "z = 'a'", "z < 'b'", "o = x'00'", "o < x'61'", "o IS NULL",
-    "t IN ('a', 'b', NULL)", 'i IN (1, 2, 5)', "i IN ('1', 2)", "u IN ('A', 'B')", 'i NOT IN (1, 2)', 'i IN ()', 'i NOT IN ()', 'f IN (0, 1)', "g IN ('yes', 'no')", 'h IN (0, -1)', 't IN (5, 10)',
+    "t IN ('a', 'b', NULL)", 'i IN (1, 2, 5)', "i IN ('1', 2)", "u IN ('A', 'B')", 'i NOT IN (1, 2)', "'5' IN (i)", "'a' IN (u)", 'i IN ()', 'i NOT IN ()', 'f IN (0, 1)', "g IN ('yes', 'no')", 'h IN (0, -1)', 't IN (5, 10)',
     'i BETWEEN 0 AND j', 'i NOT BETWEEN 0 AND 5', "t BETWEEN 'A' AND 'a'", 'i IS NULL', 'i IS NOT NULL', 'i ISNULL', 'i NOTNULL', 'i NOT NULL', 'i IS j', 'i IS NOT j', 'i IS NOT DISTINCT FROM j', 'i IS DISTINCT FROM 5',
     'f', 'f = 1', 'f = 0', '1 = f', 'f <> 1', 'f IS 1', 'f = TRUE', 'f IS TRUE', 'f IS NOT TRUE', 'f IS FALSE', 'NOT f', 'f AND i', 'f + 1', 'f = 2', 'f > 0', 'f = i', 'h', 'h = -1', 'h = 1', 'h + 1', 'NOT h', "g = 'yes'", "g <> 'no'", "g = 'Yes'",
     'i AND j', 'i OR NULL', 'NOT i', 'r OR 0', '(i IS NULL) + (j IS NULL)', '(i IS NULL) = (j IS NULL)', '(i > 0) = 1', '(i > 0) <> (j > 0)', '(t = \'a\') IS TRUE', 'i > 0 IS NOT TRUE', 'TRUE', 'NULL', 'NOT NULL', '1', '0.5',
@@ -148,10 +148,10 @@ describe('expressions, each evaluated over the same rows by SQLite and by Postgr
     "m = '2024-01-01 00:00:00'", "m >= '2024-01-01'", "m > '2024-01-01'", "m < '2024-01-01'", "m <= '2024-01-01'", "m BETWEEN '2024-01-01' AND '2024-02-29 12:30:00'", "m = '2024-01-01T00:00:00'", "m < '2024'", "length(m)", 'm || n', "m BETWEEN datetime('2023-01-01') AND datetime('2024-01-01')", 'm = m', 'm < m',
     "n = '2024-01-01T00:00:00.250'", "n > '2024-01-01'", "n < '2024-01-01T00:00:00.251'", "w = '2024-01-01T00:00:00Z'", "w >= '2024-01-01'", "w > '2023'", 'w || \'\'', 'e > 1704067200', 'e = 0', 'e + 1', 'e / 60', 'e % 60', 'e IS NULL', "e = '1'",
     "k = '6ba7b810-9dad-11d1-80b4-00c04fd430c8'", 'length(k)', 'length(l)', "l LIKE '6BA7%'", 'k || l', 'length(x)', "x = '{}'", "x LIKE '%a%'", "json_extract(x, '$.a') = 'x'", "x ->> 'a' = 1", "x ->> '$.a' <> 'x'", "x ->> 'a' = 0", "x ->> '$.c.d' = 'deep'", "json_extract(x, '$.a') IS NULL", "json_extract(x, '$.a') IS NOT NULL", "y ->> 'a' = 'x'", "x ->> 'a' = '5'", "x ->> 'a' IN ('x', 1)", 'json_valid(x)', 'json_valid(y)', "x ->> 1 = 'x'", "json_extract(x, '$[1]') = 'x'",
-    "t LIKE 'A%'", "t LIKE '%B'", "t LIKE 'a_b'", "t LIKE 'a\\_b'", "t LIKE 'a\\_b' ESCAPE '\\'", "t LIKE 'a!%b' ESCAPE '!'", "t NOT LIKE 'é'", "t LIKE u", "t LIKE 5", "i LIKE '1%'", "u LIKE 'a%'", "t LIKE NULL", "t LIKE '%\\'", "like('a%', t)", "t LIKE '%'",
+    "t LIKE 'A%'", "t LIKE '%B'", "t LIKE 'a_b'", "t LIKE 'a\\_b'", "t LIKE 'a\\_b' ESCAPE '\\'", "t LIKE 'a!%b' ESCAPE '!'", "t NOT LIKE 'é'", "t LIKE u", "t LIKE 5", "i LIKE '1%'", "u LIKE 'a%'", "t LIKE NULL", "t LIKE '%\\'", "t LIKE 'AÉ'", "t LIKE 'aé'", "t LIKE '%' || 'É'", "like('a%', t)", "t LIKE '%'",
     "t GLOB 'a*'", "t GLOB '?'", "t GLOB '[a-b]*'", "t GLOB '[^a-zA-Z]*'", "t NOT GLOB '*[^0-9]*'", "i GLOB '1*'", "t GLOB 'it''s'", "t GLOB '*(*'", "t GLOB '*.*'", "t GLOB 'a\\b'", "glob('a*', t)", "t GLOB '***'",
     'lower(t)', 'upper(u)', "lower('ÀB')", 'length(t)', 'length(o)', 'length(i)', 'length(f)', 'octet_length(t)', 'trim(v)', "ltrim(t, 'a')", "rtrim(v, 'a ')", "trim(t, '')", 'substr(t, 2)', 'substr(t, 1, 1)', 'substr(t, -2)', 'substr(t, -3, 2)', 'substr(t, -1, 1)', 'substr(t, 0, 2)', 'substr(t, 0)', 'substr(o, 2)', 'substr(o, -1)', 'substr(i, 2)', "instr(t, 'b')", "instr(t, '')", "replace(t, 'a', 'xx')", "replace(t, '', 'x')", 'replace(i, 1, 2)',
-    'ifnull(i, j)', 'coalesce(t, u, \'none\')', 'coalesce(f, 0)', 'coalesce(NULL, i)', 'nullif(i, 1)', "nullif(u, 'A')", 'nullif(t, u)', "iif(i > 1, 'big', 'small')", 'iif(f, 1, 0)', 'min(i, j)', 'max(i, j, 0)', "max(t, 'b')", "min(t, u)", 'max(r, 0.5)', 'hex(o)', 'hex(t)', 'hex(NULL)', 'unicode(t)', "typeof(i)", "typeof(i) = 'integer'", "typeof(i) IN ('integer', 'null')", "typeof(t) <> 'text'", "typeof(r) = 'real'", "typeof(t) IN ('integer')", "'null' = typeof(t)", "typeof(NULL)", "typeof(d)", "likely(i)",
+    'ifnull(i, j)', 'coalesce(t, u, \'none\')', 'coalesce(f, 0)', 'coalesce(NULL, i)', 'nullif(i, 1)', "nullif(u, 'A')", 'nullif(t, u)', 'nullif(i, CAST(i AS TEXT))', "nullif(NULL, t)", "iif(i > 1, 'big', 'small')", 'iif(f, 1, 0)', 'min(i, j)', 'max(i, j, 0)', "max(t, 'b')", "min(t, u)", 'max(r, 0.5)', 'hex(o)', 'hex(t)', 'hex(NULL)', 'unicode(t)', "typeof(i)", "typeof(i) = 'integer'", "typeof(i) IN ('integer', 'null')", "typeof(t) <> 'text'", "typeof(r) = 'real'", "typeof(t) IN ('integer')", "'null' = typeof(t)", "typeof(NULL)", "typeof(d)", "likely(i)",
     "CASE WHEN i > 0 THEN 'p' WHEN i < 0 THEN 'n' END", "CASE i WHEN 1 THEN 'one' WHEN 2 THEN 'two' ELSE t END", "CASE u WHEN 'A' THEN 1 ELSE 0 END", 'CASE WHEN f THEN i ELSE j END', 'CASE WHEN i THEN r ELSE 0 END', 'CASE WHEN t IS NULL THEN NULL END',
     'CAST(i AS TEXT)', 'CAST(r AS INTEGER)', 'CAST(i AS REAL)', 'CAST(f AS TEXT)', 'CAST(q AS INTEGER)', "CAST('12' AS INTEGER)", 'CAST(t AS TEXT)', 'CAST(NULL AS TEXT)', 'CAST(t AS BLOB)', 'length(CAST(t AS BLOB))', 'CAST(i AS REAL) / 2', "CAST(i AS TEXT) = 5", 'CAST(q AS REAL)', 'CAST(i AS NUMERIC)',
     "t || i", 'i || j', "t || NULL", "'a' || 'b'", 't || u || v', "+i", "+t = 'a'", '(((i)))', '-9223372036854775808', '0x10', '1_000', '1e3', '.5', "''''", '"t"', '[t]', '`t`', "fix.i", 'FIX."I"', 'rowid', 'oid + 1', "'é' = 'É' COLLATE NOCASE", "i BETWEEN 1 AND 5 = 1", 'NOT i = 5', 'NOT (i AND j)', 'i IS NOT NULL AND j > 0 OR r < 0', 'i = 5 OR t = \'a\' AND u = \'b\'', '1 < 2 = 1', '2 - 1 - 1', '8 / 4 / 2', '- - 5', '-i + +j', '1 + 2 || 3', "i -- note\n+ 1", 'i /* x */ + 1',
@@ -169,10 +169,12 @@ describe('expressions, each evaluated over the same rows by SQLite and by Postgr
     const refused = verdicts.filter((verdict) => !verdict.carried).map((verdict) => verdict.expression)
     expect(refused).toMatchInlineSnapshot(`
       [
+        "'5' IN (i)",
         "g = 'Yes'",
         "m < '2024'",
         "substr(o, 2)",
         "substr(o, -1)",
+        "nullif(i, CAST(i AS TEXT))",
         "min(t, u)",
         "1 + 2 || 3",
       ]
@@ -328,7 +330,6 @@ describe('random expressions', () => {
       }),
       { numRuns },
     )
-    if (process.env['SHOWR']) console.log('RATIO Counterexample', carried / numRuns)
     // Random classes meet mostly where SQLite and Postgres have nothing in common; what people write is the list above.
     expect(carried / numRuns).toBeGreaterThan(0.25)
   }, 600_000)

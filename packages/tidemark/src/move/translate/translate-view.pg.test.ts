@@ -44,11 +44,21 @@ beforeAll(async () => {
   await client.query(`create schema ${quoteIdentifier(schema)}`)
   relations = new Map()
   for (const table of introspect(sqlite).tables) {
-    const plans = Object.entries(tables[table.name] ?? {}).map(([source, [targetType, conversion]]) => ({ source, target: `${source.toLowerCase()} 1`, targetType, conversion }))
+    const plans = Object.entries(tables[table.name] ?? {}).map(([source, [targetType, conversion]]) => ({
+      source,
+      target: `${source.toLowerCase()} 1`,
+      targetType,
+      conversion,
+    }))
     const context = tableContext(table, plans)
     const target = { schema, name: `the ${table.name}` }
-    relations.set(foldAscii(table.name), { target, columns: plans.map(({ source }) => ({ source, column: context.columns.get(foldAscii(source))! })) })
-    await client.query(`create table ${qualifiedName(target)} (${plans.map((plan) => `${quoteIdentifier(plan.target)} ${plan.targetType}`).join(', ')})`)
+    relations.set(foldAscii(table.name), {
+      target,
+      columns: plans.map(({ source }) => ({ source, column: context.columns.get(foldAscii(source))! })),
+    })
+    await client.query(
+      `create table ${qualifiedName(target)} (${plans.map((plan) => `${quoteIdentifier(plan.target)} ${plan.targetType}`).join(', ')})`,
+    )
     for (const row of sqlite.prepare(`SELECT * FROM "${table.name}"`).raw().all() as unknown[][]) {
       const values = row.map((value, i) => {
         const kind = plans[i]?.conversion.kind
@@ -108,7 +118,9 @@ const compareRows = async (select: string, name = 'v'): Promise<void> => {
     rowMode: 'array',
     types: { getTypeParser: () => (text: string) => text },
   } as never)
-  const rows = found.rows.map((row) => row.map((value, i) => rounded(sqliteForm(value, translation.relation.columns[i]?.column.conversion))))
+  const rows = found.rows.map((row) =>
+    row.map((value, i) => rounded(sqliteForm(value, translation.relation.columns[i]?.column.conversion))),
+  )
   const inOrder = /\bORDER BY\b(?![^(]*\))/i.test(select)
   const key = (list: unknown[][]) => (inOrder ? list : list.map((row) => JSON.stringify(row)).sort())
   expect(key(rows), translation.sql).toEqual(key(expected))
@@ -118,7 +130,7 @@ const compareRows = async (select: string, name = 'v'): Promise<void> => {
 describe('views that are carried give the same rows', () => {
   const selects = [
     'SELECT * FROM Customers', 'SELECT c.*, Orders.Id AS OrderId FROM Customers c JOIN Orders ON Orders.CustomerId = c.Id', 'SELECT Name AS "full ""name", [City] FROM Customers', 'SELECT Customers.Name, customers.city FROM CUSTOMERS',
-    'SELECT Name, Active FROM Customers WHERE Active = 1', 'SELECT Name FROM Customers WHERE Active', 'SELECT Name FROM Customers WHERE NOT Active OR City IS NULL', "SELECT Name, 'Customer' AS Kind, 5 AS n, NULL AS nothing, 1.5 AS r FROM Customers",
+    'SELECT Name, Active FROM Customers WHERE Active = 1', 'SELECT Name FROM Customers WHERE Active', 'SELECT Name FROM Customers WHERE NOT Active OR City IS NULL', "SELECT Name, 'Customer' AS Kind, 5 AS n, NULL AS nil, 1.5 AS r FROM Customers",
     'SELECT Id, Active = 1 AS isActive, City IS NULL FROM Customers', 'SELECT upper(Name) AS up, length(City) AS len, Name || \'!\' AS loud FROM Customers',
     "SELECT Name FROM Customers WHERE Email = 'a@x'", "SELECT Name FROM Customers WHERE City LIKE 'o%'", 'SELECT Name FROM Customers WHERE City IN (\'Oslo\', \'Bergen\') AND Id BETWEEN 1 AND 4',
     'SELECT c.Name, o.Id FROM Customers c LEFT JOIN Orders o ON o.CustomerId = c.Id', 'SELECT c.Name, o.Id FROM Customers c LEFT OUTER JOIN Orders AS o ON (o.CustomerId = c.Id) WHERE o.Id IS NULL', 'SELECT c.Name, o.Id FROM Customers c, Orders o WHERE o.CustomerId = c.Id',
@@ -136,13 +148,21 @@ describe('views that are carried give the same rows', () => {
   it.each(selects)('%s', async (select) => compareRows(select.replace(/;$/, '')))
 
   it('read other views', async () => {
-    await compareRows('SELECT OrderId, sum(Price * Quantity) AS Total, count(*) AS n FROM "Order Items" GROUP BY OrderId', 'Order Totals')
-    await compareRows('SELECT c.Name, t.Total FROM Customers c JOIN Orders o ON o.CustomerId = c.Id JOIN [order totals] t ON t.OrderId = o.Id WHERE t.n > 1', 'over')
+    await compareRows(
+      'SELECT OrderId, sum(Price * Quantity) AS Total, count(*) AS n FROM "Order Items" GROUP BY OrderId',
+      'Order Totals',
+    )
+    await compareRows(
+      'SELECT c.Name, t.Total FROM Customers c JOIN Orders o ON o.CustomerId = c.Id JOIN [order totals] t ON t.OrderId = o.Id WHERE t.n > 1',
+      'over',
+    )
     await compareRows('SELECT sum(Total) AS everything, max(Name) AS m FROM over', 'top')
   })
 
   it('read with the rights of who asks', () => {
-    expect(translate(makeView('SELECT Id FROM Customers'))).toMatchObject({ sql: expect.stringContaining('WITH (security_invoker = true)') })
+    expect(translate(makeView('SELECT Id FROM Customers'))).toMatchObject({
+      sql: expect.stringContaining('WITH (security_invoker = true)'),
+    })
   })
 })
 

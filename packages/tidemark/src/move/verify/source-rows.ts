@@ -2,7 +2,8 @@
 import type { Database } from 'better-sqlite3'
 import type pg from 'pg'
 import type { RowKey, TablePlan } from '../move.js'
-import { type Key, largeColumns, printKey, quoteSqlite, type Row, RowSource } from '../row-source.js'
+import type { Key } from '../row-keys.js'
+import { largeColumns, quoteSqlite, type Row, RowSource } from '../row-source.js'
 import { Checksum, hashRow, type RowHash, rowText } from './checksum.js'
 import { type CellValue, createReader } from './source-canonical.js'
 import { resolutionSql } from './target-canonical.js'
@@ -107,8 +108,7 @@ export class SourceRows {
       mapped ||= reading.mapped
     }
     const names = this.#table.reportKey
-    const print = () =>
-      keyWidth === 0 && names.length === 0 ? `row ${ordinal}` : printKey(names, row.slice(keyWidth + this.#readers.length))
+    const print = () => this.#source.describe(row, names, ordinal)
     const rejected = this.#rejected.size > 0 && this.#rejected.has(print())
     return {
       key: keyWidth > 0 ? this.#source.keyOf(row) : [],

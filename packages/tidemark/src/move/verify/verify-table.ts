@@ -3,7 +3,7 @@ import { setImmediate } from 'node:timers/promises'
 import type { Database } from 'better-sqlite3'
 import type pg from 'pg'
 import type { RowDifference, RowKey, TablePlan, TableVerification } from '../move.js'
-import type { Key } from '../row-source.js'
+import type { Key } from '../row-keys.js'
 import { Checksum } from './checksum.js'
 import { type ExpectedRow, hashOf, SourceRows, type SourceSummary } from './source-rows.js'
 import { type KeyStretch, type TargetRow, TargetRows } from './target-rows.js'
@@ -36,14 +36,19 @@ const keyText = (key: Key | null): readonly string[] | null => (key === null ? n
 const rowsPerStretch = 10_000
 const rowsPerBucket = 4000
 
-/** The source columns of a key of whole numbers that are the same on both sides, by which the table can be cut into stretches. */
+/**
+ * The source columns of a key of whole numbers that are the same on both sides, by which the table can be cut into stretches. It must be
+ * the key of the file as well: where the file holds one twice, a stretch could end between the two and lose sight of the second.
+ */
 const stretchKey = (table: TablePlan): RowKey | null => {
   const columns = table.primaryKey.map((name) => table.columns.find(({ target }) => target === name))
   const isWhole = columns.every(
     (column) => column?.conversion.kind === 'integer' && /^(?:bigint|integer|smallint)/.test(column.targetType),
   )
   if (columns.length === 0 || !isWhole) return null
-  return { kind: 'columns', columns: columns.map((column) => column!.source) }
+  const names = columns.map((column) => column!.source)
+  const isOwnKey = names.length === table.reportKey.length && names.every((name) => table.reportKey.includes(name))
+  return isOwnKey ? { kind: 'columns', columns: names } : null
 }
 
 const keyTexts = (table: TablePlan, texts: readonly (string | null)[]): string =>

@@ -2,6 +2,7 @@
 import type pg from 'pg'
 import { type ConnectOptions, connectPostgres } from '../../postgres/connect.js'
 import { openSqlite } from '../../sqlite/open.js'
+import { sqliteCodeOf, toSqliteError } from '../../sqlite/sqlite-error.js'
 import type { MoveListener, MovePlan, TableVerification, VerifyReport } from '../move.js'
 import { findRun } from '../run.js'
 import { verifyTable } from './verify-table.js'
@@ -58,6 +59,8 @@ export const verifyMove = async (plan: MovePlan, options: VerifyOptions): Promis
     }
     const report = { ok: tables.every(isProven), tables, elapsedMs: performance.now() - started }
     return report
+  } catch (error) {
+    throw sqliteCodeOf(error) === null ? error : toSqliteError(error, plan.path)
   } finally {
     file.close()
     await client.end()
