@@ -325,11 +325,13 @@ describe('other objects', () => {
       'CREATE VIEW v AS SELECT a, b + 1 FROM t -- end',
       'CREATE VIEW IF NOT EXISTS [w w]("x y", z) AS\n SELECT * FROM t;',
       'CREATE VIEW broken AS SELECT * FROM nowhere',
+      'CREATE VIEW named(one, [two 2]) AS SELECT "text", 2',
     )
     expect(views).toMatchObject([
       { name: 'v', select: 'SELECT a, b + 1 FROM t', columns: ['a', 'b + 1'] },
       { name: 'w w', select: 'SELECT * FROM t', columns: ['x y', 'z'] },
       { name: 'broken', select: 'SELECT * FROM nowhere', columns: null },
+      { name: 'named', columns: ['one', 'two 2'] },
     ])
   })
 

@@ -1,7 +1,7 @@
 import { reasonOf } from '../errors.js'
 import { introspectTable, type ListedTable } from './introspect-table.js'
 import type { SqliteDatabase, SqliteSchema, SqliteTable, SqliteTrigger, SqliteView, SqliteVirtualTable } from './sqlite.js'
-import { parseViewSelect, parseVirtualModule } from './statement.js'
+import { parseCreateView, parseVirtualModule } from './statement.js'
 import { foldAscii } from './tokenize.js'
 
 interface CatalogueRow {
@@ -73,12 +73,10 @@ const viewColumns = (db: SqliteDatabase, name: string): string[] | null => {
 const readViews = (db: SqliteDatabase, rows: readonly CatalogueRow[], listed: Listed, reading: Reading): SqliteView[] =>
   rows.flatMap(({ type, name, sql }) => {
     if (type !== 'view' || !listed.has(name)) return []
-    return reading.attempt('view', name, () => ({
-      name,
-      sql: sql ?? '',
-      select: parseViewSelect(sql ?? ''),
-      columns: viewColumns(db, name),
-    }))
+    return reading.attempt('view', name, () => {
+      const { select, columns } = parseCreateView(sql ?? '')
+      return { name, sql: sql ?? '', select, columns: viewColumns(db, name) ?? columns }
+    })
   })
 
 /** Shadow tables are named after their table: the longest name that fits owns them. */

@@ -120,7 +120,10 @@ export interface SqliteView {
   readonly sql: string
   /** The SELECT after AS. */
   readonly select: string
-  /** Names of its columns in order, as SQLite gives them; null where it cannot (a missing table or function). */
+  /**
+   * Names of its columns in order, as SQLite gives them. Null where it cannot and none are written: a table or function is missing, or the
+   * text relies on strings in double quotes, which this library does not take in queries.
+   */
   readonly columns: readonly string[] | null
 }
 

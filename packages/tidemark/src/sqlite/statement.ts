@@ -11,13 +11,13 @@ export const enterCreate = (cursor: TokenCursor): string => {
   return cursor.take('.') ? cursor.name() : name
 }
 
-/** The SELECT of a CREATE VIEW. */
-export const parseViewSelect = (sql: string): string => {
+/** The SELECT of a CREATE VIEW, and the names of its columns where they are written before it. */
+export const parseCreateView = (sql: string): { readonly select: string; readonly columns: readonly string[] | null } => {
   const cursor = new TokenCursor(sql)
   enterCreate(cursor)
-  if (cursor.at('(')) cursor.nameList()
+  const columns = cursor.at('(') ? cursor.nameList() : null
   cursor.expect('AS')
-  return cursor.textOf(cursor.position, cursor.tokens.length).replace(/;$/, '').trimEnd()
+  return { select: cursor.textOf(cursor.position, cursor.tokens.length).replace(/;$/, '').trimEnd(), columns }
 }
 
 /** The module of a CREATE VIRTUAL TABLE. */

@@ -296,13 +296,26 @@ const isJson = (value: string): boolean => {
   }
 }
 
+/** True where a JSON text escapes a NUL or half a surrogate pair, which jsonb turns down; an escaped backslash begins nothing. */
+const hasUnholdableEscape = (value: string): boolean => {
+  let openPair = false
+  for (const [escape, digits] of value.matchAll(/\\(?:u([\da-f]{4})|.)|[^\\]/gisu)) {
+    const code = digits === undefined || escape[0] !== '\\' ? -1 : Number.parseInt(digits, 16)
+    const isLow = code >= 0xdc00 && code <= 0xdfff
+    if (code === 0 || isLow !== openPair) return true
+    openPair = code >= 0xd800 && code <= 0xdbff
+  }
+  return openPair
+}
+
 const json =
   (policies: ColumnPolicies, prefix: 0 | 1): Encode =>
   (writer, value, cell) => {
     const written =
       typeof value === 'string' ? value : Buffer.isBuffer(value) ? undefined : numberAsText(cell.exact().value as number)
     if (written === undefined || !isJson(written)) return 'not valid JSON'
-    if (prefix === 1 && /\\u0000|\\ud[89a-f]/i.test(written)) return 'JSON with an escape that jsonb cannot hold'
+    if (prefix === 1 && /\\u(?:0000|d[89a-f])/i.test(written) && hasUnholdableEscape(written))
+      return 'JSON with an escape that jsonb cannot hold'
     return writeText(writer, written, cell, policies, prefix)
   }
 

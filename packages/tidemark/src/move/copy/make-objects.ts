@@ -14,7 +14,18 @@ export interface ObjectsReport {
 /** A constraint that rows of the file break stays for new rows (NOT VALID): foreign key, check and not-null violations. */
 const brokenByRows = new Set(['23503', '23514', '23502'])
 
-const entryOf = ({ type, table, name }: ObjectDecision): string => `#${type} ${table ?? ''}.${name}`
+/** What each object is noted as; one object of the file may become several of Postgres (a folded key: the key and a unique index). */
+const entriesOf = (objects: readonly ObjectDecision[]): ReadonlyMap<ObjectDecision, string> => {
+  const seen = new Map<string, number>()
+  const entries = new Map<ObjectDecision, string>()
+  for (const object of objects) {
+    const entry = `#${object.type} ${object.table ?? ''}.${object.name}`
+    const count = (seen.get(entry) ?? 0) + 1
+    seen.set(entry, count)
+    entries.set(object, count === 1 ? entry : `${entry} ${count}`)
+  }
+  return entries
+}
 
 const isMade = async (client: pg.Client, runId: string, entry: string): Promise<boolean> => {
   const { rowCount } = await client.query('SELECT 1 FROM tidemark.move_progress WHERE run_id = $1 AND table_name = $2', [
@@ -24,26 +35,31 @@ const isMade = async (client: pg.Client, runId: string, entry: string): Promise<
   return rowCount === 1
 }
 
-/** Runs one object's statements and notes it as made, in one transaction; validation apart, since it may fail for good reason. */
-const make = async (client: pg.Client, runId: string, object: ObjectDecision): Promise<'made' | 'unvalidated'> => {
-  const validations = object.sql.filter((sql) => /\bVALIDATE CONSTRAINT\b/.test(sql))
+const isValidation = (sql: string): boolean => /\bVALIDATE CONSTRAINT\b/.test(sql)
+
+/** Runs one object's statements and notes it as made, in one transaction. */
+const make = async (client: pg.Client, runId: string, object: ObjectDecision, entry: string): Promise<void> => {
   await client.query('BEGIN')
   try {
-    for (const sql of object.sql) if (!validations.includes(sql)) await client.query(sql)
+    for (const sql of object.sql) if (!isValidation(sql)) await client.query(sql)
     await client.query(
       "INSERT INTO tidemark.move_progress (run_id, table_name, unit, last_key, done) VALUES ($1, $2, 0, '{}', true)",
-      [runId, entryOf(object)],
+      [runId, entry],
     )
     await client.query('COMMIT')
   } catch (error) {
     await client.query('ROLLBACK')
     throw error
   }
+}
+
+/** Apart from making, since it may fail for good reason; what is valid already costs nothing, so it is asked for each time. */
+const validate = async (client: pg.Client, object: ObjectDecision): Promise<boolean> => {
   try {
-    for (const sql of validations) await client.query(sql)
-    return 'made'
+    for (const sql of object.sql) if (isValidation(sql)) await client.query(sql)
+    return true
   } catch (error) {
-    if (brokenByRows.has(sqlstateOf(error) ?? '')) return 'unvalidated'
+    if (brokenByRows.has(sqlstateOf(error) ?? '')) return false
     throw error
   }
 }
@@ -51,6 +67,7 @@ const make = async (client: pg.Client, runId: string, object: ObjectDecision): P
 interface Making {
   readonly client: pg.Client
   readonly runId: string
+  readonly entries: ReadonlyMap<ObjectDecision, string>
   readonly onEvent: MoveListener
   readonly signal: AbortSignal
 }
@@ -64,17 +81,20 @@ interface Tally {
 /** Makes some objects one after the other. A failing one is noted and does not stop the others. */
 const makeAll = async (
   objects: readonly ObjectDecision[],
-  { client, runId, onEvent, signal }: Making,
+  { client, runId, entries, onEvent, signal }: Making,
   tally: Tally,
 ): Promise<void> => {
   for (const object of objects) {
     signal.throwIfAborted()
     const { name, type: kind } = object
-    if (await isMade(client, runId, entryOf(object))) continue
+    const entry = entries.get(object)!
+    const isNew = !(await isMade(client, runId, entry))
+    if (!isNew && !object.sql.some(isValidation)) continue
     onEvent({ type: 'object', name, kind, state: 'started', reason: null })
     try {
-      if ((await make(client, runId, object)) === 'unvalidated') tally.unvalidated.push(name)
-      tally.made++
+      if (isNew) await make(client, runId, object, entry)
+      if (!(await validate(client, object))) tally.unvalidated.push(name)
+      if (isNew) tally.made++
       onEvent({ type: 'object', name, kind, state: 'finished', reason: null })
     } catch (error) {
       if (sqlstateOf(error) === undefined) throw error
@@ -96,8 +116,9 @@ const byTable = (plan: MovePlan, objects: readonly ObjectDecision[]): ObjectDeci
 export const makeObjects = async (
   clients: readonly pg.Client[],
   plan: MovePlan,
-  how: Omit<Making, 'client'>,
+  options: Omit<Making, 'client' | 'entries'>,
 ): Promise<ObjectsReport> => {
+  const how = { ...options, entries: entriesOf(plan.objects) }
   const tally: Tally = { made: 0, failed: [], unvalidated: [] }
   const of = (phase: ObjectDecision['phase']) => plan.objects.filter((object) => object.phase === phase && object.sql.length > 0)
   await makeAll(of('table'), { ...how, client: clients[0]! }, tally)

@@ -157,6 +157,7 @@ const decideEmpty = (column: SqliteColumn): TypeDecision => {
   if (column.affinity === 'REAL') return decision('double precision', { kind: 'real' }, why)
   if (/DEC|NUMERIC|NUMBER|MONEY/i.test(declared)) return decision('numeric', { kind: 'numeric' }, why)
   if (/BLOB/i.test(declared)) return decision('bytea', { kind: 'bytes' }, why)
+  if (column.affinity === 'TEXT') return decision('text', { kind: 'text' }, why)
   return decision('text', { kind: 'anyText' }, why)
 }
 

@@ -49,7 +49,7 @@ export const jsonQuirks: readonly Quirk[] = [
       types: { 't.v': 'jsonb' },
       hazards: ['invalidJson t.v'],
       account: { t: { rows: 6, mapped: 3, rejected: 3 } },
-      probes: [{ sql: 'SELECT v FROM t ORDER BY id', rows: [['{"a": 3, "b": 1}'], ['1.50'], ['100000']] }],
+      probes: [{ sql: 'SELECT v FROM t ORDER BY id', rows: [['{"a": 3, "b": 1}'], ['1.5'], ['100000']] }],
     },
   },
   {

@@ -72,7 +72,17 @@ export const keyQuirks: readonly Quirk[] = [
   {
     name: 'NULLs in a primary key, one of whose rows is rejected',
     make: "CREATE TABLE t (k TEXT PRIMARY KEY, v TEXT); INSERT INTO t VALUES (NULL, 'a'), (NULL, CAST(x'6100' AS TEXT)), (NULL, 'c');",
-    expect: { hazards: ['nulByte t.v'], account: { t: { rows: 3, rejected: 1 } } },
+    expect: {
+      hazards: ['nulByte t.v'],
+      account: { t: { rows: 3, rejected: 1 } },
+      objects: { 'primaryKey t.primary key of t': 'translated' },
+      probes: [
+        {
+          sql: 'SELECT row_key FROM tidemark.move_rejects WHERE run_id = (SELECT id FROM tidemark.move_runs WHERE target_schema = current_schema)',
+          rows: [['k=NULL, rowid=2']],
+        },
+      ],
+    },
   },
   {
     name: 'NULLs in a composite primary key',
@@ -100,7 +110,7 @@ export const keyQuirks: readonly Quirk[] = [
       const insert = database.prepare('INSERT INTO t VALUES (CAST(? AS TEXT), ?)')
       for (let i = 0; i < 1000; i++)
         insert.run(
-          Buffer.concat([Buffer.from(`k${String(i).padStart(4, '0')}`), Buffer.from(i % 5 === 0 ? [0xff, i % 256] : [])]),
+          Buffer.concat([Buffer.from(`k${String(i).padStart(4, '0')}`), Buffer.from(i % 5 === 0 ? [0xff, 65 + (i % 50)] : [])]),
           i,
         )
     },

@@ -72,6 +72,12 @@ export const nameQuirks: readonly Quirk[] = [
     make: `CREATE TABLE ${long('one')} (${long('x')} INTEGER PRIMARY KEY, ${long('y')} TEXT); CREATE TABLE ${long('two')} (id INTEGER); CREATE INDEX ${long('index_one')} ON ${long('one')} (${long('y')}); CREATE INDEX ${long('index_two')} ON ${long('two')} (id);
       INSERT INTO ${long('one')} VALUES (1, 'a'); INSERT INTO ${long('two')} VALUES (2);`,
     expect: {
+      hazards: [
+        `renamed ${long('one')}`,
+        `renamed ${long('one')}.${long('x')}`,
+        `renamed ${long('one')}.${long('y')}`,
+        `renamed ${long('two')}`,
+      ],
       names: { [long('one')]: /^a_name_that.*_[0-9a-f]{8}$/, [`${long('one')}.${long('x')}`]: /_[0-9a-f]{8}$/ },
       account: { [long('one')]: { rows: 1 }, [long('two')]: { rows: 1 } },
       probes: [
@@ -82,7 +88,11 @@ export const nameQuirks: readonly Quirk[] = [
   {
     name: 'a long name of many-byte characters is not cut in the middle of one',
     make: `CREATE TABLE "${'ä'.repeat(40)}" ("${'🙂'.repeat(20)}" TEXT); INSERT INTO "${'ä'.repeat(40)}" VALUES ('x');`,
-    expect: { names: { ['ä'.repeat(40)]: /^ä+_[0-9a-f]{8}$/ }, account: { ['ä'.repeat(40)]: { rows: 1 } } },
+    expect: {
+      hazards: [`renamed ${'ä'.repeat(40)}`, `renamed ${'ä'.repeat(40)}.${'🙂'.repeat(20)}`],
+      names: { ['ä'.repeat(40)]: /^ä+_[0-9a-f]{8}$/ },
+      account: { ['ä'.repeat(40)]: { rows: 1 } },
+    },
   },
   {
     name: "columns with the names of Postgres' own are renamed, and told",

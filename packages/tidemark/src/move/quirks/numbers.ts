@@ -61,11 +61,23 @@ export const numberQuirks: readonly Quirk[] = [
     },
   },
   {
-    name: 'infinities and minus zero in a column of reals',
+    name: 'infinities and zeros in a column of reals, where SQLite itself forgets the sign of a zero',
     make: 'CREATE TABLE t (id INTEGER PRIMARY KEY, x REAL); INSERT INTO t (x) VALUES (9e999), (-9e999), (-0.0), (0.0), (NULL);',
     expect: {
       account: { t: { rows: 5 } },
-      probes: [{ sql: 'SELECT x FROM t ORDER BY id', rows: [['Infinity'], ['-Infinity'], ['-0'], ['0'], [null]] }],
+      probes: [{ sql: 'SELECT x FROM t ORDER BY id', rows: [['Infinity'], ['-Infinity'], ['0'], ['0'], [null]] }],
+    },
+  },
+  {
+    name: 'minus zero where SQLite keeps it',
+    make: (database) => {
+      database.exec('CREATE TABLE t (id INTEGER PRIMARY KEY, x)')
+      database.prepare('INSERT INTO t (x) VALUES (?), (?)').run(-0, 0.5)
+    },
+    expect: {
+      types: { 't.x': 'double precision' },
+      account: { t: { rows: 2 } },
+      probes: [{ sql: 'SELECT x FROM t ORDER BY id', rows: [['-0'], ['0.5']] }],
     },
   },
   {

@@ -12,6 +12,15 @@ export const objectQuirks: readonly Quirk[] = [
     },
   },
   {
+    name: 'a view over a view that was made later',
+    make: 'CREATE TABLE t (id INTEGER PRIMARY KEY); INSERT INTO t VALUES (1); CREATE VIEW a AS SELECT id FROM b; CREATE VIEW b AS SELECT id FROM t;',
+    expect: {
+      account: { t: { rows: 1 } },
+      objects: { 'view a': 'translated', 'view b': 'translated' },
+      probes: [{ sql: 'SELECT id FROM a', rows: [['1']] }],
+    },
+  },
+  {
     name: 'a view that Postgres has no words for is named',
     make: "CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT); INSERT INTO t VALUES (1, 'x'); CREATE VIEW odd AS SELECT printf('%5.2f', id) AS p, group_concat(v, ';') FROM t WHERE v GLOB 'x*';",
     expect: { objects: { 'view odd': 'notCarried' }, account: { t: { rows: 1 } } },

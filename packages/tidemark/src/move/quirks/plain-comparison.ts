@@ -21,11 +21,13 @@ const mark = (kind: string, content: string | Buffer): Mark =>
 const textMark = (value: string): Mark => mark('text', value)
 
 /** Numbers that SQLite and Postgres both call equal have one mark, whole or real. */
-const numberMark = (value: bigint | number): Mark => mark('number', Object.is(value, -0) ? '0' : String(value))
+const numberMark = (value: bigint | number): Mark => mark('number', String(value))
 
-/** A number as Postgres writes it: one with more digits than any whole number of SQLite has was a real. */
-const writtenNumber = (text: string): bigint | number =>
-  /^-?\d{1,20}$/.test(text) && !/\d{17}000$/.test(text) ? BigInt(text) : Number(text)
+/** The same of a number as Postgres writes it: up to 21 digits, as many as JavaScript spells out, are looked at as digits. */
+const writtenNumberMark = (text: string): Mark => {
+  const plain = text.replace(/\.0+$/, '')
+  return mark('number', /^-?\d{1,21}$/.test(plain) ? plain : String(Number(plain)))
+}
 
 const doubleMark = (value: number): Mark => {
   const bytes = Buffer.alloc(8)
@@ -70,7 +72,7 @@ const sourceMark = (conversion: Conversion, targetType: string, value: Exclude<V
         conversion.truthy.includes(String(value)) ? 'true' : conversion.falsy.includes(String(value)) ? 'false' : '?',
       )
     case 'jsonb':
-      return typeof value === 'string' ? jsonMark(value) : numberMark(value as number)
+      return jsonMark(String(value))
     case 'json':
       return textMark(typeof value === 'string' ? value : String(value))
     default:
@@ -132,7 +134,7 @@ const targetMark = (conversion: Conversion, targetType: string, text: string): M
     case 'real':
     case 'numeric':
       if (/^(?:double|real)/.test(targetType)) return doubleMark(Number(text))
-      return numberMark(writtenNumber(text))
+      return writtenNumberMark(text)
     case 'text':
     case 'json':
       return textMark(text)

@@ -7,6 +7,8 @@ import type { ExpressionColumn } from './translation.js'
 export interface OutputColumn {
   readonly sql: string
   readonly name: string
+  /** False where SQLite would take the expression's text for its name. */
+  readonly isNamed: boolean
   readonly operand: Operand
   readonly column: Omit<ExpressionColumn, 'target'>
 }
@@ -23,13 +25,14 @@ const typeOf = (o: Operand): string =>
   o.pg === 'null' ? 'text' : o.kind === 'real' && o.literal !== undefined ? 'double precision' : o.pg
 
 /** A result column as the view gives it: bare columns in the target's own type, conditions as SQLite's 1 and 0. */
-export const outputOf = (native: Operand, name: string): OutputColumn => {
+export const outputOf = (native: Operand, name: string, isNamed = true): OutputColumn => {
   if (native.json) return refuse(`${name} is a value inside JSON, whose class in SQLite depends on the document`)
   if (native.column) {
     const { targetType, conversion, collation } = native.column
     return {
       sql: native.sql,
       name,
+      isNamed,
       operand: native,
       column: { targetType, conversion, collation, affinity: native.column.affinity },
     }
@@ -39,7 +42,7 @@ export const outputOf = (native: Operand, name: string): OutputColumn => {
   const sql = o.literal === undefined ? o.sql : `${o.atomic ? o.sql : `(${o.sql})`}::${targetType}`
   // A calculated column has no affinity; BLOB is the one that changes nothing.
   const column = { targetType, conversion: conversionOf(o), collation: 'BINARY', affinity: o.affinity ?? ('BLOB' as const) }
-  return { sql, name, operand: o, column }
+  return { sql, name, isNamed, operand: o, column }
 }
 
 /** Whether equal means the same in both systems, so that doubles may be dropped and groups made. */

@@ -141,7 +141,7 @@ export class SelectTranslator {
     }
     const { expression, alias } = column
     const name = alias ?? (expression.kind === 'name' ? expression.name : 'column')
-    return [outputOf(translator.translate(expression), name)]
+    return [outputOf(translator.translate(expression), name, alias !== null || expression.kind === 'name')]
   }
 
   /** The grouping, and the check that nothing outside it is picked from some row of the group, as SQLite allows. */

@@ -12,7 +12,7 @@ export interface ForeignKeyTarget {
   /** Target names of the child's and the parent's columns, in the key's order. */
   readonly columns: readonly string[]
   readonly parentColumns: readonly string[]
-  /** Target types in the same order; where they differ the key is not carried. */
+  /** Target types in the same order; where Postgres cannot compare them the key is not carried. */
   readonly types?: { readonly columns: readonly string[]; readonly parentColumns: readonly string[] }
   /** The parent's facts; null where the file has no such table. */
   readonly parentTable: SqliteTable | null
@@ -54,8 +54,14 @@ const checkParent = ({ parentTable, parentColumns }: SqliteForeignKey, parent: S
   }
 }
 
+/** Types that Postgres joins in a key. */
+const familyOf = (type: string): string => {
+  if (/^(?:smallint|integer|bigint)$/.test(type)) return 'integer'
+  return /^(?:text|character varying|varchar)\b/.test(type) ? 'text' : type.replace(/\(.*\)/, '')
+}
+
 const checkTypes = ({ types }: ForeignKeyTarget): void => {
-  const i = types ? types.columns.findIndex((type, at) => type !== types.parentColumns[at]) : -1
+  const i = types ? types.columns.findIndex((type, at) => familyOf(type) !== familyOf(types.parentColumns[at] ?? '')) : -1
   if (i >= 0)
     refuse(
       `it would join ${types?.columns[i]} to ${types?.parentColumns[i]}`,

@@ -207,6 +207,9 @@ describe('foreign keys that are not carried', () => {
       { reason: expect.stringContaining('unique') },
     )
     const types = { columns: ['text'], parentColumns: ['uuid'] }
+    expect(translateForeignKey(key, { ...target, types: { columns: ['integer'], parentColumns: ['bigint'] } })).toHaveProperty(
+      'sql',
+    )
     expect(translateForeignKey(key, { ...target, types })).toMatchObject({ reason: 'it would join text to uuid' })
   })
 })

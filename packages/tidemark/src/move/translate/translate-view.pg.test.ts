@@ -7,8 +7,9 @@ import { foldAscii } from '../../sqlite/tokenize.js'
 import { createTestDatabase, type TestDatabase } from '../../testing/database.js'
 import type { Conversion } from '../move.js'
 import { qualifiedName, quoteIdentifier } from './identifiers.js'
-import { tableContext } from './table-context.js'
-import { type Relation, translateView } from './translate-view.js'
+import type { Relation } from './select-scope.js'
+import { tableRelation } from './table-context.js'
+import { translateView } from './translate-view.js'
 import { isCarried } from './translation.js'
 
 const format = { separator: ' ', seconds: true, fraction: 0, zone: 'none' } as const
@@ -50,12 +51,8 @@ beforeAll(async () => {
       targetType,
       conversion,
     }))
-    const context = tableContext(table, plans)
     const target = { schema, name: `the ${table.name}` }
-    relations.set(foldAscii(table.name), {
-      target,
-      columns: plans.map(({ source }) => ({ source, column: context.columns.get(foldAscii(source))! })),
-    })
+    relations.set(foldAscii(table.name), tableRelation(table, plans, target))
     await client.query(
       `create table ${qualifiedName(target)} (${plans.map((plan) => `${quoteIdentifier(plan.target)} ${plan.targetType}`).join(', ')})`,
     )
@@ -159,6 +156,21 @@ describe('views that are carried give the same rows', () => {
     await compareRows('SELECT sum(Total) AS everything, max(Name) AS m FROM over', 'top')
   })
 
+  it('with text in double quotes, which SQLite takes where it has to, keep their written names', async () => {
+    const quoted = translate(makeView('SELECT "Customer" AS Kind, Name FROM Customers'))
+    if (!isCarried(quoted)) throw new Error(quoted.reason)
+    await client.query(quoted.sql.replace('"view v"', '"quoted"'))
+    expect((await client.query(`select * from ${qualifiedName({ schema, name: 'quoted' })} limit 1`)).rows).toEqual([
+      { Kind: 'Customer', Name: 'Ann' },
+    ])
+    expect(translate(makeView('SELECT "Customer" || Name FROM Customers'))).toMatchObject({
+      reason: expect.stringContaining('no name'),
+    })
+    expect(translate(makeView('SELECT "x" AS a, Name AS A FROM Customers'))).toMatchObject({
+      reason: expect.stringContaining('one name'),
+    })
+  })
+
   it('read with the rights of who asks', () => {
     expect(translate(makeView('SELECT Id FROM Customers'))).toMatchObject({
       sql: expect.stringContaining('WITH (security_invoker = true)'),
@@ -181,12 +193,12 @@ describe('views that are not carried, with the reason', () => {
     expect(translation).toMatchObject({ reason: expect.stringMatching(reason), suggestion: expect.stringMatching(/./) })
   })
 
-  it('names tables that stay behind, and views that SQLite itself cannot read', () => {
+  it('names tables that stay behind or are gone', () => {
     sqlite.exec('CREATE TABLE left_behind(a)')
     expect(translate(makeView('SELECT a FROM left_behind'))).toMatchObject({ reason: expect.stringContaining('left_behind') })
     sqlite.exec('DROP TABLE left_behind')
     const broken = introspect(sqlite).views.find((view) => view.name === 'v')!
-    expect(translate(broken)).toMatchObject({ reason: expect.stringContaining('SQLite itself') })
+    expect(translate(broken)).toMatchObject({ reason: expect.stringContaining('left_behind') })
     sqlite.exec('DROP VIEW v')
   })
 })

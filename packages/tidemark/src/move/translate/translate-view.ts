@@ -1,12 +1,12 @@
 import type { SqliteView } from '../../sqlite/sqlite.js'
+import { foldAscii } from '../../sqlite/tokenize.js'
 import { fitIdentifier, qualifiedName, quoteIdentifier } from './identifiers.js'
 import { parseSelect } from './parse-select.js'
 import { attempt, refuse } from './refusal.js'
+import type { OutputColumn } from './select-output.js'
 import type { Relation } from './select-scope.js'
 import { type Relations, SelectTranslator } from './select-translator.js'
 import type { Carried, ExpressionContext, NotCarried, TargetName } from './translation.js'
-
-export type { Relation } from './select-scope.js'
 
 export interface ViewTarget {
   readonly view: TargetName
@@ -18,6 +18,15 @@ export interface ViewTarget {
 export interface CarriedView extends Carried {
   /** The view as a relation for the views that read it. */
   readonly relation: Relation
+}
+
+/** The names that SQLite would give, where it could not be asked: those that are written, if none comes twice. */
+const writtenNames = (columns: readonly OutputColumn[]): string[] => {
+  const names = columns.map(({ name, isNamed }) =>
+    isNamed ? name : refuse('SQLite cannot read it here, and a column of it has no name'),
+  )
+  if (new Set(names.map(foldAscii)).size < names.length) refuse('SQLite cannot read it here, and two columns of it have one name')
+  return names
 }
 
 /** The names of the columns, each fitted and none twice. */
@@ -36,10 +45,10 @@ const fittedNames = (names: readonly string[]): string[] => {
  */
 export const translateView = (view: SqliteView, target: ViewTarget): CarriedView | NotCarried =>
   attempt(() => {
-    const names = view.columns ?? refuse('SQLite itself cannot read it: a table, a column or a function of it is missing')
     const notes = new Set<string>()
     const utf16 = target.encoding !== undefined && target.encoding !== 'UTF-8'
     const { sql, columns } = new SelectTranslator(target.relations, { notes, utf16 }).query(parseSelect(view.select))
+    const names = view.columns ?? writtenNames(columns)
     if (columns.length !== names.length) refuse('its columns could not be told')
     const targets = fittedNames(names)
     const list = targets.map(quoteIdentifier).join(', ')

@@ -194,13 +194,20 @@ const uuidBy =
     return fits ? { text: id.toLowerCase(), mapped: id !== id.toLowerCase() } : impossible
   }
 
-const parses = (text: string): boolean => {
+/** What JSON.parse makes of a text, in an array; nothing where it is none. */
+const parsed = (text: string): readonly unknown[] => {
   try {
-    JSON.parse(text)
-    return true
+    return [JSON.parse(text)]
   } catch {
-    return false
+    return []
   }
+}
+
+/** True where no string or key in it holds a NUL or half a surrogate pair, for which jsonb has no place. */
+const isStorable = (value: unknown): boolean => {
+  if (typeof value === 'string') return !/[\0\p{Surrogate}]/u.test(value)
+  if (value === null || typeof value !== 'object') return true
+  return Object.entries(value).every(([key, inner]) => isStorable(key) && isStorable(inner))
 }
 
 const jsonBy =
@@ -208,7 +215,8 @@ const jsonBy =
   (value, reread) => {
     if (Buffer.isBuffer(value)) return impossible
     const written = typeof value === 'string' ? value : printed(reread().value as number | bigint)
-    if (!parses(written) || (isBinary && /\\u0000|\\ud[89a-f]/i.test(written))) return impossible
+    const values = parsed(written)
+    if (values.length === 0 || (isBinary && !isStorable(values[0]))) return impossible
     const reading = typeof value === 'string' ? textBy(policies)(value, reread) : plain(written)
     return isBinary && reading.text !== undefined ? { text: reading.text, mapped: true } : reading
   }
