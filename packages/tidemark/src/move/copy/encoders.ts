@@ -299,8 +299,8 @@ const isJson = (value: string): boolean => {
 /** True where a JSON text escapes a NUL or half a surrogate pair, which jsonb turns down; an escaped backslash begins nothing. */
 const hasUnholdableEscape = (value: string): boolean => {
   let openPair = false
-  for (const [escape, digits] of value.matchAll(/\\(?:u([\da-f]{4})|.)|[^\\]/gisu)) {
-    const code = digits === undefined || escape[0] !== '\\' ? -1 : Number.parseInt(digits, 16)
+  for (const [unit, digits] of value.matchAll(/\\(?:u([\da-f]{4})|.)|[^\\]/gisu)) {
+    const code = digits === undefined || unit[0] !== '\\' ? -1 : Number.parseInt(digits, 16)
     const isLow = code >= 0xdc00 && code <= 0xdfff
     if (code === 0 || isLow !== openPair) return true
     openPair = code >= 0xd800 && code <= 0xdbff

@@ -50,6 +50,9 @@ const jsonMark = (value: string): Mark => {
   }
 }
 
+/** JSON to the byte; a lone number by what it is, since the file may hold it as one. */
+const jsonTextMark = (text: string): Mark => (/^-?[\d.]+(?:e[-+]?\d+)?$/i.test(text) ? writtenNumberMark(text) : textMark(text))
+
 const isNumber = (value: Value): value is bigint | number => typeof value === 'bigint' || typeof value === 'number'
 
 /** What a value of the file is known by, under a conversion. */
@@ -66,7 +69,7 @@ const sourceMark = (conversion: Conversion, targetType: string, value: Exclude<V
       return isNumber(value) ? mark('printed', String(Number(value))) : textMark(value)
     case 'anyBytes':
       if (isNumber(value)) return mark('printed', String(Number(value)))
-      return mark('blob', Buffer.from(value as string))
+      return mark('blob', Buffer.from(value))
     case 'boolean':
       return textMark(
         conversion.truthy.includes(String(value)) ? 'true' : conversion.falsy.includes(String(value)) ? 'false' : '?',
@@ -74,7 +77,7 @@ const sourceMark = (conversion: Conversion, targetType: string, value: Exclude<V
     case 'jsonb':
       return jsonMark(String(value))
     case 'json':
-      return textMark(typeof value === 'string' ? value : String(value))
+      return jsonTextMark(String(value))
     default:
       break
   }
@@ -136,8 +139,9 @@ const targetMark = (conversion: Conversion, targetType: string, text: string): M
       if (/^(?:double|real)/.test(targetType)) return doubleMark(Number(text))
       return writtenNumberMark(text)
     case 'text':
-    case 'json':
       return textMark(text)
+    case 'json':
+      return jsonTextMark(text)
     case 'anyText':
     case 'anyBytes':
       return null
@@ -155,8 +159,8 @@ const targetMark = (conversion: Conversion, targetType: string, text: string): M
       if (!conversion.format || (conversion.format.zone === 'none' && conversion.timeZone !== 'UTC')) return null
       return textMark(written(shift(wallOf(text), zoneMinutes(conversion.format.zone)), conversion.format))
     case 'epoch': {
-      const { date, clock, micros } = wallOf(text)
-      return numberMark((BigInt(Date.parse(`${date}T${clock}Z`)) * 1000n + BigInt(micros)) / microsPer[conversion.unit])
+      const [whole = '0', fraction = ''] = text.split('.')
+      return numberMark(BigInt(whole + fraction.padEnd(6, '0')) / microsPer[conversion.unit])
     }
     case 'uuid':
       if (conversion.form === 'mapped') return null
@@ -196,7 +200,13 @@ const blurred = (value: Mark): Mark => {
 }
 
 const sourceRows = (database: Database, table: TablePlan, compared: readonly Compared[]): string[] => {
-  const names = compared.map(({ column }) => quoted(column.source)).join(', ') || 'NULL'
+  const isUtf8 = database.pragma('encoding', { simple: true }) === 'UTF-8'
+  // What becomes bytes is compared as bytes: damaged text has no string.
+  const read = ({ column: { source, conversion } }: Compared): string => {
+    const name = quoted(source)
+    return conversion.kind === 'anyBytes' && isUtf8 ? `CASE typeof(${name}) WHEN 'text' THEN CAST(${name} AS BLOB) ELSE ${name} END` : name
+  }
+  const names = compared.map(read).join(', ') || 'NULL'
   const rows: string[] = []
   const select = database
     .prepare(`SELECT ${names} FROM ${quoted(table.source)}`)
@@ -215,7 +225,9 @@ const sourceRows = (database: Database, table: TablePlan, compared: readonly Com
 }
 
 const targetRows = async (client: pg.Client, table: TablePlan, compared: readonly Compared[]): Promise<string[]> => {
-  const names = compared.map(({ column }) => quoted(column.target)).join(', ') || 'NULL'
+  const read = ({ column: { target, conversion } }: Compared): string =>
+    conversion.kind === 'epoch' ? `extract(epoch FROM ${quoted(target)})` : quoted(target)
+  const names = compared.map(read).join(', ') || 'NULL'
   const { rows } = await client.query<(string | null)[]>({
     text: `SELECT ${names} FROM ${quoted(table.targetSchema)}.${quoted(table.target)}`,
     rowMode: 'array',

@@ -16,6 +16,7 @@ export const makeFile = (quirk: Pick<Quirk, 'make' | 'encoding' | 'heldOpen' | '
   const database = new BetterSqlite(path)
   if (quirk.encoding) database.pragma(`encoding = '${quirk.encoding}'`)
   database.pragma('foreign_keys = OFF')
+  database.pragma('synchronous = OFF')
   if (typeof quirk.make === 'string') database.exec(quirk.make)
   else quirk.make(database)
   if (quirk.heldOpen) return database
@@ -29,6 +30,8 @@ export interface Moved {
   readonly copy: CopyReport
   readonly verification: VerifyReport
   readonly plain: Readonly<Record<string, PlainComparison>>
+  /** Rejected rows by table, as `tidemark.move_rejects` knows them. */
+  readonly noted: Readonly<Record<string, number>>
 }
 
 export interface MoveFileOptions {
@@ -40,7 +43,21 @@ export interface MoveFileOptions {
   readonly identifiers?: 'exact' | 'lower' | undefined
 }
 
-const comparePlainlyAll = async ({ path, target }: MoveFileOptions, plan: MovePlan): Promise<Record<string, PlainComparison>> => {
+const notedRejects = async (client: pg.Client, runId: string): Promise<Record<string, number>> => {
+  const { rows } = await client.query<{ table: string; rows: number }>(
+    `SELECT table_name AS table, count(DISTINCT row_key)::int AS rows FROM tidemark.move_rejects
+      WHERE run_id = $1 AND outcome = 'rowRejected' GROUP BY 1`,
+    [runId],
+  )
+  return Object.fromEntries(rows.map(({ table, rows }) => [table, rows]))
+}
+
+/** Looks at both sides with the plain drivers. */
+export const lookPlainly = async (
+  { path, target }: Pick<MoveFileOptions, 'path' | 'target'>,
+  plan: MovePlan,
+  runId: string,
+): Promise<Pick<Moved, 'plain' | 'noted'>> => {
   const database = new BetterSqlite(path, { readonly: true })
   const client = new pg.Client({ connectionString: target.url })
   await client.connect()
@@ -48,7 +65,7 @@ const comparePlainlyAll = async ({ path, target }: MoveFileOptions, plan: MovePl
     await client.query("SET timezone = 'UTC'; SET datestyle = 'ISO'")
     const compared: Record<string, PlainComparison> = {}
     for (const table of plan.tables) compared[table.source] = await comparePlainly(database, client, table)
-    return compared
+    return { plain: compared, noted: await notedRejects(client, runId) }
   } finally {
     database.close()
     await client.end()
@@ -63,5 +80,5 @@ export const moveFile = async (options: MoveFileOptions): Promise<Moved> => {
   const plan = await planMove({ path, schema, ...(choices && { choicesPath }), ...(identifiers && { identifiers }) })
   const copy = await copyMove(plan, { target })
   const verification = await verifyMove(plan, { target })
-  return { plan, copy, verification, plain: await comparePlainlyAll(options, plan) }
+  return { plan, copy, verification, ...(await lookPlainly(options, plan, copy.runId)) }
 }

@@ -1,0 +1,74 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import BetterSqlite from 'better-sqlite3'
+import fc from 'fast-check'
+import pg from 'pg'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { createTestDatabase, type TestDatabase } from '../testing/database.js'
+import { type AnyFile, anyChoices, anyFile, createTable, writeFile } from './quirks/any-file.js'
+import { dishonesties } from './quirks/honesty.js'
+import { moveFile } from './quirks/run-quirk.js'
+
+const folder = mkdtempSync(join(tmpdir(), 'tidemark-any-'))
+let database: TestDatabase
+let client: pg.Client
+let runs = 0
+
+beforeAll(async () => {
+  database = await createTestDatabase()
+  client = new pg.Client({ connectionString: database.url })
+  await client.connect()
+})
+afterAll(async () => {
+  await client.end()
+  await database.drop()
+  rmSync(folder, { recursive: true, force: true })
+})
+
+const numRuns = Number(process.env['TIDEMARK_TEST_RUNS'] ?? 60)
+const seed = process.env['TIDEMARK_TEST_SEED']
+const parameters = { numRuns, ...(seed ? { seed: Number(seed) } : {}), interruptAfterTimeLimit: numRuns * 1000 }
+
+const write = (file: AnyFile): string => {
+  const path = join(folder, `${++runs}.db`)
+  const writer = new BetterSqlite(path)
+  writeFile(writer, file)
+  writer.close()
+  return path
+}
+
+const describeFile = (file: AnyFile): string => file.tables.map(createTable).join('; ')
+
+const moveAny = async (file: AnyFile, choices: object | undefined) => {
+  const path = write(file)
+  const schema = `p${runs}`
+  try {
+    return await moveFile({ folder, path, schema, target: { url: database.url }, choices })
+  } finally {
+    rmSync(path, { force: true })
+  }
+}
+
+describe('MOVE-3: a move of any file is never silently wrong', () => {
+  it('under the defaults', async () => {
+    const property = fc.asyncProperty(anyFile, async (file) => {
+      const moved = await moveAny(file, undefined)
+      await client.query(`DROP SCHEMA IF EXISTS p${runs} CASCADE`)
+      expect(dishonesties(moved), describeFile(file)).toEqual([])
+      expect(moved.verification.ok).toBe(true)
+    })
+    await fc.assert(property, parameters)
+  }, 600_000)
+
+  it('under any choices', async () => {
+    const arbitrary = anyFile.chain((file) => fc.tuple(fc.constant(file), anyChoices(file)))
+    const property = fc.asyncProperty(arbitrary, async ([file, choices]) => {
+      const moved = await moveAny(file, choices)
+      await client.query(`DROP SCHEMA IF EXISTS p${runs} CASCADE`)
+      expect(dishonesties(moved), `${describeFile(file)}\n${JSON.stringify(choices)}`).toEqual([])
+      expect(moved.verification.ok).toBe(true)
+    })
+    await fc.assert(property, parameters)
+  }, 600_000)
+})
