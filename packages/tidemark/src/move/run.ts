@@ -59,12 +59,18 @@ export const findRun = async (client: pg.Client, plan: MovePlan): Promise<Run> =
   return run
 }
 
+/** JSON for a jsonb column, which takes neither NUL nor half a surrogate pair: values of the file stand in messages, and may hold both. */
+const storable = (value: object): string =>
+  JSON.stringify(value, (_key, inner: unknown) =>
+    typeof inner === 'string' ? inner.replaceAll('\0', '\u2400').replaceAll(/\p{Surrogate}/gu, '\uFFFD') : inner,
+  )
+
 /** Begins a run; called in the transaction that makes its tables. */
 export const insertRun = async (client: pg.Client, plan: MovePlan): Promise<string> => {
   const { rows } = await client.query<{ id: string }>(
     `INSERT INTO tidemark.move_runs (source_path, source_file_id, target_schema, fingerprint, plan, state, holder_pid, holder_host)
      VALUES ($1, $2, $3, $4, $5, 'copying', $6, $7) RETURNING id`,
-    [plan.path, plan.fileId, plan.targetSchema, plan.fingerprint, JSON.stringify(plan), process.pid, hostname()],
+    [plan.path, plan.fileId, plan.targetSchema, plan.fingerprint, storable(plan), process.pid, hostname()],
   )
   return rows[0]!.id
 }
@@ -82,6 +88,6 @@ export const holdRun = async (client: pg.Client, id: string): Promise<void> => {
 export const finishRun = async (client: pg.Client, id: string, report: object): Promise<void> => {
   await client.query(
     "UPDATE tidemark.move_runs SET state = 'copied', report = $2, finished_at = now(), updated_at = now() WHERE id = $1",
-    [id, JSON.stringify(report)],
+    [id, storable(report)],
   )
 }

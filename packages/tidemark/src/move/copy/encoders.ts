@@ -210,13 +210,20 @@ const time =
     return undefined
   }
 
+/** A moment in microseconds since 2000; beyond the year 2255 they are more than a double holds exactly. */
+const writeMicroseconds = (writer: CopyWriter, seconds: number, microseconds: number): void => {
+  const total = (seconds - epochSeconds) * 1e6 + microseconds
+  if (Number.isSafeInteger(total)) writer.int64(total)
+  else writer.bigint64(BigInt(seconds - epochSeconds) * 1_000_000n + BigInt(microseconds))
+}
+
 const timestamp =
   ({ format }: Extract<Conversion, { kind: 'timestamp' }>): Encode =>
   (writer, value) => {
     const moment = typeof value === 'string' ? readMoment(value) : undefined
     const keeps = moment && (format ? keepsFormat(moment, format) : moment.zone === '')
     if (!keeps) return `${describe(value)} that is no time in the column's format`
-    writer.int64((moment.days * 86_400 + moment.secondOfDay - epochSeconds) * 1e6 + moment.microseconds)
+    writeMicroseconds(writer, moment.days * 86_400 + moment.secondOfDay, moment.microseconds)
     return undefined
   }
 
@@ -232,7 +239,7 @@ const timestamptz =
         : ({ seconds: wall - moment.offsetMinutes * 60, certainty: 'exact' } as const)
     if (instant.certainty === 'skipped') return `a local time that the clocks of ${timeZone} skipped`
     if (instant.certainty === 'repeated') cell.replaced(`a local time that came twice in ${timeZone}; the later one is taken`)
-    writer.int64((instant.seconds - epochSeconds) * 1e6 + moment.microseconds)
+    writeMicroseconds(writer, instant.seconds, moment.microseconds)
     return undefined
   }
 

@@ -14,6 +14,8 @@ export interface ClassTally {
   readonly blob: number
   readonly minInteger: bigint | null
   readonly maxInteger: bigint | null
+  /** True where every value is what the declared type promises: 0 and 1 of a BOOLEAN, the digits of a DECIMAL(p,s). */
+  readonly isKept: boolean
 }
 
 const rowsPerRead = 20_000
@@ -62,13 +64,58 @@ export const expectedClass = ({ affinity, declaredType }: SqliteColumn): Storage
 const isDecimal = ({ affinity, declaredType }: SqliteColumn): boolean =>
   affinity === 'NUMERIC' && /DEC|NUMERIC|MONEY/i.test(declaredType)
 
-const oddValue = (column: SqliteColumn, name: string): string | null => {
-  if (isDecimal(column)) return `(typeof(${name}) = 'real' OR typeof(${name}) = 'integer' OR ${name} IS NULL)`
+const decimalPattern = /\(\s*(\d+)\s*(?:,\s*(\d+)\s*)?\)/
+
+/**
+ * A decimal within its declared digits: a double is one exactly if it is the double nearest to some number of so many decimal places.
+ * Up to 2^52 scaled, that is told by rounding to a whole number and dividing; beyond, by SQLite's slower rounding to decimal places.
+ */
+const decimalTest = ({ declaredType }: SqliteColumn, name: string): string => {
+  const [, precision, scale = '0'] = decimalPattern.exec(declaredType) ?? []
+  const whole = Number(precision) - Number(scale)
+  const isNumber = `(typeof(${name}) = 'real' OR typeof(${name}) = 'integer')`
+  if (precision === undefined || Number(scale) > 15 || whole < 0 || whole > 300) return isNumber
+  const near = `round(${name} * 1e${scale}) / 1e${scale} = ${name}`
+  const bound = `4e${15 - Number(scale)}`
+  const isScaled = `CASE WHEN ${name} BETWEEN -${bound} AND ${bound} THEN ${near} ELSE round(${name}, ${scale}) = ${name} END`
+  return `(${isNumber} AND ${isScaled} AND ${name} < 1e${whole} AND ${name} > -1e${whole})`
+}
+
+/** SQL that holds for every value that is what the declared type promises; null where it promises nothing. */
+const promise = (column: SqliteColumn, name: string): string | null => {
+  if (isDecimal(column)) return `(${decimalTest(column, name)} OR ${name} IS NULL)`
+  if (/BOOL/i.test(column.declaredType)) return `((typeof(${name}) = 'integer' AND ${name} IN (0, 1)) OR ${name} IS NULL)`
   const expected = expectedClass(column)
   return expected && `(typeof(${name}) = '${expected}' OR ${name} IS NULL)`
 }
 
-const tallyColumn = (database: Database, table: SqliteTable, column: SqliteColumn): ClassTally => {
+/** Which columns break their promise: one cheap question about all of them, and only where the answer is yes, which they are. */
+const breakers = (database: Database, table: SqliteTable, signal: AbortSignal | undefined): ReadonlySet<string> => {
+  const tests = table.columns.flatMap((column) => {
+    const test = promise(column, quoteSqlite(column.name))
+    return test === null ? [] : [{ column: column.name, test }]
+  })
+  const broken = new Set<string>()
+  if (tests.length === 0) return broken
+  const from = `FROM ${quoteSqlite(table.name)} WHERE`
+  for (const { where, values } of stretches(database, table)) {
+    signal?.throwIfAborted()
+    const open = tests.filter(({ column }) => !broken.has(column))
+    if (open.length === 0) return broken
+    const all = joinShallow(
+      open.map(({ test }) => test),
+      'AND',
+    )
+    const isClean = database.prepare(`SELECT 1 ${from} ${where} AND NOT (${all}) LIMIT 1`).get(...values) === undefined
+    if (isClean) continue
+    for (const { column, test } of open) {
+      if (database.prepare(`SELECT 1 ${from} ${where} AND NOT ${test} LIMIT 1`).get(...values) !== undefined) broken.add(column)
+    }
+  }
+  return broken
+}
+
+const tallyColumn = (database: Database, table: SqliteTable, column: SqliteColumn): Omit<ClassTally, 'isKept'> => {
   const counts: Record<StorageClass, number> = { null: 0, integer: 0, real: 0, text: 0, blob: 0 }
   let [min, max] = [null as bigint | null, null as bigint | null]
   const name = quoteSqlite(column.name)
@@ -116,24 +163,14 @@ export const countClasses = (
     .prepare(`SELECT count(*) FROM ${quoteSqlite(table.name)}`)
     .pluck()
     .get() as number
-  const tests = table.columns.flatMap((column) => oddValue(column, quoteSqlite(column.name)) ?? [])
-  let isClean = true
-  for (const { where, values } of tests.length > 0 ? stretches(database, table) : []) {
-    signal?.throwIfAborted()
-    const odd = database
-      .prepare(`SELECT 1 FROM ${quoteSqlite(table.name)} WHERE ${where} AND NOT (${joinShallow(tests, 'AND')}) LIMIT 1`)
-      .get(...values)
-    if (odd !== undefined) {
-      isClean = false
-      break
-    }
-  }
+  const broken = breakers(database, table, signal)
   const inKey = new Set(table.primaryKey?.columns)
   const tallies = table.columns.map((column): ClassTally => {
     const name = quoteSqlite(column.name)
     const expected = isDecimal(column) ? 'real' : expectedClass(column)
-    if (!isClean || expected === null || measured.has(column.name)) return tallyColumn(database, table, column)
-    const empty = { null: 0, integer: 0, real: 0, text: 0, blob: 0, minInteger: null, maxInteger: null }
+    const isKept = expected !== null && !broken.has(column.name)
+    if (!isKept || measured.has(column.name)) return { ...tallyColumn(database, table, column), isKept }
+    const empty = { null: 0, integer: 0, real: 0, text: 0, blob: 0, minInteger: null, maxInteger: null, isKept }
     if (!hasValue(database, table, name)) return { ...empty, null: rows }
     const nulls = countsNulls || (inKey.has(column.name) && !column.notNull) ? countNulls(database, table, name) : 0
     return { ...empty, null: nulls, [expected]: rows - nulls }

@@ -62,6 +62,7 @@ const vocabularies: readonly (readonly [string, string])[] = [
 ] // biome-ignore format: one line reads better
 
 const decideBoolean = (facts: ColumnFacts, declared: string): TypeDecision => {
+  if (facts.isKept) return decision('boolean', { kind: 'boolean', truthy: ['1'], falsy: ['0'] }, 'every value is 0 or 1')
   const words = facts.close?.words ?? []
   const isOneClass = facts.integers === total(facts) || facts.texts === total(facts)
   const vocabulary = vocabularies.find((forms) => words.every((word) => forms.includes(word)))
@@ -165,13 +166,9 @@ const decimalPattern = /(?:DEC|NUMERIC)\w*\s*\(\s*(\d+)\s*(?:,\s*(\d+)\s*)?\)/i
 
 const decideDecimal = (facts: ColumnFacts, declared: string): TypeDecision => {
   const [, precision, scale = '0'] = decimalPattern.exec(declared) ?? []
-  const close = facts.close
-  const isWithin =
-    precision !== undefined &&
-    close !== null &&
-    close.scale <= Number(scale) &&
-    close.wholeDigits <= Number(precision) - Number(scale)
-  if (isWithin && Number(precision) <= 1000) {
+  const whole = Number(precision) - Number(scale)
+  // Within these bounds the scan compared every value with its rounding.
+  if (facts.isKept && precision !== undefined && Number(scale) <= 15 && whole >= 0 && whole <= 300) {
     return decision(`numeric(${precision},${scale})`, { kind: 'numeric' }, `every value fits into ${declared}`)
   }
   return decision(

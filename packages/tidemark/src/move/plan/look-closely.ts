@@ -19,9 +19,6 @@ export interface CloseFacts {
   readonly words: readonly string[]
   readonly uuids: { readonly dashed: number; readonly dashless: number; readonly upperCase: number }
   readonly jsons: number
-  /** Largest counts of digits before and after the point among numbers. */
-  readonly wholeDigits: number
-  readonly scale: number
   readonly nulBytes: Sample
   readonly badUtf8: Sample
 }
@@ -77,8 +74,6 @@ class CloseLook {
   readonly #isUuid: boolean
   readonly #isWord: boolean
   #jsons = 0
-  #wholeDigits = 0
-  #scale = 0
 
   constructor(column: SqliteColumn) {
     this.#column = column
@@ -105,10 +100,6 @@ class CloseLook {
 
   number(value: number | bigint): void {
     if (this.#isWord && this.#words.size < 9) this.#words.add(String(value))
-    const [whole = '', fraction = ''] = String(value).replace('-', '').split('.')
-    if (!/^\d+$/.test(whole) || fraction.includes('e')) this.#scale = Number.POSITIVE_INFINITY
-    this.#wholeDigits = Math.max(this.#wholeDigits, whole.length)
-    this.#scale = Math.max(this.#scale, fraction.length)
   }
 
   get facts(): CloseFacts {
@@ -117,8 +108,6 @@ class CloseLook {
       words: [...this.#words],
       uuids: this.#uuids,
       jsons: this.#jsons,
-      wholeDigits: this.#wholeDigits,
-      scale: this.#scale,
       nulBytes: this.#nulBytes.sample,
       badUtf8: this.#badUtf8.sample,
     }

@@ -4,6 +4,7 @@ import type { Database } from 'better-sqlite3'
 import { TidemarkError } from '../../errors.js'
 import { builtWorker } from '../built-worker.js'
 import { type PortableError, unpackError } from '../portable-error.js'
+import { quoteSqlite } from '../row-source.js'
 import { joinParts, type ScanPart, type ScanRequest, scanPart, type TableFacts } from './scan.js'
 
 export interface ScanTablesOptions {
@@ -64,6 +65,17 @@ const runTasks = async (
   }
 }
 
+/** About how many rows a table has, from its largest rowid: enough to begin with the large ones. */
+const roughRows = (database: Database, { name, rowidName }: ScanRequest['table']): number => {
+  if (rowidName === null) return 0
+  return Number(
+    database
+      .prepare(`SELECT max(${quoteSqlite(rowidName)}) FROM ${quoteSqlite(name)}`)
+      .pluck()
+      .get() ?? 0,
+  )
+}
+
 /** The facts of each table asked for, in the same order. */
 export const scanTables = async (
   requests: readonly ScanRequest[],
@@ -79,10 +91,13 @@ export const scanTables = async (
     else found.look = result
     if (found.count && found.look) onTable(requests[index]!.table.name, found.count.rows)
   }
-  const tasks = requests.flatMap((_request, index): Task[] => [
-    { index, part: 'look' },
-    { index, part: 'count' },
-  ])
+  const sizes = requests.map(({ table }) => roughRows(database, table))
+  const tasks = requests
+    .flatMap((_request, index): Task[] => [
+      { index, part: 'look' },
+      { index, part: 'count' },
+    ])
+    .sort((a, b) => sizes[b.index]! - sizes[a.index]!)
   if (workers > 0) await runTasks(requests, tasks, options, take)
   else for (const task of tasks) take(task, scanPart(database, task.part, requests[task.index]!, signal))
   return requests.map((request, i) => joinParts(database, request, parts[i]!.count!, parts[i]!.look!))

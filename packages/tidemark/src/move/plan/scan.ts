@@ -15,6 +15,8 @@ export interface ColumnFacts {
   /** Smallest and largest whole number; null where there is none, or where nobody asked. */
   readonly minInteger: bigint | null
   readonly maxInteger: bigint | null
+  /** True where every value is what the declared type promises, see {@link ClassTally}. */
+  readonly isKept: boolean
   /** Present for columns that were looked at value by value. */
   readonly close: CloseFacts | null
 }
@@ -42,7 +44,9 @@ export type ScanPart =
   | { readonly part: 'count'; readonly rows: number; readonly tallies: readonly ClassTally[] }
   | { readonly part: 'look'; readonly close: ReadonlyMap<string, CloseFacts> }
 
-const looksLike = /UUID|GUID|JSON|DATE|TIME|BOOL|(?:DEC|NUMERIC).*\(/i
+const looksLike = /UUID|GUID|JSON|DATE|TIME/i
+/** Promised words, which the count of storage classes proves on the way; they are looked at where it does not. */
+const countedPromise = /BOOL/i
 
 /** The columns to look at closely: those whose declared type promises something, and in a thorough scan all that usually hold text. */
 const closeColumns = ({ table, aims, thorough }: ScanRequest): readonly SqliteColumn[] =>
@@ -50,7 +54,9 @@ const closeColumns = ({ table, aims, thorough }: ScanRequest): readonly SqliteCo
     .map((column) => ({ ...column, declaredType: aims.get(column.name) || column.declaredType }))
     .filter(
       (column) =>
-        looksLike.test(column.declaredType) || (thorough && column.affinity !== 'INTEGER' && column.affinity !== 'REAL'),
+        looksLike.test(column.declaredType) ||
+        /BOOL/i.test(aims.get(column.name) ?? '') ||
+        (thorough && column.affinity !== 'INTEGER' && column.affinity !== 'REAL'),
     )
 
 /** Does one half of the scan of one table. */
@@ -61,7 +67,7 @@ export const scanPart = (database: Database, part: ScanPart['part'], request: Sc
   return { part, ...countClasses(database, table, { countsNulls: thorough, measured, signal }) }
 }
 
-/** Puts both halves together. A column of numbers that holds text after all is looked at now. */
+/** Puts both halves together. A column that breaks its promise, or holds text where numbers were expected, is looked at now. */
 export const joinParts = (
   database: Database,
   request: ScanRequest,
@@ -69,12 +75,14 @@ export const joinParts = (
   { close }: Extract<ScanPart, { part: 'look' }>,
 ): TableFacts => {
   const { table, thorough, reportKey } = request
-  const dirty = thorough ? table.columns.filter(({ name }, i) => tallies[i]!.text > 0 && !close.has(name)) : []
+  const needsLook = ({ name, declaredType }: SqliteColumn, { text, isKept }: ClassTally): boolean =>
+    !close.has(name) && ((thorough && text > 0) || (!isKept && countedPromise.test(declaredType)))
+  const dirty = table.columns.filter((column, i) => needsLook(column, tallies[i]!))
   const late = dirty.length > 0 ? lookClosely(database, table, dirty, reportKey) : close
   const columns = table.columns.map(({ name }, i): [string, ColumnFacts] => {
-    const { null: nulls, integer: integers, real: reals, text: texts, blob: blobs, minInteger, maxInteger } = tallies[i]!
+    const { null: nulls, integer: integers, real: reals, text: texts, blob: blobs, ...tally } = tallies[i]!
     const seen = close.get(name) ?? late.get(name) ?? null
-    return [name, { rows, nulls, integers, reals, texts, blobs, minInteger, maxInteger, close: seen }]
+    return [name, { rows, nulls, integers, reals, texts, blobs, ...tally, close: seen }]
   })
   return { rows, columns: new Map(columns) }
 }

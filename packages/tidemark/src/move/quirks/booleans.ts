@@ -50,6 +50,11 @@ export const booleanQuirks: readonly Quirk[] = [
     },
   },
   {
+    name: 'a boolean that holds a NUL',
+    make: "CREATE TABLE t (done BOOLEAN); INSERT INTO t VALUES ('a' || char(0) || 'b'), ('x');",
+    expect: { hazards: ['dirtyBoolean t.done', 'nulByte t.done'], account: { t: { rows: 2, rejected: 1 } } },
+  },
+  {
     name: 'booleans of 0, 1 and -1 are whole numbers',
     make: 'CREATE TABLE t (done BOOLEAN); INSERT INTO t VALUES (1), (0), (-1);',
     expect: { types: { 't.done': 'bigint' }, hazards: ['dirtyBoolean t.done'], account: { t: { rows: 3 } } },

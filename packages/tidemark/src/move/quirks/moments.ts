@@ -17,6 +17,23 @@ export const momentQuirks: readonly Quirk[] = [
     },
   },
   {
+    name: 'microseconds of years whose microseconds no double can count',
+    make: "CREATE TABLE t (id INTEGER PRIMARY KEY, a DATETIME, b DATETIME); INSERT INTO t (a, b) VALUES ('9999-12-31 23:59:59.999999', '3142-01-01T01:02:03.000100Z'), ('0001-01-01 00:00:00.000001', '1000-01-01T01:02:03.000007Z');",
+    expect: {
+      types: { 't.a': 'timestamp without time zone', 't.b': 'timestamp with time zone' },
+      account: { t: { rows: 2 } },
+      probes: [
+        {
+          sql: 'SELECT a, b FROM t ORDER BY id',
+          rows: [
+            ['9999-12-31 23:59:59.999999', '3142-01-01 01:02:03.0001+00'],
+            ['0001-01-01 00:00:00.000001', '1000-01-01 01:02:03.000007+00'],
+          ],
+        },
+      ],
+    },
+  },
+  {
     name: "Python's isoformat, which writes microseconds only where there are some",
     make: "CREATE TABLE t (id INTEGER PRIMARY KEY, at TIMESTAMP); INSERT INTO t (at) VALUES ('2024-01-02T03:04:05.678901'), ('2024-01-02T03:04:05'), ('2024-01-02T03:04:05.000100');",
     expect: {

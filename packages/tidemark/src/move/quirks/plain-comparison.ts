@@ -204,7 +204,9 @@ const sourceRows = (database: Database, table: TablePlan, compared: readonly Com
   // What becomes bytes is compared as bytes: damaged text has no string.
   const read = ({ column: { source, conversion } }: Compared): string => {
     const name = quoted(source)
-    return conversion.kind === 'anyBytes' && isUtf8 ? `CASE typeof(${name}) WHEN 'text' THEN CAST(${name} AS BLOB) ELSE ${name} END` : name
+    return conversion.kind === 'anyBytes' && isUtf8
+      ? `CASE typeof(${name}) WHEN 'text' THEN CAST(${name} AS BLOB) ELSE ${name} END`
+      : name
   }
   const names = compared.map(read).join(', ') || 'NULL'
   const rows: string[] = []
