@@ -13,7 +13,6 @@ import type { SqliteFile } from '../../sqlite/sqlite.js'
 import { sqliteCodeOf, toSqliteError } from '../../sqlite/sqlite-error.js'
 import type { CopyReport, MoveListener, MovePlan, TablePlan } from '../move.js'
 import { finishRun, lockMove } from '../run.js'
-import { quoteIdentifier } from '../translate/identifiers.js'
 import { makeObjects, type ObjectsReport } from './make-objects.js'
 import { type OnExisting, type PreparedRun, prepareTarget } from './prepare-target.js'
 import type { WorkerMessage } from './unit-server.js'
@@ -106,16 +105,15 @@ class Copy {
     const copyMs = performance.now() - copyStarted
     onEvent({ type: 'phase', phase: 'index', rowsTotal: 0 })
     const objects = await this.#makeObjects(run)
-    await this.#analyze(run)
     const report = await this.#report(run, before, objects, { elapsedMs: performance.now() - started, copyMs })
     if (report.objects.failed.length === 0) await finishRun(this.#client, run.id, report)
     return report
   }
 
   /** A second connection, so that the indexes of two tables are built at a time; none for a small file. */
-  async #makeObjects({ id: runId }: PreparedRun): Promise<ObjectsReport> {
+  async #makeObjects({ id: runId, finished }: PreparedRun): Promise<ObjectsReport> {
     const { target, workers, onEvent, signal } = this.#options
-    const how = { runId, onEvent, signal }
+    const how = { runId, onEvent, signal, gathersStatistics: !finished }
     await this.#client.query(indexMemory)
     if (workers < 2) return makeObjects([this.#client], this.#plan, how)
     const second = await connectPostgres({ ...target, name: 'move' })
@@ -168,13 +166,6 @@ class Copy {
     this.#done.set(source, sums)
     this.#options.onEvent({ type: 'table', phase: 'copy', table: source, state: 'started', rows })
     return sums
-  }
-
-  async #analyze(run: PreparedRun): Promise<void> {
-    if (run.finished) return
-    for (const { targetSchema, target } of this.#plan.tables) {
-      await this.#client.query(`ANALYZE ${quoteIdentifier(targetSchema)}.${quoteIdentifier(target)}`)
-    }
   }
 
   async #counts(run: PreparedRun): Promise<ReadonlyMap<string, { copied: number; rejected: number }>> {

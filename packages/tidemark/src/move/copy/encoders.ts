@@ -245,7 +245,7 @@ const timestamptz =
 
 const microsecondsPer = { seconds: 1_000_000n, milliseconds: 1000n, microseconds: 1n } as const
 const earliest = -210_866_803_200_000_000n
-const latest = 9_223_371_331_200_000_000n
+const beyondLatest = 9_224_318_016_000_000_000n
 
 const epoch =
   ({ unit }: Extract<Conversion, { kind: 'epoch' }>): Encode =>
@@ -253,7 +253,7 @@ const epoch =
     const exact = exactInteger(value, cell)
     if (exact === undefined) return `${describe(value)} in a column of ${unit} since 1970`
     const micros = BigInt(exact) * microsecondsPer[unit]
-    if (micros < earliest || micros > latest) return `${exact} ${unit} since 1970 is no time that Postgres can hold`
+    if (micros < earliest || micros >= beyondLatest) return `${exact} ${unit} since 1970 is no time that Postgres can hold`
     writer.bigint64(micros - BigInt(epochSeconds) * 1_000_000n)
     return undefined
   }

@@ -2,7 +2,8 @@
 import type pg from 'pg'
 import { reasonOf } from '../../errors.js'
 import { sqlstateOf } from '../../postgres/postgres-error.js'
-import type { MoveListener, MovePlan, ObjectDecision } from '../move.js'
+import type { MoveListener, MovePlan, ObjectDecision, TablePlan } from '../move.js'
+import { quoteIdentifier } from '../translate/translate.js'
 
 export interface ObjectsReport {
   readonly made: number
@@ -70,6 +71,8 @@ interface Making {
   readonly entries: ReadonlyMap<ObjectDecision, string>
   readonly onEvent: MoveListener
   readonly signal: AbortSignal
+  /** False where no row came since they were last gathered. */
+  readonly gathersStatistics: boolean
 }
 
 interface Tally {
@@ -78,41 +81,52 @@ interface Tally {
   readonly unvalidated: string[]
 }
 
-/** Makes some objects one after the other. A failing one is noted and does not stop the others. */
-const makeAll = async (
-  objects: readonly ObjectDecision[],
+/** Whether anything is left to do about an object, and in which steps: constraints are added first, and checked against the rows later. */
+type Step = 'make' | 'validate'
+
+/** Takes one step with one object. A failure is noted and does not stop the others. */
+const take = async (
+  step: Step,
+  object: ObjectDecision,
   { client, runId, entries, onEvent, signal }: Making,
   tally: Tally,
 ): Promise<void> => {
-  for (const object of objects) {
-    signal.throwIfAborted()
-    const { name, type: kind } = object
-    const entry = entries.get(object)!
-    const isNew = !(await isMade(client, runId, entry))
-    if (!isNew && !object.sql.some(isValidation)) continue
-    onEvent({ type: 'object', name, kind, state: 'started', reason: null })
-    try {
-      if (isNew) await make(client, runId, object, entry)
-      if (!(await validate(client, object))) tally.unvalidated.push(name)
-      if (isNew) tally.made++
-      onEvent({ type: 'object', name, kind, state: 'finished', reason: null })
-    } catch (error) {
-      if (sqlstateOf(error) === undefined) throw error
-      tally.failed.push({ name, reason: reasonOf(error) })
-      onEvent({ type: 'object', name, kind, state: 'failed', reason: reasonOf(error) })
-    }
+  signal.throwIfAborted()
+  const { name, type: kind } = object
+  const entry = entries.get(object)!
+  if (step === 'make' && (await isMade(client, runId, entry))) return
+  if (step === 'validate' && !object.sql.some(isValidation)) return
+  onEvent({ type: 'object', name, kind, state: 'started', reason: null })
+  try {
+    if (step === 'make') {
+      await make(client, runId, object, entry)
+      tally.made++
+    } else if (!(await validate(client, object))) tally.unvalidated.push(name)
+    onEvent({ type: 'object', name, kind, state: 'finished', reason: null })
+  } catch (error) {
+    if (sqlstateOf(error) === undefined) throw error
+    tally.failed.push({ name, reason: reasonOf(error) })
+    onEvent({ type: 'object', name, kind, state: 'failed', reason: reasonOf(error) })
   }
 }
 
-/** The objects of each table, those of the tables with most rows first: tables do not wait for each other. */
-const byTable = (plan: MovePlan, objects: readonly ObjectDecision[]): ObjectDecision[][] => {
-  const rows = new Map(plan.tables.map((table) => [table.source, table.rows]))
-  const groups = new Map<string | null, ObjectDecision[]>()
-  for (const object of objects) groups.set(object.table, [...(groups.get(object.table) ?? []), object])
-  return [...groups].sort(([a], [b]) => (rows.get(b ?? '') ?? 0) - (rows.get(a ?? '') ?? 0)).map(([, group]) => group)
+type Job = (client: pg.Client) => Promise<unknown>
+
+/** Gives out jobs, each client taking the next when it is done with one. */
+const share = async (clients: readonly pg.Client[], jobs: readonly Job[]): Promise<void> => {
+  const queue = [...jobs]
+  const work = async (client: pg.Client): Promise<void> => {
+    for (let job = queue.shift(); job; job = queue.shift()) await job(client)
+  }
+  await Promise.all(clients.map(work))
 }
 
-/** Makes every carried object of the plan, phase by phase; what stands after rows, for several tables at a time, one on each client. */
+const tableName = ({ targetSchema, target }: TablePlan): string => `${quoteIdentifier(targetSchema)}.${quoteIdentifier(target)}`
+
+/**
+ * Makes every carried object of the plan: keys first, then indexes and checks, then foreign keys and views; then checks constraints against the
+ * rows and gathers statistics. What does not wait for anything else is shared among the clients, the largest tables first.
+ */
 export const makeObjects = async (
   clients: readonly pg.Client[],
   plan: MovePlan,
@@ -120,13 +134,31 @@ export const makeObjects = async (
 ): Promise<ObjectsReport> => {
   const how = { ...options, entries: entriesOf(plan.objects) }
   const tally: Tally = { made: 0, failed: [], unvalidated: [] }
-  const of = (phase: ObjectDecision['phase']) => plan.objects.filter((object) => object.phase === phase && object.sql.length > 0)
-  await makeAll(of('table'), { ...how, client: clients[0]! }, tally)
-  const groups = byTable(plan, of('afterRows'))
-  const work = async (client: pg.Client): Promise<void> => {
-    for (let group = groups.shift(); group; group = groups.shift()) await makeAll(group, { ...how, client }, tally)
-  }
-  await Promise.all(clients.map(work))
-  await makeAll(of('afterAll'), { ...how, client: clients[0]! }, tally)
+  const rows = new Map(plan.tables.map((table) => [table.source, table.rows]))
+  const size = ({ table }: ObjectDecision): number => rows.get(table ?? '') ?? 0
+  const carried = plan.objects.filter(({ sql }) => sql.length > 0).sort((a, b) => size(b) - size(a))
+  const step = (name: Step, objects: readonly ObjectDecision[]): Job[] =>
+    objects.map((object) => (client) => take(name, object, { ...how, client }, tally))
+  const of = (phase: ObjectDecision['phase'], isKey?: boolean) =>
+    carried.filter((object) => object.phase === phase && (isKey === undefined || isKey === (object.type === 'primaryKey')))
+  await share(clients, step('make', of('table')))
+  await share(clients, step('make', of('afterRows', true)))
+  await share(clients, step('make', of('afterRows', false)))
+  // One after the other: two foreign keys between the same tables would wait for each other's locks.
+  await share(
+    clients.slice(0, 1),
+    step(
+      'make',
+      plan.objects.filter((object) => object.phase === 'afterAll' && object.sql.length > 0),
+    ),
+  )
+  const largest = how.gathersStatistics ? [...plan.tables] : []
+  largest.sort((a, b) => b.rows - a.rows)
+  const statistics = largest.map(
+    (table): Job =>
+      (client) =>
+        client.query(`ANALYZE ${tableName(table)}`),
+  )
+  await share(clients, [...step('validate', carried), ...statistics])
   return tally
 }

@@ -221,15 +221,21 @@ export const momentQuirks: readonly Quirk[] = [
   },
   {
     name: 'seconds by choice, with what Postgres cannot hold rejected',
-    make: 'CREATE TABLE t (id INTEGER PRIMARY KEY, at INTEGER); INSERT INTO t (at) VALUES (1704164645), (0), (-62135596800), (9223372036854775807);',
+    make: 'CREATE TABLE t (id INTEGER PRIMARY KEY, at INTEGER); INSERT INTO t (at) VALUES (1704164645), (0), (-62135596800), (9223372036854775807), (9224318015999), (9224318016000), (-210866803200), (-210866803201);',
     choices: { rejects: 'allow', tables: { t: { columns: { at: { type: 'timestamptz', epoch: 'seconds' } } } } },
     expect: {
       hazards: ['unfitValue t.at'],
-      account: { t: { rows: 4, rejected: 1 } },
+      account: { t: { rows: 8, rejected: 3 } },
       probes: [
         {
           sql: 'SELECT at FROM t ORDER BY id',
-          rows: [['2024-01-02 03:04:05+00'], ['1970-01-01 00:00:00+00'], ['0001-01-01 00:00:00+00']],
+          rows: [
+            ['2024-01-02 03:04:05+00'],
+            ['1970-01-01 00:00:00+00'],
+            ['0001-01-01 00:00:00+00'],
+            ['294276-12-31 23:59:59+00'],
+            ['4714-11-24 00:00:00+00 BC'],
+          ],
         },
       ],
     },

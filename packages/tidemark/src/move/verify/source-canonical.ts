@@ -184,6 +184,19 @@ const time =
     return plain(`${match[1]}:${match[2]}${shortFraction(match[3])}`)
   }
 
+/** Seconds since 1970 from 4714-11-24 BC, where Postgres' calendar begins, to the year 294277, where it has ended. */
+const calendar = { first: -210_866_803_200n, end: 9_224_318_016_000n }
+const perSecond = { seconds: 1n, milliseconds: 1000n, microseconds: 1_000_000n } as const
+
+const epochBy =
+  ({ unit }: Extract<Conversion, { kind: 'epoch' }>): Canon =>
+  (value, reread) => {
+    const reading = whole(value, reread)
+    if (typeof reading.text !== 'string') return reading
+    const count = BigInt(reading.text)
+    return count >= calendar.first * perSecond[unit] && count < calendar.end * perSecond[unit] ? reading : impossible
+  }
+
 const uuidBy =
   ({ form }: Extract<Conversion, { kind: 'uuid' }>): Canon =>
   (value) => {
@@ -245,7 +258,7 @@ const canonOf = ({ conversion, policies, targetType }: ColumnPlan): Canon => {
     case 'timestamptz':
       return moment(conversion)
     case 'epoch':
-      return whole
+      return epochBy(conversion)
     case 'uuid':
       return uuidBy(conversion)
     case 'json':
