@@ -47,7 +47,8 @@ const printValue = (value: unknown): string => {
 export const printKey = (names: readonly string[], values: readonly unknown[]): string =>
   values.map((value, i) => `${names[i] ?? 'rowid'}=${printValue(value)}`).join(', ')
 
-type Packed = readonly ['i' | 'r' | 't' | 'b' | 'n', string]
+/** A key's value as its kind and a text; plain data, for JSON and for threads. */
+export type Packed = readonly ['i' | 'r' | 't' | 'b' | 'n', string]
 
 const packValue = (value: KeyValue): Packed => {
   if (value === null) return ['n', '']

@@ -5,7 +5,7 @@ import type pg from 'pg'
 import { type CopyStreamQuery, from as copyFrom } from 'pg-copy-streams'
 import { sqlstateOf } from '../../postgres/postgres-error.js'
 import type { ColumnPlan, Reject, TablePlan } from '../move.js'
-import type { Key } from '../row-keys.js'
+import { type Key, type Packed, unpackKey } from '../row-keys.js'
 import { largeColumns, quoteSqlite, type Row, RowSource } from '../row-source.js'
 import { quoteIdentifier } from '../translate/identifiers.js'
 import { CopyWriter, copyHeader, copyTrailer } from './copy-writer.js'
@@ -18,8 +18,8 @@ export interface CopyUnit {
   readonly table: TablePlan
   readonly unit: number
   /** Where it begins (or went on to) and where it ends; null is the table's beginning or end. */
-  readonly after: Key | null
-  readonly until: Key | null
+  readonly after: readonly Packed[] | null
+  readonly until: readonly Packed[] | null
 }
 
 export interface CopyUnitOptions {
@@ -56,6 +56,7 @@ class UnitCopier {
   readonly #guard: ReturnType<typeof parentGuard>
   readonly #copySql: string
   readonly #reportNames: readonly string[]
+  readonly #until: Key | null
   #writer: CopyWriter
   #batches: Generator<readonly Row[]> | undefined
   #pending: Pending = { rejects: [], ids: [] }
@@ -78,11 +79,12 @@ class UnitCopier {
     const names = this.#columns.map((column) => quoteIdentifier(column.target)).join(', ')
     this.#copySql = `COPY ${quoteIdentifier(table.targetSchema)}.${quoteIdentifier(table.target)} (${names}) FROM STDIN (FORMAT binary)`
     this.#reportNames = table.reportKey
+    this.#until = unpackKey(unit.until)
     this.#writer = new CopyWriter(options.blockBytes + 65_536)
   }
 
   async run(): Promise<void> {
-    let step: Step = { after: this.#unit.after, done: false }
+    let step: Step = { after: unpackKey(this.#unit.after), done: false }
     while (!step.done) {
       this.#options.signal.throwIfAborted()
       step = await this.#transaction(step.after)
@@ -124,7 +126,7 @@ class UnitCopier {
 
   /** The reading goes on where the transaction before left it; after a failure it begins again at the key. */
   #batchesFrom(after: Key | null): Generator<readonly Row[]> {
-    this.#batches ??= this.#source.batches({ after, until: this.#unit.until })
+    this.#batches ??= this.#source.batches({ after, until: this.#until })
     return this.#batches
   }
 
@@ -245,7 +247,7 @@ class UnitCopier {
     this.#writer.rewind(0)
     const encoded: { readonly row: Row; readonly bytes: Buffer; readonly ordinal: number }[] = []
     let [rows, last, done] = [0, undefined as Row | undefined, true]
-    for (const row of this.#source.rows({ after, until: this.#unit.until })) {
+    for (const row of this.#source.rows({ after, until: this.#until })) {
       this.#encode(row, rows)
       if (this.#writer.length > 0) encoded.push({ row, ordinal: rows, bytes: this.#writer.take(65_536) })
       rows++

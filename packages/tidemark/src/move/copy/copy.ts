@@ -34,7 +34,7 @@ export interface CopyOptions {
 }
 
 const smallFileBytes = 16 * 1024 * 1024
-const blockBytes = 256 * 1024
+const largestBlockBytes = 256 * 1024
 
 const sessionSettings = 'SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0'
 /** What an index is sorted in; Postgres' own default makes it sort on disk. */
@@ -132,6 +132,7 @@ class Copy {
     const units = (await openUnits(this.#client, this.#plan, run.id)).filter(({ table }) => names.has(table.source))
     const open = new Map<string, number>()
     for (const { table } of units) open.set(table.source, (open.get(table.source) ?? 0) + 1)
+    const blockBytes = Math.min(largestBlockBytes, transactionBytes)
     await runUnits(units, {
       data: { path: this.#plan.path, target, transactionBytes, blockBytes, busyTimeoutMs },
       workers,

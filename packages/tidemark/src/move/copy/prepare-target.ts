@@ -3,7 +3,7 @@ import type { Database } from 'better-sqlite3'
 import type pg from 'pg'
 import { TidemarkError } from '../../errors.js'
 import type { ColumnPlan, MovePlan, TablePlan } from '../move.js'
-import { findRunOrNone, holdRun, insertRun } from '../run.js'
+import { findRunOrNone, holdRun, insertRun, type Run } from '../run.js'
 import { quoteIdentifier } from '../translate/identifiers.js'
 import { insertUnits } from './units.js'
 
@@ -64,6 +64,12 @@ const dropPresent = async (
   if (tables.length > 0) await client.query(`DROP TABLE ${tables.join(', ')}`)
 }
 
+/** Only where it is missing: even with IF NOT EXISTS, CREATE SCHEMA asks for the right to make one in this database. */
+const makeSchema = async (client: pg.Client, name: string): Promise<void> => {
+  const { rowCount } = await client.query('SELECT 1 FROM pg_namespace WHERE nspname = $1', [name])
+  if (rowCount === 0) await client.query(`CREATE SCHEMA ${quoteIdentifier(name)}`)
+}
+
 const makeNew = async (client: pg.Client, plan: MovePlan, onExisting: OnExisting): Promise<void> => {
   const present = await presentTables(client, plan)
   if (present.length > 0) {
@@ -73,7 +79,7 @@ const makeNew = async (client: pg.Client, plan: MovePlan, onExisting: OnExisting
     }
     await dropPresent(client, plan, present)
   }
-  await client.query(`CREATE SCHEMA IF NOT EXISTS ${quoteIdentifier(plan.targetSchema)}`)
+  await makeSchema(client, plan.targetSchema)
   for (const table of plan.tables) await client.query(createTableSql(table))
 }
 
@@ -83,6 +89,23 @@ const clearExisting = async (client: pg.Client, plan: MovePlan, onExisting: OnEx
   if (filled.length === 0) return
   if (onExisting !== 'replace') throw new TidemarkError('TM_MOVE_TARGET_NOT_EMPTY', { what: `rows in ${filled.join(', ')}` })
   await client.query(`TRUNCATE ${plan.tables.map(nameOf).join(', ')}`)
+}
+
+/** True for rowids that no column holds: VACUUM may number such rows anew, and then a place in the table means nothing. */
+const hasLooseRowids = ({ rowKey, columns }: TablePlan): boolean =>
+  rowKey.kind === 'rowid' && !columns.some(({ source }) => source === rowKey.name)
+
+/** Raises TM_MOVE_PLAN_CHANGED where the file was rebuilt since the run began, and a table stands half copied by its rowids. */
+const checkRowids = async (client: pg.Client, earlier: Run, plan: MovePlan): Promise<void> => {
+  if (earlier.plan.schemaVersion === plan.schemaVersion) return
+  const { rows } = await client.query<{ table_name: string }>(
+    'SELECT table_name FROM tidemark.move_progress WHERE run_id = $1 AND NOT done AND rows_copied + rows_rejected > 0 AND table_name = ANY ($2)',
+    [earlier.id, plan.tables.filter(hasLooseRowids).map(({ source }) => source)],
+  )
+  if (rows.length === 0) return
+  const names = [...new Set(rows.map(({ table_name }) => table_name))].join(', ')
+  const reason = `its schema changed or VACUUM rebuilt it since, which may have numbered the rows of ${names} anew`
+  throw new TidemarkError('TM_MOVE_PLAN_CHANGED', { path: plan.path, reason })
 }
 
 /** Finds the unfinished run to go on with, or begins one. Raises TM_MOVE_TARGET_NOT_EMPTY, TM_MOVE_PLAN_CHANGED. */
@@ -95,6 +118,7 @@ export const prepareTarget = async (
   const earlier = await findRunOrNone(client, plan)
   const isSame = earlier?.fingerprint === plan.fingerprint && (await presentTables(client, plan)).length > 0
   if (earlier && isSame && onExisting !== 'replace') {
+    if (earlier.state === 'copying') await checkRowids(client, earlier, plan)
     await holdRun(client, earlier.id)
     return { id: earlier.id, resumed: true, finished: earlier.state === 'copied' }
   }

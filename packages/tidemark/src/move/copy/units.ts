@@ -2,7 +2,7 @@
 import type { Database } from 'better-sqlite3'
 import type pg from 'pg'
 import type { MovePlan, TablePlan } from '../move.js'
-import { packKey, unpackKey } from '../row-keys.js'
+import { packKey } from '../row-keys.js'
 import { quoteSqlite } from '../row-source.js'
 import type { CopyUnit } from './copy-unit.js'
 
@@ -20,9 +20,10 @@ export const cutTable = (database: Database, table: TablePlan): readonly (readon
       .prepare(`SELECT ${of}(${name}) FROM ${quoteSqlite(table.source)}`)
       .safeIntegers(true)
       .pluck()
-      .get() as bigint
-  const first = end('min')
-  const width = (end('max') - first) / BigInt(count)
+      .get() as bigint | null
+  const [first, last] = [end('min'), end('max')]
+  if (first === null || last === null) return [[null, null]]
+  const width = (last - first) / BigInt(count)
   const cuts = Array.from({ length: count - 1 }, (_, i) => first + width * BigInt(i + 1))
   return [null, ...cuts].map((after, i) => [after, cuts[i] ?? null] as const)
 }
@@ -30,7 +31,7 @@ export const cutTable = (database: Database, table: TablePlan): readonly (readon
 interface UnitRow {
   readonly table_name: string
   readonly unit: number
-  readonly last_key: { readonly after: Parameters<typeof unpackKey>[0]; readonly until: Parameters<typeof unpackKey>[0] }
+  readonly last_key: Pick<CopyUnit, 'after' | 'until'>
 }
 
 /** Writes the parts of every table, each at its beginning. */
@@ -59,7 +60,7 @@ export const openUnits = async (client: pg.Client, plan: MovePlan, runId: string
   return rows
     .flatMap(({ table_name, unit, last_key }) => {
       const table = tables.get(table_name)
-      return table ? [{ runId, table, unit, after: unpackKey(last_key.after), until: unpackKey(last_key.until) }] : []
+      return table ? [{ runId, table, unit, after: last_key.after, until: last_key.until }] : []
     })
     .sort((a, b) => b.table.rows - a.table.rows || a.unit - b.unit)
 }

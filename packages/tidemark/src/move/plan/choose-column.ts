@@ -1,7 +1,7 @@
 /** A column's type as people chose it, in place of the one the values suggest. */
 import { TidemarkError } from '../../errors.js'
 import type { ColumnChoice } from '../choices.js'
-import type { Conversion } from '../move.js'
+import { type Conversion, isInvertible } from '../move.js'
 import type { TypeDecision } from './decide-type.js'
 import type { ColumnFacts } from './scan.js'
 
@@ -43,6 +43,11 @@ export const toUuid = (facts: ColumnFacts, namespace: string): Conversion => {
     return { kind: 'uuid', form: 'dashed', namespace }
   return { kind: 'uuid', form: 'mapped', namespace }
 }
+
+/** Whether the file's values can be had back: what {@link isInvertible} says, but for uuids in upper case, which Postgres writes in lower. */
+export const keepsForm = (conversion: Conversion, facts: ColumnFacts): boolean =>
+  isInvertible(conversion) &&
+  !(conversion.kind === 'uuid' && conversion.form !== 'mapped' && (facts.close?.uuids.upperCase ?? 0) > 0)
 
 const oneClass = (facts: ColumnFacts, kind: 'texts' | 'blobs'): boolean =>
   facts[kind] === facts.integers + facts.reals + facts.texts + facts.blobs

@@ -2,9 +2,9 @@
 import { TidemarkError } from '../../errors.js'
 import type { SqliteColumn, SqliteDatabase, SqliteSchema, SqliteTable } from '../../sqlite/sqlite.js'
 import { type Choices, policiesOf } from '../choices.js'
-import { type ColumnPlan, type Hazard, isInvertible, type ObjectDecision, type TablePlan } from '../move.js'
+import type { ColumnPlan, Hazard, ObjectDecision, TablePlan } from '../move.js'
 import { fitIdentifier } from '../translate/identifiers.js'
-import { chooseColumn } from './choose-column.js'
+import { chooseColumn, keepsForm } from './choose-column.js'
 import { decideObjects, decideTableObjects, ObjectNames, translateColumnSql } from './decide-objects.js'
 import { decideType, type TypeDecision } from './decide-type.js'
 import { reportKeyOf, rowKeyOf } from './row-key.js'
@@ -89,6 +89,7 @@ const planColumn = (
   table: SqliteTable,
   column: SqliteColumn,
   decision: TypeDecision,
+  facts: ColumnFacts,
   target: string,
   choices: Choices,
 ): ColumnPlan => {
@@ -106,7 +107,7 @@ const planColumn = (
     generatedSql: null,
     identity: isRowid && decision.targetType === 'bigint',
     why: decision.why,
-    invertible: isInvertible(decision.conversion),
+    invertible: keepsForm(decision.conversion, facts),
   }
 }
 
@@ -139,7 +140,7 @@ const planTable = (options: NewOptions, table: SqliteTable, target: string, fact
     const decision = chooseColumn(decideType(column, seen), entry, seen, `${table.name}.${column.name}`, choices.timeZone)
     doubts.push(...doubtOf(table.name, column.name, decision, seen))
     doubts.push(...renamed(table.name, column.name, wantedName(column.name, entry?.rename), names.get(column.name)!))
-    return planColumn(table, column, decision, names.get(column.name)!, choices)
+    return planColumn(table, column, decision, seen, names.get(column.name)!, choices)
   })
   const keyColumns = hasNullKey(table, facts) ? [] : (table.primaryKey?.columns ?? [])
   return {

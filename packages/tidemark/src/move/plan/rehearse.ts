@@ -28,6 +28,9 @@ const codeOf = ({ conversion }: ColumnPlan): string => {
   return conversion.kind === 'timestamp' || conversion.kind === 'timestamptz' ? 'notATime' : 'unfitValue'
 }
 
+const isUpperUuid = ({ conversion }: ColumnPlan, value: SqliteValue): boolean =>
+  conversion.kind === 'uuid' && conversion.form !== 'mapped' && typeof value === 'string' && value !== value.toLowerCase()
+
 /** NUL bytes and broken UTF-8 have hazards and policies of their own. */
 const isOfText = (reason: string): boolean => /NUL byte|UTF-8/.test(reason)
 
@@ -49,6 +52,7 @@ class Rehearsal {
     const replaced = (reason: string) => (isOfText(reason) ? undefined : note(this.#altered, key(), reason))
     const failure = this.#encode(this.#writer, value, { exact, replaced })
     if (failure !== undefined && !isOfText(failure)) note(this.#unfit, key(), failure)
+    if (failure === undefined && isUpperUuid(this.column, value)) replaced('a uuid in upper case becomes lower case')
   }
 
   hazards(table: string): readonly Hazard[] {

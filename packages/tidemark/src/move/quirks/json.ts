@@ -89,6 +89,12 @@ export const jsonQuirks: readonly Quirk[] = [
     expect: { types: { 't.a': 'text', 't.b': 'text' }, account: { t: { rows: 2 } } },
   },
   {
+    name: 'a chosen uuid writes upper case in lower case, and says that there is no way back',
+    make: "CREATE TABLE t (id INTEGER PRIMARY KEY, a UUID); INSERT INTO t (a) VALUES ('0190B5D2-7A3B-7C4D-8E5F-001122334455'), ('0190b5d2-7a3b-7c4d-8e5f-001122334455');",
+    choices: { tables: { t: { columns: { a: { type: 'uuid' } } } } },
+    expect: { types: { 't.a': 'uuid' }, hazards: ['alteredValue t.a'], account: { t: { rows: 2, mapped: 1 } } },
+  },
+  {
     name: 'uuids as blobs of sixteen bytes',
     make: "CREATE TABLE t (id UUID PRIMARY KEY); INSERT INTO t VALUES (x'0190b5d27a3b7c4d8e5f001122334455');",
     expect: { types: { 't.id': 'bytea' }, account: { t: { rows: 1 } } },

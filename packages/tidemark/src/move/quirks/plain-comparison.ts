@@ -56,7 +56,7 @@ const jsonTextMark = (text: string): Mark => (/^-?[\d.]+(?:e[-+]?\d+)?$/i.test(t
 const isNumber = (value: Value): value is bigint | number => typeof value === 'bigint' || typeof value === 'number'
 
 /** What a value of the file is known by, under a conversion. */
-const sourceMark = (conversion: Conversion, targetType: string, value: Exclude<Value, null>): Mark => {
+const sourceMark = ({ conversion, targetType, invertible }: ColumnPlan, value: Exclude<Value, null>): Mark => {
   switch (conversion.kind) {
     case 'integer':
     case 'real':
@@ -76,6 +76,8 @@ const sourceMark = (conversion: Conversion, targetType: string, value: Exclude<V
       )
     case 'jsonb':
       return jsonMark(String(value))
+    case 'uuid':
+      return typeof value === 'string' && !invertible ? textMark(value.toLowerCase()) : textMark(String(value))
     case 'json':
       return jsonTextMark(String(value))
     default:
@@ -159,8 +161,9 @@ const targetMark = (conversion: Conversion, targetType: string, text: string): M
       if (!conversion.format || (conversion.format.zone === 'none' && conversion.timeZone !== 'UTC')) return null
       return textMark(written(shift(wallOf(text), zoneMinutes(conversion.format.zone)), conversion.format))
     case 'epoch': {
-      const [whole = '0', fraction = ''] = text.split('.')
-      return numberMark(BigInt(whole + fraction.padEnd(6, '0')) / microsPer[conversion.unit])
+      const [days = '', hours = '', minutes = '', seconds = '', micros = ''] = text.split(/[ :.]/)
+      const second = (BigInt(hours) * 60n + BigInt(minutes)) * 60n + BigInt(seconds)
+      return numberMark(((BigInt(days) * 86_400n + second) * 1_000_000n + BigInt(micros)) / microsPer[conversion.unit])
     }
     case 'uuid':
       if (conversion.form === 'mapped') return null
@@ -218,7 +221,7 @@ const sourceRows = (database: Database, table: TablePlan, compared: readonly Com
     const marks = compared.map(({ column }, i) => {
       const value = row[i] ?? null
       if (value === null) return 'null'
-      const found = sourceMark(column.conversion, column.targetType, value)
+      const found = sourceMark(column, value)
       return isLoose(column.conversion) ? blurred(found) : found
     })
     rows.push(marks.join('|'))
@@ -227,8 +230,10 @@ const sourceRows = (database: Database, table: TablePlan, compared: readonly Com
 }
 
 const targetRows = async (client: pg.Client, table: TablePlan, compared: readonly Compared[]): Promise<string[]> => {
-  const read = ({ column: { target, conversion } }: Compared): string =>
-    conversion.kind === 'epoch' ? `extract(epoch FROM ${quoted(target)})` : quoted(target)
+  const read = ({ column: { target, conversion } }: Compared): string => {
+    const name = quoted(target)
+    return conversion.kind === 'epoch' ? `concat((${name})::date - '1970-01-01', ' ', to_char(${name}, 'HH24:MI:SS.US'))` : name
+  }
   const names = compared.map(read).join(', ') || 'NULL'
   const { rows } = await client.query<(string | null)[]>({
     text: `SELECT ${names} FROM ${quoted(table.targetSchema)}.${quoted(table.target)}`,

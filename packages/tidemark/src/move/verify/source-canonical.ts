@@ -194,7 +194,8 @@ const epochBy =
     const reading = whole(value, reread)
     if (typeof reading.text !== 'string') return reading
     const count = BigInt(reading.text)
-    return count >= calendar.first * perSecond[unit] && count < calendar.end * perSecond[unit] ? reading : impossible
+    if (count < calendar.first * perSecond[unit] || count >= calendar.end * perSecond[unit]) return impossible
+    return plain(String((count * perSecond.microseconds) / perSecond[unit]))
   }
 
 const uuidBy =

@@ -11,7 +11,11 @@ const zoneName = ({ format, timeZone }: Extract<Conversion, { kind: 'timestamptz
   return `interval ${literal(`${zone.slice(0, 3)}:${zone.replace(':', '').slice(3) || '00'}`)}`
 }
 
-const microsecondsPer = { seconds: 1_000_000, milliseconds: 1000, microseconds: 1 } as const
+/** Microseconds since 1970 as digits, day and time apart: `extract(epoch …)` itself rounds in the last years of the calendar. */
+const microsecondsSql = (column: string): string => {
+  const utc = `(${column} AT TIME ZONE 'UTC')`
+  return `trim_scale((${utc}::date - date '1970-01-01')::numeric * 86400000000 + extract(epoch FROM ${utc}::time) * 1000000)::text`
+}
 
 /** The way back through the map of ids; an id that was not mapped is its own. */
 const legacyId = (column: string, namespace: string): string =>
@@ -43,7 +47,7 @@ export const canonicalSql = ({ target, targetType, conversion }: ColumnPlan): st
     case 'timestamptz':
       return `(${column} AT TIME ZONE ${zoneName(conversion)})::text`
     case 'epoch':
-      return `trim_scale(extract(epoch FROM ${column}) * 1000000 / ${microsecondsPer[conversion.unit]})::text`
+      return microsecondsSql(column)
     case 'uuid':
       if (conversion.form === 'mapped') return legacyId(column, conversion.namespace)
       return conversion.form === 'dashless' ? `replace(${column}::text, '-', '')` : `${column}::text`
