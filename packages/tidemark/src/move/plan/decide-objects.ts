@@ -4,54 +4,20 @@ import type { SqliteForeignKey, SqliteSchema, SqliteTable } from '../../sqlite/s
 import { foldAscii } from '../../sqlite/tokenize.js'
 import type { ColumnPlan, ObjectDecision, TablePlan } from '../move.js'
 import {
-  type Carried,
   describeTrigger,
-  fitIdentifier,
   isCarried,
-  type NotCarried,
   qualifiedName,
   quoteIdentifier,
-  type Relation,
   tableContext,
   translateCheck,
   translateDefault,
   translateForeignKey,
   translateGenerated,
   translateIndex,
-  translateView,
 } from '../translate/translate.js'
+import { viewDecisions } from './decide-views.js'
+import { carried, notCarried, type ObjectNames, targetOf } from './decision.js'
 import { sequenceSql } from './sequence-sql.js'
-
-type Phase = ObjectDecision['phase']
-
-const targetOf = (table: TablePlan) => ({ schema: table.targetSchema, name: table.target })
-
-const carried = (
-  base: Pick<ObjectDecision, 'type' | 'table' | 'name'>,
-  { notes }: Pick<Carried, 'notes'>,
-  sql: readonly string[],
-  phase: Phase,
-  outcome?: 'kept' | 'translated',
-): ObjectDecision => ({
-  ...base,
-  outcome: outcome ?? (notes.length > 0 ? 'translated' : 'kept'),
-  why: notes.join('; ') || 'means the same in Postgres',
-  suggestion: null,
-  sql,
-  phase,
-})
-
-const notCarried = (
-  base: Pick<ObjectDecision, 'type' | 'table' | 'name'>,
-  { reason, suggestion }: NotCarried,
-): ObjectDecision => ({
-  ...base,
-  outcome: 'notCarried',
-  why: reason,
-  suggestion,
-  sql: [],
-  phase: 'table',
-})
 
 /** The columns with their defaults and generated expressions in Postgres' words. A generated column that has none is copied as plain values. */
 export const translateColumnSql = (
@@ -84,26 +50,6 @@ export const translateColumnSql = (
     return isCarried(translation) ? { ...column, defaultSql: translation.sql } : column
   })
   return { columns, decisions }
-}
-
-/** Names of indexes and constraints: one space with the tables of the schema, so no two may be alike. */
-export class ObjectNames {
-  readonly #taken: Set<string>
-
-  constructor(tables: readonly TablePlan[]) {
-    this.#taken = new Set(tables.map(({ target }) => target))
-  }
-
-  /** The name that {@link take} would give. */
-  peek(wanted: string): string {
-    return fitIdentifier(wanted, this.#taken)
-  }
-
-  take(wanted: string): string {
-    const name = this.peek(wanted)
-    this.#taken.add(name)
-    return name
-  }
 }
 
 const keyDecisions = (
@@ -261,59 +207,6 @@ const foreignKeyDecision = (
   return isCarried(translation)
     ? carried(base, translation, [translation.sql, validateSql(table, name)], 'afterAll')
     : notCarried(base, translation)
-}
-
-/** Views in an order in which each finds those it reads; what is left over at the end is refused for its own reason. */
-const viewDecisions = (
-  schema: SqliteSchema,
-  tables: readonly TablePlan[],
-  names: ObjectNames,
-  targetSchema: string,
-): readonly ObjectDecision[] => {
-  const relations = new Map<string, Relation>(
-    tables.map((table) => {
-      const source = schema.tables.find(({ name }) => name === table.source)!
-      const context = tableContext(source, table.columns, schema.encoding)
-      const columns = table.columns.flatMap(({ source: name }) => {
-        const column = context.columns.get(foldAscii(name))
-        return column ? [{ source: name, column }] : []
-      })
-      return [foldAscii(table.source), { target: targetOf(table), columns }]
-    }),
-  )
-  const decisions: ObjectDecision[] = []
-  let waiting = schema.views
-  for (let found = true; found; ) {
-    found = false
-    const refused: (typeof waiting)[number][] = []
-    for (const view of waiting) {
-      const translation = translateView(view, {
-        relations,
-        view: { schema: targetSchema, name: names.peek(view.name) },
-        encoding: schema.encoding,
-      })
-      if (!isCarried(translation)) {
-        refused.push(view)
-        continue
-      }
-      found = true
-      names.take(view.name)
-      relations.set(foldAscii(view.name), translation.relation)
-      decisions.push(
-        carried({ type: 'view', table: null, name: view.name }, translation, [translation.sql], 'afterAll', 'translated'),
-      )
-    }
-    waiting = refused
-  }
-  const reasons = waiting.map((view) => {
-    const translation = translateView(view, {
-      relations,
-      view: { schema: targetSchema, name: view.name },
-      encoding: schema.encoding,
-    })
-    return notCarried({ type: 'view', table: null, name: view.name }, translation as NotCarried)
-  })
-  return [...decisions, ...reasons]
 }
 
 /** Foreign keys, views, triggers and virtual tables of the whole file. */
