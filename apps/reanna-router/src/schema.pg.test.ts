@@ -101,7 +101,7 @@ describe('tables and indexes', () => {
     }
   })
 
-  it('R10: every table has a uuid key and both times, and no time without zone', async () => {
+  it('R10, C20: every table has a uuid key and both times, and no time without zone', async () => {
     expect(
       await names(
         "select table_name as name from information_schema.columns where table_schema = 'public' and data_type = 'timestamp without time zone'",
@@ -152,7 +152,7 @@ describe('tables and indexes', () => {
   })
 })
 
-describe('R121, C1, C2, C21: row security', () => {
+describe('SEC-1, R121, C1, C2, C21: row security', () => {
   it('an agent sees its own tours and what hangs on them, whatever its id looks like', async () => {
     expect(await counts('authenticated', agent)).toEqual([1, 1, 1, 1])
     expect(await as('authenticated', agent, 'select raw_feedback from feedback')).toEqual([{ raw_feedback: 'agent123' }])

@@ -41,7 +41,7 @@ describe('supabaseDatabaseUrl', () => {
 })
 
 describe('where the Supabase database stands', () => {
-  it('R27: it is the secondary beside another primary', () => {
+  it('R27, C71: it is the secondary beside another primary', () => {
     const { postgres } = resolveConfig({ env: { ...cloud, DATABASE_URL: 'postgres://h/d' } })
     expect(postgres.url).toBe('postgres://h/d')
     expect(postgres.secondaryUrl).toContain('db.abc.supabase.co')

@@ -94,6 +94,17 @@ export interface ColumnPlan {
   readonly invertible: boolean
 }
 
+/** The value of the file that stands for NULL by choice, in the storage class that the column's conversion reads. */
+export const standInForNull = ({
+  conversion,
+  policies,
+}: Pick<ColumnPlan, 'conversion' | 'policies'>): number | bigint | string | Buffer => {
+  const text = policies.nullAs ?? ''
+  const isNumber = /^(?:integer|real|numeric|epoch)$/.test(conversion.kind) && text.trim() !== '' && !Number.isNaN(Number(text))
+  if (isNumber) return /^-?\d+$/.test(text) && !Number.isSafeInteger(Number(text)) ? BigInt(text) : Number(text)
+  return conversion.kind === 'bytes' || conversion.kind === 'anyBytes' ? Buffer.from(text) : text
+}
+
 export type Severity = 'info' | 'warning' | 'loss'
 
 /** Something in the data or the schema that the reader should know before the copy. `loss`: rows will be rejected as things stand. */
@@ -169,6 +180,10 @@ export interface RequiredParent {
   readonly parentTable: string
   readonly parentColumns: readonly string[]
 }
+
+/** True where the target enforces a foreign key of the table into itself. */
+export const refersToItself = ({ source, requiredParents }: Pick<TablePlan, 'source' | 'requiredParents'>): boolean =>
+  requiredParents.some(({ parentTable }) => parentTable === source)
 
 export interface MovePlan {
   readonly version: 1

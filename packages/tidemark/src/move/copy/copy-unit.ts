@@ -4,7 +4,7 @@ import type { Database } from 'better-sqlite3'
 import type pg from 'pg'
 import { type CopyStreamQuery, from as copyFrom } from 'pg-copy-streams'
 import { sqlstateOf } from '../../postgres/postgres-error.js'
-import type { ColumnPlan, Reject, TablePlan } from '../move.js'
+import { type ColumnPlan, type Reject, refersToItself, standInForNull, type TablePlan } from '../move.js'
 import { type Key, type Packed, unpackKey } from '../row-keys.js'
 import { largeColumns, quoteSqlite, type Row, RowSource } from '../row-source.js'
 import { quoteIdentifier } from '../translate/identifiers.js'
@@ -32,6 +32,9 @@ export interface CopyUnitOptions {
   readonly onReject: (reject: Reject) => void
 }
 
+/** A foreign key without its row: with a table that refers to itself, the row may only come later. */
+const foreignKeyViolation = '23503'
+
 /** SQLSTATE classes that speak of the row's own values: data, constraints, limits. Anything else ends the copy. */
 const dataErrors = /^(?:22|23|44|54)/
 
@@ -40,6 +43,17 @@ interface Step {
   readonly after: Key | null
   readonly done: boolean
 }
+
+/** A row on its way to Postgres. */
+interface EncodedRow {
+  readonly row: Row
+  readonly bytes: Buffer
+  /** Counted from the beginning of the transaction. */
+  readonly ordinal: number
+}
+
+/** Rows that a careful copy holds in memory at a time. */
+const carefulRows = 2000
 
 interface Pending {
   readonly rejects: Reject[]
@@ -57,6 +71,8 @@ class UnitCopier {
   readonly #copySql: string
   readonly #reportNames: readonly string[]
   readonly #until: Key | null
+  /** True where the table is copied in one transaction. */
+  readonly #isWhole: boolean
   #writer: CopyWriter
   #batches: Generator<readonly Row[]> | undefined
   #pending: Pending = { rejects: [], ids: [] }
@@ -80,6 +96,7 @@ class UnitCopier {
     this.#copySql = `COPY ${quoteIdentifier(table.targetSchema)}.${quoteIdentifier(table.target)} (${names}) FROM STDIN (FORMAT binary)`
     this.#reportNames = table.reportKey
     this.#until = unpackKey(unit.until)
+    this.#isWhole = this.#source.keyWidth === 0 || refersToItself(table)
     this.#writer = new CopyWriter(options.blockBytes + 65_536)
   }
 
@@ -132,11 +149,11 @@ class UnitCopier {
 
   /**
    * Reads, encodes and sends until the transaction is large enough or the range ends. A table without a key cannot be taken up again in the
-   * middle: it is one transaction.
+   * middle, and one that refers to itself is checked at the end of a COPY: each is one transaction.
    */
   async #feed(stream: CopyStreamQuery, from: Key | null): Promise<Progress & { done: boolean }> {
     const { transactionBytes, blockBytes, signal } = this.#options
-    const limit = this.#source.keyWidth === 0 ? Number.POSITIVE_INFINITY : transactionBytes
+    const limit = this.#isWhole ? Number.POSITIVE_INFINITY : transactionBytes
     const batches = this.#batchesFrom(from)
     let [after, rows, bytes, done, sent] = [from, 0, 0, false, 0]
     stream.write(copyHeader)
@@ -170,6 +187,8 @@ class UnitCopier {
   #encode(row: Row, ordinal: number): void {
     const start = this.#writer.length
     const width = this.#source.keyWidth
+    const { rejects } = this.#pending
+    const before = rejects.length
     this.#row = row
     const orphan = this.#guard.reason(row, width + this.#columns.length)
     if (orphan) {
@@ -182,7 +201,10 @@ class UnitCopier {
       this.#column = i
       const failure = value === null ? this.#encodeNull(i, ordinal) : this.#encoders[i]!(this.#writer, value, this.#cell)
       if (failure !== undefined && !this.#replaceWithNull(i, ordinal, failure)) {
+        // A row that is left out has no replaced values either.
         this.#writer.rewind(start)
+        rejects.length = before
+        this.#replaced = undefined
         this.#reject(ordinal, this.#columns[i]!.source, failure, 'rowRejected')
         return
       }
@@ -197,7 +219,10 @@ class UnitCopier {
       this.#writer.nothing()
       return undefined
     }
-    const failure = this.#encoders[i]!(this.#writer, policies.nullAs, this.#cell)
+    const value = standInForNull(this.#columns[i]!)
+    const raw = Buffer.from(policies.nullAs)
+    const cell: CellAccess = { exact: () => ({ storage: 'text', value, raw }), replaced: this.#cell.replaced }
+    const failure = this.#encoders[i]!(this.#writer, value, cell)
     if (failure === undefined) this.#reject(ordinal, source, `NULL written as '${policies.nullAs}'`, 'valueReplaced')
     return failure
   }
@@ -245,21 +270,23 @@ class UnitCopier {
   async #copyCarefully(after: Key | null): Promise<Step> {
     this.#pending = { rejects: [], ids: [] }
     this.#writer.rewind(0)
-    const encoded: { readonly row: Row; readonly bytes: Buffer; readonly ordinal: number }[] = []
-    let [rows, last, done] = [0, undefined as Row | undefined, true]
+    const encoded: EncodedRow[] = []
+    let [rows, last, done, bytes] = [0, undefined as Row | undefined, true, 0]
     for (const row of this.#source.rows({ after, until: this.#until })) {
       this.#encode(row, rows)
-      if (this.#writer.length > 0) encoded.push({ row, ordinal: rows, bytes: this.#writer.take(65_536) })
+      bytes += this.#writer.length
+      if (this.#writer.length > 0) encoded.push({ row, ordinal: rows, bytes: this.#writer.slice(0, this.#writer.length) })
+      this.#writer.rewind(0)
       rows++
       last = row
-      if (this.#unit.table.rowKey.kind !== 'none' && rows >= 2000) {
+      if (!this.#isWhole && (rows >= carefulRows || bytes >= this.#options.transactionBytes)) {
         done = false
         break
       }
     }
     await this.#begin()
     try {
-      await this.#halve(encoded)
+      await this.#copyRows(encoded)
       const result = { after: last && this.#source.keyWidth > 0 ? this.#source.keyOf(last) : after, rows, done }
       await this.#finish(after, result)
       this.#options.onProgress(rows, 0)
@@ -270,7 +297,25 @@ class UnitCopier {
     }
   }
 
-  async #halve(rows: readonly { readonly row: Row; readonly bytes: Buffer; readonly ordinal: number }[]): Promise<void> {
+  /** Sets aside what Postgres refuses; rows that miss another of their own table are tried again for as long as that helps. */
+  async #copyRows(encoded: readonly EncodedRow[]): Promise<void> {
+    for (let waiting = encoded; ; ) {
+      const refused: (EncodedRow & { readonly error: unknown })[] = []
+      await this.#halve(waiting, refused)
+      const orphans = refused.filter(({ error }) => sqlstateOf(error) === foreignKeyViolation)
+      const isStuck = !this.#isWhole || orphans.length === 0 || orphans.length === waiting.length
+      for (const row of refused) if (isStuck || !orphans.includes(row)) this.#refuse(row)
+      if (isStuck) return
+      waiting = orphans
+    }
+  }
+
+  #refuse({ row, ordinal, error }: EncodedRow & { readonly error: unknown }): void {
+    this.#dropReplaced(row, ordinal)
+    this.#reject(ordinal, columnOf(error, this.#columns), `Postgres: ${describeRefusal(error)}`, 'rowRejected', row)
+  }
+
+  async #halve(rows: readonly EncodedRow[], refused: (EncodedRow & { readonly error: unknown })[]): Promise<void> {
     if (rows.length === 0) return
     await this.#client.query('SAVEPOINT rows')
     try {
@@ -287,24 +332,17 @@ class UnitCopier {
       await this.#client.query('ROLLBACK TO SAVEPOINT rows; RELEASE SAVEPOINT rows')
       const [only] = rows
       if (rows.length === 1 && only) {
-        this.#dropReplaced(only.row)
-        return this.#reject(
-          only.ordinal,
-          columnOf(error, this.#columns),
-          `Postgres: ${describeRefusal(error)}`,
-          'rowRejected',
-          only.row,
-        )
+        refused.push({ ...only, error })
+        return
       }
     }
     const middle = rows.length >> 1
-    await this.#halve(rows.slice(0, middle))
-    await this.#halve(rows.slice(middle))
+    await this.#halve(rows.slice(0, middle), refused)
+    await this.#halve(rows.slice(middle), refused)
   }
 
-  /** A row that is left out after all has no replaced values either. */
-  #dropReplaced(row: Row): void {
-    const key = this.#source.describe(row, this.#reportNames, 0)
+  #dropReplaced(row: Row, ordinal: number): void {
+    const key = this.#source.describe(row, this.#reportNames, ordinal)
     const { rejects } = this.#pending
     for (let i = rejects.length - 1; i >= 0; i--) {
       if (rejects[i]!.outcome === 'valueReplaced' && rejects[i]!.key === key) rejects.splice(i, 1)

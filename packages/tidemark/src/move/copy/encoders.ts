@@ -5,6 +5,7 @@ import { keepsFormat, keepsFraction, readDate, readMoment, readTime } from '../m
 import type { ColumnPlan, ColumnPolicies, Conversion } from '../move.js'
 import { instantOf } from '../time-zones.js'
 import type { CopyWriter } from './copy-writer.js'
+import { limitOf } from './limits.js'
 import { writeNumeric } from './numeric-binary.js'
 
 export type SqliteValue = number | bigint | string | Buffer
@@ -74,30 +75,37 @@ const narrowInteger =
     return undefined
   }
 
-const float64: Encode = (writer, value) => {
-  if (typeof value === 'number') {
-    writer.float64(value)
-    return undefined
-  }
-  if (typeof value !== 'bigint') return `${describe(value)} in a column of numbers`
-  if (BigInt(Number(value)) !== value) return `${value} is not exact as a double`
-  writer.float64(Number(value))
+/** A number as SQLite holds it: a double that looks whole and is too large for one may stand for a whole number that was rounded. */
+const exactNumber = (value: SqliteValue, cell: CellAccess): number | bigint | undefined => {
+  if (typeof value === 'bigint') return value
+  if (typeof value !== 'number') return undefined
+  if (!Number.isInteger(value) || Number.isSafeInteger(value)) return value
+  const { value: exact } = cell.exact()
+  return typeof exact === 'bigint' || typeof exact === 'number' ? exact : value
+}
+
+const float64: Encode = (writer, value, cell) => {
+  const exact = exactNumber(value, cell)
+  if (exact === undefined) return `${describe(value)} in a column of numbers`
+  if (typeof exact === 'bigint' && BigInt(Number(exact)) !== exact) return `${exact} is not exact as a double`
+  writer.float64(Number(exact))
   return undefined
 }
 
-const float32: Encode = (writer, value) => {
-  const number = typeof value === 'bigint' ? Number(value) : value
-  if (typeof number !== 'number') return `${describe(value)} in a column of numbers`
-  if (Math.fround(number) !== number) return `${number} is not exact in four bytes`
+const float32: Encode = (writer, value, cell) => {
+  const exact = exactNumber(value, cell)
+  if (exact === undefined) return `${describe(value)} in a column of numbers`
+  const number = Number(exact)
+  if (Math.fround(number) !== number || (typeof exact === 'bigint' && BigInt(number) !== exact))
+    return `${exact} is not exact in four bytes`
   writer.float32(number)
   return undefined
 }
 
 const numeric: Encode = (writer, value, cell) => {
-  if (typeof value !== 'number' && typeof value !== 'bigint') return `${describe(value)} in a column of numbers`
-  const rounded = typeof value === 'number' && Number.isInteger(value) && !Number.isSafeInteger(value)
-  const exact = rounded ? cell.exact().value : value
-  writeNumeric(writer, typeof exact === 'bigint' || typeof exact === 'number' ? exact : value)
+  const exact = exactNumber(value, cell)
+  if (exact === undefined) return `${describe(value)} in a column of numbers`
+  writeNumeric(writer, exact)
   return undefined
 }
 
@@ -348,8 +356,7 @@ export const baseTypeOf = (type: string): string =>
     .replace(/\s+/g, ' ')
     .trim()
 
-/** The encoder of one column. */
-export const createEncoder = ({ conversion, policies, targetType }: ColumnPlan, mapId: MapId): Encode => {
+const encoderOf = ({ conversion, policies, targetType }: ColumnPlan, mapId: MapId): Encode => {
   switch (conversion.kind) {
     case 'integer':
     case 'real':
@@ -382,4 +389,11 @@ export const createEncoder = ({ conversion, policies, targetType }: ColumnPlan, 
     case 'jsonb':
       return json(policies, 1)
   }
+}
+
+/** The encoder of one column. */
+export const createEncoder = (column: ColumnPlan, mapId: MapId): Encode => {
+  const encode = encoderOf(column, mapId)
+  const limit = limitOf(column)
+  return limit ? (writer, value, cell) => limit(value) ?? encode(writer, value, cell) : encode
 }

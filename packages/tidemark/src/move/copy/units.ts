@@ -1,7 +1,7 @@
 /** The parts into which the tables of a run are cut, so that several workers share a large one. */
 import type { Database } from 'better-sqlite3'
 import type pg from 'pg'
-import type { MovePlan, TablePlan } from '../move.js'
+import { type MovePlan, refersToItself, type TablePlan } from '../move.js'
 import { packKey } from '../row-keys.js'
 import { quoteSqlite } from '../row-source.js'
 import type { CopyUnit } from './copy-unit.js'
@@ -13,7 +13,7 @@ const maxUnits = 16
 /** Stretches of equal width between the smallest and the largest rowid; the first and the last are open, for rows that come meanwhile. */
 export const cutTable = (database: Database, table: TablePlan): readonly (readonly [bigint | null, bigint | null])[] => {
   const count = Math.min(maxUnits, Math.floor(table.rows / rowsPerUnit) + 1)
-  if (table.rowKey.kind !== 'rowid' || count < 2) return [[null, null]]
+  if (table.rowKey.kind !== 'rowid' || count < 2 || refersToItself(table)) return [[null, null]]
   const name = quoteSqlite(table.rowKey.name)
   const end = (of: 'min' | 'max') =>
     database

@@ -133,20 +133,46 @@ const asOfType = (type: string, facts: ColumnFacts): NonNullable<ColumnMap['as']
   }
 }
 
+const numbers = ['smallint', 'integer', 'bigint', 'numeric', 'real', 'double precision']
+const texts = ['text', 'character varying', 'character', 'citext', 'name']
+
+/** The types of Postgres that each conversion of the map may go into: their binary forms look alike to COPY, and mean different things. */
+const targetsOf: Readonly<Record<Conversion['kind'], readonly string[]>> = {
+  integer: numbers,
+  real: numbers,
+  numeric: numbers,
+  text: texts,
+  anyText: texts,
+  bytes: ['bytea'],
+  anyBytes: ['bytea'],
+  boolean: ['boolean'],
+  date: ['date'],
+  time: ['time without time zone'],
+  timestamp: ['timestamp without time zone'],
+  timestamptz: ['timestamp with time zone'],
+  epoch: ['timestamp with time zone'],
+  uuid: ['uuid'],
+  json: ['json'],
+  jsonb: ['jsonb'],
+}
+
+const canReceive = ({ isEnum, type }: TargetColumn, { kind }: Conversion): boolean =>
+  isEnum ? kind === 'text' || kind === 'anyText' : targetsOf[kind].includes(baseTypeOf(type))
+
 const planColumn = (pair: Pair, name: string, facts: ColumnFacts, map: MoveMap): ColumnPlan => {
   const column = pair.source.columns.find((candidate) => candidate.name === name)!
   const entry: ColumnMap = pair.map.columns[name] ?? {}
   const target = pair.target.columns.find((candidate) => candidate.name === (entry.to ?? name))!
   const as = entry.as ?? (target.isEnum ? 'text' : asOfType(baseTypeOf(target.type), facts))
-  if (as === undefined) {
-    const where = `${pair.target.schema}.${pair.target.name}.${target.name}`
+  const conversion = as && byAs(as, facts, entry, map)
+  if (!conversion || !canReceive(target, conversion)) {
+    const given = column.declaredType || 'a column without a type'
     throw new TidemarkError('TM_MOVE_TYPE_UNSUPPORTED', {
-      column: where,
+      column: `${pair.target.schema}.${pair.target.name}.${target.name}`,
       type: target.type,
-      source: column.declaredType || 'a column without a type',
+      source: entry.as ? `${given} as "${entry.as}"` : given,
     })
   }
-  const conversion = byAs(as, facts, entry, map)
   const rejectsAllowed = pair.map.rejects === 'allow' || [entry.onBadValue, entry.nulBytes, entry.invalidUtf8].includes('reject')
   return {
     source: name,

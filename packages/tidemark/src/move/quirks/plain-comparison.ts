@@ -62,7 +62,8 @@ const sourceMark = ({ conversion, targetType, invertible }: ColumnPlan, value: E
     case 'real':
     case 'numeric':
       if (!isNumber(value)) break
-      if (/^(?:double|real)/.test(targetType)) return doubleMark(Number(value))
+      if (/^(?:double|real)/.test(targetType) && (typeof value === 'number' || BigInt(Number(value)) === value))
+        return doubleMark(Number(value))
       return numberMark(value)
     case 'anyText':
       if (Buffer.isBuffer(value)) return textMark(value.toString('utf8'))
@@ -232,7 +233,9 @@ const sourceRows = (database: Database, table: TablePlan, compared: readonly Com
 const targetRows = async (client: pg.Client, table: TablePlan, compared: readonly Compared[]): Promise<string[]> => {
   const read = ({ column: { target, conversion } }: Compared): string => {
     const name = quoted(target)
-    return conversion.kind === 'epoch' ? `concat((${name})::date - '1970-01-01', ' ', to_char(${name}, 'HH24:MI:SS.US'))` : name
+    return conversion.kind === 'epoch'
+      ? `((${name})::date - '1970-01-01')::text || ' ' || to_char(${name}, 'HH24:MI:SS.US')`
+      : name
   }
   const names = compared.map(read).join(', ') || 'NULL'
   const { rows } = await client.query<(string | null)[]>({

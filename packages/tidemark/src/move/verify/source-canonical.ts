@@ -2,7 +2,7 @@
  * What each value of the file ought to read as in Postgres, as one canonical text. Written apart from the copy's encoders on purpose:
  * it cuts texts where they count and compares, where the loader computes, so that one mistake cannot hide in both.
  */
-import type { ColumnPlan, ColumnPolicies, Conversion } from '../move.js'
+import { type ColumnPlan, type ColumnPolicies, type Conversion, standInForNull } from '../move.js'
 
 export type CellValue = bigint | number | string | Buffer | null
 
@@ -44,21 +44,50 @@ const doubleHex = (value: number): string => {
 const isRoundedInteger = (value: CellValue): boolean =>
   typeof value === 'number' && Number.isInteger(value) && !Number.isSafeInteger(value)
 
-const whole: Canon = (value, reread) => {
-  const exact = isRoundedInteger(value) ? reread().value : value
-  if (typeof exact === 'bigint') return plain(String(exact))
-  return typeof exact === 'number' && Number.isInteger(exact) && Number.isSafeInteger(exact) ? plain(String(exact)) : impossible
+/** The ends of the target's whole numbers; bigint has those of SQLite. */
+const ends: Readonly<Record<string, readonly [bigint, bigint]>> = {
+  smallint: [-32_768n, 32_767n],
+  integer: [-2_147_483_648n, 2_147_483_647n],
 }
 
-const number: Canon = (value, reread) => {
-  const exact = isRoundedInteger(value) ? reread().value : value
-  return typeof exact === 'bigint' || typeof exact === 'number' ? plain(decimalOf(exact)) : impossible
+const wholeIn =
+  (targetType: string): Canon =>
+  (value, reread) => {
+    const exact = isRoundedInteger(value) ? reread().value : value
+    if (typeof exact !== 'bigint' && !Number.isSafeInteger(exact)) return impossible
+    const [lowest, highest] = ends[targetType] ?? []
+    const isOutside = lowest !== undefined && highest !== undefined && ((exact as number) < lowest || (exact as number) > highest)
+    return isOutside ? impossible : plain(String(exact))
+  }
+
+/** A number that keeps to the digits of `numeric(precision, scale)`, where the target sets them. */
+const numberIn = (targetType: string): Canon => {
+  const [, precision, scale = '0'] = /\((\d+)(?:,(-?\d+))?\)/.exec(targetType) ?? []
+  return (value, reread) => {
+    const exact = isRoundedInteger(value) ? reread().value : value
+    if (typeof exact !== 'bigint' && typeof exact !== 'number') return impossible
+    const text = decimalOf(exact)
+    if (precision === undefined) return plain(text)
+    const [, whole = '', fraction = ''] = /^-?0*(\d*)(?:\.(\d+))?$/.exec(text) ?? ['', 'x'.repeat(2000)]
+    return whole.length + Number(scale) <= Number(precision) && fraction.length <= Number(scale) ? plain(text) : impossible
+  }
 }
 
-const double: Canon = (value) => {
-  if (typeof value === 'number') return plain(doubleHex(value))
-  return typeof value === 'bigint' && BigInt(Number(value)) === value ? plain(doubleHex(Number(value))) : impossible
+const oneFloat = new Float32Array(1)
+const keepsInFourBytes = (value: number): boolean => {
+  oneFloat[0] = value
+  return oneFloat[0] === value
 }
+
+const doubleIn =
+  (targetType: string): Canon =>
+  (value, reread) => {
+    const exact = isRoundedInteger(value) ? reread().value : value
+    if (typeof exact !== 'bigint' && typeof exact !== 'number') return impossible
+    const number = Number(exact)
+    if (typeof exact === 'bigint' && BigInt(number) !== exact) return impossible
+    return targetType === 'real' && !keepsInFourBytes(number) ? impossible : plain(doubleHex(number))
+  }
 
 const strictUtf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 const decodes = (raw: Buffer): boolean => {
@@ -188,10 +217,12 @@ const time =
 const calendar = { first: -210_866_803_200n, end: 9_224_318_016_000n }
 const perSecond = { seconds: 1n, milliseconds: 1000n, microseconds: 1_000_000n } as const
 
+const anyWhole = wholeIn('bigint')
+
 const epochBy =
   ({ unit }: Extract<Conversion, { kind: 'epoch' }>): Canon =>
   (value, reread) => {
-    const reading = whole(value, reread)
+    const reading = anyWhole(value, reread)
     if (typeof reading.text !== 'string') return reading
     const count = BigInt(reading.text)
     if (count < calendar.first * perSecond[unit] || count >= calendar.end * perSecond[unit]) return impossible
@@ -240,7 +271,8 @@ const canonOf = ({ conversion, policies, targetType }: ColumnPlan): Canon => {
     case 'integer':
     case 'real':
     case 'numeric':
-      return /^(?:double|real)/.test(targetType) ? double : targetType.startsWith('numeric') ? number : whole
+      if (/^(?:double|real)/.test(targetType)) return doubleIn(targetType)
+      return targetType.startsWith('numeric') ? numberIn(targetType) : wholeIn(targetType)
     case 'text':
       return textBy(policies)
     case 'anyText':
@@ -269,17 +301,36 @@ const canonOf = ({ conversion, policies, targetType }: ColumnPlan): Canon => {
   }
 }
 
+/** What the target's modifier would round, cut or pad: looked for in the text, not computed. */
+const goesBeyond = ({ conversion, targetType }: ColumnPlan): ((value: CellValue) => boolean) => {
+  const limit = Number(/^(?:character|time)[^(]*\((\d+)\)/.exec(targetType)?.[1] ?? Number.NaN)
+  if (Number.isNaN(limit)) return () => false
+  if (targetType.startsWith('character')) {
+    const isPadded = targetType.startsWith('character(')
+    return (value) => typeof value === 'string' && (Array.from(value).length > limit || (isPadded && value.endsWith(' ')))
+  }
+  if (conversion.kind === 'epoch') {
+    const digits = { seconds: 0, milliseconds: 3, microseconds: 6 }[conversion.unit]
+    const tooFine = new RegExp(`[1-9]0{0,${Math.max(0, digits - limit - 1)}}$`)
+    return (value) => digits > limit && Number(value) !== 0 && tooFine.test(String(value))
+  }
+  const tooFine = new RegExp(`\\.\\d{${limit}}\\d*[1-9]`)
+  return (value) => typeof value === 'string' && tooFine.test(value)
+}
+
 /** Reads values of one column, NULL and bad values by their policies. */
 export const createReader = (column: ColumnPlan): ((value: CellValue, reread: Reread) => Reading) => {
   const canon = canonOf(column)
+  const isBeyond = goesBeyond(column)
   const { nullAs, badValue } = column.policies
+  const standIn = standInForNull(column)
   const stand: Reading =
-    column.notNull && nullAs !== null
-      ? { ...canon(nullAs, () => ({ storage: 'text', value: nullAs, raw: Buffer.from(nullAs) })), mapped: true }
-      : plain('')
+    column.notNull && nullAs !== null && !isBeyond(standIn)
+      ? { ...canon(standIn, () => ({ storage: 'text', value: standIn, raw: Buffer.from(nullAs) })), mapped: true }
+      : impossible
   return (value, reread) => {
     if (value === null) return column.notNull ? (nullAs === null ? impossible : stand) : { text: null, mapped: false }
-    const reading = canon(value, reread)
+    const reading = isBeyond(value) ? impossible : canon(value, reread)
     return reading.text === undefined && badValue === 'null' && !column.notNull ? mapped(null) : reading
   }
 }
