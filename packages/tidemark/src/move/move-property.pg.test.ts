@@ -7,6 +7,7 @@ import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createTestDatabase, type TestDatabase } from '../testing/database.js'
 import { type AnyFile, anyChoices, anyFile, createTable, writeFile } from './quirks/any-file.js'
+import { type AnyTarget, anyTarget } from './quirks/any-target.js'
 import { dishonesties } from './quirks/honesty.js'
 import { moveFile } from './quirks/run-quirk.js'
 
@@ -40,11 +41,12 @@ const write = (file: AnyFile): string => {
 
 const describeFile = (file: AnyFile): string => file.tables.map(createTable).join('; ')
 
-const moveAny = async (file: AnyFile, choices: object | undefined) => {
+const moveAny = async (file: AnyFile, choices: object | undefined, into?: AnyTarget) => {
   const path = write(file)
   const schema = `p${runs}`
   try {
-    return await moveFile({ folder, path, schema, target: { url: database.url }, choices })
+    if (into) await client.query(`CREATE SCHEMA ${schema}; SET search_path TO ${schema}; ${into.sql}`)
+    return await moveFile({ folder, path, schema, target: { url: database.url }, choices, map: into?.map })
   } finally {
     rmSync(path, { force: true })
   }
@@ -67,6 +69,18 @@ describe('MOVE-3: a move of any file is never silently wrong', () => {
       const moved = await moveAny(file, choices)
       await client.query(`DROP SCHEMA IF EXISTS p${runs} CASCADE`)
       expect(dishonesties(moved), `${describeFile(file)}\n${JSON.stringify(choices)}`).toEqual([])
+      expect(moved.verification.ok).toBe(true)
+    })
+    await fc.assert(property, parameters)
+  }, 600_000)
+
+  it('into any tables that exist, under any map', async () => {
+    const arbitrary = anyFile.chain((file) => fc.tuple(fc.constant(file), anyTarget(file)))
+    const property = fc.asyncProperty(arbitrary, async ([file, into]) => {
+      const moved = await moveAny(file, undefined, into)
+      await client.query(`DROP SCHEMA IF EXISTS p${runs} CASCADE`)
+      console.log('STAT', moved.verification.tables.map((t) => [t.rows, t.equal, t.mapped, t.rejected].join('/')).join(' '))
+      expect(dishonesties(moved), `${describeFile(file)}\n${into.sql}\n${JSON.stringify(into.map)}`).toEqual([])
       expect(moved.verification.ok).toBe(true)
     })
     await fc.assert(property, parameters)

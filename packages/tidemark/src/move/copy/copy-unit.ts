@@ -11,6 +11,7 @@ import { quoteIdentifier } from '../translate/identifiers.js'
 import { CopyWriter, copyHeader, copyTrailer } from './copy-writer.js'
 import { type CellAccess, createEncoder, type Encode, type SqliteValue } from './encoders.js'
 import { parentGuard } from './parent-guard.js'
+import { parentsFirst, type SelfReference, selfReferences } from './parents-first.js'
 import { type MappedId, type Progress, recordProgress } from './progress.js'
 
 export interface CopyUnit {
@@ -73,6 +74,7 @@ class UnitCopier {
   readonly #until: Key | null
   /** True where the table is copied in one transaction. */
   readonly #isWhole: boolean
+  readonly #references: readonly SelfReference[]
   #writer: CopyWriter
   #batches: Generator<readonly Row[]> | undefined
   #pending: Pending = { rejects: [], ids: [] }
@@ -96,6 +98,7 @@ class UnitCopier {
     this.#copySql = `COPY ${quoteIdentifier(table.targetSchema)}.${quoteIdentifier(table.target)} (${names}) FROM STDIN (FORMAT binary)`
     this.#reportNames = table.reportKey
     this.#until = unpackKey(unit.until)
+    this.#references = selfReferences(table, expressions)
     this.#isWhole = this.#source.keyWidth === 0 || refersToItself(table)
     this.#writer = new CopyWriter(options.blockBytes + 65_536)
   }
@@ -299,7 +302,7 @@ class UnitCopier {
 
   /** Sets aside what Postgres refuses; rows that miss another of their own table are tried again for as long as that helps. */
   async #copyRows(encoded: readonly EncodedRow[]): Promise<void> {
-    for (let waiting = encoded; ; ) {
+    for (let waiting = parentsFirst(encoded, this.#references, this.#source.keyWidth); ; ) {
       const refused: (EncodedRow & { readonly error: unknown })[] = []
       await this.#halve(waiting, refused)
       const orphans = refused.filter(({ error }) => sqlstateOf(error) === foreignKeyViolation)

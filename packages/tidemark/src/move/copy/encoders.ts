@@ -286,8 +286,9 @@ export type MapId = (namespace: string, legacyId: string, uuid: Buffer) => void
 
 const uuid =
   ({ form, namespace }: Extract<Conversion, { kind: 'uuid' }>, mapId: MapId): Encode =>
-  (writer, value) => {
-    const written = typeof value === 'string' ? value : form === 'mapped' && !Buffer.isBuffer(value) ? String(value) : undefined
+  (writer, value, cell) => {
+    const number = form === 'mapped' ? exactNumber(value, cell) : undefined
+    const written = typeof value === 'string' ? value : number === undefined ? undefined : String(number)
     if (written === undefined) return `${describe(value)} in a column of identifiers`
     const isDashed = dashedPattern.test(written)
     if ((form === 'dashed' && isDashed) || (form === 'dashless' && hexPattern.test(written))) {
@@ -295,6 +296,9 @@ const uuid =
       return undefined
     }
     if (form !== 'mapped') return `text that is no uuid of the ${form} form`
+    // The map keeps the identifier as text, and two that look alike in it would become one.
+    if (written.includes('\0') || (written.includes('\uFFFD') && !isUtf8(cell.exact().raw)))
+      return 'an identifier that no text of Postgres can hold'
     const plain = /^[0-9a-f-]+$/.test(written) && isDashed
     const id = plain ? Buffer.from(written.replaceAll('-', ''), 'hex') : uuidOfName(namespace, written)
     if (!plain) mapId(namespace, written, id)

@@ -46,6 +46,7 @@ const checkColumns = ({ source, map, target }: Pair, path: string): void => {
   const unknown = [...Object.keys(map.columns), ...map.ignore].find((name) => !names.includes(name))
   if (unknown) throw fail(path, `the table "${source.name}" of the file has no column "${unknown}"`)
   const used = names.filter((name) => !map.ignore.includes(name)).map((name) => map.columns[name]?.to ?? name)
+  if (used.length === 0) throw fail(path, `no column of the table "${source.name}" is mapped; name the table in "ignoreTables"`)
   const missing = used.find((name) => !target.columns.some((column) => column.name === name))
   if (missing)
     throw fail(path, `the table ${target.schema}.${target.name} has no column "${missing}"; name it in "ignore" or map it`)
@@ -209,20 +210,21 @@ const requiredParents = (pair: Pair, pairs: readonly Pair[]): readonly RequiredP
   })
 }
 
-const sequenceObjects = ({ target }: Pair, columns: readonly ColumnPlan[]): readonly ObjectDecision[] =>
-  columns.flatMap(({ target: name }) => {
+const sequenceObjects = ({ source, target }: Pair, columns: readonly ColumnPlan[]): readonly ObjectDecision[] =>
+  columns.flatMap(({ source: from, target: name }) => {
     const column: TargetColumn | undefined = target.columns.find((candidate) => candidate.name === name)
     if (!column?.sequence) return []
     const table = `${quoteIdentifier(target.schema)}.${quoteIdentifier(target.name)}`
-    const largest = `(SELECT max(${quoteIdentifier(name)}) FROM ${table})`
-    const sql = `SELECT setval(${quoteLiteral(column.sequence)}, greatest(${largest}, 1), ${largest} IS NOT NULL)`
+    const highWater = source.rowidAlias === from ? source.highWater : null
+    const largest = `greatest((SELECT max(${quoteIdentifier(name)}) FROM ${table}), ${highWater ?? 'NULL'}::bigint)`
+    const sql = `SELECT setval(${quoteLiteral(column.sequence)}, greatest(${largest}, 1), coalesce(${largest} >= 1, false))`
     return [
       {
         type: 'sequence',
         table: target.name,
         name,
         outcome: 'kept',
-        why: 'goes on after the largest id',
+        why: highWater === null ? 'goes on after the largest id' : `goes on after ${highWater}, the largest id ever given out`,
         suggestion: null,
         sql: [sql],
         phase: 'afterRows',

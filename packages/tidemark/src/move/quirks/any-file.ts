@@ -94,27 +94,30 @@ const anything: fc.Arbitrary<AnyValue> = fc.oneof(
   fc.constant(null),
 )
 
-/** What a column is filled from: most columns of real files keep to one kind of value, some to none. */
-const moods: readonly fc.Arbitrary<AnyValue>[] = [
-  anything,
-  integers,
-  reals,
-  texts,
-  fc.uint8Array({ maxLength: 8 }),
-  moments,
-  jsons,
-  uuids,
-  fc.constantFrom<AnyValue>(0n, 1n),
-  fc.constantFrom<AnyValue>('yes', 'no'),
-  fc.constantFrom<AnyValue>('t', 'f', 1n),
-  fc.constantFrom<AnyValue>('2024-01-02 03:04:05', '2023-12-31 23:59:59'),
-  fc.constantFrom<AnyValue>('2024-01-02T03:04:05.123456', '2024-01-02T03:04:05'),
-  fc.constantFrom<AnyValue>('2024-01-02T03:04:05+09:30', '2024-07-01T00:00:00.5+09:30'),
-  fc.constantFrom<AnyValue>('2024-02-29', '0001-01-01'),
-  fc.constantFrom<AnyValue>('00:00:00', '23:59:59.25'),
-  fc.integer({ min: 1_500_000_000, max: 1_800_000_000 }).map(BigInt),
-  fc.constantFrom<AnyValue>(19.99, 5n, 0.1),
+/** What a column is filled from, and what may receive it: most columns of real files keep to one kind of value, some to none. */
+const moods: readonly (readonly [fc.Arbitrary<AnyValue>, readonly string[]])[] = [
+  [anything, ['text', 'bytea']],
+  [integers, ['bigint', 'numeric', 'integer']],
+  [reals, ['double precision', 'numeric', 'real']],
+  [texts, ['text']],
+  [fc.uint8Array({ maxLength: 8 }), ['bytea']],
+  [moments, ['text', 'timestamptz']],
+  [jsons, ['json', 'jsonb', 'text']],
+  [uuids, ['text', 'uuid']],
+  [fc.constantFrom<AnyValue>(0n, 1n), ['boolean', 'smallint', 'bigint']],
+  [fc.constantFrom<AnyValue>('yes', 'no'), ['text', 'boolean', 'mood', 'char(4)']],
+  [fc.constantFrom<AnyValue>('t', 'f', 1n), ['boolean', 'text', 'varchar(6)']],
+  [fc.constantFrom<AnyValue>('2024-01-02 03:04:05', '2023-12-31 23:59:59'), ['timestamp', 'timestamptz', 'timestamp(3)']],
+  [fc.constantFrom<AnyValue>('2024-01-02T03:04:05.123456', '2024-01-02T03:04:05'), ['timestamp', 'timestamptz', 'text']],
+  [fc.constantFrom<AnyValue>('2024-01-02T03:04:05+09:30', '2024-07-01T00:00:00.5+09:30'), ['timestamptz', 'timestamptz(0)']],
+  [fc.constantFrom<AnyValue>('2024-02-29', '0001-01-01'), ['date', 'timestamp', 'text']],
+  [fc.constantFrom<AnyValue>('00:00:00', '23:59:59.25'), ['time', 'text']],
+  [fc.integer({ min: 1_500_000_000, max: 1_800_000_000 }).map(BigInt), ['timestamptz', 'bigint']],
+  [fc.constantFrom<AnyValue>(19.99, 5n, 0.1), ['numeric(8,2)', 'numeric', 'double precision']],
 ]
+
+/** Types of Postgres that are a likely home for a column. */
+export const likelyTypes = ({ mood }: AnyColumn): readonly string[] => moods[mood]![1]
 
 const looseTypes = [
   '', 'INTEGER', 'INT', 'REAL', 'TEXT', 'BLOB', 'NUMERIC', 'DECIMAL(6,2)', 'VARCHAR(5)', 'BOOLEAN', 'DATETIME', 'DATE', 'TIME', 'TIMESTAMP',
@@ -127,7 +130,7 @@ const names = [
   'a_column_whose_name_is_much_longer_than_the_sixty_three_bytes_of_postgres', 'c\\d', 'updated_at',
 ] // biome-ignore format: one line reads better
 
-interface AnyColumn {
+export interface AnyColumn {
   readonly name: string
   readonly type: string
   readonly constraint: string
@@ -173,7 +176,7 @@ const anyTable = (name: string): fc.Arbitrary<AnyTable> =>
             rows: fc.array(
               fc.tuple(
                 ...columns.map(({ mood }) =>
-                  fc.oneof({ weight: 9, arbitrary: moods[mood]! }, { weight: 1, arbitrary: fc.constant(null) }),
+                  fc.oneof({ weight: 9, arbitrary: moods[mood]![0] }, { weight: 1, arbitrary: fc.constant(null) }),
                 ),
               ),
               { maxLength: 25 },

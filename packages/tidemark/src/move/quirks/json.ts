@@ -89,6 +89,23 @@ export const jsonQuirks: readonly Quirk[] = [
     expect: { types: { 't.a': 'text', 't.b': 'text' }, account: { t: { rows: 2 } } },
   },
   {
+    name: 'a chosen uuid keeps apart ids that only their last digit, or no text at all, tells apart',
+    make: "CREATE TABLE t (id INTEGER PRIMARY KEY, a); INSERT INTO t (a) VALUES (9007199254740993), (9007199254740992), ('x' || char(0)), (CAST(x'ff' AS TEXT)), (CAST(x'fe' AS TEXT)), (char(65533));",
+    choices: { rejects: 'allow', tables: { t: { columns: { a: { type: 'uuid' } } } } },
+    expect: {
+      types: { 't.a': 'uuid' },
+      hazards: ['invalidUtf8 t.a', 'nulByte t.a', 'unfitValue t.a'],
+      account: { t: { rows: 6, rejected: 3 } },
+      probes: [
+        { sql: 'SELECT count(DISTINCT a) FROM t', rows: [['3']] },
+        {
+          sql: "SELECT legacy_id FROM tidemark.move_id_map JOIN t ON t.a = move_id_map.id WHERE legacy_id LIKE '9%' ORDER BY 1",
+          rows: [['9007199254740992'], ['9007199254740993']],
+        },
+      ],
+    },
+  },
+  {
     name: 'a chosen uuid writes upper case in lower case, and says that there is no way back',
     make: "CREATE TABLE t (id INTEGER PRIMARY KEY, a UUID); INSERT INTO t (a) VALUES ('0190B5D2-7A3B-7C4D-8E5F-001122334455'), ('0190b5d2-7a3b-7c4d-8e5f-001122334455');",
     choices: { tables: { t: { columns: { a: { type: 'uuid' } } } } },

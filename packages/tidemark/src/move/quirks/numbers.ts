@@ -131,6 +131,12 @@ export const numberQuirks: readonly Quirk[] = [
     },
   },
   {
+    name: 'a chosen double takes no whole number that it would round',
+    make: 'CREATE TABLE t (id INTEGER PRIMARY KEY, n INTEGER); INSERT INTO t (n) VALUES (1), (9007199254740992), (9007199254740993), (9223372036854775807);',
+    choices: { rejects: 'allow', tables: { t: { columns: { n: { type: 'double precision' } } } } },
+    expect: { types: { 't.n': 'double precision' }, hazards: ['unfitValue t.n'], account: { t: { rows: 4, rejected: 2 } } },
+  },
+  {
     name: 'a chosen numeric rejects the texts of its column by name',
     make: "CREATE TABLE t (id INTEGER PRIMARY KEY, n NUMERIC); INSERT INTO t (n) VALUES (1), ('n/a'), (1.5);",
     choices: { tables: { t: { columns: { n: { type: 'numeric' } } } } },

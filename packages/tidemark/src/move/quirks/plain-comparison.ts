@@ -231,11 +231,12 @@ const sourceRows = (database: Database, table: TablePlan, compared: readonly Com
 }
 
 const targetRows = async (client: pg.Client, table: TablePlan, compared: readonly Compared[]): Promise<string[]> => {
-  const read = ({ column: { target, conversion } }: Compared): string => {
+  const read = ({ column: { target, targetType, conversion } }: Compared): string => {
     const name = quoted(target)
-    return conversion.kind === 'epoch'
-      ? `((${name})::date - '1970-01-01')::text || ' ' || to_char(${name}, 'HH24:MI:SS.US')`
-      : name
+    // Postgres pads character(n) with blanks, and forgets them in every comparison.
+    if (targetType.startsWith('character(')) return `rtrim(${name}, ' ')`
+    if (conversion.kind !== 'epoch') return name
+    return `((${name})::date - '1970-01-01')::text || ' ' || to_char(${name}, 'HH24:MI:SS.US')`
   }
   const names = compared.map(read).join(', ') || 'NULL'
   const { rows } = await client.query<(string | null)[]>({

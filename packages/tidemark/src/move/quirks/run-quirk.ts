@@ -41,6 +41,8 @@ export interface MoveFileOptions {
   readonly target: ConnectOptions
   readonly choices?: object | undefined
   readonly identifiers?: 'exact' | 'lower' | undefined
+  /** Moves into existing tables by this map. */
+  readonly map?: object | undefined
 }
 
 const notedRejects = async (client: pg.Client, runId: string): Promise<Record<string, number>> => {
@@ -74,10 +76,13 @@ export const lookPlainly = async (
 
 /** Plans, copies, verifies, and compares plainly. */
 export const moveFile = async (options: MoveFileOptions): Promise<Moved> => {
-  const { folder, path, schema, target, choices, identifiers } = options
+  const { folder, path, schema, target, choices, identifiers, map } = options
   const choicesPath = join(folder, `${schema}.choices.json`)
   if (choices) writeFileSync(choicesPath, JSON.stringify({ version: 1, ...choices }))
-  const plan = await planMove({ path, schema, ...(choices && { choicesPath }), ...(identifiers && { identifiers }) })
+  const mapPath = join(folder, `${schema}.map.json`)
+  if (map) writeFileSync(mapPath, JSON.stringify(map))
+  const into = map ? ({ into: 'existing', mapPath, target } as const) : {}
+  const plan = await planMove({ path, schema, ...into, ...(choices && { choicesPath }), ...(identifiers && { identifiers }) })
   const copy = await copyMove(plan, { target })
   const verification = await verifyMove(plan, { target })
   return { plan, copy, verification, ...(await lookPlainly(options, plan, copy.runId)) }

@@ -231,10 +231,11 @@ const epochBy =
 
 const uuidBy =
   ({ form }: Extract<Conversion, { kind: 'uuid' }>): Canon =>
-  (value) => {
+  (value, reread) => {
     if (Buffer.isBuffer(value) || (typeof value !== 'string' && form !== 'mapped')) return impossible
-    const id = String(value)
-    if (form === 'mapped') return plain(id)
+    if (typeof value !== 'string') return plain(String(isRoundedInteger(value) ? reread().value : value))
+    const id = value
+    if (form === 'mapped') return /[\0\uFFFD]/.test(id) && (id.includes('\0') || !decodes(reread().raw)) ? impossible : plain(id)
     const fits = form === 'dashless' ? /^[\da-f]{32}$/i.test(id) : /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/i.test(id)
     return fits ? { text: id.toLowerCase(), mapped: id !== id.toLowerCase() } : impossible
   }
