@@ -79,7 +79,6 @@ describe('MOVE-3: a move of any file is never silently wrong', () => {
     const property = fc.asyncProperty(arbitrary, async ([file, into]) => {
       const moved = await moveAny(file, undefined, into)
       await client.query(`DROP SCHEMA IF EXISTS p${runs} CASCADE`)
-      console.log('STAT', moved.verification.tables.map((t) => [t.rows, t.equal, t.mapped, t.rejected].join('/')).join(' '))
       expect(dishonesties(moved), `${describeFile(file)}\n${into.sql}\n${JSON.stringify(into.map)}`).toEqual([])
       expect(moved.verification.ok).toBe(true)
     })

@@ -179,7 +179,7 @@ const anyTable = (name: string): fc.Arbitrary<AnyTable> =>
                   fc.oneof({ weight: 9, arbitrary: moods[mood]![0] }, { weight: 1, arbitrary: fc.constant(null) }),
                 ),
               ),
-              { maxLength: 25 },
+              { maxLength: 25, size: 'max' },
             ),
           }),
         ),
@@ -212,8 +212,9 @@ export const createTable = ({ name, kind, strict, keyWidth, columns }: AnyTable)
   return `CREATE TABLE ${quoted(name)} (${lines.join(', ')}) ${options.join(', ')}`
 }
 
-const bind = (value: AnyValue): unknown => {
-  if (isRaw(value)) return Buffer.from(value.bytes)
+/** Bytes that are no text stay what they are in a UTF-8 file; in others SQLite itself would read something else out of them. */
+const bind = (value: AnyValue, encoding: AnyFile['encoding']): unknown => {
+  if (isRaw(value)) return encoding === 'UTF-8' ? Buffer.from(value.bytes) : Buffer.from(value.bytes).toString('utf8')
   return value instanceof Uint8Array ? Buffer.from(value) : value
 }
 
@@ -227,7 +228,9 @@ export const writeFile = (database: Database, { encoding, tables }: AnyFile): vo
     for (const row of table.rows) {
       const marks = row.map((value) => (isRaw(value) ? 'CAST(? AS TEXT)' : '?')).join(', ')
       try {
-        database.prepare(`INSERT OR IGNORE INTO ${quoted(table.name)} (${names}) VALUES (${marks})`).run(...row.map(bind))
+        database
+          .prepare(`INSERT OR IGNORE INTO ${quoted(table.name)} (${names}) VALUES (${marks})`)
+          .run(...row.map((value) => bind(value, encoding)))
       } catch {
         // A STRICT table refuses it.
       }

@@ -235,6 +235,8 @@ const targetRows = async (client: pg.Client, table: TablePlan, compared: readonl
     const name = quoted(target)
     // Postgres pads character(n) with blanks, and forgets them in every comparison.
     if (targetType.startsWith('character(')) return `rtrim(${name}, ' ')`
+    // Four bytes are printed with the digits that tell them from their neighbours of four bytes.
+    if (targetType === 'real') return `${name}::float8`
     if (conversion.kind !== 'epoch') return name
     return `((${name})::date - '1970-01-01')::text || ' ' || to_char(${name}, 'HH24:MI:SS.US')`
   }
