@@ -352,6 +352,18 @@ export const errorTable = {
     422,
   ),
 
+  TM_FEED_POSITION: entry(
+    'This is no position of the feed: {text}.',
+    'Give a position as the feed wrote it, `epoch:number`; without one the feed starts at its present end.',
+    'failed',
+    400,
+  ),
+  TM_FEED_EPOCH: entry(
+    'The position belongs to another history: {found} instead of {expected}.',
+    'The database was restored, promoted or replaced, or the slot made anew: read again what was derived from the feed.',
+    'failed',
+    409,
+  ),
   TM_MOVE_CHOICES_INVALID: entry(
     'The file of choices {path} is not valid: {reason}.',
     'Correct it, or delete it and let `tidemark move plan` write a new one.',

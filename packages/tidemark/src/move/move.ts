@@ -1,5 +1,7 @@
 /** The words of a move: how a value changes its clothes, what was decided for each object, and what came of it. */
 
+import type { MoveState } from './live/live-state.js'
+
 /** How a moment is written in the file. `fraction`: digits always written, 'auto' (six or none, as Python does) or 'trim' (no trailing zeros). */
 export interface MomentFormat {
   readonly separator: ' ' | 'T'
@@ -217,7 +219,7 @@ export interface Reject {
   readonly outcome: 'rowRejected' | 'valueReplaced'
 }
 
-export type MovePhase = 'plan' | 'prepare' | 'copy' | 'index' | 'verify'
+export type MovePhase = 'plan' | 'prepare' | 'copy' | 'index' | 'verify' | 'follow' | 'cutover' | 'mirror' | 'rollback'
 
 /** What a long operation tells while it runs; the terminal, SSE and tests read the same events. */
 export type MoveEvent =
@@ -246,6 +248,26 @@ export type MoveEvent =
     }
   | { readonly type: 'reject'; readonly reject: Reject }
   | { readonly type: 'notice'; readonly message: string }
+  /** The move went on to another state. */
+  | { readonly type: 'state'; readonly from: MoveState; readonly to: MoveState }
+  /** One step of a cutover, a rollback or an abort. */
+  | { readonly type: 'step'; readonly step: string; readonly state: 'started' | 'finished'; readonly elapsedMs: number }
+  /** How far the follower or the mirror is behind, and what it did lately. */
+  | {
+      readonly type: 'lag'
+      readonly phase: 'follow' | 'mirror'
+      readonly behind: number
+      readonly behindMs: number
+      readonly changesPerSecond: number
+    }
+  /** How far the comparison that runs beside it has come. */
+  | {
+      readonly type: 'check'
+      readonly rowsDone: number
+      readonly rowsTotal: number
+      readonly differences: number
+      readonly done: boolean
+    }
 
 export type MoveListener = (event: MoveEvent) => void
 

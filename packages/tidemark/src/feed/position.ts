@@ -1,0 +1,62 @@
+/** The order of everything: where in which history a change stands. */
+import { TidemarkError } from '../errors.js'
+
+/**
+ * `epoch` names the history (source, system, timeline, database, incarnation of the slot); positions of two epochs cannot be ordered.
+ * `number` is the commit LSN for the WAL, the number of the reader's batch for the outbox.
+ */
+export interface Position {
+  readonly epoch: string
+  readonly number: bigint
+}
+
+const largest = 2n ** 64n - 1n
+const epochForm = /^[a-z0-9][a-z0-9-]{0,199}$/
+
+/** Whether both belong to one history, so that they can be ordered. */
+export const isSameEpoch = (a: Position, b: Position): boolean => a.epoch === b.epoch
+
+/** Below zero where `a` comes first. Raises TM_FEED_EPOCH where the two belong to different histories. */
+export const comparePositions = (a: Position, b: Position): number => {
+  if (!isSameEpoch(a, b)) throw new TidemarkError('TM_FEED_EPOCH', { expected: a.epoch, found: b.epoch })
+  if (a.number === b.number) return 0
+  return a.number < b.number ? -1 : 1
+}
+
+/** `epoch:hex`, for headers, logs and tables. */
+export const formatPosition = ({ epoch, number }: Position): string => `${epoch}:${number.toString(16)}`
+
+/** Raises TM_FEED_POSITION for anything that {@link formatPosition} does not write. */
+export const parsePosition = (text: string): Position => {
+  const [, epoch = '', digits = ''] = /^([^:]+):(0|[1-9a-f][0-9a-f]{0,15})$/.exec(text) ?? []
+  if (!epochForm.test(epoch) || digits === '') throw new TidemarkError('TM_FEED_POSITION', { text: text.slice(0, 100) })
+  return { epoch, number: BigInt(`0x${digits}`) }
+}
+
+/** Eight bytes of the number, most significant first, then the epoch in ASCII: bytes of one epoch sort as their positions do. */
+export const encodePosition = ({ epoch, number }: Position): Uint8Array => {
+  if (number < 0n || number > largest) throw new TidemarkError('TM_FEED_POSITION', { text: String(number) })
+  const bytes = Buffer.alloc(8 + epoch.length)
+  bytes.writeBigUInt64BE(number)
+  bytes.write(epoch, 8, 'latin1')
+  return bytes
+}
+
+/** The position that {@link encodePosition} wrote. Raises TM_FEED_POSITION. */
+export const decodePosition = (bytes: Uint8Array): Position => {
+  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  const epoch = buffer.toString('latin1', 8)
+  if (buffer.length < 9 || !epochForm.test(epoch)) throw new TidemarkError('TM_FEED_POSITION', { text: buffer.toString('hex') })
+  return { epoch, number: buffer.readBigUInt64BE(0) }
+}
+
+/** An LSN as Postgres writes it, `16/B374D848`, as a number. Raises TM_FEED_POSITION. */
+export const parseLsn = (text: string): bigint => {
+  const [, high, low] = /^([0-9A-Fa-f]{1,8})\/([0-9A-Fa-f]{1,8})$/.exec(text) ?? []
+  if (high === undefined || low === undefined) throw new TidemarkError('TM_FEED_POSITION', { text: text.slice(0, 100) })
+  return (BigInt(`0x${high}`) << 32n) | BigInt(`0x${low}`)
+}
+
+/** A number as an LSN. */
+export const formatLsn = (lsn: bigint): string =>
+  `${(lsn >> 32n).toString(16).toUpperCase()}/${(lsn & 0xffffffffn).toString(16).toUpperCase()}`
