@@ -22,6 +22,10 @@ const finished: Readonly<Record<MovePhase, string>> = {
   copy: 'copied',
   index: 'indexed',
   verify: 'verified',
+  follow: 'reloaded',
+  cutover: 'switched',
+  mirror: 'mirrored',
+  rollback: 'compared',
 }
 
 /** What is worth a line of its own; the rest only moves the bars. */

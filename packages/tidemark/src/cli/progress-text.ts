@@ -15,6 +15,10 @@ const doing: Readonly<Record<MovePhase, string>> = {
   copy: 'Copying',
   index: 'Indexing',
   verify: 'Verifying',
+  follow: 'Following',
+  cutover: 'Cutting over',
+  mirror: 'Mirroring',
+  rollback: 'Rolling back',
 }
 
 const leftText = (ms: number | undefined): string => (ms === undefined ? '' : `${formatDuration(ms)} left`)

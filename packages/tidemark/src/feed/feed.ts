@@ -137,7 +137,7 @@ export interface Follower {
 }
 
 /** The value of a column by its name; undefined also where the relation has no such column. */
-export const valueOf = (relation: Relation, row: Row | null, column: string): Value => {
+export const columnValue = (relation: Relation, row: Row | null, column: string): Value => {
   const index = relation.columns.findIndex(({ name }) => name === column)
   return index < 0 ? undefined : row?.[index]
 }
