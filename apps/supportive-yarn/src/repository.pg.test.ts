@@ -1,0 +1,218 @@
+import { randomUUID } from 'node:crypto'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import Database from 'better-sqlite3'
+import { Kysely, PostgresDialect, SqliteDialect, sql } from 'kysely'
+import pg from 'pg'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { copyMove } from '../../../packages/tidemark/src/move/copy/copy.js'
+import { planMove } from '../../../packages/tidemark/src/move/plan/plan.js'
+import { verifyMove } from '../../../packages/tidemark/src/move/verify/verify.js'
+import { connectTo, createBootstrappedDatabase, testUrl } from '../../../packages/tidemark/src/schema/bootstrapped-template.js'
+import { appSource, platformSource } from '../../../packages/tidemark/src/schema/migration-files.js'
+import { createMigrator } from '../../../packages/tidemark/src/schema/migrator.js'
+import type { TestDatabase } from '../../../packages/tidemark/src/testing/database.js'
+import { type ChatStore, createChat } from './chat.js'
+import type { Db } from './repository.js'
+import * as repository from './repository.js'
+import { sqliteSchema } from './sqlite-schema.js'
+import { supportiveYarn } from './supportive-yarn.js'
+import type { Tables } from './tables.js'
+import { readWording } from './wording.js'
+
+const folder = mkdtempSync(join(tmpdir(), 'yarn-'))
+let database: TestDatabase
+let file: string
+const stores = new Map<string, Db>()
+
+beforeAll(async () => {
+  database = await createBootstrappedDatabase()
+  const connect = connectTo(testUrl(database.url, 'migrator'))
+  await createMigrator({ connect, sources: [platformSource, appSource(supportiveYarn.name, supportiveYarn.migrations)] }).up()
+  file = join(folder, 'chat_history.db')
+  const sqlite = new Database(file)
+  sqlite.pragma('foreign_keys = ON')
+  sqlite.exec(sqliteSchema)
+  stores.set('sqlite', new Kysely<Tables>({ dialect: new SqliteDialect({ database: sqlite }) }))
+  const pool = new pg.Pool({ connectionString: testUrl(database.url, 'app'), max: 4 })
+  stores.set('postgres', new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) }))
+})
+
+afterAll(async () => {
+  for (const db of stores.values()) await db.destroy()
+  await database?.drop()
+  rmSync(folder, { recursive: true, force: true })
+})
+
+const storeOf = (db: Db): ChatStore => ({ read: (fn) => fn(db), write: (fn) => db.transaction().execute(fn) })
+
+describe.each(['sqlite', 'postgres'])('the repository on %s', (provider) => {
+  const db = (): Db => stores.get(provider)!
+  const newSession = async (): Promise<string> => {
+    const id = randomUUID()
+    await repository.createSession(db(), id)
+    return id
+  }
+  const count = async (table: keyof Tables, id: string): Promise<number> => {
+    const { rows } = await sql<{
+      n: number | string
+    }>`SELECT count(*) AS n FROM ${sql.table(table)} WHERE session_id = ${id}`.execute(db())
+    return Number(rows[0]!.n)
+  }
+
+  it('makes a session in the state it is told', async () => {
+    const id = randomUUID()
+    await repository.createSession(db(), id, 'welcome')
+    expect(await repository.getSessionData(db(), id)).toEqual({ sessionId: id, fsmState: 'welcome', completed: false })
+    expect(await repository.getSessionData(db(), randomUUID())).toBeNull()
+  })
+
+  it('C39: a second createSession keeps the state of a live session', async () => {
+    const id = await newSession()
+    await repository.updateSessionState(db(), id, 'support_people')
+    expect(await repository.createSession(db(), id)).toBe(false)
+    expect((await repository.getSessionData(db(), id))?.fsmState).toBe('support_people')
+  })
+
+  it('C40: a message of a session that was never made is kept', async () => {
+    const id = randomUUID()
+    await repository.saveMessage(db(), id, 'user', 'Hello')
+    expect(await repository.getHistory(db(), id, 1)).toEqual([{ role: 'user', message: 'Hello' }])
+  })
+
+  it('C41: a detection and its count are kept together or not at all', async () => {
+    const id = await newSession()
+    const before = await repository.countAnalytics(db(), 'risk_triggered')
+    const risk = { severity: 'high', phrase: 'suicide' } as const
+    await expect(
+      db()
+        .transaction()
+        .execute(async (transaction) => {
+          await repository.saveRiskDetection(transaction, id, risk, 'x')
+          throw new Error('broken off')
+        }),
+    ).rejects.toThrow('broken off')
+    expect(await count('risk_detections', id)).toBe(0)
+    expect(await repository.countAnalytics(db(), 'risk_triggered')).toBe(before)
+    await repository.saveRiskDetection(db(), id, risk, 'x')
+    expect(await count('risk_detections', id)).toBe(1)
+    expect(await repository.countAnalytics(db(), 'risk_triggered')).toBe(before + 1)
+  })
+
+  it('C42: activity is a time, not the words now()', async () => {
+    const id = await newSession()
+    await repository.saveMessage(db(), id, 'user', 'x')
+    const { last_activity } = await db()
+      .selectFrom('sessions')
+      .select('last_activity')
+      .where('session_id', '=', id)
+      .executeTakeFirstOrThrow()
+    const text = last_activity instanceof Date ? last_activity.toISOString() : `${last_activity.replace(' ', 'T')}Z`
+    expect(Math.abs(Date.now() - Date.parse(text))).toBeLessThan(60_000)
+  })
+
+  it('C43: history is the newest, oldest first, those of one second in their order', async () => {
+    const id = await newSession()
+    for (let i = 0; i < 10; i++) await repository.saveMessage(db(), id, i % 2 ? 'bot' : 'user', String(i))
+    expect((await repository.getHistory(db(), id)).map(({ message }) => message)).toEqual(['4', '5', '6', '7', '8', '9'])
+  })
+
+  it('C44: attempts that are counted at once are all counted', async () => {
+    const id = await newSession()
+    const counts = await Promise.all(Array.from({ length: 8 }, () => repository.updateAttemptCount(db(), id, 'worries')))
+    expect([...counts].sort((a, b) => a - b)).toEqual([1, 2, 3, 4, 5, 6, 7, 8])
+    await repository.resetAttemptCount(db(), id, 'worries')
+    expect(await repository.getUserResponses(db(), id)).toEqual([{ step: 'worries', response: null, attempts: 0 }])
+  })
+
+  it('a later answer to a step stands in for the earlier one', async () => {
+    const id = await newSession()
+    await repository.saveUserResponse(db(), id, 'goals', 'one')
+    await repository.saveUserResponse(db(), id, 'goals', 'two')
+    expect(await repository.getUserResponses(db(), id)).toEqual([{ step: 'goals', response: 'two', attempts: 0 }])
+  })
+
+  it('removes what was completed 31 days ago, and keeps its counts', async () => {
+    const id = await newSession()
+    await repository.updateSessionState(db(), id, 'support_people')
+    await repository.saveMessage(db(), id, 'user', 'x')
+    await repository.completeSession(db(), id)
+    const open = await newSession()
+    const events = await repository.countAnalytics(db(), 'session_completed')
+    expect(await repository.cleanupOldSessions(db(), 30, new Date(Date.now() + 29 * 86_400_000))).toBe(0)
+    expect(await repository.cleanupOldSessions(db(), 30, new Date(Date.now() + 31 * 86_400_000))).toBe(1)
+    expect(await repository.getSessionData(db(), id)).toBeNull()
+    expect(await count('chat_history', id)).toBe(0)
+    expect(await repository.getSessionData(db(), open)).not.toBeNull()
+    expect(await repository.countAnalytics(db(), 'session_completed')).toBe(events)
+  })
+
+  it('holds a whole yarn', async () => {
+    const chat = createChat({ store: storeOf(db()), wording: readWording() })
+    const first = await chat.answer('hey there')
+    const states = [first.state]
+    for (const message of [
+      'my nan and my cousin',
+      'footy and drawing',
+      'idk',
+      'dunno',
+      'wanna die',
+      'hm',
+      'yes',
+      'finish year 10',
+      'ok',
+    ])
+      states.push((await chat.answer(message, first.sessionId)).state)
+    expect(states).toEqual([
+      'support_people', 'strengths', 'worries', 'worries', 'goals', 'goals', 'goals', 'goals', 'summary', 'summary',
+    ]) // biome-ignore format: one line reads better
+    expect(await count('risk_detections', first.sessionId)).toBe(1)
+    expect(await count('chat_history', first.sessionId)).toBe(20)
+    expect(await count('session_summaries', first.sessionId)).toBe(1)
+    const answers = await repository.getUserResponses(db(), first.sessionId)
+    expect(answers.find(({ step }) => step === 'worries')).toEqual({ step: 'worries', response: 'Unclear: dunno', attempts: 0 })
+    expect((await repository.getSessionData(db(), first.sessionId))?.completed).toBe(true)
+  })
+
+  it('goes on talking when the store fails', async () => {
+    const broken: ChatStore = { read: () => Promise.reject(new Error('down')), write: () => Promise.reject(new Error('down')) }
+    const wording = readWording()
+    const chat = createChat({ store: broken, wording })
+    expect(await chat.answer('hey there')).toMatchObject({ reply: wording.fallback, degraded: true })
+    expect((await chat.answer('wanna die')).reply).toContain('13YARN 13 92 76')
+  })
+})
+
+describe('the tables of both stores', () => {
+  it('R83: the file moves into the tables of the migrations, to the byte', async () => {
+    const target = { url: testUrl(database.url, 'migrator') }
+    const client = new pg.Client({ connectionString: target.url })
+    await client.connect()
+    await client.query('TRUNCATE sessions, analytics CASCADE')
+    await client.end()
+    const plan = await planMove({ path: file, into: 'existing', mapPath: fileURLToPath(supportiveYarn.moveMap), target })
+    expect(plan.hazards.filter(({ severity }) => severity === 'loss')).toEqual([])
+    expect(
+      plan.tables.flatMap(({ source, rows, columns }) =>
+        columns.flatMap((column) => (column.invertible || rows === 0 ? [] : [`${source}.${column.source}`])),
+      ),
+    ).toEqual([])
+    const copied = await copyMove(plan, { target })
+    expect(copied.ok).toBe(true)
+    expect((await verifyMove(plan, { target })).ok).toBe(true)
+  })
+
+  it('C49: nobody but the server reads a word', async () => {
+    const client = new pg.Client({ connectionString: testUrl(database.url, 'authenticator') })
+    await client.connect()
+    for (const role of ['anon', 'authenticated']) {
+      await client.query('BEGIN')
+      await client.query(`SET LOCAL ROLE ${role}`)
+      await expect(client.query('SELECT count(*) FROM public.chat_history')).rejects.toMatchObject({ code: '42501' })
+      await client.query('ROLLBACK')
+    }
+    await client.end()
+  })
+})

@@ -1,0 +1,85 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { detectRisk, isOneOff } from './detect.js'
+import { misspellings, phrases } from './phrases.js'
+
+const harmless = [
+  "I'm feeling happy today",
+  'I love my family',
+  'School is going well',
+  "I'm excited about the future",
+  'Things are getting better',
+  "I'm looking forward to tomorrow",
+  "I'm proud of myself",
+  'I have a plan to finish school',
+  'I play car games',
+  'my nan and my cousin',
+  'we catch the train on the weekend',
+  'sorry I was late',
+  'they help homeless people',
+  'I was filling in for my brother',
+  'dad is putting up the tent by myself and him',
+]
+
+const grave = [
+  'i cant go on, wanna die',
+  "I can't go on",
+  'I CAN\u2019T GO ON!!!',
+  'sometimes i think about suicde',
+  'sucide',
+  'suiside',
+  "I don't want to kill myself",
+  'i want to just die',
+  'kill my self',
+  'I wanna dieeee',
+  'i feel like ending my life',
+  "don't want to be here any more",
+  'been cutting myself again',
+  'self-harm',
+]
+
+describe('risk', () => {
+  it.each(harmless)('does not fire for "%s"', (message) => {
+    expect(detectRisk(message)).toBeNull()
+  })
+
+  it.each(grave)('is high for "%s"', (message) => {
+    expect(detectRisk(message)).toMatchObject({ severity: 'high' })
+  })
+
+  it.each(['i feel worthles', 'no one cares', "I can't cope", 'everything is hopless', 'i want to disappear'])(
+    'is medium for "%s"',
+    (message) => {
+      expect(detectRisk(message)).toMatchObject({ severity: 'medium' })
+    },
+  )
+
+  it.each(phrases.map(({ text, severity }) => [text, severity] as const))('fires for "%s" (%s)', (text, severity) => {
+    expect(detectRisk(`well, ${text}.`)).toMatchObject({ severity })
+  })
+
+  it.each(Object.entries(misspellings))('reads %s as %s in every phrase', (written, meant) => {
+    const holding = phrases.filter(({ words }) => words.includes(meant))
+    for (const { words } of holding) {
+      expect(detectRisk(words.map((word) => (word === meant ? written : word)).join(' '))).not.toBeNull()
+    }
+  })
+
+  it('fires for every phrase whatever stands around it, in any case and with any apostrophe', () => {
+    const words = fc.stringMatching(/^[a-z ,.!?]{0,40}$/)
+    fc.assert(
+      fc.property(fc.constantFrom(...phrases), words, words, fc.boolean(), ({ text }, before, after, loud) => {
+        const message = `${before} ${loud ? text.toUpperCase() : text} ${after}`
+        expect(detectRisk(message)).not.toBeNull()
+      }),
+    )
+  })
+
+  it('tells words one letter apart', () => {
+    expect(isOneOff('suicide', 'suicde')).toBe(true)
+    expect(isOneOff('suicide', 'sucide')).toBe(true)
+    expect(isOneOff('myself', 'myslef')).toBe(true)
+    expect(isOneOff('overdose', 'overdone')).toBe(true)
+    expect(isOneOff('suicide', 'decide')).toBe(false)
+  })
+})
