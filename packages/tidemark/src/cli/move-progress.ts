@@ -22,6 +22,9 @@ export interface ProgressView {
   /** What is under way: tables, then indexes and keys. */
   readonly running: readonly TableProgress[]
   readonly building: readonly string[]
+  /** While following or mirroring. */
+  readonly lag: Extract<MoveEvent, { type: 'lag' }> | undefined
+  readonly check: Extract<MoveEvent, { type: 'check' }> | undefined
 }
 
 interface RunningTable {
@@ -41,6 +44,8 @@ export const createMoveProgress = (monotonicMs: () => number) => {
   let tablesDone = 0
   let rejects = 0
   let rate = createRate()
+  let lag: ProgressView['lag']
+  let check: ProgressView['check']
   const running = new Map<string, RunningTable>()
   const building = new Set<string>()
 
@@ -52,6 +57,7 @@ export const createMoveProgress = (monotonicMs: () => number) => {
   }
   const startPhase = (next: MovePhase, total: number): void => {
     phase = next
+    lag = undefined
     rowsTotal = total
     finishedRows = tablesDone = 0
     rate = createRate()
@@ -81,6 +87,10 @@ export const createMoveProgress = (monotonicMs: () => number) => {
       else if (event.type === 'object' && event.state === 'started') building.add(event.name)
       else if (event.type === 'object') building.delete(event.name)
       else if (event.type === 'reject') rejects += 1
+      else if (event.type === 'lag') {
+        phase = event.phase
+        lag = event
+      } else if (event.type === 'check') check = event
     },
     view: (): ProgressView => {
       const perSecond = rate.perSecond()
@@ -100,6 +110,8 @@ export const createMoveProgress = (monotonicMs: () => number) => {
           msLeft: leftOf(rows.rowsDone, rows.rowsTotal, own.perSecond()),
         })),
         building: [...building],
+        lag,
+        check,
       }
     },
   }

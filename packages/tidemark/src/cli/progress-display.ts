@@ -1,5 +1,7 @@
+import type { MoveState } from '../move/live/live-state.js'
 import type { MoveEvent, MoveListener, MovePhase } from '../move/move.js'
 import { type Clock, systemClock } from '../time/clock.js'
+import { formatDuration } from '../time/durations.js'
 import { createMoveProgress } from './move-progress.js'
 import { counted, progressLines, summaryLine } from './progress-text.js'
 import type { Terminal } from './terminal.js'
@@ -28,6 +30,19 @@ const finished: Readonly<Record<MovePhase, string>> = {
   rollback: 'compared',
 }
 
+const stateWords: Readonly<Record<MoveState, string>> = {
+  planned: 'The plan stands.',
+  copying: 'Copying: the application goes on writing to SQLite.',
+  copied: 'The copy is complete.',
+  following: 'Following: every write to SQLite reaches Postgres.',
+  cuttingOver: 'Switching: writes wait.',
+  mirroring: 'Postgres takes the writes; SQLite is kept in step.',
+  rollingBack: 'Going back: writes wait.',
+  rolledBack: 'SQLite takes the writes again.',
+  finished: 'The move is finished.',
+  aborted: 'The move is taken back.',
+}
+
 /** What is worth a line of its own; the rest only moves the bars. */
 const lineOf = (event: MoveEvent): string | undefined => {
   if (event.type === 'notice') return event.message
@@ -36,6 +51,8 @@ const lineOf = (event: MoveEvent): string | undefined => {
     return `  ${event.table}: ${counted(event.rows, 'row')} ${finished[event.phase]}`
   if (event.type === 'object' && event.state === 'failed')
     return `  ${event.kind} ${event.name} was not made: ${event.reason ?? 'unknown'}`
+  if (event.type === 'state') return `  ${stateWords[event.to]}`
+  if (event.type === 'step' && event.state === 'finished') return `  ${event.step}: ${formatDuration(event.elapsedMs)}`
   return undefined
 }
 
@@ -78,6 +95,8 @@ const createBars = (terminal: Terminal, clock: Clock): ProgressDisplay => {
   }
 }
 
+const periodic: ReadonlySet<MoveEvent['type']> = new Set(['progress', 'lag', 'check'])
+
 const createLines = (terminal: Terminal, clock: Clock): ProgressDisplay => {
   const progress = createMoveProgress(() => clock.monotonicMs())
   let saidAt = clock.monotonicMs()
@@ -90,7 +109,7 @@ const createLines = (terminal: Terminal, clock: Clock): ProgressDisplay => {
       progress.take(event)
       const line = event.type === 'phase' ? `${summaryLine(progress.view())} …` : lineOf(event)
       if (line !== undefined) say(line)
-      else if (event.type === 'progress' && clock.monotonicMs() - saidAt >= lineEveryMs) say(summaryLine(progress.view()))
+      else if (periodic.has(event.type) && clock.monotonicMs() - saidAt >= lineEveryMs) say(summaryLine(progress.view()))
     },
     print: (text) => terminal.stderr.write(text),
     stop: () => {},

@@ -27,8 +27,26 @@ const speedText = (perSecond: number): string => (perSecond > 0 ? `${grouped(per
 
 const joined = (parts: readonly string[]): string => parts.filter((part) => part !== '').join(' · ')
 
+/** How the comparison that runs beside a live move stands. */
+const checkText = ({ check }: ProgressView): string => {
+  if (check === undefined) return ''
+  if (check.differences > 0) return `${counted(check.differences, 'row')} differ`
+  return check.done ? 'all rows compared' : `${grouped(check.rowsDone)} of ${counted(check.rowsTotal, 'row')} compared`
+}
+
+const liveLine = (view: ProgressView, { phase, behind, behindMs, changesPerSecond }: NonNullable<ProgressView['lag']>): string =>
+  joined([
+    doing[phase],
+    behind === 0 ? 'up to date' : `${counted(behind, 'change')} behind (${formatDuration(behindMs)})`,
+    changesPerSecond > 0 ? `${grouped(changesPerSecond)} changes/s` : '',
+    checkText(view),
+    view.rejects > 0 ? counted(view.rejects, 'reject') : '',
+  ])
+
 /** The one line that says how far the whole is. */
-export const summaryLine = (view: ProgressView): string =>
+export const summaryLine = (view: ProgressView): string => (view.lag ? liveLine(view, view.lag) : rowsLine(view))
+
+const rowsLine = (view: ProgressView): string =>
   joined([
     view.phase === undefined ? 'Starting' : doing[view.phase],
     view.rowsTotal > 0 ? `${grouped(view.rowsDone)} of ${counted(view.rowsTotal, 'row')}` : '',
