@@ -1,4 +1,6 @@
 import { reasonOf } from '../errors.js'
+import { isCaptureName } from './capture/capture.js'
+import { appSchemaVersion } from './capture/own-schema.js'
 import { introspectTable, type ListedTable } from './introspect-table.js'
 import type { SqliteDatabase, SqliteSchema, SqliteTable, SqliteTrigger, SqliteView, SqliteVirtualTable } from './sqlite.js'
 import { parseCreateView, parseVirtualModule } from './statement.js'
@@ -39,8 +41,13 @@ class Reading {
   }
 }
 
+/** All entries but those that a move put there. */
 const catalogueRows = (db: SqliteDatabase): CatalogueRow[] =>
-  db.prepare<[], CatalogueRow>('SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY rowid').safeIntegers(false).all()
+  db
+    .prepare<[], CatalogueRow>('SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY rowid')
+    .safeIntegers(false)
+    .all()
+    .filter(({ name, tbl_name }) => !isCaptureName(name) && !isCaptureName(tbl_name))
 
 const tableList = (db: SqliteDatabase): Listed => {
   const rows = db
@@ -131,7 +138,7 @@ const readSchema = (db: SqliteDatabase): SqliteSchema => {
     sizeBytes: Number(pragma(db, 'page_count')) * pageSizeBytes,
     userVersion: Number(pragma(db, 'user_version')),
     applicationId: Number(pragma(db, 'application_id')),
-    schemaVersion: Number(pragma(db, 'schema_version')),
+    schemaVersion: appSchemaVersion(db),
     tables: readTables(db, rows, listed, reading),
     views: readViews(db, rows, listed, reading),
     triggers: readTriggers(rows),

@@ -43,7 +43,7 @@ const readSchemaAnyway = (db: SqliteDatabase): void => {
 }
 
 /** The driver cuts blanks off the ends of a path; a URI keeps them. */
-const driverName = (path: string, unchanging: boolean): string => {
+export const driverName = (path: string, unchanging: boolean): string => {
   if (unchanging) return `${pathToFileURL(path).href}?immutable=1`
   return path === path.trim() ? path : pathToFileURL(path).href
 }

@@ -148,7 +148,7 @@ export interface SqliteSchema {
   readonly sizeBytes: number
   readonly userVersion: number
   readonly applicationId: number
-  /** PRAGMA schema_version when this was read. */
+  /** PRAGMA schema_version when this was read, as it would be without what a move did to the schema. */
   readonly schemaVersion: number
   /** Ordinary tables, in the order of their creation; neither sqlite_ ones nor shadow tables. */
   readonly tables: readonly SqliteTable[]

@@ -3,7 +3,17 @@
  *
  * All of it is named `_tidemark_…` and goes again without a trace. The log holds only the keys of changed rows; what became of a row is
  * read from the row itself. Triggers run inside the application's own SQLite, so they are plain INSERT … SELECT.
+ *
+ * - `capture-database.ts`  openCaptureDatabase: the connection for our small writes
+ * - `install.ts`           installCapture, rearm · `remove.ts` removeCapture
+ * - `log.ts`               readLog, logHead, pruneLog, appendLog
+ * - `row-condition.ts`     createRowCondition: finds the row of a key, exactly
+ * - `control.ts`           readControl, takeControl, beginMirrorWrite, endMirrorWrite, writeNote
+ * - `watch.ts`             watchSchema · `identity.ts` checkIdentity
+ * - `cut.ts`               beginCut, extendCut, seal, openAgain
  */
+import type { RawText } from '../raw-text.js'
+import type { SqliteDatabase, SqliteFileId } from '../sqlite.js'
 
 /** How the log names a row. */
 export type LogKey =
@@ -19,11 +29,14 @@ export interface CaptureTable {
   readonly key: LogKey
 }
 
-/** A key as SQLite has it, each value in its own storage class; text as the bytes in the file where they are no UTF-8. */
-export type LogKeyValue = bigint | number | string | Buffer | null
+/**
+ * A key as SQLite has it, each value in its own storage class: integers as bigint, reals as number. Text that is no valid UTF-8, and any
+ * text of a UTF-16 file, as {@link RawText}.
+ */
+export type LogKeyValue = bigint | number | string | Buffer | RawText | null
 
 export interface LogEntry {
-  /** Increases by one with each entry, in the order of commits. */
+  /** Increases with each entry, in the order of commits. */
   readonly seq: bigint
   readonly table: number
   /** null for a table without a key. */
@@ -51,10 +64,22 @@ export interface ControlRow {
   readonly note: string | null
 }
 
+/** In whose name something is done to a captured file. An epoch above the file's becomes the file's; one below it is refused. */
+export interface CaptureHold {
+  readonly captureId: string
+  readonly epoch: bigint
+}
+
 /** What a look at the file's schema found, in the same read transaction as the log. */
 export interface SchemaWatch {
+  /** The application's own: what Tidemark itself did to the schema does not count. The same number as in a plan. */
   readonly schemaVersion: number
-  /** Tables whose triggers are gone or are not ours any more: rebuilt, dropped and made again. */
+  /** True where the schema is not the one last armed, even if no table is named below: `rearm` takes note of it. */
+  readonly moved: boolean
+  /**
+   * Tables whose triggers are gone or are not ours any more (rebuilt, dropped and made again, another unique index), and those keyed by a
+   * rowid that VACUUM may have numbered anew: to be armed again and read whole.
+   */
   readonly unarmed: readonly string[]
   /** Captured tables that are no longer there. */
   readonly dropped: readonly string[]
@@ -62,6 +87,29 @@ export interface SchemaWatch {
   readonly added: readonly string[]
   /** Captured tables with other columns or another key than at the time of the capture. */
   readonly reshaped: readonly string[]
+}
+
+export interface WaitOptions {
+  /** How long to wait for other writers in all. Default: what the file was opened with. */
+  readonly timeoutMs?: number
+  readonly signal?: AbortSignal
+}
+
+/**
+ * A connection that writes. Locks are waited for in tries of a few milliseconds with the event loop free in between; what a transaction does
+ * is done at once, and again from the start where a lock was in its way. Raises TM_SQLITE_LOCKED when the time is over.
+ */
+export interface CaptureDatabase {
+  /** Absolute. */
+  readonly path: string
+  readonly db: SqliteDatabase
+  /** The file as it was opened. */
+  readonly fileId: SqliteFileId
+  /** One read transaction. */
+  read<T>(work: (db: SqliteDatabase) => T, options?: WaitOptions): Promise<T>
+  /** One BEGIN IMMEDIATE, durable when it resolves. */
+  write<T>(work: (db: SqliteDatabase) => T, options?: WaitOptions): Promise<T>
+  close(): void
 }
 
 /** What `_tidemark_` objects are told by, in plans and reports. */

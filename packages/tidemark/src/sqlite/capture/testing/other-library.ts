@@ -1,0 +1,54 @@
+/** Programs that write to a SQLite file through libraries other than ours. */
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
+import { differentialTables, maxRows } from './differential.js'
+import type { RandomSchema } from './random-schema.js'
+
+export const hasProgram = (name: string): boolean => spawnSync(name, ['--version']).status === 0
+
+export interface Answer {
+  readonly status: number | null
+  readonly output: string
+  readonly errors: string
+}
+
+const answer = async (command: string, args: readonly string[], input: string): Promise<Answer> => {
+  const child = spawn(command, args, { stdio: 'pipe' })
+  let [output, errors] = ['', '']
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (output += text))
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (errors += text))
+  child.stdin.end(input)
+  const [status] = (await once(child, 'close')) as [number | null]
+  return { status, output: output.trim(), errors: errors.trim() }
+}
+
+/** SQL through the sqlite3 program, which stops at the first error. */
+export const runCli = (path: string, sql: string): Promise<Answer> => answer('sqlite3', ['-bail', path], sql)
+
+/** SQL through Python's module, statement by statement, each in its own transaction unless it says otherwise. */
+export const runPython = (path: string, sql: readonly string[]): Promise<Answer> => {
+  const program = `import json, sqlite3, sys
+db = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=5)
+for sql in json.load(sys.stdin):
+    rows = db.execute(sql).fetchall()
+    if rows: print(json.dumps(rows))`
+  return answer('python3', ['-c', program, path], JSON.stringify(sql))
+}
+
+export interface PythonCase {
+  readonly schema: RandomSchema
+  readonly captured: string
+  readonly twin: string
+  readonly journal: 'DELETE' | 'WAL'
+  readonly steps: readonly (readonly string[])[]
+}
+
+/** The differential run of this folder, with Python in the place of the application. */
+export const runPythonDifferential = async ({ schema, ...given }: PythonCase): Promise<{ statements: number; failures: string[] }> => {
+  const script = fileURLToPath(new URL('differential.py', import.meta.url))
+  const input = JSON.stringify({ ...given, pragmas: schema.pragmas, tables: differentialTables(schema), maxRows })
+  const { status, output, errors } = await answer('python3', [script], input)
+  if (status !== 0) throw new Error(errors)
+  return JSON.parse(output)
+}
