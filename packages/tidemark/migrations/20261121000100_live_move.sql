@@ -18,8 +18,15 @@ alter table tidemark.move_runs
   add column cut_position text,
   add column mirrored_position text,
   add column cut_over_at timestamptz,
+  -- Tables of the file that have to be copied or compared anew as a whole before following counts as being at its head.
+  add column unsettled text[] not null default '{}',
   add constraint move_runs_state check (state in ('planned', 'copying', 'copied', 'following', 'cuttingOver', 'mirroring', 'rollingBack',
     'rolledBack', 'finished', 'aborted'));
+
+-- SQLSTATE where it was Postgres that refused the row.
+alter table tidemark.move_rejects add column sqlstate text;
+-- By the hash: a key may be longer than an index entry can be.
+create index move_rejects_row on tidemark.move_rejects (run_id, table_name, hashtextextended(row_key, 0));
 
 create table tidemark.move_history (
   id bigint generated always as identity primary key,
@@ -32,7 +39,9 @@ create table tidemark.move_history (
 );
 create index move_history_run on tidemark.move_history (run_id, id);
 
--- Constraints, indexes and triggers of the target that wait for the cutover.
+-- Constraints, indexes and triggers of the target that wait for the cutover. make_sql brings the target into its own form (for a rowColumn:
+-- drops the column), drop_sql into the form for following; both may be run where it is so already, apart from a constraint that stands.
+-- table_name is the target's, quoted and qualified; name as Postgres knows it, without quotes. Foreign keys are made NOT VALID.
 create table tidemark.move_waiting (
   run_id uuid not null references tidemark.move_runs (id) on delete cascade,
   ordinal integer not null,

@@ -161,6 +161,22 @@ export const paths: Kind<readonly string[]> = {
   argument: 'folders',
 }
 
+/** Tables as `schema.table`; without a schema, of the schema public. */
+export const tableNames: Kind<readonly string[]> = {
+  schema: z.array(
+    z.string({ error: 'a name in it is not text' }).regex(/^[^.,\s]+\.[^.,]+$/, { error: 'a name in it is not schema.table' }),
+    { error: 'it is not a list' },
+  ),
+  fromText: (value) =>
+    value
+      .split(',')
+      .map((name) => name.trim())
+      .filter((name) => name !== '')
+      .map((name) => (name.includes('.') ? name : `public.${name}`)),
+  expected: 'tables as schema.table, separated by commas',
+  argument: 'tables',
+}
+
 const parsedUrl = (value: string): URL | undefined => (URL.canParse(value) ? new URL(value) : undefined)
 
 const url = (

@@ -1,4 +1,5 @@
 import { availableParallelism } from 'node:os'
+import { feedOptions } from './feed-options.js'
 import { boolean, bytes, durationMs, host, integer, names, oneOf, paths, text } from './kinds.js'
 import { type Given, option, type Resolved } from './option.js'
 import { postgresOptions } from './postgres-options.js'
@@ -83,9 +84,9 @@ const generalOptions = {
     defaultText: 'true on a terminal',
   }),
   'database.provider': option(oneOf(['sqlite', 'supabase', 'postgres'], { postgresql: 'postgres' }), {
-    help: 'Which store an application works on. Changing it is the switch of a migration and of its rollback.',
+    help: 'Which store an application works on. While a live move exists its state decides, and this may not contradict it.',
     env: ['DATABASE_PROVIDER'],
-    default: 'sqlite',
+    defaultText: 'sqlite where the application has a SQLite file configured, else postgres',
     systems: ['Supportive Yarn'],
   }),
   'schema.folders': option(paths, {
@@ -142,6 +143,7 @@ export const options = {
   ...generalOptions,
   ...postgresOptions,
   ...redisOptions,
+  ...feedOptions,
   ...supabaseOptions,
   ...appOptions,
 } as const

@@ -29,8 +29,8 @@ describe('resolveConfig', () => {
     expect(config.move.workers).toBeLessThanOrEqual(2)
   })
 
-  it('R92: the provider is sqlite unless another is named', () => {
-    expect(resolveConfig({ env: {} }).database.provider).toBe('sqlite')
+  it('R92: the provider is what is named, and otherwise follows from the stores that an application has', () => {
+    expect(resolveConfig({ env: {} }).database.provider).toBeUndefined()
     expect(resolveConfig({ env: { DATABASE_PROVIDER: 'Supabase' } }).database.provider).toBe('supabase')
     expect(resolveConfig({ env: { DATABASE_PROVIDER: 'postgres' } }).database.provider).toBe('postgres')
   })

@@ -134,6 +134,11 @@ export interface Follower {
   fresh?(proof: FreshnessProof): void
   /** The position up to which this follower has stored its work; a follower with one holds the confirmation back. */
   stored?(): Promise<Position | null>
+  /**
+   * Called now and then while nothing waits: everything up to here is applied or held nothing for this follower. One that stores its position
+   * stores this one as well, else a quiet table of its own keeps the source from forgetting what others have done with.
+   */
+  passed?(position: Position): Promise<void>
 }
 
 /** The value of a column by its name; undefined also where the relation has no such column. */

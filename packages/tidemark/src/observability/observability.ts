@@ -70,6 +70,12 @@ export type Severity = 'info' | 'warning' | 'critical'
 export const signalTable = {
   'redis.down': { severity: 'warning', meaning: 'Redis stopped answering; everything goes on without it, more slowly.' },
   'redis.up': { severity: 'info', meaning: 'Redis answers again.' },
+  'feed.away': {
+    severity: 'warning',
+    meaning: 'No changes come; caches do not answer, and nothing is told to anybody meanwhile.',
+  },
+  'feed.back': { severity: 'info', meaning: 'Changes come again.' },
+  'feed.behind': { severity: 'critical', meaning: 'Postgres keeps so much for the feed that it will soon give its slot up.' },
   'breaker.opened': { severity: 'critical', meaning: 'A service failed too often; calls to it are refused for a while.' },
   'breaker.probing': { severity: 'info', meaning: 'One call to a failed service is let through to see whether it is back.' },
   'breaker.closed': { severity: 'info', meaning: 'A failed service is back.' },

@@ -16,6 +16,8 @@ export interface ConnectOptions extends TargetDefaults {
   readonly connectTimeoutMs?: number
   /** Default: the server's own setting. */
   readonly statementTimeoutMs?: number
+  /** A session of the replication protocol in the same database: it takes its commands beside plain SQL. Default false. */
+  readonly replication?: boolean
 }
 
 /** The connection string of a real session. Raises TM_CONFIG_MISSING where a pooler hides it. */
@@ -34,13 +36,14 @@ export const sessionUrl = (url: string, given: string | undefined): string => {
  * TM_CONFIG_MISSING; what the client itself raises later is the driver's, see {@link toPostgresError}.
  */
 export const connectPostgres = async (options: ConnectOptions): Promise<pg.Client> => {
-  const { name = 'session', connectTimeoutMs = 10_000, statementTimeoutMs } = options
+  const { name = 'session', connectTimeoutMs = 10_000, statementTimeoutMs, replication = false } = options
   const target = parseConnection(sessionUrl(options.url, options.directUrl), options)
   const timeoutMs = target.connectTimeoutMs ?? connectTimeoutMs
   try {
     const tls = await resolveTls(target, timeoutMs)
     const session = { applicationName: `tidemark/${name}`, connectTimeoutMs: timeoutMs, statementTimeoutMs }
-    const client = new pg.Client(clientConfig(target, tls, session))
+    const mode = replication ? { replication: 'database' } : {}
+    const client = new pg.Client({ ...clientConfig(target, tls, session), ...mode })
     secure(client, target)
     await client.connect()
     return client

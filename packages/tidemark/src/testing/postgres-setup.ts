@@ -23,7 +23,13 @@ export const setup = async (): Promise<() => Promise<void>> => {
     state,
     disposable: true,
     restart: false,
-    settings: { max_connections: '300', shared_buffers: '64MB', max_prepared_transactions: '10' },
+    settings: {
+      max_connections: '300',
+      shared_buffers: '64MB',
+      max_prepared_transactions: '10',
+      max_replication_slots: '200',
+      max_wal_senders: '100',
+    },
   })
   process.env[adminUrlVariable] = server.url
   return async () => {

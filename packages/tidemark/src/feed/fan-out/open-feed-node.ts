@@ -1,0 +1,53 @@
+import type { Follower, SourceLag, TableFilter } from '../feed.js'
+import { createFeed } from '../follow/create-feed.js'
+import type { Feed } from '../follow/follow.js'
+import type { FanOut, FanOutOptions, FeedNodeState } from './fan-out.js'
+import { createFanOut } from './open-fan-out.js'
+
+export interface FeedNodeOptions extends FanOutOptions {
+  readonly followers: readonly Follower[]
+}
+
+/** One node of the feed: whatever its role, its followers get every change. */
+export interface FeedNode {
+  readonly feed: Feed
+  state(): FeedNodeState
+  onRole: FanOut['onRole']
+  /**
+   * Whether everything that was committed `maxSilenceMs` ago has been applied by all followers, or by the one named (FEED-3). A cache asks at
+   * each read.
+   */
+  isFresh(maxSilenceMs: number, follower?: string): boolean
+  lag(): Promise<SourceLag>
+  stop(): Promise<void>
+}
+
+/** Follows nothing: through it a node without followers still reads, publishes, and knows how fresh it is. */
+const nobody: Follower = { name: 'node', tables: [], apply: async () => {} }
+
+/** Starts a node. It never fails: what keeps it from the changes is in its state, and is tried again. */
+export const openFeedNode = async ({ followers, ...options }: FeedNodeOptions): Promise<FeedNode> => {
+  const fanOut = createFanOut(options)
+  const feed = createFeed({
+    source: fanOut.source,
+    followers: [nobody, ...followers],
+    ...(options.clock && { clock: options.clock }),
+    ...(options.log && { log: options.log }),
+    ...(options.metrics && { metrics: options.metrics }),
+  })
+  await feed.start()
+  return {
+    feed,
+    state: () => fanOut.state(),
+    onRole: (listener) => fanOut.onRole(listener),
+    isFresh: (maxSilenceMs, follower) => feed.freshness(follower) <= maxSilenceMs,
+    lag: () => fanOut.lag(),
+    stop: () => feed.stop(),
+  }
+}
+
+/** Every table that anybody follows, as `schema.table`, in order; `all` adds none. */
+export const followedTables = (tables: readonly string[], followers: readonly { readonly tables: TableFilter }[]): string[] => {
+  const named = followers.flatMap((follower) => (follower.tables === 'all' ? [] : follower.tables))
+  return [...new Set([...tables, ...named])].sort()
+}
