@@ -198,6 +198,11 @@ export interface MovePlan {
   /** Hash of everything that shapes the copied rows; an unfinished copy goes on only under the same. */
   readonly fingerprint: string
   readonly into: 'new' | 'existing'
+  /**
+   * For a move that follows its file: tables carry what the log names rows by, orphans come along, and what would stand in the way of
+   * single changes (foreign keys, unique indexes, triggers) waits for the cutover.
+   */
+  readonly live?: true
   readonly targetSchema: string
   readonly tables: readonly TablePlan[]
   readonly objects: readonly ObjectDecision[]
@@ -217,6 +222,8 @@ export interface Reject {
   /** The offending value's bytes. */
   readonly bytes: Uint8Array | null
   readonly outcome: 'rowRejected' | 'valueReplaced'
+  /** Where it was Postgres that refused the row. */
+  readonly sqlstate?: string
 }
 
 export type MovePhase = 'plan' | 'prepare' | 'copy' | 'index' | 'verify' | 'follow' | 'cutover' | 'mirror' | 'rollback'

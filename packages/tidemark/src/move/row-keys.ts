@@ -1,14 +1,7 @@
 /** Keys of rows: as SQLite gives them, as people read them, and as they are kept between two runs. */
+import { RawText } from '../sqlite/raw-text.js'
 
-/** Text of a key that no string can stand for (invalid UTF-8, or any text of a UTF-16 file): only its bytes lead back to its row. */
-export class RawText {
-  /** In the encoding of the file. */
-  readonly bytes: Buffer
-
-  constructor(bytes: Buffer) {
-    this.bytes = bytes
-  }
-}
+export { RawText }
 
 /** A key's values as SQLite gives them. */
 export type KeyValue = bigint | number | string | Buffer | RawText | null

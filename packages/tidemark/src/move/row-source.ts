@@ -198,6 +198,26 @@ export class RowSource {
     for (const batch of this.batches(range)) yield* batch
   }
 
+  /** The rows for which a condition holds that only the row of a key meets; where the key holds a NULL, there may be several. */
+  found(key: Key, where: string, values: readonly unknown[]): readonly Row[] {
+    const sql = `SELECT ${this.#columns.join(', ') || 'NULL'} FROM ${this.#table} WHERE ${where}`
+    const rows = this.#prepare(sql, true).all(...values) as KeyValue[][]
+    return rows.map((row) => [...key, ...row])
+  }
+
+  /** A value of a key with nothing lost, as {@link exact} gives cells. */
+  exactKey(value: KeyValue): ExactValue {
+    return this.#exactly(value, null)
+  }
+
+  /** A key of which there is no row any more, as {@link describe} printed it. */
+  print(names: readonly string[], key: Key): string {
+    return printKey(
+      names,
+      key.map((value) => this.#plain(value)),
+    )
+  }
+
   /** The key of a row that {@link rows} gave. */
   keyOf(row: Row): Key {
     const key = row.slice(0, this.keyWidth)

@@ -2,13 +2,12 @@
 import { hostname } from 'node:os'
 import type pg from 'pg'
 import { TidemarkError } from '../errors.js'
+import type { MoveState } from './live/live-state.js'
 import type { MovePlan } from './move.js'
-
-export type RunState = 'copying' | 'copied'
 
 export interface Run {
   readonly id: string
-  readonly state: RunState
+  readonly state: MoveState
   readonly fingerprint: string
   readonly plan: MovePlan
 }
@@ -84,10 +83,11 @@ export const holdRun = async (client: pg.Client, id: string): Promise<void> => {
   ])
 }
 
-/** Ends a run with its report. */
+/** Ends the copy of a run with its report; a live move that has gone on from there stays where it is. */
 export const finishRun = async (client: pg.Client, id: string, report: object): Promise<void> => {
   await client.query(
-    "UPDATE tidemark.move_runs SET state = 'copied', report = $2, finished_at = now(), updated_at = now() WHERE id = $1",
+    `UPDATE tidemark.move_runs SET state = 'copied', report = $2, finished_at = now(), updated_at = now()
+      WHERE id = $1 AND state IN ('planned', 'copying', 'copied')`,
     [id, storable(report)],
   )
 }

@@ -51,6 +51,10 @@ export interface ZonedInstant {
 
 const isUtc = (timeZone: string): boolean => timeZone === 'UTC' || timeZone === 'Etc/UTC' || timeZone === 'GMT'
 
+/** What the clocks of a zone show at an instant, both in seconds since 1970. */
+export const wallSecondsOf = (timeZone: string, instant: number): number =>
+  isUtc(timeZone) ? instant : instant + offsetSecondsAt(timeZone, instant)
+
 /**
  * The instant of a wall clock time (given as seconds since 1970 as if it were UTC) in a zone. A repeated time is read as
  * Postgres reads it, in standard time (the later one); a skipped one with the offset before the jump.

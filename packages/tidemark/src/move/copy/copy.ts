@@ -15,6 +15,7 @@ import type { CopyReport, MoveListener, MovePlan, TablePlan } from '../move.js'
 import { finishRun, lockMove } from '../run.js'
 import { makeObjects, type ObjectsReport } from './make-objects.js'
 import { type OnExisting, type PreparedRun, prepareTarget } from './prepare-target.js'
+import { isWaiting } from './set-aside.js'
 import type { WorkerMessage } from './unit-server.js'
 import { openUnits } from './units.js'
 import { runUnits } from './worker-pool.js'
@@ -23,6 +24,16 @@ export interface CopyOptions {
   readonly target: ConnectOptions
   /** What to do where the target holds something already. Default `refuse`; an unfinished copy under the same choices is gone on with in any case. */
   readonly onExisting?: OnExisting
+  /**
+   * Leaves out what waits for the cutover, and refuses other writes to the moved tables (see {@link MovePlan.live}). Default: as planned;
+   * the two must agree.
+   */
+  readonly live?: boolean
+  /**
+   * Called when the target is ready and its run is on record, before the first row is read: from here on changes of the file have to be
+   * captured, where the move is to follow them.
+   */
+  readonly onPrepared?: (run: { readonly id: string; readonly resumed: boolean }) => Promise<void>
   /** Threads that copy. Default: two for files above 16 MiB, none below. */
   readonly workers?: number
   /** Bytes of one Postgres transaction, about. Default 24 MiB. */
@@ -70,7 +81,7 @@ const checkFile = (plan: MovePlan): void => {
 
 class Copy {
   readonly #plan: MovePlan
-  readonly #options: Required<Omit<CopyOptions, 'workers'>> & { readonly workers: number }
+  readonly #options: Required<Omit<CopyOptions, 'workers' | 'live'>> & { readonly workers: number }
   readonly #client: pg.Client
   readonly #file: SqliteFile
   readonly #done = new Map<string, { rows: number }>()
@@ -86,6 +97,7 @@ class Copy {
       workers: options.workers ?? (plan.totals.bytes > smallFileBytes ? 2 : 0),
       transactionBytes: options.transactionBytes ?? 24 * 1024 * 1024,
       busyTimeoutMs: options.busyTimeoutMs ?? 10_000,
+      onPrepared: options.onPrepared ?? (async () => {}),
       onEvent: options.onEvent ?? (() => {}),
       signal: options.signal ?? new AbortController().signal,
     }
@@ -93,11 +105,12 @@ class Copy {
 
   async run(): Promise<CopyReport> {
     const started = performance.now()
-    const { target, onExisting, onEvent } = this.#options
+    const { target, onExisting, onPrepared, onEvent } = this.#options
     await ensurePlatform(this.#client, target)
     await lockMove(this.#client, this.#plan)
     onEvent({ type: 'phase', phase: 'prepare', rowsTotal: 0 })
     const run = await prepareTarget(this.#client, this.#file.db, this.#plan, onExisting)
+    await onPrepared({ id: run.id, resumed: run.resumed })
     const before = await this.#counts(run)
     onEvent({ type: 'phase', phase: 'copy', rowsTotal: this.#plan.totals.rows })
     const copyStarted = performance.now()
@@ -115,12 +128,13 @@ class Copy {
     const { target, workers, onEvent, signal } = this.#options
     const how = { runId, onEvent, signal, gathersStatistics: !finished }
     await this.#client.query(indexMemory)
-    if (workers < 2) return makeObjects([this.#client], this.#plan, how)
+    const plan = { ...this.#plan, objects: this.#plan.objects.filter((object) => !this.#plan.live || !isWaiting(object)) }
+    if (workers < 2) return makeObjects([this.#client], plan, how)
     const second = await connectPostgres({ ...target, name: 'move' })
     second.on('error', () => undefined)
     try {
       await second.query(`${sessionSettings}; ${indexMemory}`)
-      return await makeObjects([this.#client, second], this.#plan, how)
+      return await makeObjects([this.#client, second], plan, how)
     } finally {
       await second.end().catch(() => undefined)
     }
@@ -222,6 +236,9 @@ class Copy {
  */
 export const copyMove = async (plan: MovePlan, options: CopyOptions): Promise<CopyReport> => {
   checkFile(plan)
+  if (options.live !== undefined && options.live !== (plan.live ?? false)) {
+    throw new TidemarkError('TM_MOVE_PLAN_CHANGED', { path: plan.path, reason: 'it was not planned as the same kind of move' })
+  }
   const file = openSqlite(plan.path, { readonly: true, busyTimeoutMs: options.busyTimeoutMs ?? 10_000 })
   const client = await connectPostgres({ ...options.target, name: 'move' }).catch((error: unknown) => {
     file.close()

@@ -2,9 +2,14 @@
 import type { Database } from 'better-sqlite3'
 import type pg from 'pg'
 import { TidemarkError } from '../../errors.js'
+import { keepSourceSql, readSourceSql } from '../export/source-sql.js'
+import type { MoveState } from '../live/live-state.js'
+import { stateError } from '../live/record.js'
+import { allowWrites, refuseWrites } from '../live/refuse-writes.js'
 import type { ColumnPlan, MovePlan, TablePlan } from '../move.js'
 import { findRunOrNone, holdRun, insertRun, type Run } from '../run.js'
 import { quoteIdentifier } from '../translate/identifiers.js'
+import { plannedWaiting, putBack, setAside } from './set-aside.js'
 import { insertUnits } from './units.js'
 
 export type OnExisting = 'refuse' | 'resume' | 'replace'
@@ -108,28 +113,62 @@ const checkRowids = async (client: pg.Client, earlier: Run, plan: MovePlan): Pro
   throw new TidemarkError('TM_MOVE_PLAN_CHANGED', { path: plan.path, reason })
 }
 
-/** Finds the unfinished run to go on with, or begins one. Raises TM_MOVE_TARGET_NOT_EMPTY, TM_MOVE_PLAN_CHANGED. */
+/** States of a live move whose copy is done, and whose tables are not to be copied over. */
+const liveStates: readonly MoveState[] = ['following', 'cuttingOver', 'mirroring', 'rollingBack', 'rolledBack']
+const over: readonly MoveState[] = ['finished', 'aborted']
+
+/** The run that this one may go on with or must reckon with; what was finished or aborted is history. */
+const earlierRun = async (client: pg.Client, plan: MovePlan): Promise<Run | undefined> => {
+  const run = await findRunOrNone(client, plan)
+  return run && !over.includes(run.state) ? run : undefined
+}
+
+/** Makes the target ready, and the run that says so. */
+const begin = async (client: pg.Client, database: Database, plan: MovePlan, onExisting: OnExisting): Promise<string> => {
+  const { live = false } = plan
+  const earlier = await earlierRun(client, plan)
+  if (live || earlier?.plan.live) await client.query("SET LOCAL tidemark.origin = 'move'")
+  await (plan.into === 'new' ? makeNew(client, plan, onExisting) : clearExisting(client, plan, onExisting))
+  if (!live && earlier?.plan.live && plan.into === 'existing') {
+    await putBack(client, plan)
+    await allowWrites(client, plan)
+  }
+  const id = await insertRun(client, plan)
+  await keepSourceSql(client, id, readSourceSql(database))
+  await insertUnits(client, database, plan, id)
+  if (live) {
+    await setAside(client, plan, id, plannedWaiting(plan))
+    await refuseWrites(client, plan)
+  }
+  return id
+}
+
+/**
+ * Finds the unfinished run to go on with, or begins one; the target of a live move is brought into the form for following. Raises
+ * TM_MOVE_TARGET_NOT_EMPTY, TM_MOVE_PLAN_CHANGED, and TM_MOVE_STATE where the tables belong to a move that is live.
+ */
 export const prepareTarget = async (
   client: pg.Client,
   database: Database,
   plan: MovePlan,
   onExisting: OnExisting,
 ): Promise<PreparedRun> => {
-  const earlier = await findRunOrNone(client, plan)
+  const earlier = await earlierRun(client, plan)
   const isSame = earlier?.fingerprint === plan.fingerprint && (await presentTables(client, plan)).length > 0
+  const isLive = earlier !== undefined && liveStates.includes(earlier.state)
+  if (isLive && (!isSame || onExisting === 'replace')) throw stateError(plan.path, earlier.state, 'copying')
   if (earlier && isSame && onExisting !== 'replace') {
-    if (earlier.state === 'copying') await checkRowids(client, earlier, plan)
+    // A live move copies such tables anew by itself when it follows.
+    if (earlier.state === 'copying' && !plan.live) await checkRowids(client, earlier, plan)
     await holdRun(client, earlier.id)
-    return { id: earlier.id, resumed: true, finished: earlier.state === 'copied' }
+    return { id: earlier.id, resumed: true, finished: earlier.state === 'copied' || isLive }
   }
   if (earlier?.state === 'copying' && !isSame && onExisting === 'resume') {
     throw new TidemarkError('TM_MOVE_PLAN_CHANGED', { path: plan.path, reason: 'its tables, types or policies are not the same' })
   }
   await client.query('BEGIN')
   try {
-    await (plan.into === 'new' ? makeNew(client, plan, onExisting) : clearExisting(client, plan, onExisting))
-    const id = await insertRun(client, plan)
-    await insertUnits(client, database, plan, id)
+    const id = await begin(client, database, plan, onExisting)
     await client.query('COMMIT')
     return { id, resumed: false, finished: false }
   } catch (error) {

@@ -30,12 +30,17 @@ export interface UnitProgress extends Progress {
 const isAllowed = (reject: Reject, columns: readonly ColumnPlan[]): boolean =>
   reject.outcome === 'valueReplaced' || columns.find(({ source }) => source === reject.column)?.policies.rejectsAllowed === true
 
-const insertRejects = async (client: pg.Client, { runId, table }: CopyUnit, rejects: readonly Reject[]): Promise<void> => {
+/** Notes what became of values that could not be carried as they are. */
+export const insertRejects = async (
+  client: pg.Client,
+  { runId, table }: Pick<CopyUnit, 'runId' | 'table'>,
+  rejects: readonly Reject[],
+): Promise<void> => {
   if (rejects.length === 0) return
   const field = <T>(of: (reject: Reject) => T): T[] => rejects.map(of)
   await client.query(
-    `INSERT INTO tidemark.move_rejects (run_id, table_name, row_key, column_name, reason, bytes, outcome, allowed)
-     SELECT $1, $2, * FROM unnest($3::text[], $4::text[], $5::text[], $6::bytea[], $7::text[], $8::boolean[])`,
+    `INSERT INTO tidemark.move_rejects (run_id, table_name, row_key, column_name, reason, bytes, outcome, allowed, sqlstate)
+     SELECT $1, $2, * FROM unnest($3::text[], $4::text[], $5::text[], $6::bytea[], $7::text[], $8::boolean[], $9::text[])`,
     [
       runId,
       table.source,
@@ -45,11 +50,13 @@ const insertRejects = async (client: pg.Client, { runId, table }: CopyUnit, reje
       field(({ bytes }) => bytes && Buffer.from(bytes)),
       field(({ outcome }) => outcome),
       field((reject) => table.rejectsAllowed || isAllowed(reject, table.columns)),
+      field(({ sqlstate }) => sqlstate ?? null),
     ],
   )
 }
 
-const insertIds = async (client: pg.Client, ids: readonly MappedId[]): Promise<void> => {
+/** Keeps the uuids that identifiers were given. */
+export const insertIds = async (client: pg.Client, ids: readonly MappedId[]): Promise<void> => {
   if (ids.length === 0) return
   await client.query(
     `INSERT INTO tidemark.move_id_map (namespace, legacy_id, id)

@@ -17,6 +17,8 @@ export interface PlannedTable {
   readonly unproven: ReadonlySet<string>
   readonly plan: TablePlan
   readonly facts: TableFacts
+  /** True where a collation of the target's key calls different texts equal. */
+  readonly hasLooseKey?: boolean
 }
 
 interface Pair {
@@ -287,6 +289,7 @@ export const planExisting = async (options: ExistingOptions): Promise<ExistingPl
     tables.push({
       facts: seen,
       unproven: new Set(usedColumns(pair)),
+      hasLooseKey: target.columns.some(({ name, isLoose }) => isLoose && target.primaryKey.includes(name)),
       plan: {
         source: source.name,
         targetSchema: target.schema,

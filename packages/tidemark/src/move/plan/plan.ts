@@ -11,6 +11,7 @@ import { type Choices, checkChoices, noChoices, readChoices } from '../choices.j
 import { readMap } from '../map.js'
 import type { Hazard, MoveListener, MovePlan, ObjectDecision } from '../move.js'
 import { danglingHazards, nullHazards, orphanHazards, schemaHazards, valueHazards } from './hazards.js'
+import { liveHazard, liveShape, withoutCapture } from './live-table.js'
 import { type PlannedTable, planExisting } from './plan-existing.js'
 import { planNew } from './plan-new.js'
 import { rehearse } from './rehearse.js'
@@ -35,6 +36,8 @@ export interface PlanOptions {
   readonly target?: ConnectOptions
   /** True (default) reads every value, so that each reject is foretold; false reads what types need. The decisions are the same. */
   readonly thorough?: boolean
+  /** Plans a move that follows its file after the copy (see {@link MovePlan.live}). Default false. */
+  readonly live?: boolean
   readonly busyTimeoutMs?: number
   readonly onEvent?: MoveListener
   readonly signal?: AbortSignal
@@ -47,10 +50,10 @@ const smallFileBytes = 16 * 1024 * 1024
 const rowsPerSecond = 300_000
 const bytesPerSecond = 40_000_000
 
-const fingerprintOf = (plan: Pick<MovePlan, 'into' | 'targetSchema' | 'tables' | 'fileId'>): string => {
+const fingerprintOf = (plan: Pick<MovePlan, 'into' | 'targetSchema' | 'tables' | 'fileId' | 'live'>): string => {
   const shape = plan.tables.map(({ rows: _rows, highWater: _highWater, ...table }) => table)
   return createHash('sha256')
-    .update(JSON.stringify([plan.fileId, plan.into, plan.targetSchema, shape]))
+    .update(JSON.stringify([plan.fileId, plan.into, plan.targetSchema, shape, ...(plan.live ? ['live'] : [])]))
     .digest('hex')
     .slice(0, 32)
 }
@@ -126,21 +129,25 @@ const hazardsOf = (
 
 /** Plans a move; reads the file and, for existing tables, the target's catalogue; writes nothing. Raises TM_SQLITE_*, TM_MOVE_*. */
 export const planMove = async (options: PlanOptions): Promise<MovePlan> => {
-  const { path, into = 'new', choicesPath, exclude = [], onEvent = () => {}, busyTimeoutMs = 10_000 } = options
+  const { path, into = 'new', live = false, choicesPath, exclude = [], onEvent = () => {}, busyTimeoutMs = 10_000 } = options
   const file = openSqlite(path, { readonly: true, busyTimeoutMs })
   try {
-    const whole = introspect(file.db)
+    const whole = withoutCapture(introspect(file.db))
     if (whole.tables.length === 0) throw new TidemarkError('TM_SQLITE_EMPTY', { path })
     const choices = choicesPath ? readChoices(choicesPath) : noChoices
     if (choicesPath) checkChoices(choices, choicesPath, whole.tables)
     const { schema, excluded } = leaveOut(whole, choices, exclude)
     onEvent({ type: 'phase', phase: 'plan', rowsTotal: 0 })
     const planned = await planInto(file, schema, choices, options)
-    const tables = planned.tables.map(({ plan }) => plan)
+    const decided = { tables: planned.tables.map(({ plan }) => plan), objects: planned.objects }
+    const loose = planned.tables.flatMap(({ plan, hasLooseKey }) => (hasLooseKey ? [plan.source] : []))
+    const { tables, objects } = live ? liveShape(decided, loose) : decided
+    const hazards = hazardsOf(file, schema, planned, options)
     const rows = tables.reduce((sum, table) => sum + table.rows, 0)
     const shape = {
       fileId: `${file.fileId.device}:${file.fileId.inode}`,
       into,
+      ...(live && { live }),
       targetSchema: options.schema ?? 'public',
       tables,
     }
@@ -151,8 +158,8 @@ export const planMove = async (options: PlanOptions): Promise<MovePlan> => {
       schemaVersion: schema.schemaVersion,
       fingerprint: fingerprintOf(shape),
       ...shape,
-      objects: planned.objects,
-      hazards: hazardsOf(file, schema, planned, options),
+      objects,
+      hazards: live ? hazards.map(liveHazard) : hazards,
       excluded,
       totals: {
         tables: tables.length,

@@ -12,6 +12,8 @@ export interface TargetColumn {
   readonly identity: boolean
   /** The sequence behind an identity or serial column. */
   readonly sequence: string | null
+  /** Its collation calls different texts equal. */
+  readonly isLoose: boolean
 }
 
 export interface TargetForeignKey {
@@ -36,7 +38,8 @@ const columnsSql = `
          y.typtype = 'e' AS "isEnum", a.attnotnull OR (y.typtype = 'd' AND y.typnotnull) AS "notNull",
          a.atthasdef AND a.attgenerated = '' OR a.attidentity <> '' AS "hasDefault",
          a.attgenerated <> '' AS generated, a.attidentity <> '' AS identity,
-         pg_get_serial_sequence(format('%I.%I', $1::text, $2::text), a.attname) AS sequence
+         pg_get_serial_sequence(format('%I.%I', $1::text, $2::text), a.attname) AS sequence,
+         EXISTS (SELECT FROM pg_collation AS l WHERE l.oid = a.attcollation AND NOT l.collisdeterministic) AS "isLoose"
     FROM pg_attribute AS a JOIN pg_type AS y ON y.oid = a.atttypid
    WHERE a.attrelid = format('%I.%I', $1::text, $2::text)::regclass AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum`
 

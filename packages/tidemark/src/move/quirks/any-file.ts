@@ -10,7 +10,8 @@ interface RawText {
 }
 export type AnyValue = null | bigint | number | string | Uint8Array | RawText
 
-const isRaw = (value: AnyValue): value is RawText => typeof value === 'object' && value !== null && 'bytes' in value
+/** True for text that is given by its bytes. */
+export const isRaw = (value: AnyValue): value is RawText => typeof value === 'object' && value !== null && 'bytes' in value
 
 const integers = fc.oneof(
   fc.integer({ min: -3, max: 3 }).map(BigInt),
@@ -213,7 +214,7 @@ export const createTable = ({ name, kind, strict, keyWidth, columns }: AnyTable)
 }
 
 /** Bytes that are no text stay what they are in a UTF-8 file; in others SQLite itself would read something else out of them. */
-const bind = (value: AnyValue, encoding: AnyFile['encoding']): unknown => {
+export const bindAny = (value: AnyValue, encoding: AnyFile['encoding']): unknown => {
   if (isRaw(value)) return encoding === 'UTF-8' ? Buffer.from(value.bytes) : Buffer.from(value.bytes).toString('utf8')
   return value instanceof Uint8Array ? Buffer.from(value) : value
 }
@@ -230,7 +231,7 @@ export const writeFile = (database: Database, { encoding, tables }: AnyFile): vo
       try {
         database
           .prepare(`INSERT OR IGNORE INTO ${quoted(table.name)} (${names}) VALUES (${marks})`)
-          .run(...row.map((value) => bind(value, encoding)))
+          .run(...row.map((value) => bindAny(value, encoding)))
       } catch {
         // A STRICT table refuses it.
       }

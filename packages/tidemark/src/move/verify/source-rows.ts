@@ -1,6 +1,7 @@
 /** Reads the file for verification, with readings of its own. */
 import type { Database } from 'better-sqlite3'
 import type pg from 'pg'
+import { createRowCondition, type RowCondition } from '../../sqlite/capture/row-condition.js'
 import type { RowKey, TablePlan } from '../move.js'
 import type { Key } from '../row-keys.js'
 import { largeColumns, quoteSqlite, type Row, RowSource } from '../row-source.js'
@@ -38,9 +39,14 @@ export class SourceRows {
   readonly #resolutions: readonly { readonly index: number; readonly sql: string }[]
   readonly #rejected: ReadonlySet<string>
   readonly #copied: TablePlan['columns']
+  readonly #database: Database
+  readonly #walk: RowKey
+  #condition: ((key: Key) => RowCondition) | undefined
 
   /** `walk` is the order in which rows are read; `rejected` the printed keys of the rows that the copy set aside. */
   constructor(database: Database, client: pg.Client, table: TablePlan, walk: RowKey, rejected: ReadonlySet<string>) {
+    this.#database = database
+    this.#walk = walk
     this.#client = client
     this.#table = table
     this.#rejected = rejected
@@ -54,16 +60,23 @@ export class SourceRows {
     this.#source = new RowSource(database, { source: table.source, rowKey: walk }, names, largeColumns(this.#copied))
   }
 
-  /** The next rows after a key, at most `limit`, as sums: nothing of a row outlives it, unless Postgres has to be asked about it. */
-  async summarize(after: Key | null, limit: number, count: (row: ExpectedRow) => void): Promise<SourceSummary> {
+  /**
+   * The next rows after a key, at most `limit`, as sums: nothing of a row outlives it, unless Postgres has to be asked about it. `visit` gets
+   * each row, with its hash where it should be in Postgres.
+   */
+  async summarize(
+    after: Key | null,
+    limit: number,
+    visit: (row: ExpectedRow, hash: RowHash | null) => void,
+  ): Promise<SourceSummary> {
     const sum = new Checksum()
     let [isPossible, done, last] = [true, true, after]
     const add = (row: ExpectedRow) => {
-      count(row)
+      const hash = row.texts && !row.rejected ? hashOf(row) : null
+      visit(row, hash)
       last = row.key
-      if (row.rejected) return
-      if (row.texts) sum.add(hashOf(row))
-      else isPossible = false
+      if (hash) sum.add(hash)
+      else if (!row.rejected) isPossible = false
     }
     if (this.#resolutions.length > 0) {
       const read = await this.next(after, limit)
@@ -94,6 +107,20 @@ export class SourceRows {
     }
     await this.#resolve(rows)
     return { rows, done }
+  }
+
+  /** The rows that have these keys (of the columns of the walk), in their order; undefined where there is none. */
+  async at(keys: readonly Key[]): Promise<(ExpectedRow | undefined)[]> {
+    if (this.#walk.kind !== 'columns') throw new RangeError('rows are looked up by columns')
+    this.#condition ??= createRowCondition(this.#database, { name: this.#table.source, key: this.#walk })
+    const rows: (ExpectedRow | undefined)[] = []
+    for (const key of keys) {
+      const { sql, values } = this.#condition(key)
+      const [row] = this.#source.found(key, sql, values)
+      rows.push(row && this.#expect(row, rows.length))
+    }
+    await this.#resolve(rows.filter((row) => row !== undefined))
+    return rows
   }
 
   #expect(row: Row, ordinal: number): ExpectedRow {

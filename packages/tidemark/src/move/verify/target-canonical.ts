@@ -54,6 +54,38 @@ export const canonicalSql = ({ target, targetType, conversion }: ColumnPlan): st
   }
 }
 
+const doubleOf = (hex: string): string => String(Buffer.from(hex, 'hex').readDoubleBE())
+
+/** A canonical text as the parameter that {@link fromCanonicalSql} takes. */
+export const canonicalParameter = ({ conversion, targetType }: ColumnPlan, text: string): string => {
+  if (conversion.kind === 'bytes' || conversion.kind === 'anyBytes') return `\\x${text}`
+  const isDouble = /^(?:integer|real|numeric)$/.test(conversion.kind) && /^(?:double|real)/.test(targetType)
+  return isDouble ? doubleOf(text) : text
+}
+
+/** SQL of the column's value whose canonical reading is `x`: the way back of {@link canonicalSql}, so that an index can find it. */
+export const fromCanonicalSql = ({ conversion, targetType }: ColumnPlan, x: string): string => {
+  switch (conversion.kind) {
+    case 'timestamptz':
+      return `(${x}::timestamp AT TIME ZONE ${zoneName(conversion)})::${targetType}`
+    case 'epoch': {
+      // Days and the rest apart: a product with an interval is computed in doubles.
+      const days = `div(${x}::numeric, 86400000000)::integer * interval '1 day'`
+      const rest = `mod(${x}::numeric, 86400000000)::bigint * interval '1 microsecond'`
+      const utc = `(timestamp 'epoch' + ${days} + ${rest})`
+      return targetType.startsWith('timestamp') && targetType.endsWith('with time zone')
+        ? `(${utc} AT TIME ZONE 'UTC')::${targetType}`
+        : `${utc}::${targetType}`
+    }
+    case 'uuid':
+      if (conversion.form !== 'mapped') return `${x}::uuid`
+      return `CASE WHEN ${x} ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN ${x}::uuid
+        ELSE (SELECT map.id FROM tidemark.move_id_map AS map WHERE map.namespace = ${literal(conversion.namespace)} AND map.legacy_id = ${x}) END`
+    default:
+      return `${x}::${targetType}`
+  }
+}
+
 /**
  * For conversions with no exact way back, SQL that reads the file's text `x` with Postgres' own parser into the canonical text;
  * null where the file's side knows the canonical text by itself.

@@ -3,8 +3,9 @@ import type pg from 'pg'
 import { type ConnectOptions, connectPostgres } from '../../postgres/connect.js'
 import { openSqlite } from '../../sqlite/open.js'
 import { sqliteCodeOf, toSqliteError } from '../../sqlite/sqlite-error.js'
+import { withoutRowColumn } from '../log-key.js'
 import type { MoveListener, MovePlan, TableVerification, VerifyReport } from '../move.js'
-import { findRun } from '../run.js'
+import { findRun, type Run } from '../run.js'
 import { verifyTable } from './verify-table.js'
 
 export interface VerifyOptions {
@@ -33,6 +34,9 @@ const keysBy = async (
 const isProven = ({ rows, equal, mapped, rejected, missing, extra, differing }: TableVerification): boolean =>
   missing === 0 && extra === 0 && differing === 0 && equal + mapped + rejected === rows
 
+/** True from the cutover on, until following begins again: the columns that a live move follows by are gone. */
+const isSwitched = ({ state }: Run): boolean => /^(?:mirroring|rollingBack|rolledBack|finished)$/.test(state)
+
 /** Verifies the tables of a plan against what its newest run put into the target. Raises TM_MOVE_NO_PLAN where there is no run. */
 export const verifyMove = async (plan: MovePlan, options: VerifyOptions): Promise<VerifyReport> => {
   const { target, maxDifferences = 20, onEvent = () => {}, signal = new AbortController().signal } = options
@@ -45,7 +49,8 @@ export const verifyMove = async (plan: MovePlan, options: VerifyOptions): Promis
       "SET statement_timeout = 0; SET extra_float_digits = 1; SET timezone = 'UTC'; SET datestyle = 'ISO'; SET bytea_output = 'hex'",
     )
     // The plan under which the rows were copied, not one made anew: the file may have changed since.
-    const wanted = run.plan.tables.filter(({ source }) => options.tables?.includes(source) ?? true)
+    const copied = isSwitched(run) ? run.plan.tables.map(withoutRowColumn) : run.plan.tables
+    const wanted = copied.filter(({ source }) => options.tables?.includes(source) ?? true)
     onEvent({ type: 'phase', phase: 'verify', rowsTotal: wanted.reduce((sum, { rows }) => sum + rows, 0) })
     const tables: TableVerification[] = []
     for (const table of wanted) {

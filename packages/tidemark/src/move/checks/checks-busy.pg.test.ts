@@ -1,0 +1,129 @@
+import { once } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { Worker } from 'node:worker_threads'
+import fc from 'fast-check'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { createTestDatabase, type TestDatabase } from '../../testing/database.js'
+import { makeAllKeys } from './testing/all-keys.js'
+import { LiveFixture } from './testing/live-fixture.js'
+
+const folder = mkdtempSync(join(tmpdir(), 'tidemark-checks-busy-'))
+let database: TestDatabase
+let schemas = 0
+
+beforeAll(async () => {
+  database = await createTestDatabase()
+})
+afterAll(async () => {
+  await database.drop()
+  rmSync(folder, { recursive: true, force: true })
+})
+
+const open = () => LiveFixture.open({ folder, url: database.url, schema: `b${++schemas}`, make: makeAllKeys })
+
+describe('continuous checks while the application writes', () => {
+  it('give no false alarm at full speed, and find what was changed behind their back', async () => {
+    const live = await open()
+    const worker = new Worker(new URL('./testing/hammer.mjs', import.meta.url), {
+      workerData: { path: live.path, seed: 7, pauseEvery: 1, pauseMs: 6 },
+    })
+    try {
+      const checks = await live.checks({ share: 0.5 })
+      const endMs = performance.now() + 6000
+      let [ticks, meddled] = [0, false]
+      while (performance.now() < endMs) {
+        const { pauseMs } = await checks.tick({ appliedSeq: await live.apply(300) })
+        expect(checks.status().differences).toBe(meddled ? checks.status().differences : 0)
+        if (!meddled && performance.now() > endMs - 2000) {
+          // A row that the hammer does not touch.
+          await live.meddle("INSERT INTO empty VALUES (5, 'x')")
+          await checks.restartTable('empty')
+          meddled = true
+        }
+        ticks++
+        await delay(Math.min(pauseMs, 5))
+      }
+      worker.postMessage('stop')
+      const [writes] = (await once(worker, 'message')) as [number]
+      expect(writes).toBeGreaterThan(500)
+      expect(ticks).toBeGreaterThan(5)
+      await live.settle(checks)
+      expect(await live.recorded()).toEqual([{ table_name: 'empty', row_key: 'id=5', state: 'extra' }])
+      const gate = await checks.gate({ appliedSeq: live.head, head: live.head })
+      expect(gate).toMatchObject({ ok: false, rangesLeft: [], differenceCount: 1 })
+    } finally {
+      await worker.terminate()
+      await live.close()
+    }
+  })
+
+  const tables = ['by_id', 'by_pair', 'by_text', 'keyless'] as const
+  const keyOf = { by_id: 'id', by_pair: 'a * 1000 + b', by_text: 'n', keyless: 'rowid' }
+  const targetKey = { by_id: 'id', by_pair: 'a * 1000 + b', by_text: 'n', keyless: '_tidemark_rowid' }
+  const step = fc.oneof(
+    {
+      weight: 4,
+      arbitrary: fc.record({ kind: fc.constant('update' as const), table: fc.constantFrom(...tables), at: fc.nat(60) }),
+    },
+    {
+      weight: 2,
+      arbitrary: fc.record({ kind: fc.constant('delete' as const), table: fc.constantFrom(...tables), at: fc.nat(60) }),
+    },
+    { weight: 3, arbitrary: fc.record({ kind: fc.constant('apply' as const), limit: fc.integer({ min: 1, max: 20 }) }) },
+    { weight: 4, arbitrary: fc.record({ kind: fc.constant('tick' as const) }) },
+    {
+      weight: 1,
+      arbitrary: fc.record({ kind: fc.constant('meddle' as const), table: fc.constantFrom(...tables), at: fc.nat(60) }),
+    },
+    { weight: 1, arbitrary: fc.record({ kind: fc.constant('reopen' as const) }) },
+  )
+  const column = { by_id: 'v', by_pair: 'v', by_text: 'k', keyless: 'v' }
+
+  it('end with exactly the rows on record that differ, whatever the order of writes, applies and ticks', async () => {
+    const property = fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 60 }), async (steps) => {
+      const live = await LiveFixture.open({
+        folder,
+        url: database.url,
+        schema: `b${++schemas}`,
+        make: (writer) => makeAllKeys(writer, 60),
+      })
+      try {
+        let checks = await live.checks()
+        for (const [i, action] of steps.entries()) {
+          if (action.kind === 'apply') await live.apply(action.limit)
+          else if (action.kind === 'tick') await checks.tick({ appliedSeq: await live.applied() })
+          else if (action.kind === 'reopen') {
+            await checks.close()
+            checks = await live.checks()
+          } else {
+            const { table, at } = action
+            const value = `${action.kind} ${i}`
+            if (action.kind === 'update')
+              live.writer.exec(`UPDATE ${table} SET ${column[table]} = '${value}' WHERE ${keyOf[table]} = ${at}`)
+            if (action.kind === 'delete') live.writer.exec(`DELETE FROM ${table} WHERE ${keyOf[table]} = ${at}`)
+            if (action.kind === 'meddle') {
+              const where = `WHERE ${targetKey[table]} = ${at}`
+              await live.meddle(
+                at % 3 === 0 ? `DELETE FROM ${table} ${where}` : `UPDATE ${table} SET ${column[table]} = '${value}' ${where}`,
+              )
+              // Behind the range that was compared already, nothing but a new comparison can find it.
+              await checks.restartTable(table)
+            }
+          }
+          if (!steps.some(({ kind }) => kind === 'meddle')) expect(checks.status().differences).toBe(0)
+        }
+        await live.settle(checks)
+        const gate = await checks.gate({ appliedSeq: live.head, head: live.head })
+        const found = (await live.recorded()).map(({ table_name, row_key, state }) => `${table_name} ${row_key} ${state}`)
+        expect(found.sort()).toEqual((await live.differing()).sort())
+        expect(gate.ok).toBe(found.length === 0)
+      } finally {
+        await live.close()
+      }
+    })
+    await fc.assert(property, { numRuns: Number(process.env['TIDEMARK_TEST_RUNS'] ?? 25) })
+  }, 600_000)
+})

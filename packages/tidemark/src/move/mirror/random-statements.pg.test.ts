@@ -1,0 +1,57 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import fc from 'fast-check'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { createTestDatabase, type TestDatabase } from '../../testing/database.js'
+import { MirroredFile } from './testing/mirrored-file.js'
+import { randomTables, randomTargets, randomTransactions } from './testing/random-statements.js'
+
+const folder = mkdtempSync(join(tmpdir(), 'tidemark-mirror-random-'))
+let database: TestDatabase
+let schemas = 0
+
+beforeAll(async () => {
+  database = await createTestDatabase()
+})
+afterAll(async () => {
+  await database.drop()
+  rmSync(folder, { recursive: true, force: true })
+})
+
+const numRuns = Number(process.env['TIDEMARK_TEST_RUNS'] ?? 6)
+const seed = process.env['TIDEMARK_TEST_SEED']
+
+it('MOVE-5: after any statements in Postgres the file is equal, whatever stopped the mirror on the way', async () => {
+  const property = fc.asyncProperty(
+    randomTransactions(60),
+    fc.array(fc.nat(60), { maxLength: 4 }),
+    async (transactions, stops) => {
+      const file = await MirroredFile.open({ folder, url: database.url, schema: `r${++schemas}`, make: randomTables })
+      try {
+        await file.client.query(randomTargets)
+        let mirror = await file.mirror()
+        for (const [i, statements] of transactions.entries()) {
+          await file.client.query('BEGIN')
+          try {
+            for (const sql of statements) await file.client.query(sql)
+            await file.client.query('COMMIT')
+          } catch {
+            await file.client.query('ROLLBACK')
+          }
+          if (!stops.includes(i)) continue
+          await mirror.tick({ maxMs: 5 })
+          await mirror.close()
+          mirror = await file.mirror()
+        }
+        await file.write(mirror)
+        expect(await file.differences()).toEqual([])
+        expect(await file.unlike()).toEqual([])
+        await mirror.close()
+      } finally {
+        await file.close()
+      }
+    },
+  )
+  await fc.assert(property, { numRuns, ...(seed ? { seed: Number(seed) } : {}), endOnFailure: !seed })
+}, 300_000)

@@ -1,0 +1,245 @@
+import pg from 'pg'
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { until } from '../../time/until.js'
+import { cutover } from '../cutover/cutover.js'
+import { conduct } from '../live/conductor.js'
+import { runKilled } from '../live/testing/killed.js'
+import { type LiveMove, type LiveMoves, openLiveMoves } from '../live/testing/live-moves.js'
+import { postgresWriter } from '../live/testing/writer.js'
+import type { MoveEvent } from '../move.js'
+import { rollback } from './rollback.js'
+import { rollbackWithoutPostgres } from './rollback-without-postgres.js'
+
+let moves: LiveMoves
+beforeAll(async () => {
+  moves = await openLiveMoves()
+})
+afterAll(() => moves.end())
+afterEach(() => moves.clear())
+
+/** A move that has been cut over. */
+const made = async (options: Parameters<LiveMoves['make']>[0] = {}): Promise<LiveMove> => {
+  const move = await moves.make(options)
+  await move.ready()
+  await cutover(move.options)
+  return move
+}
+
+let next = 70_000
+const writeSqlite = (move: LiveMove): boolean => {
+  try {
+    move.app.prepare("INSERT INTO posts VALUES (?, 1, 'in', 'sqlite')").run(++next)
+    return true
+  } catch (error) {
+    expect(String(error)).toContain('tidemark')
+    return false
+  }
+}
+const writePostgres = (move: LiveMove): Promise<boolean> =>
+  moves.client.query(`INSERT INTO ${move.schema}.posts VALUES ($1, 1, 'in', 'postgres')`, [++next]).then(
+    () => true,
+    (error: unknown) => {
+      expect(error).toMatchObject({ code: 'TM001' })
+      return false
+    },
+  )
+const inFile = (move: LiveMove, id: number): boolean => move.app.prepare('SELECT 1 FROM posts WHERE id = ?').get(id) !== undefined
+const inPostgres = async (move: LiveMove, id: number): Promise<boolean> =>
+  (await moves.client.query(`SELECT FROM ${move.schema}.posts WHERE id = $1`, [id])).rowCount === 1
+const slots = async (): Promise<number> =>
+  (await moves.client.query('SELECT FROM pg_replication_slots WHERE database = current_database()')).rowCount ?? 0
+
+describe('MOVE-5: a rollback', () => {
+  it('S20: gives the writes back with a writer at 1,000 a second, and loses none that was accepted', async () => {
+    const move = await made()
+    move.conduct()
+    const writer = postgresWriter(moves.database.url, move.schema, 1_000, 10_001)
+    await until(() => writer.accepted > 1_500, { timeoutMs: 30_000 })
+    const before = await slots()
+    const events: MoveEvent[] = []
+    const report = await rollback({ ...move.options, onEvent: (event) => events.push(event) })
+    const written = await writer.stop()
+    expect(report).toMatchObject({ ok: true, resumed: false, lostTriggers: [] })
+    expect(report.pauseMs).toBeLessThan(2_000)
+    expect(written.said.every((said) => said.startsWith('TM001'))).toBe(true)
+    const ids = move.app.prepare('SELECT id FROM posts WHERE id > 10000 ORDER BY id').pluck().all()
+    expect(ids).toEqual(written.ids)
+    expect(await move.differences()).toEqual([])
+    expect(await move.status()).toMatchObject({ state: 'rolledBack', writer: 'sqlite' })
+    expect(await slots()).toBe(before - 1)
+    expect(events).toContainEqual({ type: 'state', from: 'mirroring', to: 'rolledBack' })
+    expect([writeSqlite(move), await writePostgres(move)]).toEqual([true, false])
+  })
+
+  it("puts the application's own triggers back, which act once, and counts ids on", async () => {
+    const move = await made()
+    await moves.client.query(`INSERT INTO ${move.schema}.authors (id, email) VALUES (700, 'x')`)
+    await moves.client.query(`DELETE FROM ${move.schema}.authors WHERE id = 700`)
+    await moves.client.query(`SELECT setval(pg_get_serial_sequence('${move.schema}.authors', 'id'), 700)`)
+    await writePostgres(move)
+    await rollback(move.options)
+    const posts = () => move.app.prepare('SELECT posts FROM authors WHERE id = 1').pluck().get() as number
+    const before = posts()
+    writeSqlite(move)
+    expect(posts()).toBe(before + 1)
+    expect(move.app.prepare("INSERT INTO authors (email) VALUES ('next') RETURNING id").pluck().get()).toBe(701)
+  })
+
+  it('can be followed again, and cut over again', async () => {
+    const move = await made()
+    await writePostgres(move)
+    move.app.pragma('foreign_keys = ON')
+    await rollback(move.options)
+    writeSqlite(move)
+    move.app.exec("DELETE FROM notes WHERE at > 30; INSERT INTO notes VALUES ('after the way back', 1)")
+    await conduct({ ...move.options, until: 'ready', checkShare: 1 })
+    expect(await move.differences()).toEqual([])
+    expect(await cutover(move.options)).toMatchObject({ ok: true })
+    expect([await inPostgres(move, next), await writePostgres(move)]).toEqual([true, true])
+    expect(await rollback(move.options)).toMatchObject({ ok: true })
+    expect(inFile(move, next)).toBe(true)
+    expect((await move.status()).history.map(({ to }) => to)).toEqual([
+      'following', 'cuttingOver', 'mirroring', 'rollingBack', 'rolledBack', 'following', 'cuttingOver', 'mirroring', 'rollingBack', 'rolledBack',
+    ]) // biome-ignore format: one line reads better
+  })
+
+  it('names a transaction that does not end, and is undone', async () => {
+    const move = await made()
+    const busy = new pg.Client({ connectionString: moves.database.url, application_name: 'a slow job' })
+    await busy.connect()
+    await busy.query(`BEGIN; INSERT INTO ${move.schema}.notes VALUES ('not done', 1)`)
+    await expect(rollback({ ...move.options, maxPauseMs: 600 })).rejects.toMatchObject({
+      code: 'TM_MOVE_PAUSE',
+      message: expect.stringMatching(/pid \d+ a slow job/) as string,
+    })
+    await busy.query('COMMIT')
+    await busy.end()
+    expect(await move.status()).toMatchObject({ state: 'mirroring', writer: 'postgres' })
+    expect([writeSqlite(move), await writePostgres(move)]).toEqual([false, true])
+    expect(await rollback(move.options)).toMatchObject({ ok: true })
+    expect(move.app.prepare("SELECT count(*) FROM notes WHERE text = 'not done'").pluck().get()).toBe(1)
+  })
+
+  it('refuses rows that the file does not hold as Postgres does', async () => {
+    const move = await made()
+    await moves.client.query(
+      "INSERT INTO tidemark.move_differences (run_id, table_name, row_key, difference) SELECT id, 'posts', 'id=7', '{}' FROM tidemark.move_runs WHERE source_path = $1",
+      [move.path],
+    )
+    await expect(rollback(move.options)).rejects.toMatchObject({ code: 'TM_MOVE_GATE' })
+    expect(await writePostgres(move)).toBe(true)
+  })
+
+  it('is refused where nothing was switched over', async () => {
+    const move = await moves.make()
+    await move.ready()
+    await expect(rollback(move.options)).rejects.toMatchObject({ code: 'TM_MOVE_STATE' })
+  })
+})
+
+describe('MOVE-2: a rollback that is killed', () => {
+  const short = { maxPauseMs: 3_000 }
+
+  it.each(['noted', 'fenced', 'drained', 'compared'])('at "%s" is undone', async (at) => {
+    const move = await made()
+    await writePostgres(move)
+    expect((await runKilled('rollback/rollback.js', 'rollback', { ...move.options, ...short }, `rollback.${at}`)).signal).toBe(
+      'SIGKILL',
+    )
+    expect([writeSqlite(move), await writePostgres(move)]).toEqual([false, at === 'noted'])
+    move.conduct()
+    await until(async () => (await move.status()).state === 'mirroring')
+    expect(await writePostgres(move)).toBe(true)
+    expect(await rollback(move.options)).toMatchObject({ ok: true, resumed: false })
+    expect(inFile(move, next)).toBe(true)
+    expect(await move.differences()).toEqual([])
+  })
+
+  it.each(['conductor', 'command'])('at "opened" has given the writes back, and a %s says so', async (by) => {
+    const move = await made()
+    const before = await slots()
+    await writePostgres(move)
+    expect((await runKilled('rollback/rollback.js', 'rollback', { ...move.options, ...short }, 'rollback.opened')).signal).toBe(
+      'SIGKILL',
+    )
+    expect([inFile(move, next), writeSqlite(move), await writePostgres(move)]).toEqual([true, true, false])
+    if (by === 'command') expect(await rollback(move.options)).toMatchObject({ ok: true, resumed: true })
+    else move.conduct()
+    await until(async () => ['rolledBack', 'following'].includes((await move.status()).state))
+    expect(await slots()).toBe(before - 1)
+    await move.end()
+  })
+
+  it('at "ended" leaves nothing but the slot, which goes when the move goes on', async () => {
+    const move = await made()
+    const before = await slots()
+    expect((await runKilled('rollback/rollback.js', 'rollback', { ...move.options, ...short }, 'rollback.ended')).signal).toBe(
+      'SIGKILL',
+    )
+    expect([await slots(), (await move.status()).state]).toEqual([before, 'rolledBack'])
+    await conduct({ ...move.options, until: 'ready', checkShare: 1 })
+    expect(await slots()).toBe(before - 1)
+    expect(await move.differences()).toEqual([])
+  })
+})
+
+describe('R90: a rollback without Postgres', () => {
+  it('opens the file, says up to where it holds what Postgres took, and Postgres learns of it when it is back', async () => {
+    const move = await made()
+    const { stop, done } = move.conduct()
+    await writePostgres(move)
+    await until(() => inFile(move, next))
+    stop.abort()
+    await done
+    const mirrored = next
+    // Postgres takes one more, and dies with it.
+    await writePostgres(move)
+    const unseen = next
+    const report = await rollbackWithoutPostgres({ path: move.path })
+    expect(report).toMatchObject({ ok: true, opened: true, lostTriggers: [] })
+    expect(report.position).toMatch(/^wal-/)
+    expect(Math.abs(Date.parse(report.mirroredAt!) - Date.now())).toBeLessThan(60_000)
+    expect([inFile(move, mirrored), inFile(move, unseen), writeSqlite(move)]).toEqual([true, false, true])
+    expect(await rollbackWithoutPostgres({ path: move.path })).toMatchObject({ opened: false, epoch: report.epoch })
+
+    // It is back, and still believes that it takes the writes, until any command is given.
+    expect((await move.status()).state).toBe('mirroring')
+    await expect(cutover(move.options)).rejects.toMatchObject({ code: 'TM_MOVE_STATE' })
+    expect(await move.status()).toMatchObject({ state: 'rolledBack', writer: 'sqlite' })
+    expect(await writePostgres(move)).toBe(false)
+    expect(BigInt((await move.status()).epoch)).toBeGreaterThan(BigInt(report.epoch))
+
+    await conduct({ ...move.options, until: 'ready', checkShare: 1 })
+    expect(await move.differences()).toEqual([])
+    expect(await inPostgres(move, unseen)).toBe(false)
+    expect(await cutover(move.options)).toMatchObject({ ok: true })
+  })
+
+  it('fences a mirror that is still alive', async () => {
+    const move = await made()
+    move.conduct()
+    await writePostgres(move)
+    await until(() => inFile(move, next))
+    await rollbackWithoutPostgres({ path: move.path })
+    expect(writeSqlite(move)).toBe(true)
+    await until(async () => (await move.status()).state === 'rolledBack')
+    expect(await writePostgres(move)).toBe(false)
+  })
+
+  it('frees a file that a cutover was killed on, sealed', async () => {
+    const move = await moves.make()
+    await move.ready()
+    await runKilled('cutover/cutover.js', 'cutover', move.options, 'cutover.sealed')
+    expect(writeSqlite(move)).toBe(false)
+    expect(await rollbackWithoutPostgres({ path: move.path })).toMatchObject({ opened: true, position: null, mirroredAt: null })
+    expect(writeSqlite(move)).toBe(true)
+    await conduct({ ...move.options, until: 'ready', checkShare: 1 })
+    expect((await move.status()).state).toBe('following')
+    expect(await inPostgres(move, next)).toBe(true)
+  })
+
+  it('does nothing to a file that is in no move', async () => {
+    const move = await moves.make()
+    await expect(rollbackWithoutPostgres({ path: move.path })).rejects.toMatchObject({ code: 'TM_MOVE_NOT_ALLOWED' })
+  })
+})
