@@ -78,6 +78,8 @@ describe('progress as text', () => {
       },
     ],
     building: ['an_index'],
+    lag: undefined,
+    check: undefined,
   }
 
   test('one line says how far the whole is', () => {

@@ -1,6 +1,6 @@
 import { Command, Option } from 'commander'
 import { readVersion } from '../server/version.js'
-import { describeDatabase, describeMove, describeProject, describeSchema } from './command-tree.js'
+import { describeDatabase, describeFeed, describeMove, describeProject, describeSchema } from './command-tree.js'
 import type { CommandContext, GlobalFlags, Lazily, Run } from './context.js'
 import type { Io } from './terminal.js'
 
@@ -78,7 +78,8 @@ export const createProgram = (io: Io, execute: Execute): Command => {
     })
     .exitOverride()
     .showSuggestionAfterError()
-  for (const describe of [describeProject, describeSchema, describeMove, describeDatabase]) describe(program, lazily)
+  for (const describe of [describeProject, describeSchema, describeMove, describeFeed, describeDatabase])
+    describe(program, lazily)
   program.addHelpText(
     'after',
     `\nStart here:\n  tidemark dev           a server with its own Postgres, for trying things out\n  tidemark move app.db   copy a SQLite file into Postgres, and prove it`,

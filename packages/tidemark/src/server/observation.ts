@@ -16,6 +16,8 @@ export interface Observation {
   watch(runtime: Runtime): void
   /** Brings the gauges up to date before a scrape. */
   refreshGauges(): void
+  /** Called with every refresh. Gives what ends it. */
+  onRefresh(refresh: () => void): () => void
 }
 
 const checkPool = async (pool: Pool, signal: AbortSignal): Promise<HealthFinding> => {
@@ -37,6 +39,7 @@ export const createObservation = (log: Logger): Observation => {
   const redisUp = metrics.gauge('tidemark_redis_up_state', '1 while Redis answers, 0 while it is down or absent.')
   const raised = metrics.counter('tidemark_signals_total', 'Trouble, and its end, that was noticed.', ['name'])
   signals.listen(({ name }) => raised.increment({ name }))
+  const refreshes = new Set<() => void>()
   let watched: Runtime | undefined
   return {
     health,
@@ -55,6 +58,11 @@ export const createObservation = (log: Logger): Observation => {
     refreshGauges: () => {
       if (watched) showPools(watched.pools)
       redisUp.set(watched?.redis.redis.state === 'up' ? 1 : 0)
+      for (const refresh of refreshes) refresh()
+    },
+    onRefresh: (refresh) => {
+      refreshes.add(refresh)
+      return () => void refreshes.delete(refresh)
     },
   }
 }

@@ -12,6 +12,8 @@ export interface OpenedRedis {
   readonly source: RedisSource
   /** One line for people: what there is, or why there is none and what follows. */
   readonly notice: string
+  /** Opens another connection to the same server, for reads that block. Whoever asks for it stops it. */
+  connect(name: string): Promise<Redis>
   stop(): Promise<void>
 }
 
@@ -69,10 +71,10 @@ export const openRedis = async (options: OpenRedisOptions): Promise<OpenedRedis>
   const { createRedis } = await import('../redis/create-redis.js')
   const address = await findAddress(options)
   const { source, why, stop, ...connection } = address
+  const shared = { ...connection, commandTimeoutMs: options.config.redis.commandTimeoutMs }
   try {
     const redis = await createRedis({
-      ...connection,
-      commandTimeoutMs: options.config.redis.commandTimeoutMs,
+      ...shared,
       log: options.log,
       ...(options.signals && { signals: options.signals }),
     })
@@ -80,6 +82,8 @@ export const openRedis = async (options: OpenRedisOptions): Promise<OpenedRedis>
       redis,
       source,
       notice: noticeOf(redis, address),
+      // Its losses are those of the shared connection, which has told of them.
+      connect: (name) => createRedis({ ...shared, name }),
       stop: async () => {
         await redis.stop()
         await stop()

@@ -1,10 +1,12 @@
 import type { TidemarkConfig } from '../config/config.js'
 import { TidemarkError } from '../errors.js'
+import type { Follower } from '../feed/feed.js'
 import { type Logger, silentLogger } from '../observability/observability.js'
 import { openState, type State } from '../state/state.js'
 import { systemClock } from '../time/clock.js'
 import type { Database } from './database.js'
 import { drain } from './drain.js'
+import type { ServerFeed } from './feed.js'
 import { listen } from './listen.js'
 import type { Observation } from './observation.js'
 import type { ProjectStatus } from './operations/status.js'
@@ -41,6 +43,8 @@ export interface ServerOptions {
   readonly log?: Logger
   /** The project's folder. Default: the current one. */
   readonly cwd?: string
+  /** What reacts to changes in this process, besides the server's own parts. */
+  readonly followers?: readonly Follower[]
 }
 
 /** Time in which Postgres is asked to start, before loading the rest holds the thread. */
@@ -61,11 +65,13 @@ interface Started {
   readonly observation: Observation
   readonly shell: Shell
   readonly runtime: Runtime
+  readonly feed: ServerFeed
 }
 
 class Server implements TidemarkServer {
   readonly #config: TidemarkConfig
   readonly #cwd: string
+  readonly #followers: readonly Follower[]
   readonly #startedAtMs = Date.now()
   #parts: Partial<Started> = {}
   #log: Logger | undefined
@@ -74,7 +80,8 @@ class Server implements TidemarkServer {
   #starting: Promise<void> | undefined
   #stopping: Promise<void> | undefined
 
-  constructor({ config, log, cwd = process.cwd() }: ServerOptions) {
+  constructor({ config, log, cwd = process.cwd(), followers = [] }: ServerOptions) {
+    this.#followers = followers
     this.#config = config
     this.#log = log
     this.#cwd = cwd
@@ -129,15 +136,32 @@ class Server implements TidemarkServer {
     const { createObservation } = await import('./observation.js')
     const observation = createObservation(log)
     this.#parts = { ...this.#parts, observation }
-    await settled([this.#listen(state, roles, observation, log), this.#connect(state, observation, log, opening)])
+    await settled([this.#listen(state, roles, observation, log), this.#connect(state, roles, observation, log, opening)])
   }
 
-  async #connect(state: State, observation: Observation, log: Logger, opening: Promise<Database>): Promise<void> {
+  async #connect(
+    state: State,
+    roles: ReadonlySet<Role>,
+    observation: Observation,
+    log: Logger,
+    opening: Promise<Database>,
+  ): Promise<void> {
     const { openRuntime } = await import('./runtime.js')
     const { metrics, signals } = observation
     const runtime = await openRuntime({ config: this.#config, state, log, metrics, signals, database: opening })
     this.#parts = { ...this.#parts, runtime }
     observation.watch(runtime)
+    await this.#follow(runtime, roles, observation, log)
+  }
+
+  async #follow(runtime: Runtime, roles: ReadonlySet<Role>, observation: Observation, log: Logger): Promise<void> {
+    const followers = this.#followers
+    // Loading the feed takes time, and most of it in a project where nothing follows anything.
+    const wanted = roles.has('feed') && (followers.length > 0 || this.#config.feed.tables.length > 0)
+    if (!wanted || this.#stopping) return
+    const { openServerFeed } = await import('./feed.js')
+    const feed = await openServerFeed({ config: this.#config, runtime, observation, followers, log })
+    this.#parts = { ...this.#parts, feed }
   }
 
   async #listen(state: State, roles: ReadonlySet<Role>, observation: Observation, log: Logger): Promise<void> {
@@ -150,6 +174,7 @@ class Server implements TidemarkServer {
       config: this.#config,
       startedAtMs: this.#startedAtMs,
       runtime: () => this.#parts.runtime,
+      feed: () => this.#parts.feed,
       project: () => this.project(),
       status: () => this.status(),
     })
@@ -161,13 +186,15 @@ class Server implements TidemarkServer {
   async #present(): Promise<void> {
     const { noticesOf } = await import('./start-notices.js')
     const { state, runtime, observation } = this.#started()
-    this.#notices = noticesOf(runtime, this.#config, this.url, await findServer(state))
+    const feedNotice = this.#parts.feed?.notice()
+    const notices = noticesOf(runtime, this.#config, this.url, await findServer(state))
+    this.#notices = feedNotice === undefined ? notices : [...notices, feedNotice]
     await announce(state, this.url, this.#startedAtMs)
     observation.health.setPhase('serving')
     this.#log?.info('serving', { url: this.url, pid: process.pid })
   }
 
-  #started(): Started {
+  #started(): Omit<Started, 'feed'> {
     const { state, observation, shell, runtime } = this.#parts
     if (!state || !observation || !shell || !runtime) throw new TidemarkError('TM_SERVER_STARTING', {})
     return { state, observation, shell, runtime }
@@ -193,10 +220,11 @@ class Server implements TidemarkServer {
   async #stop(): Promise<void> {
     // What is half started cannot be let go of; starting is bounded.
     await this.#starting?.catch(() => undefined)
-    const { state, observation, shell, runtime } = this.#parts
+    const { state, observation, shell, runtime, feed } = this.#parts
     observation?.health.setPhase('draining')
     if (state) await withdraw(state).catch((err: unknown) => this.#log?.warn('the record of this server stays', { err }))
     if (shell) await drain(shell, this.#config.server.drainTimeoutMs)
+    await feed?.stop()
     await runtime?.stop()
     this.#log?.info('stopped')
   }

@@ -5,6 +5,7 @@ import type { Logger } from '../observability/observability.js'
 import type { State } from '../state/state.js'
 import { addAdminRoutes } from './admin/admin-routes.js'
 import { adminTokensOf, createTokenCheck } from './admin-token.js'
+import type { ServerFeed } from './feed.js'
 import { createHttp } from './http.js'
 import { createJobs, type Jobs } from './jobs.js'
 import type { Observation } from './observation.js'
@@ -32,6 +33,8 @@ export interface ShellOptions {
   readonly startedAtMs: number
   /** Undefined while the server starts. */
   runtime(): Runtime | undefined
+  /** Undefined where this process has no part in the feed. */
+  feed(): ServerFeed | undefined
   /** Raises TM_SERVER_STARTING meanwhile. */
   project(): Project
   status(): Promise<ProjectStatus>
@@ -65,6 +68,8 @@ export const createShell = async (options: ShellOptions): Promise<Shell> => {
       isAuthorized: createTokenCheck(await adminTokensOf(config, state)),
       project: options.project,
       status: options.status,
+      redis: () => options.runtime()?.redis,
+      feed: options.feed,
       doctor: async () => {
         const { examine } = await import('./operations/doctor.js')
         return examine(options.project(), { serving: true })

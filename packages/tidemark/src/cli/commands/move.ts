@@ -1,100 +1,29 @@
 import { existsSync } from 'node:fs'
-import { writeFile } from 'node:fs/promises'
-import { parse, relative, resolve } from 'node:path'
 import { exitCodes, TidemarkError } from '../../errors.js'
-import type { MovePlan, VerifyReport } from '../../move/move.js'
+import type { VerifyReport } from '../../move/move.js'
 import * as operations from '../../server/operations/move.js'
 import type { Project } from '../../server/project.js'
 import { commandProject } from '../command-project.js'
-import { confirm } from '../confirm.js'
 import type { CommandContext, Run } from '../context.js'
-import { renderFailure } from '../failure.js'
 import { copyText, verifyText } from '../move-text.js'
-import { createProgressDisplay } from '../progress-display.js'
 import { table } from '../table.js'
-
-interface PlanFlags {
-  readonly to?: string
-  readonly schema?: string
-  readonly into?: 'new' | 'existing'
-  readonly map?: string
-  readonly choices?: string
-  readonly names?: 'exact' | 'lower'
-  readonly exclude?: readonly string[]
-}
-
-interface CopyFlags {
-  readonly onExisting: 'refuse' | 'resume' | 'replace'
-}
+import {
+  type CopyFlags,
+  confirmReplace,
+  copyExit,
+  type Files,
+  filesOf,
+  type PlanFlags,
+  requestOf,
+  summary,
+  tell,
+  withProgress,
+  writePlanFiles,
+} from './move-request.js'
 
 interface VerifyFlags {
   readonly maxDifferences?: number
   readonly tables?: readonly string[]
-}
-
-interface Files {
-  readonly choices: string
-  readonly report: string
-}
-
-/** `app.db` is planned in ./app.move.json and reported in ./app.move.md, beside whoever calls. */
-const filesOf = ({ io }: CommandContext, file: string, flags: PlanFlags & { readonly out?: string }): Files => {
-  const { name } = parse(file)
-  return {
-    choices: resolve(io.cwd, flags.choices ?? `${name}.move.json`),
-    report: resolve(io.cwd, flags.out ?? `${name}.move.md`),
-  }
-}
-
-/** A file of choices counts where it was named or where the plan has written one; a named one that is missing is an error of the reader's. */
-const requestOf = (file: string, flags: PlanFlags, { choices }: Files): operations.PlanRequest => ({
-  file,
-  ...(flags.to !== undefined && { to: flags.to }),
-  ...(flags.schema !== undefined && { schema: flags.schema }),
-  ...(flags.into !== undefined && { into: flags.into }),
-  ...(flags.map !== undefined && { map: flags.map }),
-  ...(flags.names !== undefined && { names: flags.names }),
-  ...(flags.exclude !== undefined && { exclude: [...flags.exclude] }),
-  ...((flags.choices !== undefined || existsSync(choices)) && { choices }),
-})
-
-/** Runs an operation under a progress display, which is gone before anything else is written. */
-const withProgress = async <T>(context: CommandContext, operation: (run: operations.Run) => Promise<T>): Promise<T> => {
-  const display = createProgressDisplay(context.terminal)
-  try {
-    return await operation({ onEvent: display.onEvent, signal: context.interrupt.signal })
-  } finally {
-    display.stop()
-  }
-}
-
-/** An outcome that is not an error of the command, and still not a success: told on stderr, beside the result on stdout. */
-const tell = ({ terminal }: CommandContext, failure: TidemarkError | undefined): number => {
-  if (!failure) return exitCodes.ok
-  terminal.stderr.write(`${renderFailure(failure, terminal.colors, terminal.verbose)}\n`)
-  return failure.exitCode
-}
-
-const summary = async (plan: MovePlan, color: boolean): Promise<string> => {
-  const { renderPlanSummary } = await import('../../move/report.js')
-  return renderPlanSummary(plan, { color })
-}
-
-const writePlanFiles = async (context: CommandContext, plan: MovePlan, { choices, report }: Files): Promise<void> => {
-  if (context.dryRun) return
-  const { io, terminal } = context
-  const [{ renderPlan }, { writeChoices }] = await Promise.all([import('../../move/report.js'), import('../../move/choices.js')])
-  await writeFile(report, renderPlan(plan))
-  const written = writeChoices(plan, choices)
-  terminal.note(
-    `Report: ${relative(io.cwd, report)} · choices: ${relative(io.cwd, choices)}${written === 'kept' ? ' (kept as it is)' : ''}`,
-  )
-}
-
-const confirmReplace = async (context: CommandContext, flags: CopyFlags & PlanFlags): Promise<void> => {
-  if (flags.onExisting !== 'replace' || context.dryRun) return
-  const action = `Replacing the tables of this move in the schema ${flags.schema ?? 'public'}`
-  await confirm(context.terminal, context.yes, action, 'drops what they hold')
 }
 
 const copyWords = {
@@ -120,13 +49,6 @@ const planOnly = async (context: CommandContext, project: Project, request: oper
   context.terminal.result({ dryRun: true, plan }, ({ isColorSupported }) => (isColorSupported ? colored : plain))
   context.terminal.note('Nothing was copied.')
   return exitCodes.ok
-}
-
-/** Rows left behind against the choices stop whoever comes next; an object that was not made is a failure too. */
-const copyExit = (context: CommandContext, outcome: operations.CopyOutcome, files: Files): number => {
-  const rejected = operations.rejectsError(outcome.report, relative(context.io.cwd, files.choices))
-  if (rejected) return tell(context, rejected)
-  return outcome.report.ok ? exitCodes.ok : exitCodes.failed
 }
 
 export const moveCopy: Run<PlanFlags & CopyFlags> = async (context, [file = ''], flags) => {
@@ -164,8 +86,8 @@ const allExit = (context: CommandContext, outcome: operations.CopyOutcome, verif
   return differs === exitCodes.ok ? copyExit(context, outcome, files) : differs
 }
 
-/** plan, copy and verify in one go, over one hold of the embedded Postgres. */
-export const moveAll: Run<PlanFlags & CopyFlags & VerifyFlags> = async (context, [file], flags) => {
+/** Plan, copy and verify in one go, over one hold of the embedded Postgres. */
+const moveOnce: Run<PlanFlags & CopyFlags & VerifyFlags> = async (context, [file], flags) => {
   if (file === undefined) {
     throw new TidemarkError('TM_CLI_USAGE', { reason: 'Name the SQLite file to move.', command: 'tidemark move' })
   }
@@ -207,6 +129,15 @@ export const moveAll: Run<PlanFlags & CopyFlags & VerifyFlags> = async (context,
     )
     return allExit(context, outcome, verification, files)
   })
+}
+
+/** A live move, unless the file is at rest and was to be copied once. A dry run of either is the plan. */
+export const moveAll: Run<
+  PlanFlags & CopyFlags & VerifyFlags & { readonly once?: boolean; readonly untilReady?: boolean }
+> = async (context, operands, flags) => {
+  if (flags.once || context.dryRun) return moveOnce(context, operands, flags)
+  const { moveLive } = await import('./live-move.js')
+  return moveLive(context, operands, flags)
 }
 
 export const moveStatus: Run<{ readonly to?: string; readonly rejects?: boolean; readonly limit?: number }> = async (

@@ -3,14 +3,17 @@ import { z } from 'zod'
 import { TidemarkError } from '../../errors.js'
 import { streamJob } from '../event-stream.js'
 import type { Jobs } from '../jobs.js'
+import * as live from '../operations/live-move.js'
+import type { Run } from '../operations/move.js'
 import * as move from '../operations/move.js'
 import * as schema from '../operations/schema.js'
 import { hideSecrets, type ProjectStatus } from '../operations/status.js'
 import type { Project } from '../project.js'
 import { validate } from '../validate.js'
+import { addFeedRoutes, type FeedRoutesOptions } from './feed-routes.js'
 import { runJob } from './run-job.js'
 
-export interface AdminRoutesOptions {
+export interface AdminRoutesOptions extends FeedRoutesOptions {
   readonly jobs: Jobs
   readonly isAuthorized: (authorization: string | undefined) => boolean
   /** Raises TM_SERVER_STARTING until Postgres is there. */
@@ -57,12 +60,39 @@ const addMoveRoutes = (app: FastifyInstance, { project, jobs }: AdminRoutesOptio
     const wanted = validate(move.verifyRequest, request.body)
     return runJob(jobs, request, reply, 'move.verify', (run) => move.moveVerify(project(), wanted, run))
   })
+  // The state, for an application that asks which store is in charge.
+  app.get('/move', async (request) => ({
+    moves: await move.moveStatus(project(), validate(move.moveStatusRequest, request.query)),
+  }))
   app.get('/move/status', async (request) => ({
     moves: await move.moveStatus(project(), validate(move.moveStatusRequest, request.query)),
   }))
   app.get('/move/rejects', async (request) => ({
     rejects: await move.moveRejects(project(), validate(move.rejectsRequest, request.query)),
   }))
+}
+
+const addLiveMoveRoutes = (app: FastifyInstance, { project, jobs }: AdminRoutesOptions): void => {
+  const verb = <Wanted>(
+    name: string,
+    schema: z.ZodType<Wanted>,
+    operation: (at: Project, wanted: Wanted, run: Run) => Promise<unknown>,
+  ): void => {
+    app.post(`/move/${name}`, async (request, reply) => {
+      const wanted = validate(schema, request.body)
+      return runJob(jobs, request, reply, `move.${name}`, (run) => operation(project(), wanted, run))
+    })
+  }
+  verb('follow', live.followRequest, live.moveFollow)
+  verb('reads', live.readsRequest, live.moveReads)
+  verb('cutover', live.cutoverRequest, live.moveCutover)
+  verb('rollback', live.rollbackRequest, live.moveRollback)
+  verb('finish', live.finishRequest, live.moveFinish)
+  verb('abort', live.abortRequest, live.moveAbort)
+  verb('export', live.exportRequest, live.moveExport)
+  app.post('/move/rollback-without-postgres', async (request) =>
+    live.moveRollbackWithoutPostgres(project(), validate(live.fileRequest, request.body)),
+  )
 }
 
 const jobOf = (jobs: Jobs, request: FastifyRequest) => {
@@ -104,6 +134,8 @@ export const addAdminRoutes = async (app: FastifyInstance, options: AdminRoutesO
       admin.post('/doctor', async () => options.doctor())
       addSchemaRoutes(admin, options)
       addMoveRoutes(admin, options)
+      addLiveMoveRoutes(admin, options)
+      addFeedRoutes(admin, options)
       addJobRoutes(admin, options)
       // Unknown paths below /admin ask for the token too: what exists is nobody's business without it.
       admin.setNotFoundHandler((request) => {

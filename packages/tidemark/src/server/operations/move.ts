@@ -52,9 +52,16 @@ interface PlanHow {
   readonly database?: Database
   /** Reads every value, to foretell each reject. The decisions are the same without. */
   readonly thorough: boolean
+  /** For a move that follows its file. */
+  readonly live?: boolean
 }
 
-const planInto = async (project: Project, request: PlanRequest, run: Run, { database, thorough }: PlanHow): Promise<MovePlan> => {
+export const planInto = async (
+  project: Project,
+  request: PlanRequest,
+  run: Run,
+  { database, thorough, live = false }: PlanHow,
+): Promise<MovePlan> => {
   const { planMove } = await import('../../move/plan/plan.js')
   const file = await resolveFile(project.cwd, request.file)
   const map = request.map === undefined ? undefined : await resolveFile(project.cwd, request.map)
@@ -62,6 +69,7 @@ const planInto = async (project: Project, request: PlanRequest, run: Run, { data
   return planMove({
     path: file,
     thorough,
+    live,
     ...run,
     ...(request.schema !== undefined && { schema: request.schema }),
     ...(request.names !== undefined && { identifiers: request.names }),
@@ -97,7 +105,7 @@ export interface CopyOutcome {
 }
 
 /** The copy knows best how many threads a file is worth, unless somebody said. */
-const workersOf = ({ config }: Project, { workers }: CopyRequest): { readonly workers?: number } => {
+export const workersOf = ({ config }: Project, { workers }: Pick<CopyRequest, 'workers'>): { readonly workers?: number } => {
   if (workers !== undefined) return { workers }
   return (configSources(config).get('move.workers') ?? 'default') === 'default' ? {} : { workers: config.move.workers }
 }

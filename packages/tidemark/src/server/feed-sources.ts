@@ -1,0 +1,88 @@
+import type { TidemarkConfig } from '../config/config.js'
+import type { FeedSources } from '../feed/fan-out/fan-out.js'
+import type { TableId } from '../feed/table-id.js'
+import type { Logger } from '../observability/observability.js'
+import type { Database } from './database.js'
+import type { Runtime } from './runtime.js'
+
+/** `schema.table` in its two parts. */
+export const tableIdOf = (name: string): TableId => {
+  const dot = name.indexOf('.')
+  return { schema: name.slice(0, dot), table: name.slice(dot + 1) }
+}
+
+interface Rights {
+  readonly walLevel: string
+  readonly replication: boolean
+}
+
+/** Whether the feed's login may read the write-ahead log. */
+const mayReadLog = async ({ urls, target }: Database): Promise<boolean> => {
+  const { connectPostgres } = await import('../postgres/postgres.js')
+  const client = await connectPostgres({ ...target, url: urls.feed, name: 'feed rights' })
+  try {
+    const { rows } = await client.query<Rights>(
+      `select current_setting('wal_level') as "walLevel", rolreplication or rolsuper as replication from pg_roles where rolname = current_user`,
+    )
+    return rows[0]?.walLevel === 'logical' && rows[0].replication
+  } finally {
+    await client.end().catch(() => undefined)
+  }
+}
+
+/** The kind of source that a project reads: what was asked for, or the log where it may be read. */
+export const sourceKind = async (config: TidemarkConfig, database: Database): Promise<'wal' | 'outbox'> => {
+  const { source } = config.feed
+  if (source !== 'auto') return source
+  return (await mayReadLog(database)) ? 'wal' : 'outbox'
+}
+
+export interface FeedSourcesInput {
+  readonly config: TidemarkConfig
+  readonly runtime: Pick<Runtime, 'database' | 'pools'>
+  readonly tables: readonly string[]
+  readonly log: Logger
+}
+
+const openOutbox = async ({ config, runtime, tables, log }: FeedSourcesInput): Promise<FeedSources> => {
+  const [{ outboxSources }, { installOutbox }, { connectPostgres }] = await Promise.all([
+    import('../feed/fan-out/outbox-sources.js'),
+    import('../feed/sources/outbox/install-outbox.js'),
+    import('../postgres/postgres.js'),
+  ])
+  const { database, pools } = runtime
+  const ids = tables.map(tableIdOf)
+  let installed = false
+  const install = async (): Promise<void> => {
+    if (installed) return
+    const client = await connectPostgres({ ...database.target, name: 'feed outbox' })
+    try {
+      await installOutbox(client, ids)
+      installed = true
+    } finally {
+      await client.end().catch(() => undefined)
+    }
+  }
+  const { maxSilenceMs, slotName: name } = config.feed
+  const listen = { ...database.target, url: database.urls.app }
+  return outboxSources({ pool: pools.primary, tables: ids, name, maxSilenceMs, install, listen, log })
+}
+
+const openWal = async ({ config, runtime, tables, log }: FeedSourcesInput): Promise<FeedSources> => {
+  const { walSources } = await import('../feed/fan-out/wal-sources.js')
+  const { target, urls } = runtime.database
+  const { slotName, maxSilenceMs } = config.feed
+  return walSources({
+    target: { ...target, url: urls.feed },
+    adminTarget: target,
+    slotName,
+    publication: `tidemark_${slotName}`,
+    tables: tables.map(tableIdOf),
+    maxSilenceMs,
+    log,
+  })
+}
+
+/** How the server comes to its changes. Raises what reaching Postgres raises. */
+export const openFeedSources = async (input: FeedSourcesInput): Promise<FeedSources> =>
+  (await sourceKind(input.config, input.runtime.database)) === 'wal' ? openWal(input) : openOutbox(input)
