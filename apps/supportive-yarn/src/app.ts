@@ -98,6 +98,8 @@ const addHistory = (app: FastifyInstance, { store }: AppOptions, token: string):
 export const createApp = (options: AppOptions): FastifyInstance => {
   const { store, wording, respond, historyToken, debug = false, onError = () => {} } = options
   const app = Fastify({ logger: false, bodyLimit: 16 * 1024 })
+  // JSON alone is read; anything else is answered with 415.
+  app.removeContentTypeParser('text/plain')
   const limits = createLimits(options)
   const chat = createChat({ store, wording, onStoreError: onError, ...(respond && { respond }) })
   app.setErrorHandler(answerError(onError))
