@@ -1,6 +1,6 @@
 /**
  * Kills `tidemark move copy` with SIGKILL at random moments, again and again, takes it up each time, and verifies every finished copy:
- * `npm run chaos:move -- --kills 50 --seed 1`. Ends with a verdict; the exit status is 0 only if every copy was proven.
+ * `npm run chaos:copy -- --kills 50 --seed 1`. Ends with a verdict; the exit status is 0 only if every copy was proven.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -10,19 +10,9 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import Sqlite from 'better-sqlite3'
+import { diceOf } from './random.ts'
 
-const executable = fileURLToPath(new URL('../packages/tidemark/bin/tidemark.js', import.meta.url))
-
-/** A small generator of random numbers from 0 to 1 (mulberry32), so that a run can be repeated. */
-const randomFrom = (seed: number) => {
-  let state = seed >>> 0
-  return (): number => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296
-  }
-}
+const executable = fileURLToPath(new URL('../../packages/tidemark/bin/tidemark.js', import.meta.url))
 
 /** Every kind of row handle: a rowid, a composite key without rowid, no key at all, and large values. */
 const makeFile = (path: string, rows: number, random: () => number): void => {
@@ -106,7 +96,7 @@ const ordeal = async (
 const main = async (): Promise<number> => {
   const { values } = parseArgs({ options: { kills: { type: 'string' }, rows: { type: 'string' }, seed: { type: 'string' } } })
   const [kills, rows, seed] = [Number(values.kills ?? 50), Number(values.rows ?? 200_000), Number(values.seed ?? 1)]
-  const random = randomFrom(seed)
+  const random = diceOf(seed)
   const cwd = await mkdtemp(join(tmpdir(), 'tidemark-chaos-'))
   await chmod(cwd, 0o755)
   makeFile(join(cwd, 'chaos.db'), rows, random)
@@ -127,7 +117,7 @@ const main = async (): Promise<number> => {
   for (const failure of tally.failures) console.log(failure)
   const verdict = tally.failures.length === 0 ? 'PASSED' : 'FAILED'
   console.log(
-    `chaos:move ${verdict}: ${tally.kills} kills (seed ${seed}), ${tally.copies} copies, ${tally.resumed} of them taken up after a kill, ${tally.failures.length} failures`,
+    `chaos:copy ${verdict}: ${tally.kills} kills (seed ${seed}), ${tally.copies} copies, ${tally.resumed} of them taken up after a kill, ${tally.failures.length} failures`,
   )
   return tally.failures.length === 0 ? 0 : 1
 }
