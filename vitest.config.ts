@@ -4,6 +4,7 @@ import { defineConfig } from 'vitest/config'
 const source = (path: string) => fileURLToPath(new URL(`packages/tidemark/src/${path}`, import.meta.url))
 const alias = [
   { find: /^tidemark$/, replacement: source('index.ts') },
+  { find: /^tidemark\/store$/, replacement: source('store/store.ts') },
   { find: /^tidemark\/testing$/, replacement: source('testing/testing.ts') },
 ]
 
