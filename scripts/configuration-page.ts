@@ -13,6 +13,7 @@ const titles: Readonly<Record<string, string>> = {
   move: 'Move',
   postgres: 'Postgres',
   redis: 'Redis',
+  feed: 'Feed',
   supabase: 'Supabase',
   apps: 'Applications',
 }

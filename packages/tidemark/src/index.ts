@@ -24,6 +24,24 @@ export {
 // Errors
 export { type ErrorCode, errorTable, exitCodes, isTidemarkError, TidemarkError } from './errors.js'
 
+// Feed
+export {
+  type Change,
+  columnValue,
+  type FeedReset,
+  type Follower,
+  type FreshnessProof,
+  isRowChange,
+  type Relation,
+  type ResetReason,
+  type Row,
+  type TableFilter,
+  type TransactionPiece,
+  tableName,
+} from './feed/feed.js'
+export { type FollowerPosition, followerPosition } from './feed/follow/follower-position.js'
+export { comparePositions, formatPosition, type Position, parsePosition } from './feed/position.js'
+
 // Moving a SQLite file
 export { type Choices, writeChoices } from './move/choices.js'
 export { type CopyOptions, copyMove } from './move/copy/copy.js'

@@ -2,8 +2,8 @@ import { durationMs, oneOf, tableNames, text } from './kinds.js'
 import { option } from './option.js'
 
 export const feedOptions = {
-  'feed.source': option(oneOf(['auto', 'wal', 'outbox'], { log: 'wal', triggers: 'outbox' }), {
-    help: 'Where changes come from: the write-ahead log, or triggers that fill an outbox. auto takes the log where it may be read.',
+  'feed.source': option(oneOf(['auto', 'wal', 'outbox', 'supabase']), {
+    help: 'Where changes come from: the write-ahead log, triggers that fill an outbox, or Supabase Realtime (which loses some). auto takes the log where it may be read, else the outbox.',
     default: 'auto',
   }),
   'feed.tables': option(tableNames, {

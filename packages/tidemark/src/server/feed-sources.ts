@@ -1,5 +1,6 @@
 import type { TidemarkConfig } from '../config/config.js'
-import type { FeedSources } from '../feed/fan-out/fan-out.js'
+import { TidemarkError } from '../errors.js'
+import type { FanOut, FeedSources } from '../feed/fan-out/fan-out.js'
 import type { TableId } from '../feed/table-id.js'
 import type { Logger } from '../observability/observability.js'
 import type { Database } from './database.js'
@@ -31,10 +32,30 @@ const mayReadLog = async ({ urls, target }: Database): Promise<boolean> => {
 }
 
 /** The kind of source that a project reads: what was asked for, or the log where it may be read. */
-export const sourceKind = async (config: TidemarkConfig, database: Database): Promise<'wal' | 'outbox'> => {
+export const sourceKind = async (config: TidemarkConfig, database: Database): Promise<'wal' | 'outbox' | 'supabase'> => {
   const { source } = config.feed
   if (source !== 'auto') return source
   return (await mayReadLog(database)) ? 'wal' : 'outbox'
+}
+
+/** Supabase tells each subscriber by itself, so nodes share nothing. */
+export const openSupabase = async ({ config, tables, log }: Omit<FeedSourcesInput, 'runtime'>): Promise<FanOut> => {
+  const [{ createSoloFanOut }, { createSupabaseSource }] = await Promise.all([
+    import('../feed/fan-out/solo-fan-out.js'),
+    import('../feed/sources/supabase/supabase-source.js'),
+  ])
+  const { url, serviceRoleKey: key } = config.supabase
+  if (url === undefined || key === undefined) {
+    throw new TidemarkError('TM_CONFIG_MISSING', {
+      option: url === undefined ? 'SUPABASE_URL' : 'SUPABASE_SERVICE_ROLE_KEY',
+      fix: 'feed.source is supabase, which needs both of them.',
+    })
+  }
+  return createSoloFanOut({
+    source: () => createSupabaseSource({ url, key, tables: tables.map(tableIdOf), log }),
+    problem: 'Supabase Realtime tells changes at most once, and proves no freshness',
+    log,
+  })
 }
 
 export interface FeedSourcesInput {
@@ -85,4 +106,4 @@ const openWal = async ({ config, runtime, tables, log }: FeedSourcesInput): Prom
 
 /** How the server comes to its changes. Raises what reaching Postgres raises. */
 export const openFeedSources = async (input: FeedSourcesInput): Promise<FeedSources> =>
-  (await sourceKind(input.config, input.runtime.database)) === 'wal' ? openWal(input) : openOutbox(input)
+  (await sourceKind(input.config, input.runtime.database)) === 'outbox' ? openOutbox(input) : openWal(input)

@@ -1,6 +1,6 @@
 import type { TidemarkConfig } from '../config/config.js'
 import { reasonOf } from '../errors.js'
-import type { FeedSources } from '../feed/fan-out/fan-out.js'
+import type { FanOut, FeedSources } from '../feed/fan-out/fan-out.js'
 import type { FeedNode } from '../feed/fan-out/open-feed-node.js'
 import type { Follower, SourceLag } from '../feed/feed.js'
 import type { HealthFinding, Logger } from '../observability/observability.js'
@@ -50,10 +50,12 @@ const idle: ServerFeed = {
   stop: async () => {},
 }
 
-const finding = (node: FeedNode, maxSilenceMs: number): HealthFinding => {
-  const { role, problem } = node.state()
+const finding = (node: FeedNode, maxSilenceMs: number, hasRedis: boolean): HealthFinding => {
+  const { role, problem, streamEpoch } = node.state()
   if (role === 'away') return { status: 'down', detail: problem ?? 'no changes come' }
   if (role === 'apart') return { status: 'degraded', detail: problem ?? 'it reads by itself' }
+  if (role === 'reading' && hasRedis && streamEpoch === null)
+    return { status: 'degraded', detail: 'reading, and not published: Redis does not take it' }
   const ms = node.feed.freshness()
   if (ms <= maxSilenceMs) return { status: 'up', detail: `${role}, fresh as of ${Math.round(ms)} ms ago` }
   if (problem !== null) return { status: 'down', detail: problem }
@@ -144,27 +146,29 @@ export const openServerFeed = async (options: ServerFeedOptions): Promise<Server
   }
 }
 
-const open = async (options: ServerFeedOptions): Promise<ServerFeed> => {
-  const { config, runtime, observation, followers, log } = options
-  const [{ followedTables, openFeedNode }, { openFeedSources }] = await Promise.all([
-    import('../feed/fan-out/open-feed-node.js'),
+const openFanOut = async ({ config, runtime, log }: ServerFeedOptions, tables: readonly string[]): Promise<FanOut> => {
+  const [{ createFanOut }, { openFeedSources, openSupabase }] = await Promise.all([
+    import('../feed/fan-out/open-fan-out.js'),
     import('./feed-sources.js'),
   ])
+  const { source, maxSilenceMs, replayWindowMs } = config.feed
+  if (source === 'supabase') return openSupabase({ config, tables, log })
+  const sources = lazily(() => openFeedSources({ config, runtime, tables, log }))
+  return createFanOut({ sources, redis: runtime.redis, maxSilenceMs, replayWindowMs, log })
+}
+
+const open = async (options: ServerFeedOptions): Promise<ServerFeed> => {
+  const { config, runtime, observation, followers, log } = options
+  const { followedTables, openFeedNode } = await import('../feed/fan-out/open-feed-node.js')
   const tables = followedTables(config.feed.tables, followers)
   if (tables.length === 0) return idle
-  const { maxSilenceMs, replayWindowMs } = config.feed
-  const node = await openFeedNode({
-    sources: lazily(() => openFeedSources({ config, runtime, tables, log })),
-    redis: runtime.redis,
-    followers,
-    maxSilenceMs,
-    replayWindowMs,
-    log,
-    metrics: observation.metrics,
-  })
+  const { maxSilenceMs } = config.feed
+  const fanOut = await openFanOut(options, tables)
+  const node = await openFeedNode({ fanOut, followers, log, metrics: observation.metrics })
   announceRoles(node, options)
   const measuring = createMeasuring(node, options)
-  const forget = observation.health.register({ name: 'feed', critical: false, check: () => finding(node, maxSilenceMs) })
+  const check = () => finding(node, maxSilenceMs, runtime.redis.redis.state !== 'absent')
+  const forget = observation.health.register({ name: 'feed', critical: false, check })
   const forgetGauges = observation.onRefresh(measuring.refresh)
   await firstRole(node)
   return {

@@ -67,7 +67,7 @@ class SwitchedStore<DB> implements Store<DB> {
   async write<T>(work: (db: Transaction<DB>, context: StoreContext) => Promise<T>): Promise<T> {
     const { maxWaitMs = defaultWaitMs } = this.#options
     const startedAtMs = this.#clock.monotonicMs()
-    this.#lookInPassing()
+    await this.#lookForWrite()
     for (let pauseMs = firstPauseMs; ; pauseMs = Math.min(pauseMs * 2, longestPauseMs)) {
       const { writer: store } = this.#state
       if (store !== null && this.#isConfigured(store)) {
@@ -136,18 +136,29 @@ class SwitchedStore<DB> implements Store<DB> {
     return this.#looking
   }
 
-  #lookInPassing(): void {
+  /** How old the news is: `fresh`, to be renewed in passing, or too old to go by. */
+  #age(): 'fresh' | 'late' | 'old' {
     const { pollMs = defaultPollMs } = this.#options
-    if (this.#clock.monotonicMs() - this.#lookedAtMs >= pollMs) this.refresh().catch(() => undefined)
+    const ageMs = this.#clock.monotonicMs() - this.#lookedAtMs
+    if (ageMs < pollMs) return 'fresh'
+    return ageMs < pollMs * 3 ? 'late' : 'old'
   }
 
-  /** The state of a process that was idle may be old, and a file that is not mirrored any more would answer with old rows. */
+  /** The fences stand only while the move does: who was idle until it was finished may not go by what it knew before. */
+  async #lookForWrite(): Promise<void> {
+    const age = this.#age()
+    if (age === 'fresh') return
+    const news = this.refresh()
+    if (age === 'late') news.catch(() => undefined)
+    else await news
+  }
+
+  /** A file that is not mirrored any more would answer with old rows. */
   async #lookForRead(): Promise<void> {
-    const { pollMs = defaultPollMs } = this.#options
-    const age = this.#clock.monotonicMs() - this.#lookedAtMs
-    if (age < pollMs) return
+    const age = this.#age()
+    if (age === 'fresh') return
     const news = this.refresh().catch(() => undefined)
-    if (age < pollMs * 3) return
+    if (age === 'late') return
     const enough = new AbortController()
     await Promise.race([news, this.#clock.sleep(newsMs, enough.signal).catch(() => undefined)])
     enough.abort()
@@ -162,7 +173,10 @@ class SwitchedStore<DB> implements Store<DB> {
       const file = isFileAsked ? await this.#lookAtFile(sqlite.path) : null
       // Without news from Postgres the file knows better than what Postgres once said.
       const recorded = isKnown || !file ? this.#recorded : null
-      this.#state = decide({ recorded, file, provider: kindOf(this.#provider) })
+      const state = decide({ recorded, file, provider: kindOf(this.#provider) })
+      // The file was followed and is not any more: the move has ended one way or the other, and only Postgres knows which.
+      const hasEnded = !isKnown && !file && state.move !== null && state.writer === 'sqlite'
+      this.#state = hasEnded ? { ...state, writer: null } : state
     }
     this.#lookedAtMs = this.#clock.monotonicMs()
     this.#tell()

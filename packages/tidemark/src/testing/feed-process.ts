@@ -1,5 +1,6 @@
 /** A node of the feed as a process of its own, for tests that kill and freeze it. Prints what it sees as one JSON object a line. */
 
+import { createFanOut } from '../feed/fan-out/open-fan-out.js'
 import { openFeedNode } from '../feed/fan-out/open-feed-node.js'
 import { walSources } from '../feed/fan-out/wal-sources.js'
 import { columnValue, type Follower } from '../feed/feed.js'
@@ -36,12 +37,12 @@ const run = async ({ databaseUrl, redisUrl, slotName, maxSilenceMs }: FeedProces
   const connect = () => createRedis({ url: redisUrl, commandTimeoutMs: 500, retryMaxMs: 100 })
   const target = { url: databaseUrl }
   const tables = [{ schema: 'public', table: 'things' }]
-  const node = await openFeedNode({
+  const fanOut = createFanOut({
     sources: walSources({ target, adminTarget: target, slotName, publication: `pub_${slotName}`, tables, maxSilenceMs }),
     redis: { redis: await connect(), connect },
-    followers: [follower],
     maxSilenceMs,
   })
+  const node = await openFeedNode({ fanOut, followers: [follower] })
   node.onRole(({ role, problem }) => say({ role, at: Date.now(), problem }))
   setInterval(() => {
     const freshnessMs = node.feed.freshness()

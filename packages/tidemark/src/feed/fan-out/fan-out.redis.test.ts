@@ -388,6 +388,29 @@ describe.skipIf(none)('nodes of one feed', () => {
       expect(second.seen.resets).toHaveLength(1)
     })
 
+    test('S16: a full Redis takes nothing: nobody stops for that, and nothing is missing once there is room', async () => {
+      const log = newLog()
+      const { url } = await own()
+      const { first, second } = await pairOn(log, url)
+      const keeper = await createRedis({ url })
+      cleanups.push(() => keeper.stop())
+      log.commit(3)
+      await has(second, log.all())
+      await keeper.command(['CONFIG', 'SET', 'maxmemory', '1'])
+      log.commit(3)
+      await until(() =>
+        [first, second].every(({ fanOut }) => fanOut.state().streamEpoch === null || fanOut.state().role === 'tailing'),
+      )
+      await until(() => [first, second].some(({ seen }) => seen.changes.length === 6))
+      await keeper.command(['CONFIG', 'SET', 'maxmemory', '0'])
+      log.commit(3)
+      for (const each of [first, second]) {
+        await has(each, log.all())
+        expect(each.seen.changes).toEqual(log.all())
+        expect(each.seen.resets.map(({ reason }) => reason)).toEqual(['start'])
+      }
+    })
+
     test('without Redis one reads for itself, and the others read on their own', async () => {
       const log = newLog()
       const first = await node(log, {}, null)

@@ -6,10 +6,10 @@
  *   │          │   fenced by a successor     ▲ beats are heard           │ slot free
  *   └── away ◄─┴─ what cannot go on ─────────┴───────────────────────────┘
  */
-import type { Logger, Metrics } from '../../observability/observability.js'
+import type { Logger } from '../../observability/observability.js'
 import type { Redis } from '../../redis/redis.js'
 import type { Clock } from '../../time/clock.js'
-import type { FeedEvent, Source, SourceLag, TransactionPiece } from '../feed.js'
+import type { Source, SourceLag, TransactionPiece } from '../feed.js'
 import type { Position } from '../position.js'
 
 /** A source whose hold is exclusive: `open` takes it, and raises TM_FEED_SLOT_BUSY where another process has it. */
@@ -72,7 +72,6 @@ export interface FanOutOptions {
   readonly onStreamEpoch?: (epoch: string) => Promise<void>
   readonly clock?: Clock
   readonly log?: Logger
-  readonly metrics?: Metrics
 }
 
 /** `away`: no changes come at present; the node tries again. */
@@ -97,5 +96,3 @@ export interface FanOut {
   lag(): Promise<SourceLag>
   stop(): Promise<void>
 }
-
-export type { FeedEvent, Position, Source }

@@ -1,11 +1,16 @@
+import type { Logger, Metrics } from '../../observability/observability.js'
+import type { Clock } from '../../time/clock.js'
 import type { Follower, SourceLag, TableFilter } from '../feed.js'
 import { createFeed } from '../follow/create-feed.js'
 import type { Feed } from '../follow/follow.js'
-import type { FanOut, FanOutOptions, FeedNodeState } from './fan-out.js'
-import { createFanOut } from './open-fan-out.js'
+import type { FanOut, FeedNodeState } from './fan-out.js'
 
-export interface FeedNodeOptions extends FanOutOptions {
+export interface FeedNodeOptions {
+  readonly fanOut: FanOut
   readonly followers: readonly Follower[]
+  readonly clock?: Clock
+  readonly log?: Logger
+  readonly metrics?: Metrics
 }
 
 /** One node of the feed: whatever its role, its followers get every change. */
@@ -25,16 +30,9 @@ export interface FeedNode {
 /** Follows nothing: through it a node without followers still reads, publishes, and knows how fresh it is. */
 const nobody: Follower = { name: 'node', tables: [], apply: async () => {} }
 
-/** Starts a node. It never fails: what keeps it from the changes is in its state, and is tried again. */
-export const openFeedNode = async ({ followers, ...options }: FeedNodeOptions): Promise<FeedNode> => {
-  const fanOut = createFanOut(options)
-  const feed = createFeed({
-    source: fanOut.source,
-    followers: [nobody, ...followers],
-    ...(options.clock && { clock: options.clock }),
-    ...(options.log && { log: options.log }),
-    ...(options.metrics && { metrics: options.metrics }),
-  })
+/** Starts a node. What keeps it from the changes is in its state, and is tried again. Raises for followers of one name. */
+export const openFeedNode = async ({ fanOut, followers, ...shared }: FeedNodeOptions): Promise<FeedNode> => {
+  const feed = createFeed({ source: fanOut.source, followers: [nobody, ...followers], ...shared })
   await feed.start()
   return {
     feed,

@@ -81,6 +81,8 @@ export class Publisher {
       })
       if (stream === 'fenced') throw this.#fenced()
       if (stream.isNew) await this.#options.onStreamEpoch?.(stream.epoch)
+      // What another stream acknowledged has to be acknowledged by this one before Postgres may forget it.
+      if (stream.isNew) this.#window.clear()
       this.#lost = false
       this.#complained = false
       this.#beaten = undefined
@@ -113,6 +115,7 @@ export class Publisher {
     const entries = pieces.flatMap((piece) => collector.add(piece))
     const answer = await stream.append(entries)
     if (answer !== 'ok') return this.#refused(open, answer)
+    if (this.#open !== open) return 'behind'
     const whole = events.findLast((event) => event.type === 'fresh' || (event.type === 'transaction' && event.last))
     if (whole) this.#window.acknowledged(whole.position.number, stream.last, sizeOf(entries))
     const proof = events.findLast((event) => event.type === 'fresh')
@@ -130,6 +133,7 @@ export class Publisher {
     try {
       const { answer, id } = await open.stream.beat({ bye, proof: this.#beatProof() })
       if (answer !== 'ok') return void this.#refused(open, answer)
+      if (this.#open !== open) return
       if (id !== zeroId) this.#beaten = { id, at: this.#settings.clock.monotonicMs() }
       await this.#leaveWindow(open)
     } catch (error) {

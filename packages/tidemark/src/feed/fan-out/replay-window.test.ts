@@ -37,6 +37,16 @@ describe('the replay window', () => {
     )
   })
 
+  test('S4: a stream that begins anew confirms nothing of what the lost one had acknowledged', async () => {
+    const clock = createFakeClock()
+    const window = new ReplayWindow({ windowMs: 1000, maxBytes: 100, clock })
+    window.acknowledged(7n, id(7n), 10)
+    await clock.advance(900)
+    window.clear()
+    await clock.advance(900)
+    expect(window.pass()).toEqual({ confirmed: undefined, trimmed: undefined })
+  })
+
   test('gives up the oldest entries where bytes are short, and confirms them no sooner', async () => {
     const clock = createFakeClock()
     const window = new ReplayWindow({ windowMs: 60_000, maxBytes: 100, clock })

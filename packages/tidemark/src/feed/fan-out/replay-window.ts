@@ -48,6 +48,12 @@ export class ReplayWindow {
     this.#kept.push({ firstAt: now, lastAt: now, number, id, bytes })
   }
 
+  /** As if nothing had been published. */
+  clear(): void {
+    this.#kept = []
+    this.#bytes = 0
+  }
+
   /**
    * What has left the window since the last call: `number` may be confirmed, entries below `id` may be trimmed. Where bytes are short, entries
    * go that the source can still give again.

@@ -136,6 +136,21 @@ describe('continuous checks', () => {
     expect(await live.recorded()).toEqual([])
   })
 
+  it('look twice, the second time with everything of the first time applied', async () => {
+    const checks = await live.checks()
+    await live.settle(checks)
+    live.writer.exec('UPDATE by_id SET n = 1 WHERE id = 1')
+    const appliedSeq = await live.apply()
+    await live.meddle('UPDATE by_id SET n = 2 WHERE id = 1')
+    // Something is in flight, though not this row.
+    live.writer.exec("UPDATE by_text SET n = 1 WHERE k = 'key 1'")
+    for (let i = 0; i < 3; i++) await checks.tick({ appliedSeq })
+    expect(checks.status()).toMatchObject({ doubtful: 1, differences: 0 })
+    await live.meddle('UPDATE by_id SET n = 1 WHERE id = 1')
+    await live.settle(checks)
+    expect(checks.status()).toMatchObject({ doubtful: 0, differences: 0 })
+  })
+
   it('refuse the gate while ranges are left or the log is not applied', async () => {
     const checks = await live.checks()
     const early = await checks.gate({ appliedSeq: 0n, head: 0n })

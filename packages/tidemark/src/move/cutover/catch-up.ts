@@ -1,9 +1,11 @@
 /** Brings following and its comparison so close to the head of the log that the rest fits into a pause. */
 
+import type pg from 'pg'
+import type { TidemarkError } from '../../errors.js'
 import type { Clock } from '../../time/clock.js'
 import type { Checks } from '../checks/checks.js'
 import type { Follow } from '../follow/follow.js'
-import { gateError } from '../live/gate.js'
+import { differenceError, differencePatienceMs, gateError } from '../live/gate.js'
 import type { LiveRun } from '../live/live-run.js'
 
 /** How many changes may be left, to apply and to compare. */
@@ -12,6 +14,7 @@ const mostLeft = 2_000n
 const patienceMs = 120_000
 
 export interface CatchUpOptions {
+  readonly client: pg.Client
   readonly run: LiveRun
   readonly follow: Follow
   readonly checks: Checks
@@ -19,41 +22,33 @@ export interface CatchUpOptions {
   readonly signal: AbortSignal
 }
 
-/** Ticks both until little is left. Raises TM_MOVE_GATE where that takes too long, or the comparison finds something. */
-export const catchUp = async ({ run, follow, checks, clock, signal }: CatchUpOptions): Promise<void> => {
+const slow = (run: LiveRun, behind: number, rangesDone: boolean): TidemarkError => {
+  const reason = rangesDone
+    ? `following does not catch up with the application's writes (${behind} changes behind)`
+    : 'the comparison of all tables did not end in time'
+  const fix = 'Let `tidemark move follow` run until `tidemark move status` shows no lag, and cut over when less is going on.'
+  return gateError('cutover', run.path, reason, fix)
+}
+
+/** Ticks both until little is left. Raises TM_MOVE_GATE where that takes too long, or rows stay different. */
+export const catchUp = async ({ client, run, follow, checks, clock, signal }: CatchUpOptions): Promise<void> => {
   const endMs = clock.monotonicMs() + patienceMs
+  let differsSinceMs: number | undefined
   for (;;) {
     signal.throwIfAborted()
     const { appliedSeq, atHead, renewed } = await follow.tick()
     for (const table of renewed) await checks.restartTable(table)
     const { behind } = follow.lag()
-    const { rangesDone, differences } = checks.status()
-    if (clock.monotonicMs() > endMs) throw slow({ run, behind, rangesDone, differences })
+    const now = clock.monotonicMs()
+    if (now > endMs) throw slow(run, behind, checks.status().rangesDone)
     // An application that writes all the time is caught up with first: comparing would take half of the time.
     if (!atHead && behind > mostLeft) continue
-    const checked = await checks.tick({ appliedSeq })
-    const left = BigInt(atHead ? 0 : behind) + appliedSeq - checked.checkedSeq
-    if (checked.rangesDone && checked.differences === 0 && left <= mostLeft) return
-    if (atHead && !checked.worked) await clock.sleep(Math.min(50, Math.max(1, checked.pauseMs)), signal)
+    const { worked, checkedSeq, rangesDone, differences, pauseMs } = await checks.tick({ appliedSeq })
+    const left = BigInt(atHead ? 0 : behind) + appliedSeq - checkedSeq
+    const isNear = rangesDone && left <= mostLeft
+    if (isNear && differences === 0) return
+    differsSinceMs = differences === 0 ? undefined : (differsSinceMs ?? now)
+    if (isNear && now - (differsSinceMs ?? now) > differencePatienceMs) throw await differenceError(client, 'cutover', run)
+    if (atHead && !worked) await clock.sleep(Math.min(50, Math.max(1, pauseMs)), signal)
   }
-}
-
-const slow = (found: {
-  readonly run: LiveRun
-  readonly behind: number
-  readonly rangesDone: boolean
-  readonly differences: number
-}) => {
-  const { run, behind, rangesDone, differences } = found
-  const reason =
-    differences > 0
-      ? `${differences} row(s) differ between the two sides`
-      : rangesDone
-        ? `following does not catch up with the application's writes (${behind} changes behind)`
-        : 'the comparison of all tables did not end in time'
-  const fix =
-    differences > 0
-      ? 'See them with `tidemark move status`.'
-      : 'Let `tidemark move follow` run until `tidemark move status` shows no lag, and cut over when less is going on.'
-  return gateError('cutover', run.path, reason, fix)
 }

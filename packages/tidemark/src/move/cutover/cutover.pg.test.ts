@@ -159,13 +159,24 @@ describe('MOVE-4: the gate of a cutover', () => {
     await refused(move, /1 row could not be carried/)
   })
 
-  it('refuses rows on record as different', async () => {
+  it('refuses rows that differ, until they do not', async () => {
     const move = await made()
     await moves.client.query(
-      "INSERT INTO tidemark.move_differences (run_id, table_name, row_key, difference) SELECT id, 'posts', 'id=7', '{}' FROM tidemark.move_runs WHERE source_path = $1",
+      `BEGIN; SET LOCAL tidemark.origin = 'move'; UPDATE ${move.schema}.posts SET title = 'by hand' WHERE id = 7; COMMIT`,
+    )
+    await moves.client.query(
+      'UPDATE tidemark.move_checks AS c SET done = false, last_key = NULL FROM tidemark.move_runs AS r WHERE r.id = c.run_id AND source_path = $1',
       [move.path],
     )
-    await refused(move, /1 row differs between the two sides \(first: id=7 in posts\)/)
+    const { stop } = move.conduct()
+    await until(async () => (await move.status()).checks.done && (await move.status()).checks.differences === 1)
+    stop.abort()
+    await expect(cutover(move.options)).rejects.toMatchObject({
+      code: 'TM_MOVE_GATE',
+      message: expect.stringContaining('1 row differs between the two sides (first: id=7 in posts)') as string,
+    })
+    move.app.exec('UPDATE posts SET title = title WHERE id = 7')
+    expect(await cutover(move.options)).toMatchObject({ ok: true })
   })
 
   it('refuses while the comparison is not complete', async () => {

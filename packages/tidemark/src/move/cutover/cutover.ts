@@ -24,7 +24,7 @@ export type CutoverOptions = SwitchOptions
 /** What a look without holding the move can refuse already, so that following goes on undisturbed. */
 const checkBefore = async ({ client, file, run }: OpenedMove): Promise<void> => {
   if (run.state !== 'following') throw stateError(run.path, run.state, 'mirroring')
-  await checkRecord(client, 'cutover', run)
+  await checkRecord(client, run)
   const { added } = await file.read((db) => watchSchema(db))
   const unknown = added.filter((name) => !run.plan.excluded.includes(name))
   if (unknown.length === 0) return

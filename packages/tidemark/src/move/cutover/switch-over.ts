@@ -112,11 +112,12 @@ const reasonForUndoing = async (attempt: Attempt, pause: Pause, error: unknown):
   if (isTidemarkError(error, 'TM_SQLITE_LOCKED')) {
     return pause.exceeded('waiting for a lock on the file that another program holds, perhaps by a long read', error)
   }
+  if (isTidemarkError(error)) return error
   if (/^(?:55P03|57014|40P01)$/.test(sqlstateOf(error) ?? '')) {
     const blockers = await blockersOf(client, held.run.plan).catch(() => [])
     return pause.exceeded(`waiting for locks in Postgres${blockers.length > 0 ? ` held by ${named(blockers)}` : ''}`, error)
   }
-  return pause.isOver && !isTidemarkError(error) ? pause.exceeded('at work', error) : error
+  return pause.isOver ? pause.exceeded('at work', error) : error
 }
 
 const undo = async (attempt: Attempt, pause: Pause, error: unknown): Promise<never> => {
@@ -163,7 +164,7 @@ export const switchOver = async (attempt: Attempt): Promise<Switched> => {
   })
   let noted = false
   try {
-    const near = { run: held.run, follow, checks, clock, signal }
+    const near = { client, run: held.run, follow, checks, clock, signal }
     await steps.take('catch up', () => catchUp(near))
     const mirror = await prepare(attempt)
     crashPoint('cutover.prepared')

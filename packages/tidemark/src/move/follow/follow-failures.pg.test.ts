@@ -5,7 +5,7 @@ import { until } from '../../time/until.js'
 import { advance } from '../live/record.js'
 import type { MoveEvent } from '../move.js'
 import type { FollowedFile } from './testing/followed-file.js'
-import { endWriter, kill, startFollower, startWriter, untilReady } from './testing/follower-process.js'
+import { endWriter, kill, startFollower, startWriter, untilReady, untilTicked } from './testing/follower-process.js'
 import { expectSame, useFollowedFiles } from './testing/use-followed-files.js'
 
 const files = useFollowedFiles()
@@ -29,19 +29,22 @@ describe('MOVE-2: following that is interrupted', () => {
       42,
       `const id = 1 + random(300)
        db.prepare("INSERT OR REPLACE INTO users VALUES (?, ?, ?)").run(id, 'user ' + random(300), random(1000) / 7)
-       db.prepare("UPDATE users SET id = -id WHERE id = ?").run(1 + random(300))
+       db.prepare("UPDATE OR REPLACE users SET id = -id WHERE id = ?").run(1 + random(300))
        db.prepare("INSERT INTO events VALUES (?, ?)").run(id, 'x'.repeat(random(200)))
        db.prepare("DELETE FROM events WHERE rowid = ?").run(random(500))
        db.prepare("INSERT INTO kv VALUES (?, ?) ON CONFLICT DO UPDATE SET v = excluded.v").run('k' + random(50), Buffer.from([random(256)]))
-       if (random(5) === 0) db.prepare("DELETE FROM users WHERE id < 0").run()`,
+       if (random(50) === 0) db.prepare("DELETE FROM users WHERE id < 0").run()`,
     )
     await untilReady(writer)
     try {
       for (let round = 0; round < 12; round++) {
-        const follower = startFollower({ url: files.url, runId: file.copy.runId, maxBatchBytes: 500 + round * 700 })
-        await untilReady(follower)
-        await delay((round * 37) % 150)
-        await kill(follower)
+        const follower = startFollower({ url: files.url, runId: file.copy.runId, maxBatchBytes: 1000 + round * 700 })
+        try {
+          await untilTicked(follower, 1 + (round % 4))
+          await delay((round * 7) % 20)
+        } finally {
+          await kill(follower)
+        }
       }
     } finally {
       expect(await endWriter(writer)).toBeGreaterThan(100)

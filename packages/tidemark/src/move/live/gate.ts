@@ -20,46 +20,46 @@ export const named = (names: readonly string[]): string =>
 
 interface RecordFacts {
   readonly unallowed: number
-  readonly differences: number
-  readonly example: string | null
   readonly unchecked: readonly string[]
 }
 
 const factsSql = `
   SELECT (SELECT count(*)::integer FROM tidemark.move_rejects WHERE run_id = $1 AND NOT allowed) AS unallowed,
-         (SELECT count(*)::integer FROM tidemark.move_differences WHERE run_id = $1) AS differences,
-         (SELECT format('%s in %s', row_key, table_name) FROM tidemark.move_differences WHERE run_id = $1 ORDER BY found_at, table_name, row_key LIMIT 1) AS example,
          ARRAY(SELECT t.name FROM unnest($2::text[]) AS t(name)
                 WHERE NOT EXISTS (SELECT FROM tidemark.move_checks AS c WHERE c.run_id = $1 AND c.table_name = t.name AND c.done)) AS unchecked`
 
-/** What the record forbids: rows left behind, differences, and for a cutover tables whose comparison is not complete. Raises TM_MOVE_GATE. */
-export const checkRecord = async (client: pg.Client, step: SwitchKind, { id, path, plan }: LiveRun): Promise<void> => {
+/** What the record forbids: rows left behind, and tables whose comparison is not complete. Raises TM_MOVE_GATE. */
+export const checkRecord = async (client: pg.Client, { id, path, plan }: LiveRun): Promise<void> => {
   const { rows } = await client.query<RecordFacts>(factsSql, [id, plan.tables.map(({ source }) => source)])
-  const { unallowed, differences, example, unchecked } = rows[0]!
-  if (unallowed > 0 && step === 'cutover') {
-    throw gateError(
-      step,
-      path,
-      `${counted(unallowed, 'row')} could not be carried, and no choice allows that`,
-      'See them with `tidemark move status --rejects`; correct the rows in the file, or begin again with a choice that allows it.',
-    )
+  const { unallowed, unchecked } = rows[0]!
+  if (unallowed > 0) {
+    const reason = `${counted(unallowed, 'row')} could not be carried, and no choice allows that`
+    const fix =
+      'See them with `tidemark move status --rejects`; correct the rows in the file, or begin again with a choice that allows it.'
+    throw gateError('cutover', path, reason, fix)
   }
-  if (differences > 0) {
-    throw gateError(
-      step,
-      path,
-      `${counted(differences, 'row differs', 'rows differ')} between the two sides (first: ${example})`,
-      'See them with `tidemark move status`. What keeps differing was changed behind the back of the move: write the row once more.',
-    )
-  }
-  if (unchecked.length > 0 && step === 'cutover') {
-    throw gateError(
-      step,
-      path,
-      `the comparison is not complete: ${named(unchecked)}`,
-      'Let `tidemark move follow` run until `tidemark move status` shows every table compared.',
-    )
-  }
+  if (unchecked.length === 0) return
+  const fix = 'Let `tidemark move follow` run until `tidemark move status` shows every table compared.'
+  throw gateError('cutover', path, `the comparison is not complete: ${named(unchecked)}`, fix)
+}
+
+/** So long a row may stay on record as different while everything else is done: one that was in flight is found equal at the next look. */
+export const differencePatienceMs = 10_000
+
+/** The refusal of rows that differ, with the first of them. */
+export const differenceError = async (client: pg.Client, step: SwitchKind, { id, path }: LiveRun): Promise<TidemarkError> => {
+  const { rows } = await client.query<{ count: number; row: string; table: string }>(
+    `SELECT count(*) OVER ()::integer AS count, row_key AS row, table_name AS table FROM tidemark.move_differences
+      WHERE run_id = $1 ORDER BY found_at, table_name, row_key LIMIT 1`,
+    [id],
+  )
+  const first = rows[0]
+  const what = `${counted(first?.count ?? 0, 'row differs', 'rows differ')} between the two sides`
+  const fix =
+    step === 'cutover'
+      ? 'See them with `tidemark move status`. Rows that stay different were changed in Postgres behind the back of the move: write them once more in the file.'
+      : 'See them with `tidemark move status`; change those rows in Postgres into what the file can hold.'
+  return gateError(step, path, first ? `${what} (first: ${first.row} in ${first.table})` : what, fix)
 }
 
 /** What the last look at both sides found, with nobody writing. Raises TM_MOVE_GATE. */

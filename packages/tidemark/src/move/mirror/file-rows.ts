@@ -11,6 +11,7 @@ import { exactKeySql, type Key, printKey, readKey } from '../row-keys.js'
 import type { Texts } from './bind-relation.js'
 import type { MirrorColumn, MirrorTable } from './mirror-table.js'
 import type { Statements } from './statements.js'
+import { hashValues, ValueIndex } from './value-index.js'
 
 /** A row of the file under the hand. */
 export interface FoundRow {
@@ -47,6 +48,8 @@ const refusalOf = (error: unknown): Refusal | undefined => {
 /** Entries that are written into the log at once. */
 const logBatch = 256
 const rowsPerRead = 512
+/** Rows that look alike of which one is as good as another. */
+const mostEquals = 20
 
 export class FileRows {
   readonly table: MirrorTable
@@ -59,6 +62,7 @@ export class FileRows {
   readonly #logSql: string | null
   readonly #handleWidth: number
   readonly #isUtf8: boolean
+  readonly #index: ValueIndex | undefined
   #log: (Key | null)[] = []
   #last: FoundRow | undefined
 
@@ -75,6 +79,10 @@ export class FileRows {
     this.#handleWidth = handle.length * 2
     this.#handleSql = exactKeySql(handle)
     this.#logSql = log.length === 0 ? null : exactKeySql(log)
+    // Rows without a key keep their rowid whatever becomes of them, so that one finds them again.
+    const isIndexed = table.key.length === 0 && table.handle.kind === 'rowid' && table.file.rowidAlias === null
+    this.#index =
+      isIndexed && table.handle.kind === 'rowid' ? new ValueIndex(db, table, table.handle.name, statements) : undefined
     this.#isUtf8 = db.pragma('encoding', { simple: true }) === 'UTF-8'
   }
 
@@ -123,11 +131,31 @@ export class FileRows {
 
   /** The rows of the file that read like these values in Postgres; those with an exact way back are looked up, the others read. */
   byValues(texts: Texts): readonly FoundRow[] {
+    const indexed = this.#indexed(texts)
+    if (indexed.length > 0) return indexed
     const known = this.table.columns.flatMap((column, i) => (texts[i] === undefined ? [] : [{ column, text: texts[i]! }]))
     return this.#alike(
       known.map(({ column }) => column),
       known.map(({ text }) => text),
     )
+  }
+
+  #indexed(texts: Texts): readonly FoundRow[] {
+    if (!this.#index || texts.includes(undefined)) return []
+    const { columns } = this.table
+    const whole = texts as readonly (string | null)[]
+    const exact = columns.flatMap((column, i) => (column.isExact ? [{ column, text: whole[i]! }] : []))
+    const { bound } = this.values(
+      exact.map(({ column }) => column),
+      exact.map(({ text }) => text),
+    )
+    const found = this.#index.find(hashValues(bound), mostEquals).map(
+      (rowid): FoundRow => ({
+        handle: [rowid],
+        logKey: this.table.capture.key.kind === 'rowid' ? [rowid] : null,
+      }),
+    )
+    return found.filter((row) => this.differing(row, columns, whole).length === 0)
   }
 
   #alike(columns: readonly MirrorColumn[], texts: readonly (string | null)[]): readonly FoundRow[] {
@@ -200,6 +228,7 @@ export class FileRows {
     if (!values) return
     this.#last = this.#foundRow(values)
     this.log(this.#last.logKey)
+    this.#index?.put(this.#last.handle[0] as bigint)
   }
 
   /** Removes every row that the filter allows. */
@@ -230,6 +259,7 @@ export class FileRows {
       refusal = this.attempt(() => {
         const [changed] = this.#statements.read(sql).all(...bound, ...where.values)
         this.#last = changed ? this.#foundRow(changed) : row
+        this.#index?.put(this.#last.handle[0] as bigint)
         const after = this.#last.logKey
         this.log(row.logKey)
         if (after && row.logKey && !isSameKey(after, row.logKey)) this.log(after)
@@ -242,6 +272,7 @@ export class FileRows {
     const where = this.#handleOf(row.handle)
     this.alone(row, () => this.#statements.run(`DELETE FROM ${this.name} WHERE ${where.sql}`, where.values))
     this.log(row.logKey)
+    this.#index?.remove(row.handle[0] as bigint)
   }
 
   /** Does something to one row only, where others may be exactly like it: they are taken aside meanwhile. */
@@ -288,8 +319,9 @@ export class FileRows {
   }
 
   /** The transaction was rolled back. */
-  forgetLog(): void {
+  forget(): void {
     this.#log = []
+    this.#index?.forget()
   }
 
   condition(row: FoundRow): RowCondition {

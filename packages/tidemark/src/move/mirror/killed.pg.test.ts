@@ -6,7 +6,6 @@ import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { createTestDatabase, type TestDatabase } from '../../testing/database.js'
-import { until } from '../../time/until.js'
 import { MirroredFile } from './testing/mirrored-file.js'
 import { randomTables } from './testing/random-statements.js'
 
@@ -22,7 +21,7 @@ afterAll(async () => {
 })
 
 /** The built mirror, in a process that can be killed. */
-const runMirror = (file: MirroredFile, onLost: 'raise' | 'resync'): ChildProcess => {
+const runMirror = (file: MirroredFile): ChildProcess => {
   const module = new URL('../../../dist/move/mirror/open-mirror.js', import.meta.url).href
   const record = new URL('../../../dist/move/live/record.js', import.meta.url).href
   const session = new URL('../../../dist/move/live/session.js', import.meta.url).href
@@ -31,15 +30,9 @@ const runMirror = (file: MirroredFile, onLost: 'raise' | 'resync'): ChildProcess
     const target = ${JSON.stringify(file.target)}
     const client = await connectMove(target)
     const held = await takeOver(client, '${file.held.run.id}')
-    for (;;) {
-      try {
-        const mirror = await openMirror({ held, target, onLost: '${onLost}' })
-        process.stdout.write('open ')
-        await mirror.run(new AbortController().signal)
-      } catch (error) {
-        if (error.code !== 'TM_FEED_SLOT_BUSY') throw error
-      }
-    }`
+    const mirror = await openMirror({ held, target })
+    process.stdout.write('open')
+    await mirror.run(new AbortController().signal)`
   return spawn(process.execPath, ['--input-type=module', '-e', script], { stdio: ['ignore', 'pipe', 'inherit'] })
 }
 
@@ -71,7 +64,7 @@ it('MOVE-2, MOVE-5: killed at any moment, a mirror applies every change once', a
   let child: ChildProcess | undefined
   try {
     for (let i = 0; i < kills; i++) {
-      child = runMirror(file, 'raise')
+      child = runMirror(file)
       const ended = once(child, 'exit')
       await Promise.race([
         once(child.stdout!, 'data'),
@@ -92,12 +85,7 @@ it('MOVE-2, MOVE-5: killed at any moment, a mirror applies every change once', a
   file.held = { ...file.held, epoch: BigInt(rows[0]!.epoch) + 1n }
   await file.client.query('UPDATE tidemark.move_runs SET epoch = $2 WHERE id = $1', [file.held.run.id, file.held.epoch])
   const mirror = await file.mirror()
-  await until(() =>
-    file.write(mirror).then(
-      () => true,
-      (error) => error.code !== 'TM_FEED_SLOT_BUSY' && Promise.reject(error),
-    ),
-  )
+  await file.write(mirror)
   expect(written).toBeGreaterThan(kills)
   expect(await file.unlike()).toEqual([])
   expect(await file.differences()).toEqual([])

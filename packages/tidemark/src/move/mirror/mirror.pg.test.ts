@@ -415,6 +415,19 @@ describe('a mirror that stops', () => {
     expect(file.rows('SELECT id FROM t')).toEqual([[1n], [2n]])
   })
 
+  it('takes its slot from a process that does not know yet that it lost the move', async () => {
+    await open('CREATE TABLE t (id INTEGER PRIMARY KEY)')
+    await file.write(mirror, 'INSERT INTO t VALUES (1)')
+    const later = await file.mirror({ held: { ...file.held, epoch: 2n } })
+    await file.client.query('UPDATE tidemark.move_runs SET epoch = 2 WHERE id = $1', [file.held.run.id])
+    await file.write(later, 'INSERT INTO t VALUES (2)')
+    expect(file.rows('SELECT id FROM t')).toEqual([[1n], [2n]])
+    await expect(until(() => mirror.tick().then(() => false), { intervalMs: 0 })).rejects.toMatchObject({
+      code: 'TM_MOVE_FENCED',
+    })
+    await file.write(later, 'INSERT INTO t VALUES (3)')
+  })
+
   it('TM_TIME_TIMEOUT: where it cannot be as far as asked in time', async () => {
     await open('CREATE TABLE t (id INTEGER PRIMARY KEY)')
     const { epoch, number } = await file.position(mirror)

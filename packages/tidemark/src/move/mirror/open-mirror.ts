@@ -1,8 +1,11 @@
+import { setImmediate } from 'node:timers/promises'
 import type pg from 'pg'
 import { isTidemarkError, TidemarkError } from '../../errors.js'
 import type { FeedEvent, FeedReset, FreshnessProof, Source, TransactionPiece } from '../../feed/feed.js'
 import { tableName } from '../../feed/feed.js'
 import { comparePositions, formatPosition, isSameEpoch, type Position, parseLsn, parsePosition } from '../../feed/position.js'
+import { takeOverSlot } from '../../feed/slots.js'
+import { connectPostgres } from '../../postgres/connect.js'
 import type { CaptureDatabase } from '../../sqlite/capture/capture.js'
 import { openCaptureDatabase } from '../../sqlite/capture/capture-database.js'
 import { readControl, takeControl } from '../../sqlite/capture/control.js'
@@ -19,7 +22,7 @@ import { Included } from './included.js'
 import type { Mirror, MirrorLag, MirrorOptions, MirrorTick, ResyncReport } from './mirror.js'
 import { connectMirror, MirrorSession } from './mirror-session.js'
 import type { MirrorTable } from './mirror-table.js'
-import { mirrorSource, publicationName, readMirrorTables } from './prepare-mirror.js'
+import { mirrorSlot, mirrorSource, publicationName, readMirrorTables } from './prepare-mirror.js'
 import { Rate } from './rate.js'
 import { resyncTable } from './resync-table.js'
 import { Statements } from './statements.js'
@@ -33,6 +36,8 @@ import { checkTarget } from './target-watch.js'
 const flushSql = "BEGIN; SET LOCAL synchronous_commit = on; SELECT pg_logical_emit_message(true, 'tidemark', ''); COMMIT"
 
 const defaultTickMs = 50
+/** The longest that the process does nothing but apply. */
+const breathMs = 10
 /** Changes of small transactions that become durable together. */
 const changesPerCommit = 5_000
 /** How often the target's schema is looked at, the record brought up to date, and the position stored while nothing changes. */
@@ -90,7 +95,7 @@ class FileMirror implements Mirror {
   #freshAt: number | undefined
   #isBroken = false
   #isClosed = false
-  readonly #last = { watch: Number.NEGATIVE_INFINITY, record: Number.NEGATIVE_INFINITY, store: 0 }
+  readonly #last = { watch: Number.NEGATIVE_INFINITY, record: Number.NEGATIVE_INFINITY, store: 0, breath: 0 }
 
   constructor(parts: Parts) {
     const { options, clock, signal, file, source, start, appliers, ids } = parts
@@ -120,16 +125,36 @@ class FileMirror implements Mirror {
   }
 
   async tick({ maxMs = defaultTickMs }: { readonly maxMs?: number } = {}): Promise<MirrorTick> {
-    return this.#guarded(async () => {
-      await this.#watch()
-      const notedBefore = this.#parts.differences.noted
-      const { transactions, changes } = await this.#take(maxMs)
-      for (const table of this.#untold) await this.#resync(table)
-      this.#untold.clear()
-      await this.#keepRecord()
-      const caughtUp = this.#freshAt !== undefined && this.#behindMs() < caughtUpMs
-      return { transactions, changes, differences: this.#parts.differences.noted - notedBefore, caughtUp }
-    })
+    try {
+      return await this.#guarded(() => this.#tick(maxMs))
+    } catch (error) {
+      if (!isTidemarkError(error, 'TM_FEED_SLOT_BUSY') || this.#parts.options.source) throw error
+      await this.#takeSlot()
+      return { transactions: 0, changes: 0, differences: 0, caughtUp: false }
+    }
+  }
+
+  async #tick(maxMs: number): Promise<MirrorTick> {
+    await this.#watch()
+    const notedBefore = this.#parts.differences.noted
+    const { transactions, changes } = await this.#take(maxMs)
+    for (const table of this.#untold) await this.#resync(table)
+    this.#untold.clear()
+    await this.#keepRecord()
+    const caughtUp = this.#freshAt !== undefined && this.#behindMs() < caughtUpMs
+    return { transactions, changes, differences: this.#parts.differences.noted - notedBefore, caughtUp }
+  }
+
+  /** Another process reads our slot: one that holds the move now, and then this one stops; or one that lost it and does not know yet. */
+  async #takeSlot(): Promise<void> {
+    const { options, clock } = this.#parts
+    await this.#guarded(() => this.#record())
+    const client = await connectPostgres({ ...(options.feedTarget ?? options.target), name: 'mirror setup' })
+    try {
+      await takeOverSlot(client, await mirrorSlot(client, this.#held), { clock })
+    } finally {
+      await client.end()
+    }
   }
 
   async run(signal: AbortSignal): Promise<void> {
@@ -247,6 +272,7 @@ class FileMirror implements Mirror {
       const waitMs = this.#begun ? Number.MAX_SAFE_INTEGER : this.#transaction.isOpen ? 0 : leftMs
       const from = this.#isStored ? this.#stored : undefined
       const event = await this.#reader.next(from, Math.min(waitMs, 60_000), signal)
+      await this.#breathe()
       if (event) {
         const applied = await this.#handle(event)
         changes += applied
@@ -258,6 +284,14 @@ class FileMirror implements Mirror {
       if (clock.monotonicMs() >= endMs || (!event && leftMs <= 0)) break
     }
     return { transactions, changes }
+  }
+
+  /** Events may be there faster than they are applied; the connection they come over has to be answered meanwhile. */
+  async #breathe(): Promise<void> {
+    const { clock } = this.#parts
+    if (clock.monotonicMs() - this.#last.breath < breathMs) return
+    await setImmediate()
+    this.#last.breath = clock.monotonicMs()
   }
 
   async #handle(event: FeedEvent): Promise<number> {

@@ -5,7 +5,7 @@ import { setReplicaIdentity } from '../../feed/replica-identity.js'
 import { databaseOid, dropSlot, readSlot, slotName, takeOverSlot } from '../../feed/slots.js'
 import { createWalSource, type WalSource } from '../../feed/sources/wal/wal-source.js'
 import { quoteTable, type TableId } from '../../feed/table-id.js'
-import { connectPostgres } from '../../postgres/connect.js'
+import { type ConnectOptions, connectPostgres } from '../../postgres/connect.js'
 import { sqlstateOf } from '../../postgres/postgres-error.js'
 import { introspect } from '../../sqlite/introspect.js'
 import { openSqlite } from '../../sqlite/open.js'
@@ -20,10 +20,18 @@ const shortId = ({ run }: HeldRun): string => run.id.slice(0, 8)
 
 /** The slot's own part of its name. */
 const ownSlotName = (held: HeldRun): string => `mirror_${shortId(held)}`
+/** The full name of the slot. */
+export const mirrorSlot = async (client: pg.Client, held: HeldRun): Promise<string> =>
+  slotName(await databaseOid(client), ownSlotName(held))
+
 export const publicationName = (held: HeldRun): string => `tidemark_mirror_${shortId(held)}`
 
 /** Proofs of freshness come so often while a mirror runs: a rollback waits for one. */
 const beatMs = 100
+/** Small, since a piece is applied without a pause. */
+const maxPieceBytes = 128 * 1024
+/** A slow disk may keep the mirror from answering; who takes the move over takes the slot too, and need not wait for this. */
+const walSenderTimeoutMs = 10_000
 
 /** The feed of the moved tables from the mirror's own slot. What it gives is durable in the file when it is confirmed. */
 export const mirrorSource = ({ held, target, feedTarget, clock }: MirrorOptions): WalSource =>
@@ -34,6 +42,8 @@ export const mirrorSource = ({ held, target, feedTarget, clock }: MirrorOptions)
     publication: publicationName(held),
     tables: 'published',
     beatMs,
+    maxPieceBytes,
+    walSenderTimeoutMs,
     replayWindowMs: 0,
     ...(clock && { clock }),
   })
@@ -116,7 +126,7 @@ export const prepareMirror = async (options: PrepareMirrorOptions): Promise<Prep
     const source = mirrorSource(options)
     try {
       const position = await source.open()
-      return { slotName: slotName(await databaseOid(client), ownSlotName(held)), publication, position }
+      return { slotName: await mirrorSlot(client, held), publication, position }
     } finally {
       await source.stop()
     }
@@ -142,16 +152,25 @@ const putBackIdentities = async (client: pg.Client, { run }: HeldRun): Promise<v
   await client.query("UPDATE tidemark.move_runs SET report = report - 'mirrorIdentities' WHERE id = $1", [run.id])
 }
 
+/** As the role that made it: another may neither end its reader nor drop it. */
+const dropMirrorSlot = async (held: HeldRun, feedTarget: ConnectOptions): Promise<void> => {
+  const client = await connectPostgres({ ...feedTarget, name: 'mirror setup' })
+  try {
+    const name = await mirrorSlot(client, held)
+    if (!(await readSlot(client, name))) return
+    await takeOverSlot(client, name)
+    await dropSlot(client, name)
+  } finally {
+    await client.end()
+  }
+}
+
 /** Takes away what {@link prepareMirror} made, whoever reads the slot; what is gone already does no harm. */
-export const dropMirror = async ({ held, target }: PrepareMirrorOptions): Promise<void> => {
+export const dropMirror = async ({ held, target, feedTarget = target }: PrepareMirrorOptions): Promise<void> => {
+  await dropMirrorSlot(held, feedTarget)
   const client = await connectPostgres({ ...target, name: 'mirror setup' })
   try {
     await client.query("SET lock_timeout = '5s'")
-    const name = slotName(await databaseOid(client), ownSlotName(held))
-    if (await readSlot(client, name)) {
-      await takeOverSlot(client, name)
-      await dropSlot(client, name)
-    }
     await dropPublication(client, publicationName(held))
     await putBackIdentities(client, held)
   } finally {

@@ -1,9 +1,7 @@
 /** Compares one table with Postgres at one moment and writes what differs, for when changes of the feed are missing. */
-import { createHash } from 'node:crypto'
 import type pg from 'pg'
 import type { SqliteDatabase } from '../../sqlite/sqlite.js'
 import { quoteSqliteName } from '../../sqlite/tokenize.js'
-import { plainDecimal } from '../copy/numeric-binary.js'
 import type { IdMap } from '../invert/id-map.js'
 import type { FileValue } from '../invert/invert.js'
 import { targetTexts } from '../invert/target-texts.js'
@@ -12,6 +10,7 @@ import type { FoundRow } from './file-rows.js'
 import type { ResyncReport } from './mirror.js'
 import type { Statements } from './statements.js'
 import type { TableApplier } from './table-applier.js'
+import { hashValues } from './value-index.js'
 
 type Texts = readonly (string | null)[]
 
@@ -26,18 +25,6 @@ export interface ResyncTableOptions {
 }
 
 const handleText = (row: FoundRow): string => JSON.stringify(packKey(row.handle))
-
-/** One text for equal values, whatever their class says about a number. */
-const valueText = (value: FileValue): string => {
-  if (value === null) return '~'
-  if (Buffer.isBuffer(value)) return `b${value.toString('hex')}`
-  return typeof value === 'string' ? `t${value}` : `n${plainDecimal(value)}`
-}
-
-const hashOf = (values: readonly FileValue[]): string =>
-  createHash('sha1')
-    .update(JSON.stringify(values.map(valueText)))
-    .digest('base64')
 
 class TableResync {
   readonly #options: ResyncTableOptions
@@ -113,7 +100,7 @@ class TableResync {
         exact.map(({ column }) => column),
         exact.map(({ i }) => texts[i]!),
       )
-      this.#counts[applier.put(texts, this.#take(hashOf(bound), texts))] += 1
+      this.#counts[applier.put(texts, this.#take(hashValues(bound), texts))] += 1
     }
     const { statements } = this.#options
     for (;;) {
@@ -150,7 +137,7 @@ class TableResync {
       const rows = statements.read(sql).all(offset)
       for (const row of rows) {
         const found: FoundRow = { handle: readKey(row.slice(0, width)), logKey: null }
-        if (applier.isOurs(found)) this.#see(found, hashOf(row.slice(width) as FileValue[]))
+        if (applier.isOurs(found)) this.#see(found, hashValues(row.slice(width) as FileValue[]))
       }
       if (rows.length < 500) return
     }

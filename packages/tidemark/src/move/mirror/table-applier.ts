@@ -90,7 +90,7 @@ export class TableApplier {
   /** The transaction of the file was rolled back. */
   forget(): void {
     this.#limbo.forget()
-    this.rows.forgetLog()
+    this.rows.forget()
   }
 
   #keyOf(texts: Texts): Texts {

@@ -120,14 +120,19 @@ describe('MOVE-5: a rollback', () => {
     expect(move.app.prepare("SELECT count(*) FROM notes WHERE text = 'not done'").pluck().get()).toBe(1)
   })
 
-  it('refuses rows that the file does not hold as Postgres does', async () => {
+  it('refuses rows that the file cannot hold as Postgres does', async () => {
     const move = await made()
-    await moves.client.query(
-      "INSERT INTO tidemark.move_differences (run_id, table_name, row_key, difference) SELECT id, 'posts', 'id=7', '{}' FROM tidemark.move_runs WHERE source_path = $1",
-      [move.path],
-    )
-    await expect(rollback(move.options)).rejects.toMatchObject({ code: 'TM_MOVE_GATE' })
+    move.conduct()
+    await moves.client.query(`ALTER TABLE ${move.schema}.authors ALTER COLUMN email DROP NOT NULL`)
+    await moves.client.query(`INSERT INTO ${move.schema}.authors (id, email) VALUES (600, NULL)`)
+    await until(async () => (await move.status()).checks.differences > 0)
+    await expect(rollback(move.options)).rejects.toMatchObject({
+      code: 'TM_MOVE_GATE',
+      message: expect.stringContaining('1 row differs between the two sides (first: id=600 in authors)') as string,
+    })
     expect(await writePostgres(move)).toBe(true)
+    await moves.client.query(`DELETE FROM ${move.schema}.authors WHERE id = 600`)
+    expect(await rollback(move.options)).toMatchObject({ ok: true })
   })
 
   it('is refused where nothing was switched over', async () => {

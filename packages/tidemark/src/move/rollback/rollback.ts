@@ -1,5 +1,4 @@
 /** `rollback`: the way back from Postgres to SQLite with nothing lost (MOVE-5), or the end of one that was left behind. */
-import { checkRecord } from '../live/gate.js'
 import { holdMove } from '../live/holding.js'
 import { refuseWhileSwitching, withMove } from '../live/open-move.js'
 import { Steps } from '../live/pause.js'
@@ -28,7 +27,6 @@ export const rollback = (options: RollbackOptions): Promise<RollbackReport> =>
     await refuseWhileSwitching(client, run)
     const isLeftBehind = run.state === 'rollingBack'
     if (run.state !== 'mirroring' && !isLeftBehind) throw stateError(run.path, run.state, 'rolledBack')
-    if (!isLeftBehind) await checkRecord(client, 'rollback', run)
     const steps = new Steps(options.clock, options.onEvent)
     const holding = await holdMove(client, run.id, options)
     const signal = AbortSignal.any([holding.lost, ...(options.signal ? [options.signal] : [])])

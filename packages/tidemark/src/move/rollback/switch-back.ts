@@ -11,7 +11,7 @@ import type { Checks } from '../checks/checks.js'
 import { openChecks } from '../checks/open-checks.js'
 import { crashPoint } from '../live/crash-point.js'
 import { captureHold } from '../live/file.js'
-import { checkGate, gateError } from '../live/gate.js'
+import { checkGate, differenceError, differencePatienceMs, gateError } from '../live/gate.js'
 import type { HeldRun } from '../live/live-run.js'
 import { Pause, type Steps } from '../live/pause.js'
 import { advance } from '../live/record.js'
@@ -52,29 +52,26 @@ interface Tools {
 
 const headOf = (file: CaptureDatabase): Promise<bigint> => file.read(logHead)
 
-/** Mirrors and compares until little is left. Raises TM_MOVE_GATE where that takes too long, or a row cannot be held by the file. */
-const catchUp = async ({ held, file, options, signal }: BackAttempt, { mirror, checks }: Tools): Promise<void> => {
+/** Mirrors and compares until little is left. Raises TM_MOVE_GATE where that takes too long, or rows stay different. */
+const catchUp = async ({ client, held, file, options, signal }: BackAttempt, { mirror, checks }: Tools): Promise<void> => {
   const clock = options.clock ?? systemClock
   const endMs = clock.monotonicMs() + patienceMs
+  let differsSinceMs: number | undefined
   for (;;) {
     signal.throwIfAborted()
     const { caughtUp } = await mirror.tick()
     const head = await headOf(file)
-    const { checkedSeq, differences } = await checks.tick({
-      appliedSeq: head,
-      mirroredPosition: formatPosition(mirror.position()),
-    })
-    const refused = await mirror.differences()
-    if (refused + differences > 0) {
-      const reason = `${refused + differences} row(s) of the file are not as Postgres has them`
-      const fix = 'See them with `tidemark move status`; change those rows in Postgres into what the file can hold.'
-      throw gateError('rollback', held.run.path, reason, fix)
-    }
-    if (caughtUp && head - checkedSeq <= mostLeft) return
-    if (clock.monotonicMs() > endMs) {
-      const fix = 'Let `tidemark move follow` run until `tidemark move status` shows no lag, and roll back when less is going on.'
-      throw gateError('rollback', held.run.path, 'the file does not catch up with the writes to Postgres', fix)
-    }
+    const mirroredPosition = formatPosition(mirror.position())
+    const { checkedSeq, differences } = await checks.tick({ appliedSeq: head, mirroredPosition })
+    const now = clock.monotonicMs()
+    const isNear = caughtUp && head - checkedSeq <= mostLeft
+    const differing = differences + (await mirror.differences())
+    if (isNear && differing === 0) return
+    differsSinceMs = differing === 0 ? undefined : (differsSinceMs ?? now)
+    if (isNear && now - (differsSinceMs ?? now) > differencePatienceMs) throw await differenceError(client, 'rollback', held.run)
+    if (now <= endMs) continue
+    const fix = 'Let `tidemark move follow` run until `tidemark move status` shows no lag, and roll back when less is going on.'
+    throw gateError('rollback', held.run.path, 'the file does not catch up with the writes to Postgres', fix)
   }
 }
 
@@ -105,9 +102,7 @@ const inPause = async (attempt: BackAttempt, { mirror, checks }: Tools, pause: P
   crashPoint('rollback.drained')
   const before = await headOf(file)
   await steps.take('compare', async () => {
-    const refused = await mirror.differences()
-    const fix = 'See them with `tidemark move status`; change those rows in Postgres into what the file can hold.'
-    if (refused > 0) throw gateError('rollback', path, `${refused} row(s) of the file are not as Postgres has them`, fix)
+    if ((await mirror.differences()) > 0) throw await differenceError(client, 'rollback', held.run)
     checkGate('rollback', path, await checks.gate({ appliedSeq: before, head: before, mirroredPosition: position }))
   })
   pause.check('comparing the last changes')
@@ -124,6 +119,7 @@ const reasonForUndoing = ({ signal }: BackAttempt, pause: Pause, error: unknown)
   if (isTidemarkError(error, 'TM_SQLITE_LOCKED'))
     return pause.exceeded('waiting for a lock on the file that another program holds', error)
   if (isTidemarkError(error, 'TM_TIME_TIMEOUT')) return pause.exceeded('bringing the last changes into the file', error)
+  if (isTidemarkError(error)) return error
   if (/^(?:55P03|57014)$/.test(sqlstateOf(error) ?? '')) return pause.exceeded('waiting for locks in Postgres', error)
   return error
 }

@@ -208,7 +208,7 @@ const tailStream = (project: Project, request: TailRequest, run: TailRun): Promi
  */
 export const feedTail = async (project: Project, request: TailRequest, run: TailRun): Promise<void> => {
   if (request.from !== undefined) parsePosition(request.from)
-  else if ((await project.withDatabase(undefined, (database) => sourceKind(project.config, database))) === 'wal')
+  else if ((await project.withDatabase(undefined, (database) => sourceKind(project.config, database))) !== 'outbox')
     return tailLog(project, request, run)
   return tailStream(project, request, run)
 }

@@ -7,7 +7,7 @@ import type { CaptureDatabase, CaptureTable, FenceState, WaitOptions } from './c
 import { captureTriggers } from './capture-triggers.js'
 import { hasTable } from './control.js'
 import { fenceTriggers } from './fence-triggers.js'
-import { imageTable } from './replace-guards.js'
+import { imageTable } from './row-image.js'
 import type { TriggerText } from './trigger-text.js'
 
 const findTable = (schema: SqliteSchema, name: string): SqliteTable | undefined =>
@@ -26,12 +26,17 @@ export const placeOf = (schema: SqliteSchema, capture: CaptureTable): Place | un
   return table && { schema, table, capture }
 }
 
-const objectsOf = ({ schema, table, capture }: Place, fence: FenceState): readonly TriggerText[] => {
-  const image = imageTable(table, capture)
-  // While nobody may write there is nothing to capture, and the mirror writes the faster for it.
-  const capturing = fence === 'cut' ? [] : [...(image ? [image] : []), ...captureTriggers(schema, table, capture)]
-  return [...capturing, ...(fence === 'open' ? [] : fenceTriggers(capture))]
+const captureObjects = ({ schema, table, capture }: Place): readonly TriggerText[] => {
+  const triggers = captureTriggers(schema, table, capture)
+  const image = imageTable(table, capture, triggers)
+  return image ? [image, ...triggers] : triggers
 }
+
+/** While nobody may write there is nothing to capture, and the mirror writes the faster for it. */
+const objectsOf = (place: Place, fence: FenceState): readonly TriggerText[] => [
+  ...(fence === 'cut' ? [] : captureObjects(place)),
+  ...(fence === 'open' ? [] : fenceTriggers(place.capture)),
+]
 
 interface SchemaRow {
   readonly type: string

@@ -4,8 +4,9 @@ import { quoteSqliteName } from '../tokenize.js'
 import type { CaptureTable } from './capture.js'
 import { isKeyConverted } from './foreign-key-affinity.js'
 import { keyNames, rowidWord, rowidWordsFor } from './key-expressions.js'
-import { newValueOf, replaceGuards } from './replace-guards.js'
-import { createTrigger, logRowSql, logRowsSql, logValuesSql, rowDiffers, type TriggerText } from './trigger-text.js'
+import { replaceGuards } from './replace-guards.js'
+import { hasStandIn, imageName, withImage } from './row-image.js'
+import { createTrigger, logRowSql, logRowsSql, rowDiffers, type TriggerText } from './trigger-text.js'
 
 /** What an UPDATE may name to change the key: a rowid goes by several names, an INTEGER PRIMARY KEY among them. */
 const keyTargets = (table: SqliteTable, { key }: CaptureTable): readonly string[] => {
@@ -20,12 +21,17 @@ interface Logging {
   readonly sql: string
 }
 
-/** Logs the key that a row has after an INSERT or UPDATE. */
+/** Logs the key that a row has after an INSERT or UPDATE; where AFTER triggers are told another one, by the row itself, or ahead of it. */
 const logNew = (table: SqliteTable, capture: CaptureTable, isConverted: boolean): Logging => {
   if (!isConverted) return { when: 'AFTER', sql: logRowSql(capture, 'NEW') }
-  if (table.rowidName === null) return { when: 'BEFORE', sql: logValuesSql(capture, newValueOf(table)) }
-  const rowid = rowidWord(table.rowidName)
-  return { when: 'AFTER', sql: logRowsSql(capture, quoteSqliteName(table.name), `${rowid} = NEW.${rowid}`) }
+  if (table.rowidName !== null) {
+    const rowid = rowidWord(table.rowidName)
+    return { when: 'AFTER', sql: logRowsSql(capture, quoteSqliteName(table.name), `${rowid} = NEW.${rowid}`) }
+  }
+  const keys = keyNames(capture.key)
+  const isPlain = !table.columns.some((column) => keys.includes(quoteSqliteName(column.name)) && hasStandIn(column))
+  const sql = isPlain ? logRowSql(capture, 'NEW') : withImage(table, capture, logRowsSql(capture, imageName(capture)))
+  return { when: 'BEFORE', sql }
 }
 
 /**

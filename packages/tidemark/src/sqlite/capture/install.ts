@@ -40,7 +40,8 @@ const requirePlace = (db: SqliteDatabase, schema: SqliteSchema, capture: Capture
   const { name, key } = capture
   const place = placeOf(schema, capture)
   if (!place) throw changed(db, `it has no table ${name} any more`)
-  const missing = key.kind === 'columns' && key.columns.find((column) => !place.table.columns.some((found) => found.name === column))
+  const missing =
+    key.kind === 'columns' && key.columns.find((column) => !place.table.columns.some((found) => found.name === column))
   if (missing) throw changed(db, `the table ${name} has no column ${missing} any more`)
   return place
 }

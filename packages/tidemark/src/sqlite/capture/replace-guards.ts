@@ -6,7 +6,8 @@ import type { SqliteColumn, SqliteIndex, SqliteIndexPart, SqliteTable } from '..
 import { foldAscii, quoteSqliteName } from '../tokenize.js'
 import type { CaptureTable } from './capture.js'
 import { rowidWord, rowidWordsFor } from './key-expressions.js'
-import { columnsBehind, plainDefault, plainExpression } from './schema-text.js'
+import { imageName, newValue, withImage } from './row-image.js'
+import { columnsBehind, plainExpression } from './schema-text.js'
 import { createTrigger, logRowsSql, rowDiffers, type TriggerText } from './trigger-text.js'
 
 const columnOf = ({ columns }: SqliteTable, name: string): SqliteColumn | undefined =>
@@ -33,45 +34,9 @@ const holdsRowid = ({ parts }: SqliteIndex): boolean => parts.some(({ expression
 const guardedIndexes = (table: SqliteTable, capture: CaptureTable): readonly SqliteIndex[] =>
   table.indexes.filter((index) => index.unique && !holdsRowid(index) && !coversKey(table, capture, index))
 
-/** A value of the new row. Where NULL is not allowed, REPLACE puts the default in its place. */
-const newValue = ({ name, notNull, defaultSql }: SqliteColumn): string => {
-  const value = `NEW.${quoteSqliteName(name)}`
-  return notNull && defaultSql !== null ? `coalesce(${value}, ${plainDefault(defaultSql)})` : value
-}
-
-export const newValueOf =
-  (table: SqliteTable) =>
-  (name: string): string => {
-    const column = columnOf(table, name)
-    return column ? newValue(column) : `NEW.${quoteSqliteName(name)}`
-  }
-
 /** Only the real row computes expressions as the index does: comparisons in them depend on the affinity of the columns, and NEW has none. */
 const needsImage = (table: SqliteTable, { parts }: SqliteIndex): boolean =>
   parts.some(({ column }) => column === null || columnOf(table, column)?.generated)
-
-const imageName = ({ id }: CaptureTable): string => quoteSqliteName(`_tidemark_image_${id}`)
-
-const imageColumn = (table: SqliteTable, column: SqliteColumn): string => {
-  const type = column.affinity === 'BLOB' ? '' : ` ${column.affinity}`
-  const collation = column.collation === 'BINARY' ? '' : ` COLLATE ${quoteSqliteName(column.collation)}`
-  const { generated } = column
-  const expression = generated && ` AS (${plainExpression(generated.expression, table.columns)}) ${generated.kind}`
-  return `${quoteSqliteName(column.name)}${type}${collation}${expression ?? ''}`
-}
-
-/** The table that holds the new row for the moment in which a guard looks at it; null where no index needs it. No constraint stands in it. */
-export const imageTable = (table: SqliteTable, capture: CaptureTable): TriggerText | null => {
-  if (!guardedIndexes(table, capture).some((index) => needsImage(table, index))) return null
-  const columns = table.columns.map((column) => imageColumn(table, column))
-  return { name: `_tidemark_image_${capture.id}`, sql: `CREATE TABLE ${imageName(capture)} (${columns.join(', ')})` }
-}
-
-const makeImage = (table: SqliteTable, capture: CaptureTable): string => {
-  const stored = table.columns.filter(({ generated }) => !generated)
-  const names = stored.map(({ name }) => quoteSqliteName(name)).join(', ')
-  return `INSERT INTO ${imageName(capture)} (${names}) SELECT ${stored.map(newValue).join(', ')};`
-}
 
 const partSql = (table: SqliteTable, { column, expression }: SqliteIndexPart): string =>
   column === null ? `(${plainExpression(expression ?? '', table.columns)})` : quoteSqliteName(column)
@@ -88,7 +53,7 @@ const logHolders = (table: SqliteTable, capture: CaptureTable, index: SqliteInde
   // Of a partial index, the rows in it; whether the new one will be in it, is left open.
   const where = index.where === null ? [] : [`(${plainExpression(index.where, table.columns)})`]
   const log = logRowsSql(capture, quoteSqliteName(table.name), [...conditions, ...where].join(' AND '))
-  return viaImage ? `${makeImage(table, capture)} ${log} DELETE FROM ${imageName(capture)};` : log
+  return viaImage ? withImage(table, capture, log) : log
 }
 
 /** The columns on which a row's place in an index depends. */

@@ -16,14 +16,8 @@ export const logRowSql = (table: CaptureTable, row: 'NEW' | 'OLD'): string => {
   return `INSERT INTO _tidemark_log (${logColumns(table)}) SELECT ${values.join(', ')};`
 }
 
-/** Logs a key given by expressions for its columns. */
-export const logValuesSql = (table: CaptureTable, valueOf: (column: string) => string): string => {
-  const columns = table.key.kind === 'columns' ? table.key.columns : []
-  return `INSERT INTO _tidemark_log (${logColumns(table)}) SELECT ${[table.id, ...columns.map(valueOf)].join(', ')};`
-}
-
-/** Logs the keys of rows of the table itself. */
-export const logRowsSql = (table: CaptureTable, from: string, where: string): string =>
+/** Logs the keys of rows of a table. */
+export const logRowsSql = (table: CaptureTable, from: string, where = '1'): string =>
   `INSERT INTO _tidemark_log (${logColumns(table)}) SELECT ${[table.id, ...keyNames(table.key)].join(', ')} FROM ${from} WHERE ${where};`
 
 export const createTrigger = (name: string, event: string, table: string, when: string | null, body: string): TriggerText => ({

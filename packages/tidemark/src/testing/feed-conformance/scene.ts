@@ -91,11 +91,13 @@ export const createStage = (makeSource: MakeSource, cleanUp: (url: string) => Pr
   return {
     open,
     close: async () => {
-      const results = await Promise.allSettled(ends.reverse().map((end) => end()))
+      const failures: unknown[] = []
+      // The latest first: a consumer may still use a connection that was made before it.
+      for (const end of ends.reverse()) await end().catch((error: unknown) => failures.push(error))
       ends = []
       // All files of a run share the slots of one server.
       await dropSlots(database.url)
-      for (const result of results) if (result.status === 'rejected') throw result.reason
+      if (failures.length > 0) throw failures[0]
     },
     start: async () => {
       database = await createBootstrappedDatabase()

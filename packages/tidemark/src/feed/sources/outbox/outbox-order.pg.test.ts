@@ -64,6 +64,26 @@ describe('the order of the outbox', () => {
     expect(pieces[1]!.position.number).toBeGreaterThan(pieces[0]!.position.number)
     // The one that began first has the smaller xid, and still comes second.
     expect(pieces[1]!.xid).toBeLessThan(pieces[0]!.xid)
+    // Given again, they have the same order and numbers.
+    open.splice(open.indexOf(outbox), 1)
+    await outbox.close()
+    const again = await start(['s8rows'])
+    expect(await again.take(2)).toEqual(pieces)
+  })
+
+  it('FEED-1: a batch of very many transactions has them all, in order', async () => {
+    await client.query('create table many (id int primary key)')
+    const outbox = await start(['many'])
+    await client.query('set synchronous_commit = off')
+    // The reader waits for its next look while they are written.
+    await client.query('do $$ begin for i in 1..5500 loop insert into many values (i); commit; end loop; end $$')
+    await client.query('reset synchronous_commit')
+    const pieces = await outbox.take(5_500)
+    expect(pieces.map(({ changes }) => changes[0]!.new?.[0])).toEqual(
+      Array.from({ length: 5_500 }, (_, index) => String(index + 1)),
+    )
+    const first = pieces[0]!.position.number
+    expect(pieces.every(({ position }, index) => position.number === first + BigInt(index))).toBe(true)
   })
 
   it('S10: rows of subtransactions belong to their transaction, rolled back ones are not there', async () => {

@@ -1,6 +1,7 @@
 /** Following in a process of its own, which can be killed; and an application that writes in another. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { until } from '../../../time/until.js'
 
 const built = (path: string): string => new URL(`../../../../dist/${path}`, import.meta.url).href
 
@@ -13,7 +14,7 @@ export interface FollowerProcessOptions {
   readonly maxBatchBytes: number
 }
 
-/** Takes the move over and follows until it is killed; says "ready" first. */
+/** Takes the move over and follows until it is killed; says so after each tick that brought something over. */
 export const startFollower = ({ url, runId, maxBatchBytes }: FollowerProcessOptions): ChildProcess =>
   start(`
     import pg from 'pg'
@@ -25,13 +26,13 @@ export const startFollower = ({ url, runId, maxBatchBytes }: FollowerProcessOpti
     const held = await takeOver(client, '${runId}')
     await client.end()
     const follow = await openFollow({ held, target, maxBatchBytes: ${maxBatchBytes}, maxReadMs: 5 })
-    process.stdout.write('ready\\n')
     for (;;) {
-      await follow.tick()
-      await new Promise((resolve) => setTimeout(resolve, 1))
+      const { applied } = await follow.tick()
+      if (applied > 0) process.stdout.write('.')
+      else await new Promise((resolve) => setTimeout(resolve, 1))
     }`)
 
-/** Runs `body` with \`db\` and \`random(n)\` in a transaction, again and again, until it is told to end (SIGTERM); tells how often. */
+/** Runs `body` with `db` and `random(n)` in a transaction, again and again, until it is told to end (SIGTERM); tells how often. */
 export const startWriter = (path: string, seed: number, body: string): ChildProcess =>
   start(`
     import Database from 'better-sqlite3'
@@ -44,9 +45,18 @@ export const startWriter = (path: string, seed: number, body: string): ChildProc
     const turn = () => {
       if (!isOpen) { db.close(); return process.stdout.write(JSON.stringify({ done }) + '\\n') }
       work(); done++
-      setTimeout(turn, 1)
+      setTimeout(turn, 2)
     }
     turn()`)
+
+/** Waits until the follower has made so many ticks. */
+export const untilTicked = async (child: ChildProcess, ticks: number): Promise<void> => {
+  let seen = 0
+  child.stdout!.on('data', (text: Buffer) => {
+    seen += text.length
+  })
+  await until(() => seen >= ticks, { timeoutMs: 20_000, intervalMs: 1, what: 'A tick of the follower' })
+}
 
 export const untilReady = async (child: ChildProcess): Promise<void> => {
   await once(child.stdout!, 'data')

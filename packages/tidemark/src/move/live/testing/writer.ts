@@ -18,8 +18,8 @@ const postgresScript = `
   const client = new (require(process.env.PG).Client)({ connectionString: where, application_name: 'the application' })
   client.on('error', () => {})
   client.connect().then(() => run(async (i) => {
-    await client.query({ name: 'post', text: 'INSERT INTO ' + schema + ".posts VALUES ($1, $2, 'written', 'live')", values: [i, 1 + (i % 20)] })
-    if (i % 5 === 0) await client.query({ name: 'touch', text: 'UPDATE ' + schema + '.authors SET email = $1 WHERE id = $2', values: ['p' + i + '@example.org', 1 + (i % 20)] })
+    const touched = i % 5 === 0 ? 'WITH touched AS (UPDATE ' + schema + ".authors SET email = 'p' || $1::bigint || '@example.org' WHERE id = $2::bigint) " : ''
+    await client.query({ name: touched && 'touching', text: touched + 'INSERT INTO ' + schema + ".posts VALUES ($1::bigint, $2::bigint, 'written', 'live')", values: [i, 1 + (i % 20)] })
   }))`
 
 /** Paces itself: what was missed is caught up with, so that a pause does not lower the rate. */

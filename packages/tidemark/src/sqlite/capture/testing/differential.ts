@@ -36,7 +36,10 @@ class Side {
 
   #all<T>(sql: string, ...values: readonly unknown[]): T[] {
     let statement = this.#statements.get(sql)
-    if (!statement) this.#statements.set(sql, (statement = this.db.prepare(sql).raw(true)))
+    if (!statement) {
+      statement = this.db.prepare(sql).raw(true)
+      this.#statements.set(sql, statement)
+    }
     return statement.all(...values) as T[]
   }
 
@@ -83,13 +86,18 @@ export interface DifferentialResult {
 }
 
 /** Where SQLite itself does otherwise once a table has any trigger, so that the twins cannot be held against each other any longer. */
-const isKnown = (outcome: string, sql: string): boolean =>
+const isKnown = (outcome: string, other: string, sql: string, schema: RandomSchema): boolean =>
   // In a STRICT table it looks at types before it looks at NOT NULL.
   outcome.startsWith('cannot store ') ||
   // Without triggers, what an UPDATE did before it met a rowid that is no number, stays done.
   outcome === 'datatype mismatch' ||
   // With recursive_triggers on and a trigger on DELETE, it checks once more after it removed rows, and finds what it has not removed yet.
-  (outcome.startsWith('UNIQUE constraint failed') && sql.startsWith('UPDATE OR REPLACE'))
+  (outcome.startsWith('UNIQUE constraint failed') && sql.startsWith('UPDATE OR REPLACE')) ||
+  // A foreign key to something that is no key shows itself already when a parent is inserted.
+  outcome.startsWith('foreign key mismatch') ||
+  other === 'database disk image is malformed' ||
+  // The rows of an UPDATE come in another order, and each conflict is decided by what was there before.
+  (sql.startsWith('UPDATE') && (/^UPDATE OR (?:IGNORE|FAIL|REPLACE)/.test(sql) || /ON CONFLICT/.test(schema.sql.join())))
 
 class Differential {
   readonly #random: Random
@@ -115,7 +123,8 @@ class Differential {
     let before: readonly Rows[] = tables.map((table) => this.#captured.dump(table))
     for (let i = 0; i < steps && !this.#isOver && this.failures.length === 0; i++) {
       const tooLarge = tables.filter((_, t) => (before[t]?.size ?? 0) > maxRows)
-      const step = tooLarge.length > 0 ? tooLarge.map(({ name }) => `DELETE FROM "${name}"`) : randomStep(this.#random, this.#schema)
+      const step =
+        tooLarge.length > 0 ? tooLarge.map(({ name }) => `DELETE FROM "${name}"`) : randomStep(this.#random, this.#schema)
       before = this.#step(step, before)
       // Triggers of the application may put back more than was deleted.
       if (before.some(({ size }) => size > maxRows * 10)) return
@@ -128,7 +137,7 @@ class Differential {
     for (const sql of step) this.#statement(sql)
     if (this.#captured.db.inTransaction || this.#twin.db.inTransaction) this.#statement('ROLLBACK')
     const now = this.#schema.tables.map((table) => this.#captured.dump(table))
-    this.#schema.tables.forEach((table, t) => this.#compare(table, before[t]!, now[t]!, head, step))
+    for (const [t, table] of this.#schema.tables.entries()) this.#compare(table, before[t]!, now[t]!, head, step)
     return now
   }
 
@@ -137,22 +146,23 @@ class Differential {
     this.statements++
     const isControl = /^(?:SAVEPOINT|RELEASE|ROLLBACK|BEGIN|COMMIT)/.test(sql)
     const isSame = captured === twin || (isControl && captured.startsWith('ok') && twin.startsWith('ok'))
-    if (isKnown(captured, sql)) this.#doubt()
+    if (isKnown(captured, twin, sql, this.#schema)) this.#doubt(!isSame)
     else if (!isSame && !this.#isDoubtful) this.failures.push(`${sql}: ${captured} with capture, ${twin} without`)
   }
 
   /** After a known difference in an outcome, one in the rows may follow, and ends the comparison. */
   #compareTwins(now: readonly Rows[], step: readonly string[]): void {
     const isOther = this.#schema.tables.some((table, t) => changedKeys(now[t]!, this.#twin.dump(table)).length > 0)
-    if (isOther && !this.#isDoubtful) this.failures.push(`tables are not what they are without capture, some time before ${step.join('; ')}`)
+    if (isOther && !this.#isDoubtful)
+      this.failures.push(`tables are not what they are without capture, some time before ${step.join('; ')}`)
     this.#isOver = isOther
     if (this.#isDoubtful) this.#forget()
     this.#isDoubtful = false
   }
 
-  #doubt(): void {
+  #doubt(forget: boolean): void {
     this.#isDoubtful = true
-    this.#forget()
+    if (forget) this.#forget()
   }
 
   #forget(): void {
@@ -201,4 +211,5 @@ export const runDifferential = async (seed: number, steps: number): Promise<Diff
 export const differentialTables = ({ tables }: RandomSchema) =>
   tables.map((table) => ({ name: table.name, dump: dumpSql(table), logged: loggedSql(table) }))
 
-const isRefusedSchema = ({ message }: Error): boolean => /^(?:AUTOINCREMENT|conflicting ON CONFLICT|unknown datatype|duplicate column|foreign key mismatch|near )/.test(message)
+const isRefusedSchema = ({ message }: Error): boolean =>
+  /^(?:AUTOINCREMENT|conflicting ON CONFLICT|unknown datatype|duplicate column|foreign key mismatch|near )/.test(message)

@@ -45,9 +45,18 @@ export interface PythonCase {
 }
 
 /** The differential run of this folder, with Python in the place of the application. */
-export const runPythonDifferential = async ({ schema, ...given }: PythonCase): Promise<{ statements: number; failures: string[] }> => {
+export const runPythonDifferential = async ({
+  schema,
+  ...given
+}: PythonCase): Promise<{ statements: number; failures: string[] }> => {
   const script = fileURLToPath(new URL('differential.py', import.meta.url))
-  const input = JSON.stringify({ ...given, pragmas: schema.pragmas, tables: differentialTables(schema), maxRows })
+  const input = JSON.stringify({
+    ...given,
+    pragmas: schema.pragmas,
+    tables: differentialTables(schema),
+    maxRows,
+    hasClauses: /ON CONFLICT/.test(schema.sql.join()),
+  })
   const { status, output, errors } = await answer('python3', [script], input)
   if (status !== 0) throw new Error(errors)
   return JSON.parse(output)

@@ -44,7 +44,8 @@ const condition = (random: Random, { columns, rowidWords }: RandomTable): string
 
 const assignments = (random: Random, table: RandomTable): string => {
   const names = written(random, table).slice(0, 2)
-  const other = () => random.pick([random.pick(values), quote(random.pick(table.columns)), `${quote(random.pick(table.columns))} + 1`])
+  const other = () =>
+    random.pick([random.pick(values), quote(random.pick(table.columns)), `${quote(random.pick(table.columns))} + 1`])
   return names.map((name) => `${name} = ${other()}`).join(', ')
 }
 

@@ -1,0 +1,93 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { createTestDatabase, type TestDatabase } from '../../testing/database.js'
+import { MirroredFile } from './testing/mirrored-file.js'
+import { randomTables } from './testing/random-statements.js'
+
+const folder = mkdtempSync(join(tmpdir(), 'tidemark-mirror-killed-'))
+let database: TestDatabase
+
+beforeAll(async () => {
+  database = await createTestDatabase()
+})
+afterAll(async () => {
+  await database.drop()
+  rmSync(folder, { recursive: true, force: true })
+})
+
+/** The built mirror, in a process that can be killed. */
+const runMirror = (file: MirroredFile): ChildProcess => {
+  const module = new URL('../../../dist/move/mirror/open-mirror.js', import.meta.url).href
+  const record = new URL('../../../dist/move/live/record.js', import.meta.url).href
+  const session = new URL('../../../dist/move/live/session.js', import.meta.url).href
+  const script = `
+    const [{ openMirror }, { takeOver }, { connectMove }] = await Promise.all(['${module}', '${record}', '${session}'].map((url) => import(url)))
+    const target = ${JSON.stringify(file.target)}
+    const client = await connectMove(target)
+    const held = await takeOver(client, '${file.held.run.id}')
+    const mirror = await openMirror({ held, target })
+    process.stdout.write('open')
+    await mirror.run(new AbortController().signal)`
+  return spawn(process.execPath, ['--input-type=module', '-e', script], { stdio: ['ignore', 'pipe', 'inherit'] })
+}
+
+/** Tokens that no two statements share, so that one applied twice or not at all shows itself in tables without a key. */
+const write = async (file: MirroredFile, i: number): Promise<void> => {
+  const { client } = file
+  await client.query('BEGIN')
+  await client.query('INSERT INTO loose SELECT $1::int, g::text FROM generate_series(1, 3) AS g', [i])
+  await client.query('INSERT INTO keyed (n, v) VALUES ($1, $2)', [i + 100, `v${i}`])
+  if (i % 5 === 0) await client.query('DELETE FROM loose WHERE ctid = (SELECT ctid FROM loose WHERE a = $1 LIMIT 1)', [i - 3])
+  if (i % 7 === 0) await client.query("UPDATE loose SET v = v || '!' WHERE a = $1", [i - 5])
+  if (i % 40 === 0) await client.query("INSERT INTO loose SELECT $1::int, repeat('x', 400) FROM generate_series(1, 4000)", [-i])
+  if (i % 60 === 0) await client.query('UPDATE keyed SET n = -n')
+  await client.query('COMMIT')
+}
+
+const kills = Number(process.env['TIDEMARK_TEST_KILLS'] ?? 8)
+
+it('MOVE-2, MOVE-5: killed at any moment, a mirror applies every change once', async () => {
+  const file = await MirroredFile.open({ folder, url: database.url, schema: 'killed', make: randomTables })
+  let done = false
+  let written = 0
+  const writing = (async () => {
+    while (!done) {
+      await write(file, ++written)
+      await setTimeout(2)
+    }
+  })()
+  let child: ChildProcess | undefined
+  try {
+    for (let i = 0; i < kills; i++) {
+      child = runMirror(file)
+      const ended = once(child, 'exit')
+      await Promise.race([
+        once(child.stdout!, 'data'),
+        ended.then(([code]) => Promise.reject(new Error(`the mirror ended with ${code}`))),
+      ])
+      await setTimeout(Math.random() * 700)
+      child.kill('SIGKILL')
+      await ended
+    }
+  } finally {
+    child?.kill('SIGKILL')
+    done = true
+    await writing
+  }
+  const { rows } = await file.client.query<{ epoch: string }>('SELECT epoch FROM tidemark.move_runs WHERE id = $1', [
+    file.held.run.id,
+  ])
+  file.held = { ...file.held, epoch: BigInt(rows[0]!.epoch) + 1n }
+  await file.client.query('UPDATE tidemark.move_runs SET epoch = $2 WHERE id = $1', [file.held.run.id, file.held.epoch])
+  const mirror = await file.mirror()
+  const t0 = performance.now(); const c0 = process.cpuUsage(); const S = new (await import('node:inspector/promises')).Session(); S.connect(); await S.post('Profiler.enable'); await S.post('Profiler.start'); await mirror.drainTo(await file.position(mirror), { timeoutMs: 100000 }); const pr = await S.post('Profiler.stop'); (await import('node:fs')).writeFileSync('/tmp/h6-kill.cpuprofile', JSON.stringify((pr as any).profile)); const c = process.cpuUsage(c0); console.log('DRAIN', performance.now() - t0, (c.user + c.system) / 1000, written, (await file.client.query('select count(*) from loose')).rows[0])
+  expect(written).toBeGreaterThan(kills)
+  expect(await file.unlike()).toEqual([])
+  expect(await file.differences()).toEqual([])
+  await file.close()
+}, 180_000)
