@@ -5,6 +5,8 @@ const source = (path: string) => fileURLToPath(new URL(`packages/tidemark/src/${
 const alias = [
   { find: /^tidemark$/, replacement: source('index.ts') },
   { find: /^tidemark\/store$/, replacement: source('store/store.ts') },
+  { find: /^tidemark\/limiter$/, replacement: source('resilience/limiter.ts') },
+  { find: /^tidemark\/log$/, replacement: source('observability/log.ts') },
   { find: /^tidemark\/testing$/, replacement: source('testing/testing.ts') },
 ]
 

@@ -1,7 +1,7 @@
 /** The yarn over HTTP: `POST /chat`, `GET /history/:sessionId` for those who hold its token, and `GET /health`. */
 import { timingSafeEqual } from 'node:crypto'
 import Fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
-import { createLimiter } from 'tidemark'
+import { createLimiter } from 'tidemark/limiter'
 import { z } from 'zod'
 import { type ChatStore, createChat } from './chat.js'
 import * as repository from './repository.js'

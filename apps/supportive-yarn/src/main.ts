@@ -4,7 +4,7 @@
  */
 import { resolve } from 'node:path'
 import { sql } from 'kysely'
-import { createLogger } from 'tidemark'
+import { createLogger } from 'tidemark/log'
 import { openStore, type Provider } from 'tidemark/store'
 import { z } from 'zod'
 import { createApp } from './app.js'

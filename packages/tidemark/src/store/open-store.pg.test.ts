@@ -1,4 +1,6 @@
+import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import BetterSqlite, { type Database } from 'better-sqlite3'
@@ -11,6 +13,7 @@ import type { CaptureDatabase } from '../sqlite/capture/capture.js'
 import { openCaptureDatabase } from '../sqlite/capture/capture-database.js'
 import { beginCut, openAgain, seal } from '../sqlite/capture/cut.js'
 import { appSchemaVersion } from '../sqlite/capture/own-schema.js'
+import { removeCapture } from '../sqlite/capture/remove.js'
 import { createTestDatabase, type TestDatabase } from '../testing/database.js'
 import { until } from '../time/until.js'
 import { openStore } from './open-store.js'
@@ -47,6 +50,30 @@ const open = async (options: StoreOptions): Promise<Store<Tables>> => {
   const store = await openStore<Tables>({ pollMs: 50, ...options })
   opened.push(store)
   return store
+}
+
+/** A way to Postgres that can be cut. */
+const openProxy = async (url: string): Promise<{ readonly url: string; close(): Promise<void> }> => {
+  const to = new URL(url)
+  const sockets = new Set<Socket>()
+  const server = createServer((from) => {
+    const onward = connect(Number(to.port), to.hostname)
+    for (const socket of [from, onward]) sockets.add(socket.on('error', () => socket.destroy()))
+    from.pipe(onward).pipe(from)
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const through = new URL(url)
+  through.hostname = '127.0.0.1'
+  through.port = String((server.address() as AddressInfo).port)
+  return {
+    url: through.href,
+    close: async () => {
+      for (const socket of sockets) socket.destroy()
+      server.close()
+      await once(server, 'close')
+    },
+  }
 }
 
 const columns: ColumnValues = { note: { done: 'boolean', at: 'moment', data: 'json' } }
@@ -157,6 +184,19 @@ describe('one repository on both stores', () => {
     })
     await expect(work).rejects.toMatchObject({ code: '22012' })
     expect(await store.read((db) => db.selectFrom('note').select('id').where('title', '=', 'lost').execute())).toEqual([])
+  })
+
+  it('commits where the work went back to a savepoint', async () => {
+    const store = await open({ postgres: { url: database.url, schema } })
+    await store.write(async (db) => {
+      await sql`SAVEPOINT here`.execute(db)
+      await sql`SELECT 1 / 0`.execute(db).catch(() => undefined)
+      await sql`ROLLBACK TO SAVEPOINT here`.execute(db)
+      await db.insertInto('note').values({ title: 'kept', done: false, at: null, data: null, big: null }).execute()
+    })
+    expect(await store.write((db) => db.deleteFrom('note').where('title', '=', 'kept').executeTakeFirst())).toEqual({
+      numDeletedRows: 1n,
+    })
   })
 
   it('asks for what is missing in the configuration', async () => {
@@ -365,6 +405,37 @@ describe('while a move is live', () => {
     await cutover()
     await store.refresh()
     expect(await read()).toEqual(expected)
+  })
+
+  it('does not go by old news: a process that was idle until the move was finished writes to Postgres', async () => {
+    let now = 0
+    const clock = { now: () => now, monotonicMs: () => now, sleep: async () => {} }
+    const idle = await open({ ...both, clock })
+    expect(await add(idle, 'w1')).toBe('sqlite')
+    await cutover()
+    await advance(live.client, live.held, 'mirroring', 'finished')
+    await removeCapture(file)
+    now += 60_000
+    expect(await add(idle, 'w2')).toBe('postgres')
+    expect(inFile()).toEqual(['w1'])
+  })
+
+  it('lets nobody write where the move has ended and only an unreachable Postgres knows how', async () => {
+    let now = 0
+    const clock = { now: () => now, monotonicMs: () => (now += 1), sleep: async () => {} }
+    const proxy = await openProxy(database.url)
+    const idle = await open({
+      ...both,
+      postgres: { ...both.postgres!, url: proxy.url, connectTimeoutMs: 300 },
+      clock,
+      maxWaitMs: 50,
+    })
+    expect(idle.state()).toMatchObject({ writer: 'sqlite', source: 'postgres' })
+    await proxy.close()
+    await removeCapture(file)
+    now += 60_000
+    await expect(add(idle, 'w1')).rejects.toMatchObject({ code: 'TM_STORE_NO_WRITER' })
+    expect(inFile()).toEqual([])
   })
 
   it('learns from the file what Postgres cannot tell', async () => {

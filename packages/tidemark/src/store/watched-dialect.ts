@@ -37,6 +37,8 @@ class WatchedConnection implements DatabaseConnection {
   async executeQuery<R>(query: CompiledQuery): Promise<QueryResult<R>> {
     try {
       const result = await this.#watch.again(() => Promise.resolve().then(() => this.inner.executeQuery<R>(query)))
+      // What failed since the savepoint is undone, and the transaction is good again.
+      if (/^\s*rollback\s+to\b/i.test(query.sql)) this.failure = undefined
       return this.#watch.rows ? { ...result, rows: this.#watch.rows(result.rows) as R[] } : result
     } catch (error) {
       if (isRefusal(error)) this.refusal ??= error
@@ -91,8 +93,6 @@ class WatchedDriver implements Driver {
 
   async rollbackToSavepoint(connection: DatabaseConnection, name: string, compile: Compile): Promise<void> {
     await this.#inner.rollbackToSavepoint?.(connection, name, compile)
-    const watched = connection as WatchedConnection
-    watched.failure = undefined
   }
 
   async releaseSavepoint(connection: DatabaseConnection, name: string, compile: Compile): Promise<void> {

@@ -30,7 +30,7 @@ describe('continuous checks while the application writes', () => {
     const live = await open()
     const follow = await openFollow({ held: live.held, target: { url: database.url } })
     const worker = new Worker(new URL('./testing/hammer.mjs', import.meta.url), {
-      workerData: { path: live.path, seed: 7, pauseEvery: 5, pauseMs: 2 },
+      workerData: { path: live.path, seed: 7, pauseEvery: 2, pauseMs: 5 },
     })
     try {
       const checks = await live.checks({ share: 0.5 })
@@ -47,12 +47,12 @@ describe('continuous checks while the application writes', () => {
       // A row that the hammer does not touch.
       await live.meddle("INSERT INTO empty VALUES (5, 'x')")
       await checks.restartTable('empty')
-      await until(() => turn().then(() => checks.status().differences === 1), { intervalMs: 0, timeoutMs: 20_000 })
+      await until(() => turn().then(() => checks.status().differences === 1), { intervalMs: 0, timeoutMs: 60_000 })
       worker.postMessage('stop')
       const [writes] = (await once(worker, 'message')) as [number]
       expect(writes).toBeGreaterThan(500)
       const appliedSeq = await follow.drain()
-      await until(() => turn().then(() => checks.status().rangesDone), { intervalMs: 0, timeoutMs: 30_000 })
+      await until(() => turn().then(() => checks.status().rangesDone), { intervalMs: 0, timeoutMs: 60_000 })
       const gate = await checks.gate({ appliedSeq, head: live.head })
       expect(gate).toMatchObject({ ok: false, rangesLeft: [], differenceCount: 1 })
       expect(await live.recorded()).toEqual([{ table_name: 'empty', row_key: 'id=5', state: 'extra' }])
@@ -61,7 +61,7 @@ describe('continuous checks while the application writes', () => {
       await follow.close()
       await live.close()
     }
-  }, 120_000)
+  }, 200_000)
 
   const tables = ['by_id', 'by_pair', 'by_text', 'keyless'] as const
   const keyOf = { by_id: 'id', by_pair: 'a * 1000 + b', by_text: 'n', keyless: 'rowid' }

@@ -42,6 +42,13 @@ interface Found {
   readonly until?: Key | null
 }
 
+interface Started {
+  readonly atMs: number
+  readonly cpu: NodeJS.CpuUsage
+}
+
+const start = (): Started => ({ atMs: performance.now(), cpu: process.cpuUsage() })
+
 const targetReadMs = 20
 const [fewestRows, mostRows] = [32, 4000]
 /** Rows of a stretch whose hashes are compared one by one. */
@@ -91,20 +98,21 @@ export class TableWalk {
     return cursor.phase === 'file' ? this.#fileStep(after) : this.#stretchStep(after)
   }
 
-  /** Reads of the file stay short, whatever the size of a row. */
-  #adapt(rows: number, startedAt: number): void {
-    const elapsedMs = Math.max(0.2, performance.now() - startedAt)
+  /** Steps stay short, whatever the size of a row. On a busy machine the clock alone would call every step a long one. */
+  #adapt(rows: number, started: Started): void {
+    const { user, system } = process.cpuUsage(started.cpu)
+    const elapsedMs = Math.max(0.2, Math.min(performance.now() - started.atMs, (2 * (user + system)) / 1000))
     const fitting = (Math.max(1, rows) * targetReadMs) / elapsedMs
     this.#limit = Math.round(Math.min(mostRows, this.#limit * 2, Math.max(fewestRows, fitting)))
   }
 
   async #stretchStep(after: Key | null): Promise<WalkStep> {
     const entries: Entry[] = []
-    const startedAt = performance.now()
+    const started = start()
     const read = await this.#comparer.walk.summarize(after, this.#limit, (row, hash) => {
       entries.push({ key: row.key, hash, isLost: !hash && !row.rejected })
     })
-    this.#adapt(entries.length, startedAt)
+    this.#adapt(entries.length, started)
     // Something else than a whole number in the key: Postgres cannot be asked for a stretch that ends there.
     if (!isWholeKey(read.last)) return { cursor: { phase: 'file', after: null }, rows: 0, suspects: [] }
     const until = read.done ? null : read.last
@@ -158,9 +166,9 @@ export class TableWalk {
   async #fileStep(after: Key | null): Promise<WalkStep> {
     const { walk, target } = this.#comparer
     const nameOf = (row: ExpectedRow) => this.#comparer.nameOf(row)
-    const startedAt = performance.now()
+    const started = start()
     const { rows, done } = await walk.next(after, this.#limit)
-    this.#adapt(rows.length, startedAt)
+    this.#adapt(rows.length, started)
     const keys = rows.flatMap((row) => (row.rejected ? [] : [nameOf(row).texts ?? []])).filter(({ length }) => length > 0)
     const present = new Map<string, TargetHash>()
     for (const found of await target.hashesAt(keys)) present.set(idOf(found.key), found)
@@ -178,9 +186,9 @@ export class TableWalk {
     const limit = Math.max(this.#limit, 200)
     const keys = await this.#comparer.target.keysAfter(after, limit)
     await this.#comparer.rejects.refresh()
-    const startedAt = performance.now()
+    const started = start()
     const suspects = await this.#comparer.unfounded(keys)
-    this.#adapt(keys.length, startedAt)
+    this.#adapt(keys.length, started)
     const last = keys.at(-1)
     return { cursor: keys.length < limit || !last ? null : { phase: 'target', after: last }, rows: 0, suspects }
   }

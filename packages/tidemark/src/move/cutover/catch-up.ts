@@ -44,8 +44,8 @@ export const catchUp = async ({ client, run, follow, checks, clock, signal }: Ca
     // An application that writes all the time is caught up with first: comparing would take half of the time.
     if (!atHead && behind > mostLeft) continue
     const { worked, checkedSeq, rangesDone, differences, pauseMs } = await checks.tick({ appliedSeq })
-    const left = BigInt(atHead ? 0 : behind) + appliedSeq - checkedSeq
-    const isNear = rangesDone && left <= mostLeft
+    // Only at the head are both sides of one moment: in between, rows clash that never stood side by side in the file.
+    const isNear = rangesDone && atHead && appliedSeq - checkedSeq <= mostLeft
     if (isNear && differences === 0) return
     differsSinceMs = differences === 0 ? undefined : (differsSinceMs ?? now)
     if (isNear && now - (differsSinceMs ?? now) > differencePatienceMs) throw await differenceError(client, 'cutover', run)

@@ -5,7 +5,9 @@ import { formatPosition, parseLsn } from '../../feed/position.js'
 import type { ConnectOptions } from '../../postgres/connect.js'
 import { sqlstateOf } from '../../postgres/postgres-error.js'
 import { crashPoint } from '../live/crash-point.js'
+import { named } from '../live/gate.js'
 import type { HeldRun } from '../live/live-run.js'
+import { beginLocked } from '../live/lock-tables.js'
 import type { Pause } from '../live/pause.js'
 import { advance, requireLiveRun } from '../live/record.js'
 import { allowWrites } from '../live/refuse-writes.js'
@@ -67,6 +69,15 @@ export interface FlipOptions extends SwitchOptions {
   seal(): Promise<void>
 }
 
+/** Readers come first, as long as there is time. */
+const lockForFlip = (client: pg.Client, { run }: HeldRun, pause: Pause): Promise<void> =>
+  beginLocked(client, run.plan, {
+    mode: 'ACCESS EXCLUSIVE',
+    leftMs: () => pause.remainingMs,
+    blocked: (blockers, cause) =>
+      pause.exceeded(`waiting for locks in Postgres${blockers.length > 0 ? ` held by ${named(blockers)}` : ''}`, cause),
+  })
+
 /**
  * Makes what waited, lets Postgres take writes, and notes the new state: all of it uncommitted. Only when all that can fail is done is the file
  * sealed, and then the transaction committed. A crash before the seal leaves a file that opens by itself and a Postgres as it was; a crash after
@@ -75,7 +86,7 @@ export interface FlipOptions extends SwitchOptions {
 export const flip = async (client: pg.Client, options: FlipOptions): Promise<HeldRun> => {
   const { held, mirror, pause, note } = options
   const { plan } = held.run
-  await client.query('BEGIN')
+  await lockForFlip(client, held, pause)
   let after: HeldRun
   try {
     await client.query(

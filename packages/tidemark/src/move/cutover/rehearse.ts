@@ -1,8 +1,10 @@
 /** Does before the pause, and takes back, what the pause will do: whatever cannot be made shows itself while the application goes on. */
 import type pg from 'pg'
-import { reasonOf } from '../../errors.js'
+import { reasonOf, TidemarkError } from '../../errors.js'
 import { sqlstateOf } from '../../postgres/postgres-error.js'
+import { named } from '../live/gate.js'
 import type { HeldRun } from '../live/live-run.js'
+import { beginLocked } from '../live/lock-tables.js'
 import { allowWrites } from '../live/refuse-writes.js'
 import { makeAtFlip, type UnmadeObject, type WaitingObject, waitingObjects } from '../live/waiting.js'
 import { quoteIdentifier } from '../translate/translate.js'
@@ -85,26 +87,44 @@ const tryForeignKeys = async (client: pg.Client, runId: string): Promise<Rehears
   return { unmade, orphaned }
 }
 
-/**
- * Rehearses the flip in a transaction that is rolled back. Counting takes locks that only writers notice, and only the move writes; the rest
- * holds the tables for a moment.
- */
-export const rehearse = async (client: pg.Client, held: HeldRun): Promise<Rehearsal> => {
-  await client.query('BEGIN')
+/** How long to wait for readers that are in the way of a rehearsal. */
+const patienceMs = 30_000
+
+const tryFlip = async (client: pg.Client, held: HeldRun): Promise<readonly UnmadeObject[]> => {
+  const { plan, path } = held.run
+  const endMs = performance.now() + patienceMs
+  await beginLocked(client, plan, {
+    mode: 'ACCESS EXCLUSIVE',
+    leftMs: () => endMs - performance.now(),
+    blocked: (blockers, cause) => {
+      const what = `locks in Postgres${blockers.length > 0 ? ` held by ${named(blockers)}` : ''}`
+      return new TidemarkError(
+        'TM_MOVE_BLOCKED',
+        { step: 'cutover', path, what, fix: 'Try again when they have ended.' },
+        { cause },
+      )
+    },
+  })
   try {
-    const rehearsal = await tryForeignKeys(client, held.run.id)
-    if (rehearsal.unmade.length > 0) return rehearsal
-    try {
-      await makeAtFlip(client, held)
-      await allowWrites(client, held.run.plan)
-    } catch (error) {
-      if (passes(error)) throw error
-      return { ...rehearsal, unmade: [{ name: 'the switch', table: '', reason: reasonOf(error) }] }
-    }
-    return rehearsal
+    await makeAtFlip(client, held)
+    await allowWrites(client, plan)
+    return []
+  } catch (error) {
+    if (passes(error)) throw error
+    return [{ name: 'the switch', table: '', reason: reasonOf(error) }]
   } finally {
     await client.query('ROLLBACK').catch(() => undefined)
   }
+}
+
+/**
+ * Rehearses the flip in transactions that are rolled back. Counting takes locks that only writers notice, and only the move writes; the rest
+ * holds the tables for a moment. Raises TM_MOVE_BLOCKED where readers stand in the way for long.
+ */
+export const rehearse = async (client: pg.Client, held: HeldRun): Promise<Rehearsal> => {
+  await client.query('BEGIN')
+  const rehearsal = await tryForeignKeys(client, held.run.id).finally(() => client.query('ROLLBACK').catch(() => undefined))
+  return rehearsal.unmade.length > 0 ? rehearsal : { ...rehearsal, unmade: await tryFlip(client, held) }
 }
 
 /**

@@ -35,6 +35,7 @@ describe('following into tables that exist', () => {
   it('sets constraints and triggers aside, remembers them, and can put them back', async () => {
     await prepare(`
       CREATE TABLE users (id bigint PRIMARY KEY, email text NOT NULL CONSTRAINT one_mail UNIQUE, age int CHECK (age > 0), stamp text);
+      ALTER TABLE users REPLICA IDENTITY USING INDEX one_mail;
       CREATE UNIQUE INDEX by_lower ON users (lower(email)) WHERE age IS NOT NULL;
       CREATE TABLE posts (id bigint PRIMARY KEY, author bigint REFERENCES users (id) ON DELETE CASCADE, "order" int,
         CONSTRAINT "Each once" UNIQUE (author, "order") DEFERRABLE INITIALLY DEFERRED);
@@ -49,6 +50,10 @@ describe('following into tables that exist', () => {
        INSERT INTO users VALUES (1, 'a@x', 5, 'kept'), (2, 'b@x', 6, NULL); INSERT INTO posts VALUES (1, 1, 1), (2, 1, 2), (3, 9, 1)`,
       { users: { to: 'users' }, posts: { to: 'posts' } },
     )
+    const identity = async () =>
+      (await file.client.query(`SELECT relreplident FROM pg_class WHERE oid = '${files.schema}.users'::regclass`)).rows[0]
+        .relreplident
+    expect(await identity()).toBe('f')
     expect(await constraints(file)).toEqual(['audit_pkey', 'posts_pkey', 'users_age_check', 'users_pkey'])
     expect((await waiting(file)).map(({ kind, name }) => `${kind} ${name}`)).toEqual([
       'unique Each once',
@@ -73,6 +78,7 @@ describe('following into tables that exist', () => {
     expect(await constraints(file)).toEqual([
       'Each once', 'audit_about_fkey', 'audit_pkey', 'one_mail', 'posts_author_fkey', 'posts_pkey', 'users_age_check', 'users_pkey',
     ]) // biome-ignore format: one line reads better
+    expect(await identity()).toBe('i')
     const { rows: enabled } = await file.client.query(
       `SELECT tgname, tgenabled FROM pg_trigger WHERE tgrelid = '${files.schema}.users'::regclass AND NOT tgisinternal AND tgname !~ '^_tidemark' ORDER BY 1`,
     )
@@ -175,6 +181,19 @@ describe('following into tables that exist', () => {
     await follow.drain()
     expect((await file.rows('t')).map(([id]) => id)).toEqual(['ANN', 'bob'])
     await expectSame(file)
+  })
+
+  it('names rows by their rowid where a collation of the key calls different texts equal, and refuses what has none', async () => {
+    await prepare(`CREATE COLLATION ${files.schema}.nocase (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+      CREATE TABLE a (id text COLLATE ${files.schema}.nocase PRIMARY KEY); CREATE TABLE b (LIKE a INCLUDING ALL)`)
+    const make =
+      "CREATE TABLE a (id TEXT PRIMARY KEY); CREATE TABLE b (id TEXT PRIMARY KEY) WITHOUT ROWID; INSERT INTO a VALUES ('x')"
+    await expect(into(make, { a: { to: 'a' }, b: { to: 'b' } })).rejects.toMatchObject({ code: 'TM_MOVE_TYPE_UNSUPPORTED' })
+    const file = await files.followed('DROP TABLE b', { map: { version: 1, tables: { a: { to: 'a' } } } })
+    const follow = await file.follow()
+    file.app.exec("UPDATE a SET id = 'X'; INSERT INTO a VALUES ('y')")
+    await follow.drain()
+    expect((await file.rows('a')).map(([id]) => id)).toEqual(['X', 'y'])
   })
 
   it('lets identity columns have the ids of the file', async () => {

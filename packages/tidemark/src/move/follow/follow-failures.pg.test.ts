@@ -31,7 +31,7 @@ describe('MOVE-2: following that is interrupted', () => {
        db.prepare("INSERT OR REPLACE INTO users VALUES (?, ?, ?)").run(id, 'user ' + random(300), random(1000) / 7)
        db.prepare("UPDATE OR REPLACE users SET id = -id WHERE id = ?").run(1 + random(300))
        db.prepare("INSERT INTO events VALUES (?, ?)").run(id, 'x'.repeat(random(200)))
-       db.prepare("DELETE FROM events WHERE rowid = ?").run(random(500))
+       db.prepare("DELETE FROM events WHERE rowid = ?").run(random(40))
        db.prepare("INSERT INTO kv VALUES (?, ?) ON CONFLICT DO UPDATE SET v = excluded.v").run('k' + random(50), Buffer.from([random(256)]))
        if (random(50) === 0) db.prepare("DELETE FROM users WHERE id < 0").run()`,
     )

@@ -20,9 +20,9 @@ import { type FollowedFile, followedFile } from './testing/followed-file.js'
 import { useFollowedFiles } from './testing/use-followed-files.js'
 
 const files = useFollowedFiles()
-const numRuns = Number(process.env['TIDEMARK_TEST_RUNS'] ?? 40)
+const numRuns = Number(process.env['TIDEMARK_TEST_RUNS'] ?? 20)
 const seed = process.env['TIDEMARK_TEST_SEED']
-const parameters = { numRuns, ...(seed ? { seed: Number(seed) } : {}), interruptAfterTimeLimit: numRuns * 1500 }
+const parameters = { numRuns, ...(seed ? { seed: Number(seed) } : {}), interruptAfterTimeLimit: numRuns * 3000 }
 
 const quoted = (name: string): string => `"${name.replaceAll('"', '""')}"`
 

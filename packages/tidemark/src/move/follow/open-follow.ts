@@ -1,40 +1,31 @@
 /** Opens following: one tick after another, each whole. */
 import { resolve } from 'node:path'
-import { isTidemarkError, reasonOf, TidemarkError } from '../../errors.js'
-import { exponential } from '../../resilience/backoff.js'
+import { TidemarkError } from '../../errors.js'
 import type { CaptureDatabase, CaptureHold, CaptureTable } from '../../sqlite/capture/capture.js'
 import { openCaptureDatabase } from '../../sqlite/capture/capture-database.js'
 import { checkIdentity } from '../../sqlite/capture/identity.js'
 import { rearm } from '../../sqlite/capture/install.js'
-import { logHead, pruneLog } from '../../sqlite/capture/log.js'
+import { logHead } from '../../sqlite/capture/log.js'
 import { watchSchema } from '../../sqlite/capture/watch.js'
 import { openSqlite } from '../../sqlite/open.js'
 import type { SqliteFile } from '../../sqlite/sqlite.js'
 import { canTellApart } from '../checks/differing-keys.js'
 import { isDataError } from '../copy/copy-rows.js'
-import { asMoveError } from '../live/session.js'
 import { captureTablesOf, logKeyOf } from '../log-key.js'
 import type { TablePlan } from '../move.js'
 import { type Applied, BatchApplier } from './apply-batch.js'
 import { inFencedTransaction } from './fenced-transaction.js'
 import type { Follow, FollowLag, FollowOptions, FollowTick, Reconciliation } from './follow.js'
-import { type FollowSession, noteRejects, openSession } from './follow-session.js'
+import { type FollowSession, noteRejects } from './follow-session.js'
 import { type FollowSettings, followSettings } from './follow-settings.js'
 import { LagMeter } from './lag-meter.js'
+import { LogPruner } from './prune-applied.js'
 import { type Batch, BatchReader } from './read-batch.js'
 import { logKeys, reconcileTable } from './reconcile-table.js'
 import { reloadTable } from './reload-table.js'
 import { SchemaJudge } from './schema-change.js'
+import { SteadySession } from './steady-session.js'
 
-/** Pauses after failures that pass by themselves. */
-const pauses = { baseMs: 50, maxMs: 5000 }
-/** Of those that mostly do, and sometimes never: how many in a row are waited out. */
-const patience = 10
-const endless = ['TM_POSTGRES_UNREACHABLE', 'TM_POSTGRES_CONNECTION_LOST', 'TM_SQLITE_LOCKED', 'TM_POSTGRES_CONFLICT'] as const
-
-const pruneEveryMs = 1000
-/** Entries removed from the log at a time: the application's file is locked only for moments. */
-const pruneEntries = 20_000n
 const lagEveryMs = 1000
 
 class Follower implements Follow {
@@ -47,8 +38,8 @@ class Follower implements Follow {
   readonly #captureTables: readonly CaptureTable[]
   readonly #judge: SchemaJudge
   readonly #lag: LagMeter
-  #session: FollowSession | undefined
-  #nextPruneMs = 0
+  readonly #session: SteadySession
+  readonly #pruner: LogPruner
   #nextLagMs: number
   #appliedSinceLag = 0
 
@@ -59,6 +50,8 @@ class Follower implements Follow {
     this.#capture = capture
     this.#file = file
     this.#hold = { captureId: run.captureId!, epoch }
+    this.#session = new SteadySession(options, settings)
+    this.#pruner = new LogPruner(capture, run.captureId!, settings)
     this.#reader = new BatchReader(capture.db, run.plan, settings)
     this.#captureTables = captureTablesOf(run.plan)
     this.#judge = new SchemaJudge(run.path, settings.clock)
@@ -85,11 +78,11 @@ class Follower implements Follow {
   async reconcile(name: string): Promise<Reconciliation> {
     const table = this.#tableOf(name)
     const { signal } = this.#settings
-    return this.#persist(signal, (session) => this.#renew(session, table, signal))
+    return this.#session.use(signal, (session) => this.#renew(session, table, signal))
   }
 
   async close(): Promise<void> {
-    await this.#drop()
+    await this.#session.close()
     this.#file.close()
     this.#capture.close()
   }
@@ -103,37 +96,11 @@ class Follower implements Follow {
     })
   }
 
-  /** Does something over the session, again and again where what failed passes by itself. */
-  async #persist<T>(signal: AbortSignal, work: (session: FollowSession) => Promise<T>): Promise<T> {
-    const { clock, onEvent } = this.#settings
-    for (let failures = 1; ; failures++) {
-      signal.throwIfAborted()
-      try {
-        this.#session ??= await openSession(this.#options.target, this.#options.held)
-        return await work(this.#session)
-      } catch (error) {
-        await this.#drop()
-        signal.throwIfAborted()
-        const told = asMoveError(error, { path: this.#options.held.run.path, target: this.#options.target })
-        if (!isTidemarkError(told) || !told.retryable || (failures >= patience && !isEndless(told))) throw told
-        if (failures === 1 || failures % patience === 0)
-          onEvent({ type: 'notice', message: `${reasonOf(told)} Following goes on when it can.` })
-        await clock.sleep(exponential(failures, pauses), signal)
-      }
-    }
-  }
-
-  async #drop(): Promise<void> {
-    const session = this.#session
-    this.#session = undefined
-    await session?.client.end().catch(() => undefined)
-  }
-
   async #tick(signal: AbortSignal): Promise<FollowTick> {
-    const tick = await this.#persist(signal, (session) => this.#once(session, signal))
+    const tick = await this.#session.use(signal, (session) => this.#once(session, signal))
     this.#appliedSinceLag += tick.applied
     this.#tellLag()
-    await this.#prune()
+    if (this.#session.current) await this.#pruner.prune(this.#session.current.record)
     return tick
   }
 
@@ -321,32 +288,7 @@ class Follower implements Follow {
     this.#appliedSinceLag = 0
     this.#nextLagMs = now + lagEveryMs
   }
-
-  /** Now and then; a locked file only means later. */
-  async #prune(): Promise<void> {
-    const { clock } = this.#settings
-    const record = this.#session?.record
-    if (!record || clock.monotonicMs() < this.#nextPruneMs) return
-    this.#nextPruneMs = clock.monotonicMs() + pruneEveryMs
-    const upTo = record.appliedSeq < record.checkedSeq ? record.appliedSeq : record.checkedSeq
-    await this.#pruneUpTo(upTo).catch((error: unknown) => {
-      if (!isTidemarkError(error, 'TM_SQLITE_LOCKED')) throw error
-    })
-  }
-
-  async #pruneUpTo(upTo: bigint): Promise<void> {
-    const wait = { signal: this.#settings.signal, timeoutMs: 200 }
-    const tail = await this.#capture.read(oldestEntry, wait)
-    if (tail === null || tail > upTo) return
-    const end = tail + pruneEntries < upTo ? tail + pruneEntries : upTo
-    await pruneLog(this.#capture, this.#hold.captureId, end, wait)
-  }
 }
-
-const isEndless = ({ code }: TidemarkError): boolean => (endless as readonly string[]).includes(code)
-
-const oldestEntry = (db: CaptureDatabase['db']): bigint | null =>
-  db.prepare<[], bigint | null>('SELECT min(seq) FROM _tidemark_log').safeIntegers(true).pluck().get() ?? null
 
 /**
  * Opens following for a run that this process holds. Raises TM_MOVE_NOT_ALLOWED where the run has no capture or was not planned as a live

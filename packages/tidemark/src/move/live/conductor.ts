@@ -23,7 +23,6 @@ import { mirrorAlong } from './mirror-along.js'
 import { advance, findLiveRun, requireLiveRun } from './record.js'
 import { asMoveError, choiceOf, connectMove } from './session.js'
 import type { LiveMoveOptions } from './switch-options.js'
-import { putBackWaiting } from './waiting.js'
 
 export interface ConductOptions extends LiveMoveOptions, Pick<CopyOptions, 'onExisting' | 'workers' | 'transactionBytes'> {
   /** A live plan to begin with, or to go on under. Default: the move that the record knows. */
@@ -190,11 +189,22 @@ class Conductor {
       await this.#rest(standAsideMs)
       return 'goOn'
     }
+    if (await this.#wasReconciled(client, found)) return 'goOn'
     const holding = await holdMove(client, found.id, this.#options)
     try {
       return await this.#conduct(client, holding)
     } finally {
       await holding.release()
+    }
+  }
+
+  /** True where the file was opened without Postgres, and the record was brought in line with it. */
+  async #wasReconciled(client: pg.Client, found: LiveRun): Promise<boolean> {
+    const file = await openMoveFile(this.#options)
+    try {
+      return (await reconcileRecord(client, file, found, this.#options)).epoch !== found.epoch
+    } finally {
+      file.close()
     }
   }
 
@@ -209,8 +219,6 @@ class Conductor {
   async #settled(client: pg.Client, { held }: Holding): Promise<LiveRun> {
     const file = await openMoveFile(this.#options)
     try {
-      const known = await reconcileRecord(client, file, held.run, this.#options)
-      if (known.epoch !== held.epoch) return known
       if (held.run.state === 'cuttingOver') return (await settleCutover(client, file, held, this.#options)).run
       if (held.run.state === 'rollingBack') return (await settleRollback(client, file, held, this.#options)).run
       if (held.run.state === 'rolledBack') return await this.#followAgain(client, held)
@@ -224,7 +232,7 @@ class Conductor {
   }
 
   async #followAgain(client: pg.Client, held: HeldRun): Promise<LiveRun> {
-    await putBackWaiting(client, held)
+    await unprepare(client, held, this.#options)
     const after = await advance(client, held, 'rolledBack', 'following')
     this.#options.onEvent?.({ type: 'state', from: 'rolledBack', to: 'following' })
     return after.run

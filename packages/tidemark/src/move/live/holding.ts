@@ -4,7 +4,7 @@ import type pg from 'pg'
 import { isTidemarkError, type TidemarkError } from '../../errors.js'
 import { type Clock, systemClock } from '../../time/clock.js'
 import type { HeldRun, LiveRun } from './live-run.js'
-import { beat, takeOver } from './record.js'
+import { beat, letGo, takeOver } from './record.js'
 import { connectMove } from './session.js'
 import type { LiveMoveOptions } from './switch-options.js'
 
@@ -20,13 +20,6 @@ export interface Holding {
   readonly lost: AbortSignal
   /** Lets go of the move where it is still held, so that another need not wait until silence proves it. */
   release(): Promise<void>
-}
-
-const letGo = async (client: pg.Client, { run, epoch }: HeldRun): Promise<void> => {
-  await client.query(
-    `UPDATE tidemark.move_runs SET holder_pid = NULL, holder_host = NULL, holder_seen_at = NULL WHERE id = $1 AND epoch = $2`,
-    [run.id, epoch],
-  )
 }
 
 class Heart {

@@ -115,6 +115,14 @@ export const raiseEpochAbove = async (client: pg.Client, id: string, above: bigi
  */
 export const takeOver = (client: pg.Client, id: string): Promise<HeldRun> => raiseEpochAbove(client, id, 0n)
 
+/** Lets go of the move, where it is still held: nobody need wait until silence proves that this process is done. */
+export const letGo = async (client: pg.Client, { run, epoch }: HeldRun): Promise<void> => {
+  await client.query(
+    'UPDATE tidemark.move_runs SET holder_pid = NULL, holder_host = NULL, holder_seen_at = NULL WHERE id = $1 AND epoch = $2',
+    [run.id, epoch],
+  )
+}
+
 /** What the record says of who holds it, for the error of a process that does not any more. */
 const fenced = async (client: pg.Client, { run, epoch }: HeldRun): Promise<TidemarkError> => {
   const { rows } = await client.query<Pick<RunRow, 'epoch' | 'holder_pid' | 'holder_host'>>(

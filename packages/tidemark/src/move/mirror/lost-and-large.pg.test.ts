@@ -3,6 +3,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import BetterSqlite from 'better-sqlite3'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import type { Source } from '../../feed/feed.js'
+import { formatPosition } from '../../feed/position.js'
 import { createTestDatabase, type TestDatabase } from '../../testing/database.js'
 import { until } from '../../time/until.js'
 import type { Mirror } from './mirror.js'
@@ -128,6 +130,44 @@ describe('TM_MOVE_MIRROR_LOST: a mirror whose slot is gone', () => {
     expect(await mirror.resync('loose')).toEqual({ table: 'loose', inserted: 1, updated: 0, deleted: 2, equal: 3, refused: 0 })
     expect(await file.unlike()).toEqual([])
     await expect(mirror.resync('none')).rejects.toMatchObject({ code: 'TM_MOVE_NO_PLAN' })
+  })
+})
+
+describe('MOVE-2: a mirror that is given everything again', () => {
+  /** A source that forgets what was confirmed, as after a crash between the commit of the file and the word to Postgres. */
+  const forgetful = (): Source => {
+    const source = mirrorSource({ held: file.held, target: file.target })
+    return {
+      kind: 'wal',
+      guarantee: 'exact',
+      events: (signal) => source.events(signal),
+      confirm: () => undefined,
+      lag: () => source.lag(),
+      stop: () => source.stop(),
+    }
+  }
+
+  it('knows by the position in the file what it has applied', async () => {
+    await open(randomTables)
+    await mirror.close()
+    for (let i = 0; i < 3; i++) {
+      const source = forgetful()
+      mirror = await file.mirror({ source })
+      await file.write(
+        mirror,
+        `INSERT INTO loose VALUES (${i}, 'once')`,
+        'DELETE FROM loose WHERE a = 1 AND ctid = (SELECT min(ctid) FROM loose WHERE a = 1)',
+      )
+      expect(file.rows('SELECT mirrored_position FROM _tidemark_control')).toEqual([[formatPosition(mirror.position())]])
+      expect(await mirror.lag()).toMatchObject({
+        behindBytes: expect.any(Number),
+        behindMs: expect.any(Number),
+        changesPerSecond: expect.any(Number),
+      })
+      await mirror.close()
+      await source.stop()
+      expect(await file.unlike()).toEqual([])
+    }
   })
 })
 

@@ -6,7 +6,7 @@ import { undoCutover } from '../cutover/settle-cutover.js'
 import { captureHold, controlOf } from '../live/file.js'
 import type { HeldRun, LiveRun } from '../live/live-run.js'
 import { Pause } from '../live/pause.js'
-import { advance, raiseEpochAbove, requireLiveRun } from '../live/record.js'
+import { advance, letGo, raiseEpochAbove, requireLiveRun } from '../live/record.js'
 import type { LiveMoveOptions } from '../live/switch-options.js'
 import { fencePostgres } from './fence-postgres.js'
 import { endRollback } from './settle-rollback.js'
@@ -45,7 +45,11 @@ export const reconcileRecord = async (
   const { signal = new AbortController().signal, onEvent = () => {} } = options
   const note = control?.note ?? ''
   const held = await raiseEpochAbove(client, run.id, control?.epoch ?? 0n)
-  if (held.run.state === 'cuttingOver') return (await undoCutover(file, held, { ...options, reason: note })).run
+  if (held.run.state === 'cuttingOver') {
+    await undoCutover(file, held, { ...options, reason: note })
+    await letGo(client, held)
+    return requireLiveRun(client, { runId: run.id })
+  }
   const rolling = held.run.state === 'mirroring' ? await advance(client, held, 'mirroring', 'rollingBack', { note }) : held
   await fence(client, rolling, signal)
   await client.query('UPDATE tidemark.move_runs SET unsettled = $2 WHERE id = $1 AND epoch = $3', [
@@ -58,6 +62,7 @@ export const reconcileRecord = async (
     takeControl(db, captureHold(held))
     writeNote(db, null)
   })
+  await letGo(client, rolling)
   onEvent({ type: 'notice', message: `The file was ${note}. Postgres refuses writes now.` })
   onEvent({ type: 'state', from: run.state, to: 'rolledBack' })
   return requireLiveRun(client, { runId: run.id })

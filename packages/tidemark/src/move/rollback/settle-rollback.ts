@@ -18,7 +18,7 @@ import { takeFile } from '../cutover/settle-cutover.js'
 import { crashPoint } from '../live/crash-point.js'
 import type { HeldRun } from '../live/live-run.js'
 import { advance } from '../live/record.js'
-import { allowWrites, refuseWrites } from '../live/refuse-writes.js'
+import { allowWrites, refuseWrites, unfencedTables } from '../live/refuse-writes.js'
 import type { SwitchOptions } from '../live/switch-options.js'
 import { dropMirror } from '../mirror/prepare-mirror.js'
 
@@ -56,8 +56,8 @@ export const endRollback = async (
 ): Promise<HeldRun> => {
   const { signal: _stopped, ...rest } = options
   const after = await inTransaction(client, async () => {
-    // They stand since before the file was opened; put once more they make up for whoever took them off by hand.
-    await refuseWrites(client, held.run.plan)
+    // They stand since before the file was opened, unless somebody took them off by hand.
+    if ((await unfencedTables(client, held.run.plan)).length > 0) await refuseWrites(client, held.run.plan)
     await client.query('UPDATE tidemark.move_runs SET applied_seq = greatest(applied_seq, $2) WHERE id = $1', [
       held.run.id,
       head ?? 0n,

@@ -1,4 +1,4 @@
-import Sqlite from 'better-sqlite3'
+import type Sqlite from 'better-sqlite3'
 import { afterEach, describe, expect, it } from 'vitest'
 import { RawText } from '../raw-text.js'
 import { appendLog, logHead, pruneLog, readLog } from './log.js'
@@ -59,10 +59,15 @@ describe('pruneLog', () => {
     const { app, file, hold } = await captureFile('CREATE TABLE t(x)', { t: byRowid() })
     fill(app, 7001)
     let transactions = 0
-    const counting = { ...file, db: file.db, read: file.read.bind(file), write: (...given: Parameters<typeof file.write>) => {
-      transactions++
-      return file.write(...given)
-    } } as typeof file
+    const counting = {
+      ...file,
+      db: file.db,
+      read: file.read.bind(file),
+      write: (...given: Parameters<typeof file.write>) => {
+        transactions++
+        return file.write(...given)
+      },
+    } as typeof file
     expect(await pruneLog(counting, hold.captureId, 5000n)).toBe(5000)
     expect(transactions).toBe(3)
     expect(await pruneLog(file, hold.captureId, 99_999n)).toBe(2000)
@@ -85,7 +90,11 @@ describe('appendLog', () => {
     const { file } = await captureFile(`${everyKind}; CREATE TABLE r(x); CREATE TABLE n(rowid, oid, _rowid_)`, keys)
     const [t, r, n] = captureTables(keys)
     await file.write((db) => {
-      appendLog(db, t!, [[1n, 'a'], [text('ff'), null], [1.5, Buffer.from('a')]])
+      appendLog(db, t!, [
+        [1n, 'a'],
+        [text('ff'), null],
+        [1.5, Buffer.from('a')],
+      ])
       appendLog(db, r!, [[9223372036854775807n]])
       appendLog(db, n!, [null])
     })
@@ -101,9 +110,16 @@ describe('appendLog', () => {
 
 describe('createRowCondition', () => {
   const find = (db: Sqlite.Database, table: string, condition: ReturnType<ReturnType<typeof createRowCondition>>) =>
-    db.prepare(`SELECT n FROM ${table} WHERE ${condition.sql}`).pluck().all(...condition.values)
+    db
+      .prepare(`SELECT n FROM ${table} WHERE ${condition.sql}`)
+      .pluck()
+      .all(...condition.values)
   const plan = (db: Sqlite.Database, table: string, condition: ReturnType<ReturnType<typeof createRowCondition>>) =>
-    (db.prepare(`EXPLAIN QUERY PLAN SELECT n FROM ${table} WHERE ${condition.sql}`).get(...condition.values) as { detail: string }).detail
+    (
+      db.prepare(`EXPLAIN QUERY PLAN SELECT n FROM ${table} WHERE ${condition.sql}`).get(...condition.values) as {
+        detail: string
+      }
+    ).detail
 
   it.each([
     ['no collation', 'CREATE TABLE t(n, a, b, PRIMARY KEY(a, b))'],

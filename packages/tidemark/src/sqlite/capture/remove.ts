@@ -35,7 +35,7 @@ const hasKeptTriggers = (db: SqliteDatabase): boolean =>
 /** The application is as free as it was before us when this is committed; what follows is only cleaning up. */
 const release = (db: SqliteDatabase, hold: CaptureHold | null): readonly LostTrigger[] => {
   if (hold && readStoredControl(db) !== null) takeControl(db, hold)
-  for (const { type, name } of ownObjects(db, 'trigger', 'view')) db.exec(`DROP ${type} ${quoteSqliteName(name)}`)
+  for (const { type, name } of ownObjects(db, 'trigger', 'view', 'index')) db.exec(`DROP ${type} ${quoteSqliteName(name)}`)
   return hasKeptTriggers(db) ? restoreTriggers(db) : []
 }
 

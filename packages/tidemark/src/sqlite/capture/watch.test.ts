@@ -1,7 +1,15 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import type { SchemaWatch } from './capture.js'
 import { rearm } from './install.js'
-import { byColumns, byRowid, type CapturedFile, captureFile, captureTables, refusal, removeFiles } from './testing/captured-file.js'
+import {
+  byColumns,
+  byRowid,
+  type CapturedFile,
+  captureFile,
+  captureTables,
+  refusal,
+  removeFiles,
+} from './testing/captured-file.js'
 import { hasProgram, runCli } from './testing/other-library.js'
 import { watchSchema } from './watch.js'
 
@@ -31,7 +39,11 @@ describe('watchSchema', () => {
 
   it.each([
     ['a rebuilt table', rebuild, { unarmed: ['a'] }],
-    ['one that was renamed, made anew and filled', `ALTER TABLE a RENAME TO old; CREATE TABLE a(id INTEGER PRIMARY KEY, x, y); INSERT INTO a SELECT * FROM old; DROP TABLE old`, { unarmed: ['a'] }],
+    [
+      'one that was renamed, made anew and filled',
+      `ALTER TABLE a RENAME TO old; CREATE TABLE a(id INTEGER PRIMARY KEY, x, y); INSERT INTO a SELECT * FROM old; DROP TABLE old`,
+      { unarmed: ['a'] },
+    ],
     ['a dropped table', 'DROP TABLE b', { dropped: ['b'] }],
     ['a renamed table', 'ALTER TABLE b RENAME TO c', { dropped: ['b'], added: ['c'] }],
     ['a renamed column', 'ALTER TABLE a RENAME COLUMN x TO z', { reshaped: ['a'] }],
@@ -43,7 +55,11 @@ describe('watchSchema', () => {
     ['a new table', 'CREATE TABLE fresh(x)', { added: ['fresh'] }],
     ['a virtual table', 'CREATE VIRTUAL TABLE words USING fts5(x)', {}],
     ['a trigger of ours that went', 'DROP TRIGGER _tidemark_1_update', { unarmed: ['a'] }],
-    ['a reference that makes SQLite convert a key', 'CREATE TABLE child(p INTEGER REFERENCES b(k))', { unarmed: ['b'], added: ['child'] }],
+    [
+      'a reference that makes SQLite convert a key',
+      'CREATE TABLE child(p INTEGER REFERENCES b(k))',
+      { unarmed: ['b'], added: ['child'] },
+    ],
     ['VACUUM', 'VACUUM', {}],
   ])('sees %s', async (_what, change, found) => {
     const captured = await capture()

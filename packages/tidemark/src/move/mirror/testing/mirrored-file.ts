@@ -127,7 +127,7 @@ export class MirroredFile {
   /** Runs statements in Postgres and brings them into the file. */
   async write(mirror: Mirror, ...statements: readonly string[]): Promise<void> {
     for (const sql of statements) await this.client.query(sql)
-    await mirror.drainTo(await this.position(mirror), { timeoutMs: 20_000 })
+    await mirror.drainTo(await this.position(mirror), { timeoutMs: 60_000 })
   }
 
   /** Rows of the file, each value after its storage class. */

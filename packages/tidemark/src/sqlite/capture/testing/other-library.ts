@@ -23,17 +23,20 @@ const answer = async (command: string, args: readonly string[], input: string): 
   return { status, output: output.trim(), errors: errors.trim() }
 }
 
-/** SQL through the sqlite3 program, which stops at the first error. */
-export const runCli = (path: string, sql: string): Promise<Answer> => answer('sqlite3', ['-bail', path], sql)
+/** SQL through the sqlite3 program, which goes on after an error. */
+export const runCli = (path: string, sql: string): Promise<Answer> => answer('sqlite3', [path], sql)
 
-/** SQL through Python's module, statement by statement, each in its own transaction unless it says otherwise. */
-export const runPython = (path: string, sql: readonly string[]): Promise<Answer> => {
+/** Statements through Python's module, each by itself: what each answered, or its error. */
+export const runPython = async (path: string, sql: readonly string[]): Promise<readonly string[]> => {
   const program = `import json, sqlite3, sys
 db = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=5)
+outcomes = []
 for sql in json.load(sys.stdin):
-    rows = db.execute(sql).fetchall()
-    if rows: print(json.dumps(rows))`
-  return answer('python3', ['-c', program, path], JSON.stringify(sql))
+    try: outcomes.append(json.dumps(db.execute(sql).fetchall()))
+    except sqlite3.Error as error: outcomes.append(f"{type(error).__name__}: {error}")
+print(json.dumps(outcomes))`
+  const { output } = await answer('python3', ['-c', program, path], JSON.stringify(sql))
+  return JSON.parse(output)
 }
 
 export interface PythonCase {
