@@ -165,7 +165,7 @@ describe('moving a file', () => {
   })
 
   test('one command plans, copies and verifies; stdout is the report and nothing else', async () => {
-    const { exitCode, data, stderr } = await json(['move', 'app.db', '--schema', 'whole'])
+    const { exitCode, data, stderr } = await json(['move', 'app.db', '--once', '--schema', 'whole'])
     expect(exitCode).toBe(0)
     expect(data).toMatchObject({ ok: true, tables: [{ table: 'item', rows: 1000, equal: 1000, missing: 0, extra: 0 }] })
     expect(stderr).toContain('Copying')
@@ -198,7 +198,7 @@ describe('moving a file', () => {
     expect(copied.stderr).toContain('TM_MOVE_REJECTS')
     const { data } = await json(['move', 'status', 'flawed.db', '--rejects'])
     expect(data).toMatchObject({ rejects: [{ table: 'item', column: 'name', outcome: 'rowRejected' }] })
-    const all = await json(['move', 'flawed.db', '--schema', 'flawed_too'])
+    const all = await json(['move', 'flawed.db', '--once', '--schema', 'flawed_too'])
     expect(all.exitCode).toBe(6)
     expect(all.data).toMatchObject({ verify: { ok: true, tables: [{ rejected: 1, equal: 3 }] } })
   })
@@ -219,7 +219,7 @@ describe('moving a file', () => {
     expect(exitCode).toBe(130)
     expect(stderr).toContain('What was copied is kept')
     expect(stderr).toContain('--on-existing resume')
-    const resumed = await json(['move', 'large.db', '--schema', 'large', '--on-existing', 'resume'])
+    const resumed = await json(['move', 'large.db', '--once', '--schema', 'large', '--on-existing', 'resume'])
     expect(resumed.exitCode).toBe(0)
     expect(resumed.data).toMatchObject({ ok: true, tables: [{ equal: 300_000 }] })
   })

@@ -170,6 +170,7 @@ describe('moving', () => {
     const whole = await run([
       'move',
       'crowded.db',
+      '--once',
       '--schema',
       'whole',
       '--names',
@@ -188,7 +189,7 @@ describe('moving', () => {
     expect(differs.exitCode).toBe(5)
     expect(differs.stdout).toContain('name: item 3 in the file, x in Postgres')
     makeFile('flawed.db', 2, "insert into item (name) values ('a' || char(0))")
-    const rejected = await run(['move', 'flawed.db', '--schema', 'flawed'])
+    const rejected = await run(['move', 'flawed.db', '--once', '--schema', 'flawed'])
     expect(rejected.exitCode).toBe(6)
     expect(rejected.stderr).toContain('TM_MOVE_REJECTS')
     expect((await run(['move', 'status', 'flawed.db', '--rejects'])).stdout).toContain('rowRejected')

@@ -3,6 +3,10 @@
 import { resolve } from 'node:path'
 import type pg from 'pg'
 import { type ConnectOptions, connectPostgres } from '../postgres/connect.js'
+import type { FenceState } from '../sqlite/capture/capture.js'
+import { readControl } from '../sqlite/capture/control.js'
+import { logHead } from '../sqlite/capture/log.js'
+import { openSqlite } from '../sqlite/open.js'
 import { type MoveState, writerOf } from './live/live-state.js'
 import { nextCommands } from './live/next-commands.js'
 
@@ -38,6 +42,8 @@ export interface MoveStatus {
     readonly head: string | null
     readonly behind: number | null
   } | null
+  /** What the file itself says; null where it cannot be read from here, or is in no live move. */
+  readonly file: { readonly fence: FenceState; readonly mirroredPosition: string | null; readonly note: string | null } | null
   readonly mirror: {
     readonly slot: string | null
     /** Where in the feed Postgres took over, and up to where the file follows. */
@@ -123,10 +129,31 @@ const statusSql = `
             FROM tidemark.move_history AS h WHERE h.run_id = r.id), '[]') AS history
     FROM tidemark.move_runs AS r WHERE $1::text IS NULL OR r.source_path = $1 ORDER BY r.started_at DESC`
 
-type StatusRow = Omit<MoveStatus, 'writer' | 'next'>
+type StatusRow = Omit<MoveStatus, 'writer' | 'next' | 'file'>
+
+/** The file's own word, in one short look; whatever is in the way, the record answers alone. */
+const lookAtFile = ({ path, log }: StatusRow): Pick<MoveStatus, 'file' | 'log'> => {
+  try {
+    const { db, close } = openSqlite(path, { readonly: true, busyTimeoutMs: 200 })
+    try {
+      const control = readControl(db)
+      if (log === null || control?.captureId !== log.captureId) return { file: null, log }
+      const { fence, mirroredPosition, note } = control
+      const head = logHead(db)
+      const applied = BigInt(log.applied)
+      const behind = fence === 'cut' ? null : Number(head > applied ? head - applied : 0n)
+      return { file: { fence, mirroredPosition, note }, log: { ...log, head: String(head), behind } }
+    } finally {
+      close()
+    }
+  } catch {
+    return { file: null, log }
+  }
+}
 
 const inWords = (row: StatusRow): MoveStatus => ({
   ...row,
+  ...(row.state === 'finished' || row.state === 'aborted' ? { file: null } : lookAtFile(row)),
   writer: writerOf(row.state) ?? 'none',
   next: nextCommands(row.state, row.path),
 })

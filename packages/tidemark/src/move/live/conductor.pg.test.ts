@@ -134,7 +134,8 @@ describe('conducting a move', () => {
   it('waits out a Postgres that throws its sessions out', async () => {
     const events: MoveEvent[] = []
     await conduct({ path: app.name, target, plan, until: 'ready', checkShare: 1 })
-    started({ onEvent: (event) => events.push(event) })
+    const { done } = started({ onEvent: (event) => events.push(event) })
+    done.catch((e: unknown) => console.log('DONE', e))
     await until(async () => (await status()).holder !== null)
     await client.query(
       "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'tidemark/%' AND datname = current_database()",

@@ -141,7 +141,7 @@ describe('the record of a live move', () => {
       /is mirroring, so it cannot go to: cuttingOver/,
     )
     await expect(advance(client, held, 'following', 'cuttingOver')).rejects.toMatchObject({
-      fix: expect.stringContaining('`tidemark move rollback`') as string,
+      fix: expect.stringContaining('`tidemark move rollback ') as string,
     })
   })
 })

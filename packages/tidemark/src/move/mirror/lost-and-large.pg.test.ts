@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import BetterSqlite from 'better-sqlite3'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import type { Source } from '../../feed/feed.js'
-import { formatPosition } from '../../feed/position.js'
+import type { FeedEvent, Source } from '../../feed/feed.js'
+import { formatPosition, type Position } from '../../feed/position.js'
 import { createTestDatabase, type TestDatabase } from '../../testing/database.js'
 import { until } from '../../time/until.js'
 import type { Mirror } from './mirror.js'
@@ -168,6 +168,27 @@ describe('MOVE-2: a mirror that is given everything again', () => {
       await source.stop()
       expect(await file.unlike()).toEqual([])
     }
+  })
+
+  it('does not fall behind what it has applied, however old a proof of freshness is', async () => {
+    await open(randomTables)
+    await mirror.close()
+    const source = mirrorSource({ held: file.held, target: file.target })
+    let last: Position | undefined
+    async function* late(signal: AbortSignal): AsyncGenerator<FeedEvent> {
+      for await (const event of source.events(signal)) {
+        if (event.type !== 'fresh') yield event
+        if (event.type !== 'transaction') continue
+        last = event.position
+        yield { type: 'fresh', position: { ...last, number: last.number - 1n }, asOf: performance.now() }
+      }
+    }
+    mirror = await file.mirror({ source: { ...forgetful(), events: late, lag: () => source.lag(), stop: () => source.stop() } })
+    await file.client.query("INSERT INTO loose VALUES (1, 'late')")
+    await until(() => mirror.tick().then(({ changes }) => changes > 0), { intervalMs: 0 })
+    expect(file.rows('SELECT mirrored_position FROM _tidemark_control')).toEqual([[formatPosition(last!)]])
+    await mirror.close()
+    await source.stop()
   })
 })
 

@@ -304,8 +304,9 @@ class FileMirror implements Mirror {
   async #handleFresh({ position, asOf }: FreshnessProof): Promise<void> {
     if (this.#begun || !isSameEpoch(position, this.#reached)) return
     this.#freshAt = asOf
+    // A proof speaks of a moment that has passed; what was given since lies behind it.
     if (this.#transaction.isOpen) {
-      this.#target = position
+      if (comparePositions(position, this.#target ?? this.#reached) > 0) this.#target = position
       return
     }
     if (comparePositions(position, this.#reached) > 0) this.#reached = position

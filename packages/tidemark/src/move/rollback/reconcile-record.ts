@@ -63,7 +63,8 @@ export const reconcileRecord = async (
     writeNote(db, null)
   })
   await letGo(client, rolling)
-  onEvent({ type: 'notice', message: `The file was ${note}. Postgres refuses writes now.` })
+  const kept = 'What Postgres took after that is in Postgres alone: `tidemark move verify` shows it, until following goes on.'
+  onEvent({ type: 'notice', message: `The file was ${note}. Postgres refuses writes now. ${kept}` })
   onEvent({ type: 'state', from: run.state, to: 'rolledBack' })
   return requireLiveRun(client, { runId: run.id })
 }

@@ -10,11 +10,12 @@
 import { TidemarkError } from '../../errors.js'
 import type { SqliteDatabase, SqliteSchema } from '../sqlite.js'
 import { type LostTrigger, restoreTriggers, setTriggersAside } from './app-triggers.js'
-import { arm, disarm, isArmed, placeOf, raiseFence, stopCapture, writeBySchema } from './arm.js'
-import type { CaptureDatabase, CaptureHold, FenceState, WaitOptions } from './capture.js'
+import { inSteps, writeBySchema } from './by-schema.js'
+import type { CaptureDatabase, CaptureHold, CaptureTable, FenceState, WaitOptions } from './capture.js'
 import { nowMsSql, requireControl, takeControl } from './control.js'
 import { checkIdentity } from './identity.js'
 import { logHead } from './log.js'
+import { OwnObjects, placeOf } from './own-objects.js'
 import { appSchemaVersion, withOwnSchemaChange } from './own-schema.js'
 import { storedTables } from './stored-tables.js'
 
@@ -53,13 +54,19 @@ export interface BeginCutOptions extends WaitOptions {
   readonly schemaVersion: number
 }
 
+const refuseAll = (db: SqliteDatabase, captures: readonly CaptureTable[]): void =>
+  withOwnSchemaChange(db, () => {
+    const own = new OwnObjects(db)
+    for (const capture of captures) own.refuse(capture)
+  })
+
 /**
  * Refuses writes to the captured tables from its commit on, for every program, until a moment that it answers (milliseconds since 1970).
  * Whoever holds the write lock finishes first. Raises TM_SQLITE_CHANGED, TM_MOVE_FENCED, TM_SQLITE_LOCKED; and TM_MOVE_NOT_ALLOWED where the
  * file is cut already.
  */
-export const beginCut = (file: CaptureDatabase, hold: CaptureHold, options: BeginCutOptions): Promise<number> =>
-  file.write((db) => {
+export const beginCut = async (file: CaptureDatabase, hold: CaptureHold, options: BeginCutOptions): Promise<number> => {
+  const check = (db: SqliteDatabase): void => {
     checkIdentity(file, hold.captureId)
     const control = takeControl(db, hold)
     if (control.fence === 'cut')
@@ -68,9 +75,23 @@ export const beginCut = (file: CaptureDatabase, hold: CaptureHold, options: Begi
         fix: 'See `tidemark move status`.',
       })
     checkSchema(db, control, options.schemaVersion)
-    withOwnSchemaChange(db, () => raiseFence(db, storedTables(db)))
+  }
+  const prepare = (db: SqliteDatabase, captures: readonly CaptureTable[]): boolean => {
+    check(db)
+    refuseAll(db, captures)
+    return true
+  }
+  const captures = await file.read((db) => {
+    requireControl(db, hold.captureId)
+    return storedTables(db)
+  }, options)
+  // The triggers stand aside until the control row says otherwise, so they can be made beforehand.
+  await inSteps(file, captures, prepare, options)
+  return file.write((db) => {
+    prepare(db, storedTables(db))
     return setCutting(db, options.pauseMs)
   }, options)
+}
 
 /** Holds writes back for longer, from now on. Raises TM_SQLITE_CUT_EXPIRED where they are not held back any more. */
 export const extendCut = (
@@ -104,7 +125,8 @@ export const seal = (file: CaptureDatabase, hold: CaptureHold, { drainedSeq, ...
     const captures = storedTables(db)
     withOwnSchemaChange(db, () => {
       setTriggersAside(db, captures)
-      for (const capture of captures) stopCapture(db, capture)
+      const own = new OwnObjects(db)
+      for (const capture of captures) own.release(capture)
     })
     db.prepare(`UPDATE _tidemark_control SET fence = 'cut', cutting_until = NULL`).run()
   }, wait)
@@ -124,31 +146,38 @@ export interface OpenedAgain {
 }
 
 /** Arms the tables that are as we left them. Any other stays without our triggers, so that `watchSchema` names it. */
-const reopenTables = (db: SqliteDatabase, schema: SqliteSchema, fence: FenceState): readonly string[] =>
-  storedTables(db).flatMap((capture) => {
+const captureAgain = (db: SqliteDatabase, schema: SqliteSchema, captures: readonly CaptureTable[], fence: FenceState): void => {
+  const own = new OwnObjects(db)
+  for (const capture of captures) {
     const place = placeOf(schema, capture)
-    if (place && isArmed(db, place, fence)) arm(db, place, 'open')
-    else disarm(db, capture)
-    return place ? [] : [capture.name]
-  })
+    if (place && own.isArmed(place, fence)) own.capture(place)
+    else own.clear(capture)
+  }
+}
 
 /**
  * Gives the writes back to the application, in one transaction: the fence is gone, the capture armed, its own triggers are there again. From
  * any state. What the application did to its schema meanwhile, {@link SchemaWatch} tells as always. Raises TM_MOVE_FENCED, TM_SQLITE_CHANGED.
  */
 export const openAgain = (file: CaptureDatabase, hold: CaptureHold, options: OpenAgainOptions = {}): Promise<OpenedAgain> => {
-  const tablesOf = (db: SqliteDatabase) => {
+  const tables = (db: SqliteDatabase) => {
     requireControl(db, hold.captureId)
     return storedTables(db)
   }
-  const work = (db: SqliteDatabase, schema: SqliteSchema): OpenedAgain => {
+  const each = (db: SqliteDatabase, schema: SqliteSchema, some: readonly CaptureTable[]): void => {
     const { fence } = takeControl(db, hold)
-    const opened = withOwnSchemaChange(db, () => {
-      const missing = reopenTables(db, schema, fence)
-      return { missing, lostTriggers: restoreTriggers(db), head: logHead(db) }
+    withOwnSchemaChange(db, () => captureAgain(db, schema, some, fence))
+  }
+  const finish = (db: SqliteDatabase, schema: SqliteSchema, captures: readonly CaptureTable[]): OpenedAgain => {
+    each(db, schema, captures)
+    const lostTriggers = withOwnSchemaChange(db, () => {
+      const own = new OwnObjects(db)
+      for (const capture of captures) own.admit(capture)
+      return restoreTriggers(db)
     })
     db.prepare(`UPDATE _tidemark_control SET fence = 'open', cutting_until = NULL, note = ?`).run(options.note ?? null)
-    return opened
+    const missing = captures.filter((capture) => !placeOf(schema, capture)).map(({ name }) => name)
+    return { head: logHead(db), lostTriggers, missing }
   }
-  return writeBySchema(file, tablesOf, work, options)
+  return writeBySchema(file, { tables, each, finish }, options)
 }

@@ -3,6 +3,7 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { introspect } from '../introspect.js'
 import type { CaptureDatabase } from './capture.js'
 import { readControl } from './control.js'
+import { beginCut, openAgain, seal } from './cut.js'
 import { installCapture } from './install.js'
 import { logHead } from './log.js'
 import {
@@ -16,6 +17,7 @@ import {
   removeFiles,
   runId,
 } from './testing/captured-file.js'
+import { watchSchema } from './watch.js'
 
 afterEach(removeFiles)
 
@@ -158,6 +160,36 @@ describe('installCapture', () => {
     expect([changes, lastInsertRowid]).toEqual([2, 41])
     app.exec('CREATE TABLE more(x)')
     expect(introspect(app).schemaVersion).toBe(before.schemaVersion + 1)
+  })
+
+  it('goes in steps through many tables, and goes on where it was broken off', async () => {
+    const names = Array.from({ length: 30 }, (_, i) => `t${i}`)
+    const { path, app } = createFile(names.map((name) => `CREATE TABLE ${name}(id INTEGER PRIMARY KEY, x UNIQUE)`).join(';'))
+    const tables = captureTables(Object.fromEntries(names.map((name) => [name, byColumns('id')])))
+    const file = await openFile(path)
+    const write = file.write.bind(file)
+    let left = 2
+    file.write = (...given) => (left-- > 0 ? write(...given) : Promise.reject(new RangeError('killed')))
+    await expect(install(file, { tables })).rejects.toThrow('killed')
+    expect(await file.read(watchSchema)).toMatchObject({ moved: true, added: names.slice(24) })
+    left = 99
+    await install(file, { tables })
+    expect(await file.read(watchSchema)).toMatchObject({ moved: false, unarmed: [], added: [] })
+    for (const name of names) app.exec(`INSERT INTO ${name} VALUES (1, 1)`)
+    expect(logHead(file.db)).toBe(30n)
+    await beginCut(file, options, { pauseMs: 60_000, schemaVersion: (await file.read(watchSchema)).schemaVersion })
+    for (const name of names) expect(() => app.exec(`DELETE FROM ${name}`)).toThrow('tidemark')
+    await seal(file, options, { drainedSeq: 30n })
+    await openAgain(file, options)
+    for (const name of names) app.exec(`UPDATE ${name} SET x = 2`)
+    expect(logHead(file.db)).toBe(60n)
+  })
+
+  it('is not for a file that is cut', async () => {
+    const { file, hold } = await captureFile(twoTables, keys)
+    await beginCut(file, hold, { pauseMs: 60_000, schemaVersion: (await file.read(watchSchema)).schemaVersion })
+    await seal(file, hold, { drainedSeq: 0n })
+    expect((await refusal(() => install(file))).code).toBe('TM_MOVE_NOT_ALLOWED')
   })
 
   it('counts on from the head where the log is not empty', async () => {

@@ -1,10 +1,11 @@
 /** Puts the capture into a file, and puts it right again where the application changed its schema. */
 import { TidemarkError } from '../../errors.js'
 import type { SqliteDatabase, SqliteSchema } from '../sqlite.js'
-import { arm, disarm, type Place, placeOf, writeBySchema } from './arm.js'
-import type { CaptureDatabase, CaptureHold, CaptureTable, FenceState, SchemaWatch, WaitOptions } from './capture.js'
-import { captureLayout, createControlSql, readStoredControl, takeControl } from './control.js'
+import { writeBySchema } from './by-schema.js'
+import type { CaptureDatabase, CaptureHold, CaptureTable, SchemaWatch, WaitOptions } from './capture.js'
+import { captureLayout, createControlSql, readControl, readStoredControl, takeControl } from './control.js'
 import { logHead } from './log.js'
+import { OwnObjects, type Place, placeOf } from './own-objects.js'
 import { appSchemaVersion, withOwnSchemaChange } from './own-schema.js'
 import { createTablesSql, storedTables, storeTable } from './stored-tables.js'
 
@@ -46,13 +47,27 @@ const requirePlace = (db: SqliteDatabase, schema: SqliteSchema, capture: Capture
   return place
 }
 
-const armTables = (db: SqliteDatabase, schema: SqliteSchema, tables: readonly CaptureTable[], fence: FenceState): void => {
+const captureTables = (db: SqliteDatabase, schema: SqliteSchema, tables: readonly CaptureTable[]): void => {
   widenLog(db, tables)
+  const own = new OwnObjects(db)
   for (const capture of tables) {
     const place = requirePlace(db, schema, capture)
-    arm(db, place, fence)
+    own.capture(place)
     storeTable(db, capture, place.table)
   }
+}
+
+const fenceTables = (db: SqliteDatabase, tables: readonly CaptureTable[]): void => {
+  const own = new OwnObjects(db)
+  for (const capture of tables) own.refuse(capture)
+}
+
+const requireOpen = (db: SqliteDatabase): void => {
+  if (readControl(db)?.fence !== 'cut') return
+  throw new TidemarkError('TM_MOVE_NOT_ALLOWED', {
+    reason: `${db.name} has been cut over: it is not to be captured now.`,
+    fix: 'See `tidemark move status`.',
+  })
 }
 
 /** Takes note of the schema as it stands: what is armed belongs to it. */
@@ -61,7 +76,7 @@ export const noteSchema = (db: SqliteDatabase): void => {
 }
 
 /** Raises TM_MOVE_CAPTURED where the file belongs to another run, TM_MOVE_FENCED where this run is held by another process. */
-const claim = (db: SqliteDatabase, { runId, captureId, epoch }: InstallOptions): FenceState => {
+const claim = (db: SqliteDatabase, { runId, captureId, epoch }: InstallOptions): void => {
   const found = readStoredControl(db)
   if (found === 'unknown')
     throw new TidemarkError('TM_MOVE_CAPTURED', { path: db.name, run: 'one that another version of Tidemark began' })
@@ -69,23 +84,23 @@ const claim = (db: SqliteDatabase, { runId, captureId, epoch }: InstallOptions):
   if (found) {
     takeControl(db, { captureId: found.capture_id, epoch })
     db.prepare('UPDATE _tidemark_control SET capture_id = ?').run(captureId)
-    return found.fence
+    return
   }
   db.exec(createControlSql)
   db.prepare(
-    `INSERT INTO _tidemark_control (id, layout, capture_id, run_id, epoch, fence, mirroring, own_moves)
-     VALUES (1, ?, ?, ?, ?, 'open', 0, 0)`,
+    `INSERT INTO _tidemark_control (id, layout, capture_id, run_id, epoch, fence, mirroring, own_moves, known_tables)
+     VALUES (1, ?, ?, ?, ?, 'open', 0, 0, '[]')`,
   ).run(BigInt(captureLayout), captureId, runId, epoch - 1n)
   takeControl(db, { captureId, epoch })
-  return 'open'
 }
 
 const forgetOthers = (db: SqliteDatabase, tables: readonly CaptureTable[]): void => {
   const kept = new Set(tables.map(({ id }) => id))
+  const own = new OwnObjects(db)
   for (const { id } of storedTables(db)) {
     if (kept.has(id)) continue
-    disarm(db, { id })
-    db.prepare('DELETE FROM _tidemark_tables WHERE id = ?').run(id)
+    own.clear({ id })
+    db.prepare('DELETE FROM _tidemark_tables WHERE id = ?').run(BigInt(id))
   }
 }
 
@@ -96,24 +111,26 @@ const noteUncaptured = (db: SqliteDatabase, schema: SqliteSchema): void => {
 }
 
 /**
- * Installs the capture, in one transaction. Over an earlier capture of the same run it puts right what is missing and leaves the log as it
- * is. Raises TM_MOVE_CAPTURED, TM_MOVE_FENCED, TM_SQLITE_CHANGED, TM_SQLITE_BUSY_SCHEMA, TM_SQLITE_LOCKED.
+ * Installs the capture: in one transaction where the tables are few, else in several, of which only the last makes the file a captured one.
+ * Over an earlier capture of the same run it puts right what is missing and leaves the log as it is. Raises TM_MOVE_CAPTURED,
+ * TM_MOVE_FENCED, TM_MOVE_NOT_ALLOWED where the file is cut, TM_SQLITE_CHANGED, TM_SQLITE_BUSY_SCHEMA, TM_SQLITE_LOCKED.
  */
 export const installCapture = (file: CaptureDatabase, options: InstallOptions): Promise<InstalledCapture> => {
-  const install = (db: SqliteDatabase, schema: SqliteSchema): InstalledCapture => {
-    const fence = claim(db, options)
-    db.exec(createTablesSql)
-    forgetOthers(db, options.tables)
-    armTables(db, schema, options.tables, fence)
+  const install = (db: SqliteDatabase, schema: SqliteSchema, tables: readonly CaptureTable[]): void =>
+    withOwnSchemaChange(db, () => {
+      claim(db, options)
+      requireOpen(db)
+      db.exec(createTablesSql)
+      captureTables(db, schema, tables)
+    })
+  const finish = (db: SqliteDatabase, schema: SqliteSchema, tables: readonly CaptureTable[]): InstalledCapture => {
+    install(db, schema, tables)
+    withOwnSchemaChange(db, () => forgetOthers(db, tables))
     noteUncaptured(db, schema)
+    noteSchema(db)
     return { head: logHead(db) }
   }
-  const work = (db: SqliteDatabase, schema: SqliteSchema): InstalledCapture => {
-    const installed = withOwnSchemaChange(db, () => install(db, schema))
-    noteSchema(db)
-    return installed
-  }
-  return writeBySchema(file, () => options.tables, work, options)
+  return writeBySchema(file, { tables: () => options.tables, each: install, finish }, options)
 }
 
 export interface RearmOptions extends WaitOptions {
@@ -124,16 +141,24 @@ export interface RearmOptions extends WaitOptions {
 }
 
 /**
- * Arms tables again whose triggers went or whose shape changed, and takes note of the schema. False, with nothing done, where the schema has
+ * Arms tables again whose triggers went or whose shape changed, and takes note of the schema. False, with nothing noted, where the schema has
  * moved on since it was looked at: look again. The rows of these tables are to be read whole, after this.
  */
 export const rearm = (file: CaptureDatabase, hold: CaptureHold, { watch, tables, ...wait }: RearmOptions): Promise<boolean> => {
-  const work = (db: SqliteDatabase, schema: SqliteSchema): boolean => {
+  const each = (db: SqliteDatabase, schema: SqliteSchema, some: readonly CaptureTable[]): void => {
     const { fence } = takeControl(db, hold)
+    if (appSchemaVersion(db) !== watch.schemaVersion) return
+    withOwnSchemaChange(db, () => {
+      if (fence !== 'cut') captureTables(db, schema, some)
+      if (fence !== 'open') fenceTables(db, some)
+    })
+  }
+  const finish = (db: SqliteDatabase, schema: SqliteSchema, all: readonly CaptureTable[]): boolean => {
+    each(db, schema, all)
     if (appSchemaVersion(db) !== watch.schemaVersion) return false
-    withOwnSchemaChange(db, () => armTables(db, schema, tables, fence))
-    noteSchema(db)
+    // What became of tables while nobody captures them, is to be told once more when the file is opened again.
+    if (readControl(db)?.fence !== 'cut') noteSchema(db)
     return true
   }
-  return writeBySchema(file, () => tables, work, wait)
+  return writeBySchema(file, { tables: () => tables, each, finish }, wait)
 }

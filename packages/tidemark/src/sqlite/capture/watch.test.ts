@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import type { SchemaWatch } from './capture.js'
+import { beginCut, openAgain, seal } from './cut.js'
 import { rearm } from './install.js'
 import {
   byColumns,
@@ -139,6 +140,22 @@ describe('rearm', () => {
     captured.app.exec(rebuild)
     expect(await again(captured, watch, ['a'])).toBe(false)
     expect((await look(captured)).unarmed).toEqual(['a', 'loose'])
+  })
+
+  it('fences a table that was rebuilt while the file is cut, and lets it be told again afterwards', async () => {
+    const captured = await capture()
+    const { file, hold, app } = captured
+    await beginCut(file, hold, { pauseMs: 60_000, schemaVersion: (await look(captured)).schemaVersion })
+    await seal(file, hold, { drainedSeq: 0n })
+    app.exec(rebuild)
+    const watch = await look(captured)
+    expect(watch.unarmed).toEqual(['a', 'loose'])
+    expect(await again(captured, watch, ['a'])).toBe(true)
+    expect(() => app.exec('INSERT INTO a VALUES (1, 1, 1)')).toThrow('tidemark')
+    expect(await look(captured)).toMatchObject({ moved: true, unarmed: ['loose'] })
+    await openAgain(file, hold)
+    app.exec('INSERT INTO a VALUES (1, 1, 1)')
+    expect(captured.logged()).toEqual(['1: 1'])
   })
 
   it('refuses a table that lost its key, and a process that was overtaken', async () => {

@@ -3,9 +3,9 @@
 import { introspect } from '../introspect.js'
 import type { SqliteDatabase, SqliteSchema } from '../sqlite.js'
 import { foldAscii } from '../tokenize.js'
-import { isArmed, placeOf } from './arm.js'
 import { type FenceState, isCaptureName, type SchemaWatch } from './capture.js'
 import { readStoredControl } from './control.js'
+import { OwnObjects, placeOf } from './own-objects.js'
 import { appSchemaVersion } from './own-schema.js'
 import { type StoredTable, shapeOf, storedTables } from './stored-tables.js'
 
@@ -25,15 +25,15 @@ const addedTables = (db: SqliteDatabase, names: readonly string[], known: readon
 }
 
 interface Look {
-  readonly db: SqliteDatabase
+  readonly own: OwnObjects
   readonly schema: SqliteSchema
   readonly fence: FenceState
 }
 
 /** Without our triggers, or with keys that VACUUM may have changed: any move of the version may be one that it hides behind. */
-const isUnarmed = ({ db, schema, fence }: Look, capture: StoredTable): boolean => {
+const isUnarmed = ({ own, schema, fence }: Look, capture: StoredTable): boolean => {
   const place = placeOf(schema, capture)
-  return place === undefined || capture.isLoose || !isArmed(db, place, fence)
+  return place === undefined || capture.isLoose || !own.isArmed(place, fence)
 }
 
 const isReshaped = ({ schema }: Look, capture: StoredTable): boolean => {
@@ -56,7 +56,7 @@ export const watchSchema = (db: SqliteDatabase): SchemaWatch => {
   const here = captures.filter(({ name }) => present.has(foldAscii(name)))
   const known = [...(JSON.parse(control.known_tables) as string[]), ...captures.map(({ name }) => name)]
   const moved = BigInt(schemaVersion) !== control.app_schema_version
-  const look = moved ? { db, schema: introspect(db), fence: control.fence } : null
+  const look = moved ? { own: new OwnObjects(db), schema: introspect(db), fence: control.fence } : null
   return {
     schemaVersion,
     moved,
