@@ -42,7 +42,12 @@ const launch = (cwd: string, command: string, args: readonly string[]): Started 
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     stderr = `${stderr}${text}`.slice(-4000)
   })
-  return { child, ended: once(child, 'close').then(([code, signal]) => ({ code, signal, stdout, stderr })) }
+  // What a killed process has started may outlive it and hold its pipes open, so that they never close.
+  const ended = once(child, 'exit').then(async ([code, signal]) => {
+    if (signal === null && child.stdout.readable) await Promise.race([once(child, 'close'), pause(2000)])
+    return { code: code as number | null, signal: signal as NodeJS.Signals | null, stdout, stderr }
+  })
+  return { child, ended }
 }
 
 const tidemark = (cwd: string, ...args: readonly string[]): Started =>

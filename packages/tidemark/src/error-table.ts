@@ -592,19 +592,19 @@ export const errorTable = {
   ),
   TM_MOVE_INVERT: entry(
     'A value of {column} has no way back into the file: {reason}.',
-    'The column was given another type in Postgres since the cutover. Give it its type back, or resync the table.',
+    'The column was given another type in Postgres since the cutover. Give it its type back, then run `tidemark move follow`: it compares the table.',
     'failed',
     409,
   ),
   TM_MOVE_MIRROR_LOST: entry(
     'The mirror of {path} is incomplete: {reason}.',
-    'The file cannot be brought up to date by changes any more. `tidemark move mirror --resync` compares every table and writes what differs.',
+    'Changes alone cannot bring the file up to date any more. `tidemark move follow` compares every table and writes what differs.',
     'gate',
     409,
   ),
   TM_MOVE_MIRROR_SCHEMA: entry(
     'The mirror of {path} stopped: the table {table} in Postgres is not what was moved any more: {reason}.',
-    'Undo the change in Postgres and run `tidemark move mirror --resync`, or end the way back with `tidemark move finish`.',
+    'Undo the change in Postgres and run `tidemark move follow`, which compares the table and goes on; or give up the way back with `tidemark move finish`.',
     'gate',
     409,
   ),

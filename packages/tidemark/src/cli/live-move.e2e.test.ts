@@ -54,8 +54,8 @@ describe('a live move from the command line', () => {
     const sql = "SELECT count(*)::int AS n FROM item WHERE (name = 'item 7' AND id = 501) OR id IN (7, 9)"
     await until(async () => JSON.stringify(await inPostgres(sql)).includes('"n":"1"'), { timeoutMs: 30_000, what: 'the change' })
     conductor.child.kill('SIGINT')
-    const { exitCode, stderr } = await conductor.ended
-    expect([exitCode, stderr]).toEqual([130, expect.stringContaining('nothing is lost')])
+    const { exitCode, stdout } = await conductor.ended
+    expect([exitCode, stdout]).toEqual([130, expect.stringContaining('nothing is lost')])
   })
 
   test('R82: reads move by percent, and nonsense is refused', async () => {

@@ -16,6 +16,8 @@ const defaultShare = 0.3
 /** How long one tick works, about. */
 const tickMs = 60
 const keysAtOnce = 1000
+/** How many batches of keys may wait for their second look: of a mirror that takes a second, in which others come. */
+const doubtsAtOnce = { follow: 1, mirror: 64 } as const
 /** With so many rows of a table on record its first comparison waits for someone to look at them. */
 const mostDifferences = 1000
 const lookAgainMs = 5000
@@ -53,7 +55,10 @@ class LiveChecks implements Checks {
   readonly #retries = new Map<TableCheck, Retry>()
   #checkedSeq: bigint
   #writtenSeq: bigint
-  #keyDoubt: KeyDoubt | undefined
+  /** Oldest first. */
+  #keyDoubts: KeyDoubt[] = []
+  /** Keys up to here were looked at once. */
+  #lookedSeq: bigint
   #rangeDoubt: RangeDoubt | undefined
   #lookedAgainAtMs: number
   #notBeforeMs = 0
@@ -74,6 +79,7 @@ class LiveChecks implements Checks {
     const links = new Map(Array.from(this.#tables.values(), ({ name, link }) => [name, link] as const))
     this.#sessions = new CheckSessions(options, links)
     this.#checkedSeq = loaded.checkedSeq
+    this.#lookedSeq = loaded.checkedSeq
     this.#writtenSeq = loaded.checkedSeq
     this.#lookedAgainAtMs = this.#clock.monotonicMs()
   }
@@ -116,21 +122,25 @@ class LiveChecks implements Checks {
   // Keys that the log names.
 
   async #checkKeys(session: CheckSession, point: CheckPoint, isFinal = false): Promise<boolean> {
-    if (this.#keyDoubt) {
-      const { doubt, reached } = this.#keyDoubt
+    const [oldest] = this.#keyDoubts
+    if (oldest) {
+      const { doubt, reached } = oldest
       const found = isFinal ? await this.#doubts.judgeNow(session, doubt) : await this.#doubts.judge(session, doubt, point)
-      if (!found) return false
-      this.#keep(found)
-      this.#keyDoubt = undefined
-      this.#checkedSeq = reached
-      return true
+      if (found) {
+        this.#keep(found)
+        this.#keyDoubts.shift()
+        this.#checkedSeq = this.#keyDoubts.length > 0 ? reached : this.#lookedSeq
+        return true
+      }
+      if (this.#keyDoubts.length >= doubtsAtOnce[this.#options.direction]) return false
     }
-    if (this.#checkedSeq >= point.appliedSeq) return false
-    const { keys, reached } = session.log.next(this.#checkedSeq, point.appliedSeq, keysAtOnce)
+    if (this.#lookedSeq >= point.appliedSeq) return false
+    const { keys, reached } = session.log.next(this.#lookedSeq, point.appliedSeq, keysAtOnce)
     const found = await this.#compareKeys(session, keys)
     const doubt = this.#doubts.raise(session, found, point)
-    if (doubt) this.#keyDoubt = { doubt, reached }
-    else this.#checkedSeq = reached
+    this.#lookedSeq = reached
+    if (doubt) this.#keyDoubts.push({ doubt, reached })
+    else if (this.#keyDoubts.length === 0) this.#checkedSeq = reached
     this.#work.keys += keys.length
     return true
   }
@@ -284,10 +294,10 @@ class LiveChecks implements Checks {
     this.#findings.clear(name)
     this.#retries.delete(table)
     if (this.#rangeDoubt?.table === table) this.#rangeDoubt = undefined
-    if (this.#keyDoubt) {
-      const { doubt, reached } = this.#keyDoubt
-      this.#keyDoubt = { reached, doubt: { ...doubt, rows: new Map([...doubt.rows].filter(([of]) => of !== table)) } }
-    }
+    this.#keyDoubts = this.#keyDoubts.map(({ doubt, reached }) => ({
+      reached,
+      doubt: { ...doubt, rows: new Map([...doubt.rows].filter(([of]) => of !== table)) },
+    }))
     try {
       const session = await this.#sessions.open()
       session.log.refresh()
@@ -305,12 +315,12 @@ class LiveChecks implements Checks {
       done,
       pass,
     }))
-    const doubtful = (of: { readonly doubt: Doubt } | undefined) => (of ? countRows(of.doubt.rows) : 0)
+    const doubted = [...this.#keyDoubts, ...(this.#rangeDoubt ? [this.#rangeDoubt] : [])]
     return {
       tables,
       rangesDone: tables.every(({ done }) => done),
       checkedSeq: this.#checkedSeq,
-      doubtful: doubtful(this.#keyDoubt) + doubtful(this.#rangeDoubt),
+      doubtful: doubted.reduce((sum, { doubt }) => sum + countRows(doubt.rows), 0),
       differences: this.#findings.size,
     }
   }

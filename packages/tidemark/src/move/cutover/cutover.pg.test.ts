@@ -199,7 +199,10 @@ describe('MOVE-4: the gate of a cutover', () => {
       move.path,
     ])
     await takeOver(moves.client, rows[0]!.id)
-    await moves.client.query("UPDATE tidemark.move_runs SET state = 'cuttingOver' WHERE id = $1", [rows[0]!.id])
+    await moves.client.query("UPDATE tidemark.move_runs SET state = 'cuttingOver', holder_pid = $2 WHERE id = $1", [
+      rows[0]!.id,
+      process.ppid,
+    ])
     await expect(cutover(move.options)).rejects.toMatchObject({ code: 'TM_MOVE_RUNNING' })
   })
 })

@@ -81,7 +81,12 @@ describe('conducting a move', () => {
       checks: { done: true, differences: 0 },
       holder: null,
       finishedAt: null,
+      log: { applied: '0', head: '0', behind: 0 },
+      file: { fence: 'open', note: null },
     })
+    app.exec("INSERT INTO notes VALUES ('nobody follows', 1), ('right now', 2)")
+    expect((await status()).log).toMatchObject({ head: '2', behind: 2 })
+    app.exec('DELETE FROM notes WHERE at IN (1, 2)')
     expect((await verifyMove(plan, { target })).ok).toBe(true)
     expect(events.filter(({ type }) => type === 'state')).toEqual([{ type: 'state', from: 'copied', to: 'following' }])
   })
@@ -118,7 +123,11 @@ describe('conducting a move', () => {
     await until(async () => (await status()).holder !== null)
     const held = await takeOver(client, id)
     const fresh = setInterval(
-      () => void client.query('UPDATE tidemark.move_runs SET holder_seen_at = clock_timestamp() WHERE id = $1', [id]),
+      () =>
+        void client.query('UPDATE tidemark.move_runs SET holder_pid = $2, holder_seen_at = clock_timestamp() WHERE id = $1', [
+          id,
+          process.ppid,
+        ]),
       200,
     )
     app.exec("INSERT INTO notes VALUES ('while another holds it', 0)")
@@ -134,8 +143,7 @@ describe('conducting a move', () => {
   it('waits out a Postgres that throws its sessions out', async () => {
     const events: MoveEvent[] = []
     await conduct({ path: app.name, target, plan, until: 'ready', checkShare: 1 })
-    const { done } = started({ onEvent: (event) => events.push(event) })
-    done.catch((e: unknown) => console.log('DONE', e))
+    started({ onEvent: (event) => events.push(event) })
     await until(async () => (await status()).holder !== null)
     await client.query(
       "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'tidemark/%' AND datname = current_database()",

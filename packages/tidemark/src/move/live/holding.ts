@@ -46,11 +46,24 @@ class Heart {
   async stop(): Promise<void> {
     this.#stopped.abort()
     await this.#beating
+    if (!this.lost.aborted) await this.#letGo().catch(() => this.#letGo().catch(() => undefined))
+    await this.#end()
+  }
+
+  /** The second time over a new session: what failed the first time may have been the session. */
+  async #letGo(): Promise<void> {
     try {
-      this.#client ??= this.lost.aborted ? undefined : await connectMove(this.#options.target)
-      if (this.#client && !this.lost.aborted) await letGo(this.#client, this.#held)
-    } catch {}
+      this.#client ??= await connectMove(this.#options.target)
+      await letGo(this.#client, this.#held)
+    } catch (error) {
+      await this.#end()
+      throw error
+    }
+  }
+
+  async #end(): Promise<void> {
     await this.#client?.end().catch(() => undefined)
+    this.#client = undefined
   }
 
   /** Over a session of its own: work may keep the other one busy for as long as it takes to build an index. */
@@ -63,22 +76,38 @@ class Heart {
       } catch (error) {
         if (isTidemarkError(error, 'TM_MOVE_FENCED')) return this.#lost.abort(error)
         // Whether the move was lost meanwhile, the next beat that gets through will tell; until then nothing can be committed either.
-        await this.#client?.end().catch(() => undefined)
-        this.#client = undefined
+        await this.#end()
       }
       await this.#clock.sleep(beatMs, signal).catch(() => undefined)
     }
   }
 }
 
+/** How often each run is held within this process: a record that names it without that is left over from a lost session. */
+const heldHere = new Map<string, number>()
+
+const countHere = (runId: string, by: 1 | -1): void => {
+  heldHere.set(runId, (heldHere.get(runId) ?? 0) + by)
+}
+
 /** Takes the move over and keeps it until it is released or lost. */
 export const holdMove = async (client: pg.Client, runId: string, options: LiveMoveOptions): Promise<Holding> => {
-  const held = await takeOver(client, runId)
+  countHere(runId, 1)
+  const held = await takeOver(client, runId).catch((error: unknown) => {
+    countHere(runId, -1)
+    throw error
+  })
   const heart = new Heart(options, held)
+  let isReleased = false
   return {
     held,
     lost: heart.lost,
-    release: () => heart.stop(),
+    release: async () => {
+      if (isReleased) return
+      isReleased = true
+      await heart.stop()
+      countHere(runId, -1)
+    },
   }
 }
 
@@ -102,7 +131,8 @@ export const isHeldByAnother = async (client: pg.Client, { id }: Pick<LiveRun, '
     [id, holderTimeoutMs, own ?? null],
   )
   const holder = rows[0]
-  return holder !== undefined && (holder.host !== hostname() || isRunning(holder.pid))
+  if (holder === undefined || holder.host !== hostname()) return holder !== undefined
+  return holder.pid === process.pid ? (heldHere.get(id) ?? 0) > 0 : isRunning(holder.pid)
 }
 
 /** The reason for which work under a holding ended, where the holding was lost. */

@@ -1,4 +1,5 @@
 /** Applies pieces of the feed to the file, within a write transaction of the caller's. */
+import { TidemarkError } from '../../errors.js'
 import { type Change, isRowChange, type Relation, type TransactionPiece, tableName } from '../../feed/feed.js'
 import type { SqliteDatabase } from '../../sqlite/sqlite.js'
 import type { IdMap } from '../invert/id-map.js'
@@ -11,6 +12,9 @@ export interface PieceApplierOptions {
   readonly ids: IdMap
   /** By `schema.table` of Postgres. */
   readonly tables: ReadonlyMap<string, TableApplier>
+  readonly byOid: ReadonlyMap<number, TableApplier>
+  /** The feed has the moved tables and no others. */
+  readonly isOwnFeed: boolean
   /** Whether a table was compared and put right at a moment that has this transaction in it. */
   readonly isIncluded: (source: string, xid: bigint) => boolean
   /** A change of the table as a whole that tells no rows. */
@@ -25,26 +29,33 @@ export class PieceApplier {
     this.#options = options
   }
 
-  /** The table that a change belongs to, and where its columns are; nothing for a table that was not moved. */
-  #bind(relation: Relation): { readonly applier: TableApplier; readonly bound: BoundRelation } | undefined {
-    const applier = this.#options.tables.get(tableName(relation))
-    if (!applier) return undefined
-    let bound = this.#bound.get(relation)
-    if (!bound) {
-      bound = bindRelation(this.#options.path, applier.table, relation)
-      this.#bound.set(relation, bound)
-    }
-    return { applier, bound }
+  /** The table that a change belongs to; none where it was not moved. A table is known by its oid under any name. */
+  #applierOf(relation: Relation): TableApplier | undefined {
+    const { byOid, tables, isOwnFeed, path } = this.#options
+    const applier = byOid.get(relation.oid) ?? tables.get(tableName(relation))
+    if (applier || !isOwnFeed) return applier
+    const reason = 'no such table was moved'
+    throw new TidemarkError('TM_MOVE_MIRROR_SCHEMA', { path, table: tableName(relation), reason })
+  }
+
+  #bind(relation: Relation, applier: TableApplier): BoundRelation {
+    const known = this.#bound.get(relation)
+    if (known) return known
+    const bound = bindRelation(this.#options.path, applier.table, relation)
+    this.#bound.set(relation, bound)
+    return bound
   }
 
   /** Reads the identifiers behind the uuids of a piece; to be called before {@link apply}. */
-  async learn({ changes }: TransactionPiece): Promise<void> {
+  async learn({ changes, xid }: TransactionPiece): Promise<void> {
     const wanted = new Map<string, Set<string>>()
     for (const change of changes) {
-      const bind = isRowChange(change) ? this.#bind(change.relation) : undefined
-      if (!bind || !isRowChange(change)) continue
-      const { columns, inverter } = bind.applier.table
-      const rows = [change.old, change.new].flatMap((row) => (row ? [bind.bound.texts(row)] : []))
+      if (!isRowChange(change)) continue
+      const applier = this.#applierOf(change.relation)
+      if (!applier?.table.hasMappedIds || this.#options.isIncluded(applier.table.plan.source, xid)) continue
+      const bound = this.#bind(change.relation, applier)
+      const { columns, inverter } = applier.table
+      const rows = [change.old, change.new].flatMap((row) => (row ? [bound.texts(row)] : []))
       for (const [namespace, uuids] of inverter.mapped(columns, rows)) {
         const known = wanted.get(namespace) ?? new Set()
         for (const uuid of uuids) known.add(uuid)
@@ -63,12 +74,11 @@ export class PieceApplier {
   }
 
   #applyChange(change: Change, xid: bigint): boolean {
-    const bind = this.#bind(change.relation)
-    if (!bind) return false
-    const { applier, bound } = bind
+    const applier = this.#applierOf(change.relation)
+    if (!applier) return false
     const { source } = applier.table.plan
     if (this.#options.isIncluded(source, xid)) return true
-    if (isRowChange(change)) applier.apply(change, bound)
+    if (isRowChange(change)) applier.apply(change, this.#bind(change.relation, applier))
     else if (change.kind === 'truncate') applier.truncate()
     else this.#options.onUntold(source)
     return true

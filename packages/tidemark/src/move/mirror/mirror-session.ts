@@ -12,6 +12,13 @@ export const connectMirror = async (target: ConnectOptions): Promise<pg.Client> 
   return client
 }
 
+/** From here on the client reads what Postgres holds at this moment. Gives the snapshot. */
+export const beginSnapshot = async (client: pg.Client): Promise<string> => {
+  await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY')
+  const { rows } = await client.query<{ snapshot: string }>('SELECT pg_current_snapshot()::text AS snapshot')
+  return rows[0]!.snapshot
+}
+
 export class MirrorSession implements Asker {
   readonly #target: ConnectOptions
   #client: Promise<pg.Client> | undefined

@@ -29,6 +29,8 @@ export interface MirrorTable {
   readonly handle: LogKey
   /** False where two rows of the file may have the same handle. */
   readonly hasUniqueHandle: boolean
+  /** Some column's identifiers have to be looked up in the map. */
+  readonly hasMappedIds: boolean
   /** Columns that Postgres computes and its feed does not tell, though the file keeps them as ordinary ones. */
   readonly untold: readonly string[]
 }
@@ -75,6 +77,7 @@ export const mirrorTable = (plan: TablePlan, file: SqliteTable, capture: Capture
     key: isWhole ? (key as readonly MirrorColumn[]) : [],
     handle,
     hasUniqueHandle: isUnique,
+    hasMappedIds: columns.some(({ plan: { conversion } }) => conversion.kind === 'uuid' && conversion.form === 'mapped'),
     untold: carried.filter(({ generatedSql }) => generatedSql !== null).map(({ source }) => source),
   }
 }

@@ -3,9 +3,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import BetterSqlite from 'better-sqlite3'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { createBootstrappedDatabase, testUrl } from '../../schema/bootstrapped-template.js'
 import { createTestDatabase, type TestDatabase } from '../../testing/database.js'
 import { until } from '../../time/until.js'
 import type { Mirror } from './mirror.js'
+import { dropMirror } from './prepare-mirror.js'
 import { MirroredFile, type MirroredFileOptions } from './testing/mirrored-file.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'tidemark-mirror-'))
@@ -17,9 +19,7 @@ let mirror: Mirror
 beforeAll(async () => {
   database = await createTestDatabase()
 })
-afterEach(async () => {
-  await file.close()
-})
+afterEach(() => file.close())
 afterAll(async () => {
   await database.drop()
   rmSync(folder, { recursive: true, force: true })
@@ -258,6 +258,55 @@ describe('MOVE-5: a mirror', () => {
     expect(file.rows('SELECT p FROM c')).toEqual([['old-2']])
   })
 
+  it('runs until it is stopped, through a loss of its connections, and tells how far behind it is', async () => {
+    await open('CREATE TABLE t (id INTEGER PRIMARY KEY)')
+    const stop = new AbortController()
+    const running = mirror.run(stop.signal)
+    const has = (rows: number) => until(() => file.rows('SELECT id FROM t').length === rows, { timeoutMs: 30_000 })
+    await file.client.query('INSERT INTO t VALUES (1)')
+    await has(1)
+    const { rows } = await file.client.query<{ ended: boolean }>(
+      "SELECT pg_terminate_backend(pid) AS ended FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'tidemark/%'",
+    )
+    expect(rows.length).toBeGreaterThanOrEqual(2)
+    await file.client.query('INSERT INTO t VALUES (2)')
+    await has(2)
+    await until(() => file.events.some(({ type }) => type === 'lag'))
+    stop.abort()
+    await running
+  })
+
+  it('works under the roles of the platform: one that owns the tables, one that reads the log', async () => {
+    const platform = await createBootstrappedDatabase()
+    const [url, feedUrl] = [testUrl(platform.url, 'migrator'), testUrl(platform.url, 'feed')]
+    try {
+      file = await MirroredFile.open({
+        folder,
+        url,
+        feedUrl,
+        schema: 'roles',
+        make: 'CREATE TABLE t (a INTEGER); INSERT INTO t VALUES (1)',
+      })
+      mirror = await file.mirror()
+      await file.write(mirror, 'INSERT INTO t VALUES (2)')
+      const later = await file.mirror({ held: { ...file.held, epoch: 2n } })
+      await file.client.query('UPDATE tidemark.move_runs SET epoch = 2 WHERE id = $1', [file.held.run.id])
+      await file.write(later, 'UPDATE t SET a = 3 WHERE a = 1')
+      expect(file.rows('SELECT a FROM t ORDER BY a')).toEqual([[2n], [3n]])
+      const identity = "SELECT relreplident FROM pg_class WHERE oid = 't'::regclass"
+      expect((await file.client.query(identity)).rows).toEqual([{ relreplident: 'f' }])
+      await later.close()
+      await mirror.close()
+      await dropMirror({ held: file.held, target: file.target, feedTarget: { url: feedUrl } })
+      await dropMirror({ held: file.held, target: file.target, feedTarget: { url: feedUrl } })
+      expect((await file.client.query(identity)).rows).toEqual([{ relreplident: 'd' }])
+      expect((await file.client.query("SELECT FROM pg_publication WHERE pubname LIKE 'tidemark%'")).rowCount).toBe(0)
+    } finally {
+      await file.close()
+      await platform.drop()
+    }
+  })
+
   it('writes files in UTF-16 and those without a write-ahead log', async () => {
     await open(`CREATE TABLE t (id TEXT PRIMARY KEY, v TEXT); INSERT INTO t VALUES ('é', 'ö')`, {
       encoding: 'UTF-16le',
@@ -397,6 +446,68 @@ describe('a mirror that stops', () => {
       message: expect.stringContaining('its column "v" was dropped or renamed'),
     })
     expect(file.rows('SELECT v FROM t')).toEqual([[null]])
+  })
+
+  it('TM_MOVE_MIRROR_SCHEMA: at a table that was renamed, of which nothing is passed over', async () => {
+    await open('CREATE TABLE t (id INTEGER PRIMARY KEY)')
+    await file.write(mirror, 'INSERT INTO t VALUES (1)')
+    await file.client.query('ALTER TABLE t RENAME TO u; INSERT INTO u VALUES (2)')
+    await expect(file.write(mirror)).rejects.toMatchObject({ code: expect.stringMatching(/^TM_MOVE_MIRROR_(?:SCHEMA|LOST)$/) })
+    await mirror.close()
+    await expect(file.mirror({ onLost: 'resync' })).rejects.toMatchObject({ code: 'TM_MOVE_MIRROR_SCHEMA' })
+    await file.client.query('ALTER TABLE u RENAME TO t; INSERT INTO t VALUES (3)')
+    mirror = await file.mirror({ onLost: 'resync' })
+    await until(() => mirror.tick().then(() => file.rows('SELECT id FROM t').length === 3), { intervalMs: 0 })
+    await file.write(mirror, 'DELETE FROM t WHERE id = 2')
+    expect(await file.unlike()).toEqual([])
+  })
+
+  it('compares a table that was another for a while, once it is what it was', async () => {
+    await open(
+      "CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT, d DATE); INSERT INTO t VALUES (1, 'a', '2024-01-01'), (2, 'b', NULL)",
+    )
+    await mirror.close()
+    mirror = await file.mirror({ onLost: 'resync' })
+    for (const meanwhile of [
+      ['ALTER TABLE t RENAME COLUMN v TO w', "UPDATE t SET w = 'c' WHERE id = 1", 'ALTER TABLE t RENAME COLUMN w TO v'],
+      [
+        "ALTER TABLE t ALTER COLUMN d TYPE text USING 'soon'",
+        "UPDATE t SET d = 'sooner'",
+        'ALTER TABLE t ALTER COLUMN d TYPE date USING NULL',
+      ],
+    ]) {
+      for (const sql of meanwhile) await file.client.query(sql)
+      await file.write(mirror, "INSERT INTO t (v) SELECT 'more' WHERE false", 'UPDATE t SET v = v || 1')
+      expect(await file.unlike()).toEqual([])
+    }
+    expect(file.rows('SELECT v, d FROM t')).toEqual([
+      ['c11', null],
+      ['b11', null],
+    ])
+  })
+
+  it('TM_MOVE_MIRROR_SCHEMA: at a table without a key whose old rows are not told any more', async () => {
+    await open('CREATE TABLE t (a INTEGER)')
+    await file.client.query('ALTER TABLE t REPLICA IDENTITY NOTHING')
+    await expect(file.write(mirror, 'INSERT INTO t VALUES (1)')).rejects.toMatchObject({ code: 'TM_MOVE_MIRROR_SCHEMA' })
+  })
+
+  it('TM_MOVE_MIRROR_SCHEMA: at a column of another type', async () => {
+    await open("CREATE TABLE t (id INTEGER PRIMARY KEY, d DATE); INSERT INTO t VALUES (1, '2024-01-01')")
+    await mirror.close()
+    await file.client.query("ALTER TABLE t ALTER COLUMN d TYPE text USING 'soon'")
+    await expect(file.mirror()).rejects.toMatchObject({
+      code: 'TM_MOVE_MIRROR_SCHEMA',
+      message: expect.stringContaining('is text and was date'),
+    })
+  })
+
+  it('TM_SQLITE_CHANGED: at a file whose table was made anew by the application', async () => {
+    await open('CREATE TABLE t (id INTEGER PRIMARY KEY); CREATE TABLE u (id INTEGER PRIMARY KEY)')
+    await mirror.close()
+    file.reader.exec('DROP TABLE u; CREATE TABLE u (id INTEGER PRIMARY KEY, more TEXT)')
+    mirror = await file.mirror()
+    await expect(mirror.tick()).rejects.toMatchObject({ code: 'TM_SQLITE_CHANGED' })
   })
 
   it('TM_MOVE_MIRROR_SCHEMA: at a table that was dropped', async () => {

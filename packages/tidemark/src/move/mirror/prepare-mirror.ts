@@ -21,7 +21,7 @@ const shortId = ({ run }: HeldRun): string => run.id.slice(0, 8)
 /** The slot's own part of its name. */
 const ownSlotName = (held: HeldRun): string => `mirror_${shortId(held)}`
 /** The full name of the slot. */
-export const mirrorSlot = async (client: pg.Client, held: HeldRun): Promise<string> =>
+const mirrorSlot = async (client: pg.Client, held: HeldRun): Promise<string> =>
   slotName(await databaseOid(client), ownSlotName(held))
 
 export const publicationName = (held: HeldRun): string => `tidemark_mirror_${shortId(held)}`
@@ -82,6 +82,15 @@ const identitiesSql = `
     FROM family f JOIN pg_class c ON c.oid = f.oid JOIN pg_namespace n ON n.oid = c.relnamespace
    WHERE c.relkind = 'r' AND c.relreplident <> 'f'`
 
+const noteIdentities = async (client: pg.Client, { run }: HeldRun, changed: readonly Changed[]): Promise<void> => {
+  if (changed.length === 0) return
+  await client.query(
+    `UPDATE tidemark.move_runs
+        SET report = jsonb_set(report, '{mirrorIdentities}', coalesce(report -> 'mirrorIdentities', '[]') || $2::jsonb) WHERE id = $1`,
+    [run.id, JSON.stringify(changed)],
+  )
+}
+
 /** Sets REPLICA IDENTITY FULL where the mirror needs it, and notes with the run how it was, in one transaction. */
 const widenIdentities = async (client: pg.Client, held: HeldRun, tables: readonly MirrorTable[]): Promise<void> => {
   await client.query("BEGIN; SET LOCAL lock_timeout = '5s'")
@@ -95,13 +104,7 @@ const widenIdentities = async (client: pg.Client, held: HeldRun, tables: readonl
         changed.push(found)
       }
     }
-    if (changed.length > 0) {
-      await client.query(
-        `UPDATE tidemark.move_runs
-            SET report = jsonb_set(report, '{mirrorIdentities}', coalesce(report -> 'mirrorIdentities', '[]') || $2::jsonb) WHERE id = $1`,
-        [held.run.id, JSON.stringify(changed)],
-      )
-    }
+    await noteIdentities(client, held, changed)
     await client.query('COMMIT')
   } catch (error) {
     await client.query('ROLLBACK').catch(() => undefined)
@@ -121,7 +124,12 @@ export const prepareMirror = async (options: PrepareMirrorOptions): Promise<Prep
     await widenIdentities(client, held, tables)
     signal?.throwIfAborted()
     const publication = publicationName(held)
-    await ensurePublication(client, { name: publication, tables: tables.map(idOf) })
+    const { identified } = await ensurePublication(client, { name: publication, tables: tables.map(idOf) })
+    await noteIdentities(
+      client,
+      held,
+      identified.map((table) => ({ ...table, before: 'DEFAULT' })),
+    )
     signal?.throwIfAborted()
     const source = mirrorSource(options)
     try {
@@ -150,6 +158,16 @@ const putBackIdentities = async (client: pg.Client, { run }: HeldRun): Promise<v
     })
   }
   await client.query("UPDATE tidemark.move_runs SET report = report - 'mirrorIdentities' WHERE id = $1", [run.id])
+}
+
+/** Ends whoever reads the mirror's slot, so that this process can. */
+export const takeMirrorSlot = async ({ held, target, feedTarget = target, clock }: PrepareMirrorOptions): Promise<void> => {
+  const client = await connectPostgres({ ...feedTarget, name: 'mirror setup' })
+  try {
+    await takeOverSlot(client, await mirrorSlot(client, held), clock ? { clock } : {})
+  } finally {
+    await client.end()
+  }
 }
 
 /** As the role that made it: another may neither end its reader nor drop it. */

@@ -57,7 +57,7 @@ describe('pruneLog', () => {
 
   it('removes what was read, in small steps, and never the newest entry', async () => {
     const { app, file, hold } = await captureFile('CREATE TABLE t(x)', { t: byRowid() })
-    fill(app, 7001)
+    fill(app, 6500)
     let transactions = 0
     const counting = {
       ...file,
@@ -70,11 +70,11 @@ describe('pruneLog', () => {
     } as typeof file
     expect(await pruneLog(counting, hold.captureId, 5000n)).toBe(5000)
     expect(transactions).toBe(3)
-    expect(await pruneLog(file, hold.captureId, 99_999n)).toBe(2000)
-    expect(readLog(file.db, { after: 0n, limit: 9 }).map(({ seq }) => seq)).toEqual([7001n])
+    expect(await pruneLog(file, hold.captureId, 99_999n)).toBe(1499)
+    expect(readLog(file.db, { after: 0n, limit: 9 }).map(({ seq }) => seq)).toEqual([6500n])
     expect(await pruneLog(file, hold.captureId, 99_999n)).toBe(0)
     app.exec('INSERT INTO t VALUES (1)')
-    expect(logHead(file.db)).toBe(7002n)
+    expect(logHead(file.db)).toBe(6501n)
   })
 
   it('leaves the log of another capture alone', async () => {

@@ -17,7 +17,7 @@ import { watchSchema } from './watch.js'
 afterEach(removeFiles)
 
 const sql = `CREATE TABLE a(id INTEGER PRIMARY KEY, x, y); CREATE TABLE b(k TEXT PRIMARY KEY, x); CREATE TABLE loose(x);
-  CREATE TABLE left_out(x)`
+  CREATE TABLE left_out(x); CREATE UNIQUE INDEX ay ON a(y)`
 const keys = { a: byColumns('id'), b: byColumns('k'), loose: byRowid() }
 const quiet = { moved: false, unarmed: [], dropped: [], added: [], reshaped: [] }
 
@@ -52,6 +52,7 @@ describe('watchSchema', () => {
     ['a new column', 'ALTER TABLE a ADD COLUMN z DEFAULT 1', { reshaped: ['a'] }],
     ['a column that went', 'ALTER TABLE a DROP COLUMN x', { reshaped: ['a'] }],
     ['a unique index that came', 'CREATE UNIQUE INDEX u ON a(x)', { unarmed: ['a'] }],
+    ['a unique index that went, whose guard would be in the way of its column', 'DROP INDEX ay', { unarmed: ['a'] }],
     ['an index that takes no row out', 'CREATE INDEX i ON a(x)', {}],
     ['a new table', 'CREATE TABLE fresh(x)', { added: ['fresh'] }],
     ['a virtual table', 'CREATE VIRTUAL TABLE words USING fts5(x)', {}],

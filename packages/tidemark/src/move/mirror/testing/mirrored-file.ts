@@ -27,6 +27,8 @@ import { dropMirror, prepareMirror } from '../prepare-mirror.js'
 export interface MirroredFileOptions {
   readonly folder: string
   readonly url: string
+  /** The login that reads the log, where it is another. */
+  readonly feedUrl?: string
   readonly schema: string
   readonly make: string | ((writer: Database) => void)
   readonly choicesPath?: string
@@ -82,7 +84,8 @@ export class MirroredFile {
     const file = await openCaptureDatabase(path, { busyTimeoutMs: 2000 })
     await installCapture(file, { runId, captureId, epoch: 1n, tables: captureTablesOf(plan) })
     let held: HeldRun = { run: await requireLiveRun(client, { runId }), epoch: 1n }
-    const prepared = await prepareMirror({ held, target })
+    const feedTarget = { url: options.feedUrl ?? url }
+    const prepared = await prepareMirror({ held, target, feedTarget })
     await makeUniques(client, held, () => {}, new AbortController().signal)
     const hold = { captureId, epoch: 1n }
     const { schemaVersion } = await file.read((db) => watchSchema(db))
@@ -111,9 +114,13 @@ export class MirroredFile {
     return { url: this.#options.url }
   }
 
+  get #feedTarget(): { readonly url: string } {
+    return { url: this.#options.feedUrl ?? this.#options.url }
+  }
+
   async mirror(options: Partial<MirrorOptions> = {}): Promise<Mirror> {
     const onEvent = (event: MoveEvent) => this.events.push(event)
-    const mirror = await openMirror({ held: this.held, target: this.target, onEvent, ...options })
+    const mirror = await openMirror({ held: this.held, target: this.target, feedTarget: this.#feedTarget, onEvent, ...options })
     this.#mirrors.push(mirror)
     return mirror
   }
@@ -159,10 +166,12 @@ export class MirroredFile {
     return found
   }
 
+  /** Takes everything away; once more does nothing. */
   async close(): Promise<void> {
+    if (!this.reader.open) return
     for (const mirror of this.#mirrors) await mirror.close()
     this.reader.close()
-    await dropMirror({ held: this.held, target: this.target })
+    await dropMirror({ held: this.held, target: this.target, feedTarget: this.#feedTarget })
     await this.client.end()
     for (const suffix of ['', '-wal', '-shm']) rmSync(`${this.path}${suffix}`, { force: true })
   }

@@ -41,6 +41,10 @@ def dump(db, table):
     return {key: sorted(found) for key, found in rows.items()}
 
 
+def count(rows):
+    return sum(len(found) for found in rows.values())
+
+
 def changed(before, after):
     return [key for key in {*before, *after} if before.get(key) != after.get(key)]
 
@@ -51,7 +55,7 @@ def main():
     statements = 0
     before = [dump(captured, table) for table in tables]
     for step in case["steps"]:
-        large = [f'DELETE FROM "{table["name"]}"' for table, rows in zip(tables, before) if len(rows) > case["maxRows"]]
+        large = [f'DELETE FROM "{table["name"]}"' for table, rows in zip(tables, before) if count(rows) > case["maxRows"]]
         head = captured.execute("SELECT coalesce(max(seq), 0) FROM _tidemark_log").fetchone()[0]
         doubtful = False
         failures = []
@@ -77,7 +81,7 @@ def main():
             failures.append(f"tables are not what they are without capture, after {step}")
         if failures:
             return {"statements": statements, "failures": failures}
-        if differs or any(len(rows) > 10 * case["maxRows"] for rows in now):
+        if differs or any(count(rows) > 10 * case["maxRows"] for rows in now):
             break
         before = now
     return {"statements": statements, "failures": []}

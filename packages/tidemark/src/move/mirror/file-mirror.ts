@@ -1,0 +1,433 @@
+import { setImmediate } from 'node:timers/promises'
+import { isTidemarkError, TidemarkError } from '../../errors.js'
+import type { FeedEvent, FeedReset, FreshnessProof, Source, TransactionPiece } from '../../feed/feed.js'
+import { comparePositions, formatPosition, isSameEpoch, type Position, parseLsn } from '../../feed/position.js'
+import type { CaptureDatabase } from '../../sqlite/capture/capture.js'
+import { watchSchema } from '../../sqlite/capture/watch.js'
+import { sqliteCodeOf, toSqliteError } from '../../sqlite/sqlite-error.js'
+import type { Clock } from '../../time/clock.js'
+import type { IdMap } from '../invert/id-map.js'
+import type { HeldRun } from '../live/live-run.js'
+import { PieceApplier } from './apply-piece.js'
+import type { Differences } from './differences.js'
+import { EventReader } from './event-reader.js'
+import { readCounters, writeCounters } from './file-counters.js'
+import { FileTransaction } from './file-transaction.js'
+import { Included } from './included.js'
+import type { Mirror, MirrorLag, MirrorOptions, MirrorTick, ResyncReport } from './mirror.js'
+import { countDifferences, recordPosition, recordStart } from './mirror-record.js'
+import { beginSnapshot, connectMirror, type MirrorSession } from './mirror-session.js'
+import type { MirrorTable } from './mirror-table.js'
+import { publicationName, takeMirrorSlot } from './prepare-mirror.js'
+import { Rate } from './rate.js'
+import { resyncTable } from './resync-table.js'
+import type { Statements } from './statements.js'
+import type { TableApplier } from './table-applier.js'
+import { checkTarget } from './target-watch.js'
+
+/**
+ * The end of the log may not be durable, and then no reader is given it: by asynchronous commits, or by a page that only begins. A commit that
+ * waits for the disk brings everything before it along.
+ */
+const flushSql = "BEGIN; SET LOCAL synchronous_commit = on; SELECT pg_logical_emit_message(true, 'tidemark', ''); COMMIT"
+
+const defaultTickMs = 50
+/** The longest that the process does nothing but apply. */
+const breathMs = 10
+/** Changes of small transactions that become durable together. */
+const changesPerCommit = 5_000
+/** How often the target's schema is looked at, the record brought up to date, and the position stored while nothing changes. */
+const [watchMs, recordMs, idleStoreMs] = [10_000, 1_000, 5_000]
+const [retryMs, tellMs] = [500, 1_000]
+/** So old may be what the file holds of a Postgres that it is said to have caught up with. */
+const caughtUpMs = 1_000
+
+export interface Start {
+  readonly position: Position
+  /** False where it is only the place of the cutover. */
+  readonly isStored: boolean
+}
+
+export interface MirrorParts {
+  readonly options: MirrorOptions
+  readonly clock: Clock
+  readonly signal: AbortSignal
+  readonly file: CaptureDatabase
+  readonly source: Source
+  readonly session: MirrorSession
+  readonly differences: Differences
+  readonly ids: IdMap
+  readonly tables: readonly MirrorTable[]
+  readonly appliers: ReadonlyMap<string, TableApplier>
+  readonly byOid: ReadonlyMap<number, TableApplier>
+  readonly statements: Statements
+  readonly start: Start
+}
+
+/** A transaction of Postgres of which a part is applied. */
+interface Begun {
+  readonly number: bigint
+  next: number
+}
+
+const lossReasons: Readonly<Record<FeedReset['reason'], string>> = {
+  start: 'its slot does not know how far it came',
+  slotLost: 'its slot in Postgres was lost, and changes with it',
+  newHistory: 'the database was restored, promoted or replaced',
+  gap: 'changes are missing',
+  streamLost: 'changes are missing',
+}
+
+/** The mirror itself; made by openMirror. */
+export class FileMirror implements Mirror {
+  readonly #parts: MirrorParts
+  readonly #held: HeldRun
+  readonly #reader: EventReader
+  readonly #transaction: FileTransaction
+  readonly #applier: PieceApplier
+  readonly #included = new Included()
+  readonly #rate: Rate
+  readonly #untold = new Set<string>()
+  /** In the file, durably. */
+  #stored: Position
+  /** False while it is only the place of the cutover, to which Postgres itself may not be durable yet. */
+  #isStored: boolean
+  /** The file has everything up to here. */
+  #reached: Position
+  /** What the open transaction brings the file to. */
+  #target: Position | undefined
+  #begun: Begun | undefined
+  #changes = 0
+  #freshAt: number | undefined
+  #isBroken = false
+  #isClosed = false
+  readonly #last = { watch: Number.NEGATIVE_INFINITY, record: Number.NEGATIVE_INFINITY, store: 0, breath: 0 }
+
+  constructor(parts: MirrorParts) {
+    const { options, clock, signal, file, source, start, appliers, byOid, ids } = parts
+    this.#parts = parts
+    this.#held = options.held
+    this.#stored = start.position
+    this.#isStored = start.isStored
+    this.#reached = start.position
+    this.#reader = new EventReader(source, clock)
+    this.#rate = new Rate(clock)
+    this.#last.store = clock.monotonicMs()
+    const hold = { captureId: this.#held.run.captureId ?? '', epoch: this.#held.epoch }
+    this.#transaction = new FileTransaction({ file, hold, busyTimeoutMs: options.busyTimeoutMs ?? 2_000, clock, signal })
+    this.#included.load(file.db)
+    this.#applier = new PieceApplier({
+      path: file.path,
+      db: file.db,
+      ids,
+      tables: appliers,
+      byOid,
+      isOwnFeed: options.source === undefined,
+      isIncluded: (table, xid) => this.#included.has(table, xid),
+      onUntold: (table) => this.#untold.add(table),
+    })
+  }
+
+  position(): Position {
+    return this.#reached
+  }
+
+  async tick({ maxMs = defaultTickMs }: { readonly maxMs?: number } = {}): Promise<MirrorTick> {
+    try {
+      return await this.#guarded(() => this.#tick(maxMs))
+    } catch (error) {
+      if (isTidemarkError(error, 'TM_FEED_SLOT_BUSY') && !this.#parts.options.source) await this.#takeSlot()
+      else if (isTidemarkError(error, 'TM_MOVE_MIRROR_SCHEMA') || isTidemarkError(error, 'TM_MOVE_INVERT'))
+        await this.#heal(error)
+      else throw error
+      return { transactions: 0, changes: 0, differences: 0, caughtUp: false }
+    }
+  }
+
+  /**
+   * A table was another for a while, and is what was moved again: the log tells of it as it was then, so it is compared as it is now. Raises
+   * the error where that may not be, or nothing is mended.
+   */
+  async #heal(error: TidemarkError): Promise<void> {
+    const { options, tables, session, file } = this.#parts
+    const found = tables.find(({ plan }) =>
+      [error.parameters['table'], `${error.parameters['column']}`.replace(/\.[^.]*$/, '')].some(
+        (name) => name === `${plan.targetSchema}.${plan.target}` || name === plan.target,
+      ),
+    )
+    if (options.onLost !== 'resync' || !found) throw error
+    await this.#guarded(async () => {
+      await checkTarget(session, file.path, tables, publicationName(options.held))
+      await this.#resync(found.plan.source)
+    })
+  }
+
+  async #tick(maxMs: number): Promise<MirrorTick> {
+    await this.#watch()
+    const notedBefore = this.#parts.differences.noted
+    const { transactions, changes } = await this.#take(maxMs)
+    for (const table of this.#untold) await this.#resync(table)
+    this.#untold.clear()
+    await this.#keepRecord()
+    const caughtUp = this.#freshAt !== undefined && this.#behindMs() < caughtUpMs
+    return { transactions, changes, differences: this.#parts.differences.noted - notedBefore, caughtUp }
+  }
+
+  /** Another process reads our slot: one that holds the move now, and then this one stops; or one that lost it and does not know yet. */
+  async #takeSlot(): Promise<void> {
+    const { options, clock } = this.#parts
+    await this.#guarded(() => this.#record())
+    await takeMirrorSlot({ ...options, clock })
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    const { clock, options } = this.#parts
+    let told = clock.monotonicMs()
+    let changes = 0
+    while (!signal.aborted) {
+      try {
+        changes += (await this.tick()).changes
+      } catch (error) {
+        if (signal.aborted) return
+        if (!isTidemarkError(error) || !error.retryable) throw error
+        options.onEvent?.({ type: 'notice', message: `The mirror tries again: ${error.message}` })
+        await clock.sleep(retryMs, signal).catch(() => undefined)
+      }
+      const elapsedMs = clock.monotonicMs() - told
+      if (elapsedMs < tellMs) continue
+      const changesPerSecond = Math.round((changes * 1000) / elapsedMs)
+      options.onEvent?.({ type: 'lag', phase: 'mirror', behind: 0, behindMs: this.#behindMs(), changesPerSecond })
+      told = clock.monotonicMs()
+      changes = 0
+    }
+  }
+
+  async drainTo(position: Position, { timeoutMs }: { readonly timeoutMs: number }): Promise<void> {
+    const { clock, session, tables, file, options } = this.#parts
+    const endMs = clock.monotonicMs() + timeoutMs
+    await this.#guarded(() => session.query(flushSql).then(() => undefined))
+    while (comparePositions(this.#reached, position) < 0) {
+      const leftMs = endMs - clock.monotonicMs()
+      if (leftMs <= 0) {
+        const what = `The mirror of ${file.path} up to ${formatPosition(position)}`
+        throw new TidemarkError('TM_TIME_TIMEOUT', { what, timeoutMs, fix: 'See `tidemark move status` for its lag.' })
+      }
+      await this.tick({ maxMs: Math.min(leftMs, 20) })
+    }
+    await this.#guarded(async () => {
+      await checkTarget(session, file.path, tables, publicationName(options.held))
+      const counters = await readCounters(session, tables)
+      await this.#transaction.begin()
+      writeCounters(file.db, counters)
+      await this.#commit(this.#reached)
+      await this.#record()
+    })
+  }
+
+  differences(): Promise<number> {
+    return countDifferences(this.#parts.session, this.#held.run.id)
+  }
+
+  #behindMs(): number {
+    return this.#freshAt === undefined ? 0 : Math.max(0, this.#parts.clock.monotonicMs() - this.#freshAt)
+  }
+
+  async lag(): Promise<MirrorLag> {
+    const { behind, headroomBytes } = await this.#parts.source.lag()
+    return { behindBytes: behind, headroomBytes, behindMs: this.#behindMs(), changesPerSecond: this.#rate.perSecond }
+  }
+
+  resync(table: string): Promise<ResyncReport> {
+    return this.#guarded(() => this.#resync(table))
+  }
+
+  async close(): Promise<void> {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    const { options, source, session, file } = this.#parts
+    this.#transaction.rollback()
+    await this.#reader.restart()
+    if (!options.source) await source.stop()
+    await session.close()
+    file.close()
+  }
+
+  /** Whatever fails, the file is left as it was last made durable, and reading begins there again. */
+  async #guarded<T>(work: () => Promise<T>): Promise<T> {
+    const { signal, differences, file } = this.#parts
+    signal.throwIfAborted()
+    try {
+      if (this.#isBroken) await differences.load()
+      this.#isBroken = false
+      return await work()
+    } catch (error) {
+      this.#isBroken = true
+      this.#transaction.rollback()
+      this.#applier.forget()
+      this.#begun = undefined
+      this.#target = undefined
+      this.#changes = 0
+      this.#reached = this.#stored
+      this.#included.load(file.db)
+      await this.#reader.restart()
+      throw sqliteCodeOf(error) === null ? error : toSqliteError(error, file.path)
+    }
+  }
+
+  async #watch(): Promise<void> {
+    const { clock, session, file, tables, options } = this.#parts
+    if (clock.monotonicMs() - this.#last.watch < watchMs) return
+    const { dropped, reshaped } = await file.read((db) => watchSchema(db))
+    const [changed] = [...dropped, ...reshaped]
+    if (changed !== undefined) {
+      const reason = `its table ${changed} was ${dropped.length > 0 ? 'dropped' : 'changed'}, though it takes no writes`
+      throw new TidemarkError('TM_SQLITE_CHANGED', { path: file.path, reason })
+    }
+    await checkTarget(session, file.path, tables, publicationName(options.held))
+    this.#last.watch = clock.monotonicMs()
+  }
+
+  /** Takes what comes until the time is over; longer only within a transaction of Postgres. */
+  async #take(maxMs: number): Promise<{ readonly transactions: number; readonly changes: number }> {
+    const { clock, signal } = this.#parts
+    const endMs = clock.monotonicMs() + maxMs
+    let [transactions, changes] = [0, 0]
+    for (;;) {
+      const leftMs = endMs - clock.monotonicMs()
+      const waitMs = this.#begun ? Number.MAX_SAFE_INTEGER : this.#transaction.isOpen ? 0 : leftMs
+      const from = this.#isStored ? this.#stored : undefined
+      const event = await this.#reader.next(from, Math.min(waitMs, 60_000), signal)
+      await this.#breathe()
+      if (event) {
+        const applied = await this.#handle(event)
+        changes += applied
+        if (event.type === 'transaction' && event.last) transactions += 1
+      }
+      if (this.#begun) continue
+      const isDue = !event || this.#changes >= changesPerCommit || clock.monotonicMs() >= endMs
+      if (this.#transaction.isOpen && isDue) await this.#commit(this.#target ?? this.#reached)
+      if (clock.monotonicMs() >= endMs || (!event && leftMs <= 0)) break
+    }
+    return { transactions, changes }
+  }
+
+  /** Events may be there faster than they are applied; the connection they come over has to be answered meanwhile. */
+  async #breathe(): Promise<void> {
+    const { clock } = this.#parts
+    if (clock.monotonicMs() - this.#last.breath < breathMs) return
+    await setImmediate()
+    this.#last.breath = clock.monotonicMs()
+  }
+
+  async #handle(event: FeedEvent): Promise<number> {
+    if (event.type === 'transaction') return this.#handlePiece(event)
+    if (event.type === 'fresh') await this.#handleFresh(event)
+    else await this.#handleReset(event)
+    return 0
+  }
+
+  async #handleFresh({ position, asOf }: FreshnessProof): Promise<void> {
+    if (this.#begun || !isSameEpoch(position, this.#reached)) return
+    this.#freshAt = asOf
+    // A proof speaks of a moment that has passed; what was given since lies behind it.
+    if (this.#transaction.isOpen) {
+      if (comparePositions(position, this.#target ?? this.#reached) > 0) this.#target = position
+      return
+    }
+    if (comparePositions(position, this.#reached) > 0) this.#reached = position
+    const { clock } = this.#parts
+    if (clock.monotonicMs() - this.#last.store < idleStoreMs || comparePositions(this.#reached, this.#stored) <= 0) return
+    await this.#transaction.begin()
+    await this.#commit(this.#reached)
+  }
+
+  async #handlePiece(piece: TransactionPiece): Promise<number> {
+    if (comparePositions(piece.position, this.#stored) <= 0 || comparePositions(piece.position, this.#reached) <= 0) return 0
+    this.#follow(piece)
+    await this.#applier.learn(piece)
+    await this.#transaction.begin()
+    const changes = this.#applier.apply(piece)
+    this.#changes += changes
+    this.#rate.add(changes)
+    if (piece.last) {
+      this.#begun = undefined
+      this.#target = piece.position
+    }
+    return changes
+  }
+
+  /** Pieces of a transaction come one after another, also over a connection that was made again. */
+  #follow({ position, firstOrdinal, changes }: TransactionPiece): void {
+    const begun = this.#begun
+    const goesOn = begun ? begun.number === position.number && begun.next === firstOrdinal : firstOrdinal === 0
+    if (!goesOn) {
+      const reason = `a piece of the transaction at ${formatPosition(position)} begins with change ${firstOrdinal}, which is not the next`
+      throw new TidemarkError('TM_FEED_PROTOCOL', { reason })
+    }
+    this.#begun = { number: position.number, next: firstOrdinal + changes.length }
+  }
+
+  /** The positions of the source begin anew. Where that leaves a hole, every table is compared, or the mirror stops. */
+  async #handleReset({ epoch, reason, position }: FeedReset): Promise<void> {
+    if (epoch === this.#stored.epoch && reason === 'start') return
+    const { options, file, tables } = this.#parts
+    if (options.onLost !== 'resync')
+      throw new TidemarkError('TM_MOVE_MIRROR_LOST', { path: file.path, reason: lossReasons[reason] })
+    await checkTarget(session, file.path, tables, publicationName(options.held))
+    this.#transaction.rollback()
+    for (const { plan } of tables) await this.#resync(plan.source, epoch)
+    await this.#transaction.begin()
+    await this.#commit(position)
+    await recordStart(this.#parts.session, this.#held, position)
+  }
+
+  /** Makes what was applied durable, differences first: nothing that the file lacks is ever left unsaid. */
+  async #commit(position: Position): Promise<void> {
+    const { differences, source, clock, file } = this.#parts
+    await differences.flush()
+    this.#applier.writeLog()
+    this.#included.prune(file.db, position)
+    await this.#transaction.commit(formatPosition(position))
+    this.#stored = position
+    this.#isStored = true
+    this.#reached = position
+    this.#target = undefined
+    this.#changes = 0
+    this.#last.store = clock.monotonicMs()
+    source.confirm(position)
+  }
+
+  async #keepRecord(): Promise<void> {
+    const { clock } = this.#parts
+    if (clock.monotonicMs() - this.#last.record < recordMs) return
+    await this.#record()
+  }
+
+  /** Raises TM_MOVE_FENCED. */
+  async #record(): Promise<void> {
+    const { session, clock } = this.#parts
+    await recordPosition(session, this.#held, this.#reached)
+    this.#last.record = clock.monotonicMs()
+  }
+
+  async #resync(source: string, epoch = this.#stored.epoch): Promise<ResyncReport> {
+    const { appliers, file, options, differences, statements, ids, signal } = this.#parts
+    const applier = [...appliers.values()].find(({ table }) => table.plan.source === source)
+    if (!applier) throw new TidemarkError('TM_MOVE_NO_PLAN', { path: `${file.path}, table ${source}` })
+    const client = await connectMirror(options.target)
+    try {
+      const snapshot = await beginSnapshot(client)
+      await this.#transaction.begin()
+      differences.clearTable(source)
+      const before = differences.noted
+      const report = await resyncTable({ client, db: file.db, statements, applier, ids, signal })
+      // Whoever the snapshot sees has its commit in the log before this point.
+      const { rows } = await client.query<{ lsn: string }>('SELECT pg_current_wal_insert_lsn()::text AS lsn')
+      this.#included.add(file.db, source, snapshot, { epoch, number: parseLsn(rows[0]!.lsn) })
+      await this.#commit(this.#target ?? this.#reached)
+      return { ...report, refused: differences.noted - before }
+    } finally {
+      await client.end().catch(() => undefined)
+    }
+  }
+}
