@@ -17,9 +17,15 @@ const outcomes: Readonly<Record<ConductReport['outcome'], (file: string) => stri
     `The copy is not whole, so following did not begin. Put right what is named above, then \`tidemark move ${file}\` again.`,
 }
 
+const readyToGoBack = (file: string): string =>
+  `The file holds what Postgres holds. \`tidemark move rollback ${file}\` would switch back; \`tidemark move follow ${file}\` goes on mirroring.`
+
 /** How following or mirroring ended. */
-export const conductText = ({ outcome, copy }: ConductReport, file: string, colors: Colors): string =>
-  [...(copy ? [copyText(copy, colors)] : []), colors.bold(outcomes[outcome](file))].join('\n')
+export const conductText = ({ outcome, state, copy }: ConductReport, file: string, colors: Colors): string =>
+  [
+    ...(copy ? [copyText(copy, colors)] : []),
+    colors.bold(outcome === 'ready' && state === 'mirroring' ? readyToGoBack(file) : outcomes[outcome](file)),
+  ].join('\n')
 
 /** What a switch took, step by step. */
 export const switchText = (writer: string, report: SwitchReport, { bold, yellow }: Colors): string => {

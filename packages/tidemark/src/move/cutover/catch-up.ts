@@ -8,8 +8,8 @@ import type { Follow } from '../follow/follow.js'
 import { differenceError, differencePatienceMs, gateError } from '../live/gate.js'
 import type { LiveRun } from '../live/live-run.js'
 
-/** How many changes may be left, to apply and to compare. */
-const mostLeft = 2_000n
+/** How many changes may be left to compare when a pause begins. */
+export const mostLeft = 2_000n
 /** How long to try: a follower that is slower than the application's writes never gets there. */
 const patienceMs = 120_000
 

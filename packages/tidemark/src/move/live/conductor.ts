@@ -1,7 +1,7 @@
 /**
  * One process that keeps a move going: it copies, follows, mirrors, by the state that the record is in. Commands in other processes take the
  * move over for a switch; this one notices, stands aside, and goes on with whatever the state is then. It may be killed at any instruction, and
- * any number of them may run: one holds the move, the others wait for its end.
+ * any number of them may run: one holds the move, the others wait until it lets go or falls silent.
  */
 import type pg from 'pg'
 import { isTidemarkError, reasonOf } from '../../errors.js'
@@ -20,14 +20,14 @@ import { type Holding, holdMove, isHeldByAnother } from './holding.js'
 import type { HeldRun, LiveRun } from './live-run.js'
 import type { MoveState } from './live-state.js'
 import { mirrorAlong } from './mirror-along.js'
-import { advance, findLiveRun, requireLiveRun } from './record.js'
+import { advance, beat, findLiveRun, requireLiveRun } from './record.js'
 import { asMoveError, choiceOf, connectMove } from './session.js'
 import type { LiveMoveOptions } from './switch-options.js'
 
 export interface ConductOptions extends LiveMoveOptions, Pick<CopyOptions, 'onExisting' | 'workers' | 'transactionBytes'> {
   /** A live plan to begin with, or to go on under. Default: the move that the record knows. */
   readonly plan?: MovePlan
-  /** `ready`: until a cutover would be let through; the capture stays, so a cutover may come at any time. Default `ended`. */
+  /** `ready`: until a cutover (after it: a rollback) would be let through; the capture stays, so it may come at any time. Default `ended`. */
   readonly until?: 'ready' | 'ended'
   /** The part of the time that comparing may take. Default 0.3. */
   readonly checkShare?: number
@@ -56,8 +56,9 @@ class Conductor {
   #copy: CopyReport | null = null
   #runId = ''
   #state: MoveState = 'planned'
-  /** The caller asked for this move to go on: what holds it now is taken over, and after a rollback it follows again. Once. */
+  /** The caller asked for this move to go on: after a rollback it follows again. Once. */
   #isAsked = true
+  #standsAsideFor = ''
   #failures = 0
 
   constructor(options: ConductOptions) {
@@ -153,7 +154,7 @@ class Conductor {
     const isReplacing = this.#options.onExisting === 'replace' && this.#runId === ''
     if (run?.state === 'copied' && !isReplacing) {
       this.#runId = run.id
-      if (!this.#mayTake() && (await isHeldByAnother(client, run))) return this.#standAside()
+      if (await isHeldByAnother(client, run)) return this.#standAside(run)
       return { holding: await holdMove(client, run.id, this.#options), wasHeld: false }
     }
     const onExisting = this.#runId === '' ? (this.#options.onExisting ?? (run ? 'resume' : 'refuse')) : 'resume'
@@ -165,27 +166,21 @@ class Conductor {
     return { holding, wasHeld: false }
   }
 
-  async #standAside(): Promise<{ readonly wasHeld: true }> {
+  /** A command is at work, which ends by itself, or another process like this one. */
+  async #standAside({ holder }: LiveRun): Promise<{ readonly wasHeld: true }> {
+    const who = `pid ${holder?.pid ?? 'unknown'} on ${holder?.host ?? 'unknown'}`
+    if (this.#standsAsideFor !== who) this.#notice(`The move is held by ${who}; this process goes on when that one lets go.`)
+    this.#standsAsideFor = who
     await this.#rest(standAsideMs)
     return { wasHeld: true }
   }
 
-  /** True the first time: whoever was asked to go on with a move takes it from whoever has it. */
-  #mayTake(): boolean {
-    const asked = this.#isAsked
-    this.#isAsked = false
-    return asked
-  }
-
   async #goOn(client: pg.Client, found: LiveRun): Promise<Verdict> {
-    const isSwitching = found.state === 'cuttingOver' || found.state === 'rollingBack'
-    const isAsked = this.#isAsked
-    // A switch is never interrupted: it ends by itself within seconds, one way or the other.
-    if ((isSwitching || !this.#mayTake()) && (await isHeldByAnother(client, found))) {
-      await this.#rest(standAsideMs)
+    if (await isHeldByAnother(client, found)) {
+      await this.#standAside(found)
       return 'goOn'
     }
-    if (found.state === 'rolledBack' && !isAsked) {
+    if (found.state === 'rolledBack' && !this.#isAsked) {
       await this.#rest(standAsideMs)
       return 'goOn'
     }
@@ -241,7 +236,7 @@ class Conductor {
   async #follow(client: pg.Client, holding: Holding): Promise<Verdict> {
     const held = await this.#current(client, holding)
     const untilReady = this.#options.until === 'ready'
-    await this.#alive(holding, (signal) => followAlong({ ...this.#options, held, signal, untilReady }))
+    await this.#alive(client, holding, (signal) => followAlong({ ...this.#options, held, signal, untilReady }))
     return 'ready'
   }
 
@@ -250,7 +245,9 @@ class Conductor {
     for (const name of await validateForeignKeys(client, held)) {
       this.#notice(`The foreign key ${name} holds for new rows only, since rows of the file break it.`)
     }
-    return this.#alive(holding, (signal) => mirrorAlong({ ...this.#options, held, signal }))
+    const untilReady = this.#options.until === 'ready'
+    await this.#alive(client, holding, (signal) => mirrorAlong({ ...this.#options, held, signal, untilReady }))
+    return 'ready'
   }
 
   async #current(client: pg.Client, { held }: Holding): Promise<HeldRun> {
@@ -261,12 +258,19 @@ class Conductor {
   }
 
   /** Works until the caller stops it or the move is lost to another process; then for the reason of that. */
-  async #alive<T>({ lost }: Holding, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  async #alive<T>(client: pg.Client, { held, lost }: Holding, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
     this.#isAsked = false
+    this.#standsAsideFor = ''
     try {
       return await work(AbortSignal.any([this.#stop, lost]))
     } catch (error) {
-      throw lost.aborted && !this.#stop.aborted ? lost.reason : error
+      if (this.#stop.aborted) throw error
+      if (lost.aborted) throw lost.reason
+      // Whoever took the move over may have taken tables away already: that it is lost is then the reason, and the error only a sign of it.
+      await beat(client, held).catch((failed: unknown) => {
+        if (isTidemarkError(failed, 'TM_MOVE_FENCED')) throw failed
+      })
+      throw error
     }
   }
 }

@@ -2,6 +2,7 @@
 import { systemClock } from '../../time/clock.js'
 import type { Checks } from '../checks/checks.js'
 import { openChecks } from '../checks/open-checks.js'
+import { mostLeft } from '../cutover/catch-up.js'
 import type { Follow } from '../follow/follow.js'
 import { openFollow } from '../follow/open-follow.js'
 import type { HeldRun } from './live-run.js'
@@ -18,7 +19,7 @@ export interface AlongOptions extends LiveMoveOptions {
 }
 
 export interface FollowAlongOptions extends AlongOptions {
-  /** Ends as soon as a cutover would be let through. */
+  /** Ends as soon as a switch would be let through. */
   readonly untilReady: boolean
 }
 
@@ -32,7 +33,7 @@ const loop = async (
     const { applied, appliedSeq, atHead, renewed } = await follow.tick()
     for (const table of renewed) await checks.restartTable(table)
     const { worked, rangesDone, differences, checkedSeq } = await checks.tick({ appliedSeq })
-    if (untilReady && atHead && rangesDone && differences === 0 && checkedSeq === appliedSeq) return
+    if (untilReady && atHead && rangesDone && differences === 0 && appliedSeq - checkedSeq <= mostLeft) return
     if (applied === 0 && !worked) await clock.sleep(restMs, signal)
   }
 }

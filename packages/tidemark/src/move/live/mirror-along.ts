@@ -6,23 +6,24 @@ import { logHead, pruneLog } from '../../sqlite/capture/log.js'
 import { type Clock, systemClock } from '../../time/clock.js'
 import type { Checks } from '../checks/checks.js'
 import { openChecks } from '../checks/open-checks.js'
+import { mostLeft } from '../cutover/catch-up.js'
 import type { Mirror } from '../mirror/mirror.js'
 import { openMirror } from '../mirror/open-mirror.js'
 import { openMoveFile } from './file.js'
-import type { AlongOptions } from './follow-along.js'
+import type { FollowAlongOptions } from './follow-along.js'
 
 /** How often old entries of the log go, and how far behind the mirror is gets told. */
 const choresEveryMs = 1_000
 
 class MirrorLoop {
-  readonly #options: AlongOptions
+  readonly #options: FollowAlongOptions
   readonly #clock: Clock
   readonly #file: CaptureDatabase
   readonly #mirror: Mirror
   readonly #checks: Checks
   #choresAtMs = 0
 
-  constructor(options: AlongOptions, file: CaptureDatabase, mirror: Mirror, checks: Checks) {
+  constructor(options: FollowAlongOptions, file: CaptureDatabase, mirror: Mirror, checks: Checks) {
     this.#options = options
     this.#clock = options.clock ?? systemClock
     this.#file = file
@@ -31,13 +32,14 @@ class MirrorLoop {
   }
 
   async run(): Promise<void> {
-    const { signal } = this.#options
+    const { signal, untilReady } = this.#options
     for (;;) {
       signal.throwIfAborted()
-      await this.#mirror.tick()
+      const { caughtUp } = await this.#mirror.tick()
       const appliedSeq = await this.#file.read(logHead, { signal })
       const mirroredPosition = formatPosition(this.#mirror.position())
-      const { checkedSeq } = await this.#checks.tick({ appliedSeq, mirroredPosition })
+      const { checkedSeq, differences } = await this.#checks.tick({ appliedSeq, mirroredPosition })
+      if (untilReady && caughtUp && differences === 0 && appliedSeq - checkedSeq <= mostLeft) return
       if (this.#clock.monotonicMs() < this.#choresAtMs) continue
       this.#choresAtMs = this.#clock.monotonicMs() + choresEveryMs
       await this.#prune(checkedSeq)
@@ -61,8 +63,8 @@ class MirrorLoop {
   }
 }
 
-/** Raises TM_MOVE_FENCED and what the mirror raises; a slot that was lost is made up for by comparing every table. */
-export const mirrorAlong = async (options: AlongOptions): Promise<never> => {
+/** Resolves once a rollback would be let through, where that was asked for; raises TM_MOVE_FENCED and what the mirror raises; a slot that was lost is made up for by comparing every table. */
+export const mirrorAlong = async (options: FollowAlongOptions): Promise<void> => {
   const { held, target, feedTarget, onEvent, signal, clock, checkShare } = options
   const shared = { held, target, signal, ...(onEvent && { onEvent }), ...(clock && { clock }) }
   onEvent?.({ type: 'phase', phase: 'mirror', rowsTotal: 0 })
@@ -73,7 +75,6 @@ export const mirrorAlong = async (options: AlongOptions): Promise<never> => {
       const checks = await openChecks({ ...shared, direction: 'mirror', ...(checkShare !== undefined && { share: checkShare }) })
       try {
         await new MirrorLoop(options, file, mirror, checks).run()
-        throw signal.reason
       } finally {
         await checks.close()
       }

@@ -370,7 +370,7 @@ export class FileMirror implements Mirror {
   /** The positions of the source begin anew. Where that leaves a hole, every table is compared, or the mirror stops. */
   async #handleReset({ epoch, reason, position }: FeedReset): Promise<void> {
     if (epoch === this.#stored.epoch && reason === 'start') return
-    const { options, file, tables } = this.#parts
+    const { options, session, file, tables } = this.#parts
     if (options.onLost !== 'resync')
       throw new TidemarkError('TM_MOVE_MIRROR_LOST', { path: file.path, reason: lossReasons[reason] })
     await checkTarget(session, file.path, tables, publicationName(options.held))
