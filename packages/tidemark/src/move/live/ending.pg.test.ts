@@ -168,7 +168,7 @@ describe('R91: finishing a move', () => {
     const move = await moves.make()
     const before = [
       schemaOf(move.app),
-      await one('SELECT count(*)::integer FROM pg_replication_slots'),
+      await one('SELECT count(*)::integer FROM pg_replication_slots WHERE database = current_database()'),
       await one('SELECT count(*)::integer FROM pg_publication'),
     ]
     await move.ready()
@@ -193,7 +193,7 @@ describe('R91: finishing a move', () => {
     expect(await done).toMatchObject({ outcome: 'finished' })
     expect([
       schemaOf(move.app),
-      await one('SELECT count(*)::integer FROM pg_replication_slots'),
+      await one('SELECT count(*)::integer FROM pg_replication_slots WHERE database = current_database()'),
       await one('SELECT count(*)::integer FROM pg_publication'),
     ]).toEqual(before)
     expect(
