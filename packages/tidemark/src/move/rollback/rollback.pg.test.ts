@@ -52,11 +52,9 @@ const slots = async (): Promise<number> =>
 describe('MOVE-5: a rollback', () => {
   it('S20: gives the writes back with a writer at work, and loses none that was accepted', async () => {
     const move = await made()
-    move.conduct({ onEvent: (e) => console.log('CON', Math.round(performance.now()), JSON.stringify(e)) })
-    console.log('CON made', performance.now())
+    move.conduct()
     const writer = postgresWriter(moves.database.url, move.schema, 400, 10_001)
     await until(() => writer.accepted > 600, { timeoutMs: 30_000 })
-    console.log('CON accepted', performance.now())
     const before = await slots()
     const events: MoveEvent[] = []
     const report = await rollback({ ...move.options, maxPauseMs: 20_000, onEvent: (event) => events.push(event) })
