@@ -155,7 +155,7 @@ class Conductor {
     if (run?.state === 'copied' && !isReplacing) {
       this.#runId = run.id
       if (await isHeldByAnother(client, run)) return this.#standAside(run)
-      return { holding: await holdMove(client, run.id, this.#options), wasHeld: false }
+      return { holding: await holdMove(client, run.id, this.#options, run), wasHeld: false }
     }
     const onExisting = this.#runId === '' ? (this.#options.onExisting ?? (run ? 'resume' : 'refuse')) : 'resume'
     const onBegun = (id: string): void => {
@@ -185,7 +185,8 @@ class Conductor {
       return 'goOn'
     }
     if (await this.#wasReconciled(client, found)) return 'goOn'
-    const holding = await holdMove(client, found.id, this.#options)
+    // Not from a command that came between the look and this: it ends by itself.
+    const holding = await holdMove(client, found.id, this.#options, found)
     try {
       return await this.#conduct(client, holding)
     } finally {

@@ -90,10 +90,10 @@ const countHere = (runId: string, by: 1 | -1): void => {
   heldHere.set(runId, (heldHere.get(runId) ?? 0) + by)
 }
 
-/** Takes the move over and keeps it until it is released or lost. */
-export const holdMove = async (client: pg.Client, runId: string, options: LiveMoveOptions): Promise<Holding> => {
+/** Takes the move over (with `seen`: only if nobody else has since) and keeps it until it is released or lost. */
+export const holdMove = async (client: pg.Client, runId: string, options: LiveMoveOptions, seen?: LiveRun): Promise<Holding> => {
   countHere(runId, 1)
-  const held = await takeOver(client, runId).catch((error: unknown) => {
+  const held = await takeOver(client, runId, seen).catch((error: unknown) => {
     countHere(runId, -1)
     throw error
   })

@@ -81,48 +81,6 @@ export const requireLiveRun = async (client: pg.Client, choice: RunChoice): Prom
   throw new TidemarkError('TM_MOVE_NO_PLAN', { path: 'path' in choice ? choice.path : choice.runId })
 }
 
-/** How often a record that a transaction of its holder has locked is asked for again; each time waits as long as the session's lock_timeout. */
-const takeOverTries = 6
-
-const raiseEpoch = async (client: pg.Client, id: string, above: bigint): Promise<RunRow> => {
-  const { rows } = await client.query<RunRow>(
-    `UPDATE tidemark.move_runs
-        SET epoch = greatest(epoch, $4) + 1, holder_pid = $2, holder_host = $3, holder_seen_at = clock_timestamp(), updated_at = now()
-      WHERE id = $1 RETURNING ${columns}`,
-    [id, process.pid, hostname(), above],
-  )
-  if (rows[0]) return rows[0]
-  throw new TidemarkError('TM_MOVE_NO_PLAN', { path: id })
-}
-
-/**
- * As {@link takeOver}, with an epoch above one that was not drawn here: that of a file which was opened while Postgres was dead.
- */
-export const raiseEpochAbove = async (client: pg.Client, id: string, above: bigint): Promise<HeldRun> => {
-  for (let tries = 1; ; tries++) {
-    try {
-      const run = liveRun(await raiseEpoch(client, id, above))
-      return { run, epoch: run.epoch }
-    } catch (error) {
-      if (sqlstateOf(error) !== '55P03' || tries === takeOverTries) throw error
-    }
-  }
-}
-
-/**
- * Makes this process the one that works on the move: everything written under an earlier epoch is refused from now on. Waits for a
- * transaction that is being committed under the earlier one; a holder that stands still in one loses it to its session's timeout.
- */
-export const takeOver = (client: pg.Client, id: string): Promise<HeldRun> => raiseEpochAbove(client, id, 0n)
-
-/** Lets go of the move, where it is still held: nobody need wait until silence proves that this process is done. */
-export const letGo = async (client: pg.Client, { run, epoch }: HeldRun): Promise<void> => {
-  await client.query(
-    'UPDATE tidemark.move_runs SET holder_pid = NULL, holder_host = NULL, holder_seen_at = NULL WHERE id = $1 AND epoch = $2',
-    [run.id, epoch],
-  )
-}
-
 /** What the record says of who holds it, for the error of a process that does not any more. */
 const fenced = async (client: pg.Client, { run, epoch }: HeldRun): Promise<TidemarkError> => {
   const { rows } = await client.query<Pick<RunRow, 'epoch' | 'holder_pid' | 'holder_host'>>(
@@ -135,6 +93,50 @@ const fenced = async (client: pg.Client, { run, epoch }: HeldRun): Promise<Tidem
     pid: rows[0]?.holder_pid ?? 'unknown',
     host: rows[0]?.holder_host ?? 'unknown',
   })
+}
+
+/** How often a record that a transaction of its holder has locked is asked for again; each time waits as long as the session's lock_timeout. */
+const takeOverTries = 6
+
+const raiseEpoch = async (client: pg.Client, id: string, above: bigint, seen: LiveRun | undefined): Promise<RunRow> => {
+  const { rows } = await client.query<RunRow>(
+    `UPDATE tidemark.move_runs
+        SET epoch = greatest(epoch, $4) + 1, holder_pid = $2, holder_host = $3, holder_seen_at = clock_timestamp(), updated_at = now()
+      WHERE id = $1 AND epoch = coalesce($5, epoch) RETURNING ${columns}`,
+    [id, process.pid, hostname(), above, seen?.epoch ?? null],
+  )
+  if (rows[0]) return rows[0]
+  if (seen) throw await fenced(client, { run: seen, epoch: seen.epoch })
+  throw new TidemarkError('TM_MOVE_NO_PLAN', { path: id })
+}
+
+/**
+ * As {@link takeOver}, with an epoch above one that was not drawn here: that of a file which was opened while Postgres was dead.
+ */
+export const raiseEpochAbove = async (client: pg.Client, id: string, above: bigint, seen?: LiveRun): Promise<HeldRun> => {
+  for (let tries = 1; ; tries++) {
+    try {
+      const run = liveRun(await raiseEpoch(client, id, above, seen))
+      return { run, epoch: run.epoch }
+    } catch (error) {
+      if (sqlstateOf(error) !== '55P03' || tries === takeOverTries) throw error
+    }
+  }
+}
+
+/**
+ * Makes this process the one that works on the move: everything written under an earlier epoch is refused from now on. Waits for a
+ * transaction that is being committed under the earlier one; a holder that stands still in one loses it to its session's timeout. `seen`: only
+ * if nobody has taken it since; raises TM_MOVE_FENCED otherwise.
+ */
+export const takeOver = (client: pg.Client, id: string, seen?: LiveRun): Promise<HeldRun> => raiseEpochAbove(client, id, 0n, seen)
+
+/** Lets go of the move, where it is still held: nobody need wait until silence proves that this process is done. */
+export const letGo = async (client: pg.Client, { run, epoch }: HeldRun): Promise<void> => {
+  await client.query(
+    'UPDATE tidemark.move_runs SET holder_pid = NULL, holder_host = NULL, holder_seen_at = NULL WHERE id = $1 AND epoch = $2',
+    [run.id, epoch],
+  )
 }
 
 /** Within a transaction: that it commits only under this process's epoch. Raises TM_MOVE_FENCED. */
