@@ -243,7 +243,7 @@ describe('identifiers', () => {
         const fitted = fitIdentifier(name, taken)
         expect(Buffer.byteLength(fitted)).toBeLessThanOrEqual(maxIdentifierBytes)
         expect(fitted).not.toBe('')
-        expect(fitted).not.toContain('\ufffd')
+        if (!name.includes('\ufffd')) expect(fitted).not.toContain('\ufffd')
         expect(taken.has(fitted)).toBe(false)
         expect(fitIdentifier(name, new Set(others))).toBe(fitted)
         expect(fitIdentifier(name, new Set([...others, fitted]))).not.toBe(fitted)
