@@ -1,22 +1,18 @@
 import type pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { connectPostgres } from '../postgres/connect.js'
-import { createTestDatabase, type TestDatabase } from '../testing/database.js'
+import { useDatabase } from '../testing/use-database.js'
 import { until } from '../time/until.js'
 import { dropPublication, ensurePublication } from './publication.js'
 import { readIdentities, setReplicaIdentity } from './replica-identity.js'
 import type { TableId } from './table-id.js'
 
-let database: TestDatabase
+const database = useDatabase()
 let sql: pg.Client
 beforeAll(async () => {
-  database = await createTestDatabase()
   sql = await connectPostgres({ url: database.url })
 })
-afterAll(async () => {
-  await sql.end()
-  await database.drop()
-})
+afterAll(() => sql.end())
 
 const tables = (...names: string[]): TableId[] => names.map((table) => ({ schema: 'public', table }))
 const published = async (name: string): Promise<string[]> =>

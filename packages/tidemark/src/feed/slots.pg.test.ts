@@ -1,23 +1,19 @@
 import type pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { connectPostgres } from '../postgres/connect.js'
-import { createBootstrappedDatabase } from '../schema/bootstrapped-template.js'
-import type { TestDatabase } from '../testing/database.js'
+import { bootstrappedTemplate } from '../schema/bootstrapped-template.js'
+import { useDatabase } from '../testing/use-database.js'
 import { until } from '../time/until.js'
 import { databaseOid, dropSlot, listSlots, readSlot, slotName, takeOverSlot } from './slots.js'
 import { createWalSource } from './sources/wal/wal-source.js'
 
-let database: TestDatabase
+const database = useDatabase({ template: bootstrappedTemplate })
 let sql: pg.Client
 beforeAll(async () => {
-  database = await createBootstrappedDatabase()
   sql = await connectPostgres({ url: database.url })
   await sql.query('set synchronous_commit = on; create table t (id int primary key)')
 })
-afterAll(async () => {
-  await sql.end()
-  await database.drop()
-})
+afterAll(() => sql.end())
 
 const made = async (name: string) => {
   const source = createWalSource({

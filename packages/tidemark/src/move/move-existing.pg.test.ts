@@ -1,32 +1,21 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import BetterSqlite from 'better-sqlite3'
-import pg from 'pg'
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { createTestDatabase, type TestDatabase } from '../testing/database.js'
+import { beforeEach, describe, expect, it } from 'vitest'
+import { useClient, useDatabase } from '../testing/use-database.js'
+import { useFolder } from '../testing/use-folder.js'
 import { copyMove } from './copy/copy.js'
 import { planMove } from './plan/plan.js'
 import { dishonesties } from './quirks/honesty.js'
 import { type Moved, moveFile } from './quirks/run-quirk.js'
 import { verifyMove } from './verify/verify.js'
 
-const folder = mkdtempSync(join(tmpdir(), 'tidemark-existing-'))
-let database: TestDatabase
-let client: pg.Client
+const folder = useFolder('existing')
+const database = useDatabase()
+const client = useClient(database)
 let schema = ''
 let schemas = 0
 
-beforeAll(async () => {
-  database = await createTestDatabase()
-  client = new pg.Client({ connectionString: database.url })
-  await client.connect()
-})
-afterAll(async () => {
-  await client.end()
-  await database.drop()
-  rmSync(folder, { recursive: true, force: true })
-})
 beforeEach(async () => {
   schema = `e${++schemas}`
   await client.query(`CREATE SCHEMA ${schema}; SET search_path TO ${schema}; SET timezone = 'UTC'`)

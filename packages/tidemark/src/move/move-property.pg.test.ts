@@ -1,31 +1,19 @@
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import BetterSqlite from 'better-sqlite3'
 import fc from 'fast-check'
-import pg from 'pg'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { createTestDatabase, type TestDatabase } from '../testing/database.js'
+import { describe, expect, it } from 'vitest'
+import { useClient, useDatabase } from '../testing/use-database.js'
+import { useFolder } from '../testing/use-folder.js'
 import { type AnyFile, anyChoices, anyFile, createTable, writeFile } from './quirks/any-file.js'
 import { type AnyTarget, anyTarget } from './quirks/any-target.js'
 import { dishonesties } from './quirks/honesty.js'
 import { moveFile } from './quirks/run-quirk.js'
 
-const folder = mkdtempSync(join(tmpdir(), 'tidemark-any-'))
-let database: TestDatabase
-let client: pg.Client
+const folder = useFolder('any')
+const database = useDatabase()
+const client = useClient(database)
 let runs = 0
-
-beforeAll(async () => {
-  database = await createTestDatabase()
-  client = new pg.Client({ connectionString: database.url })
-  await client.connect()
-})
-afterAll(async () => {
-  await client.end()
-  await database.drop()
-  rmSync(folder, { recursive: true, force: true })
-})
 
 const numRuns = Number(process.env['TIDEMARK_TEST_RUNS'] ?? 60)
 const seed = process.env['TIDEMARK_TEST_SEED']

@@ -1,16 +1,12 @@
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { from as copyFrom } from 'pg-copy-streams'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { createTestDatabase, type TestDatabase } from '../testing/database.js'
+import { describe, expect, it } from 'vitest'
+import { useDatabase } from '../testing/use-database.js'
 import { connectPostgres } from './connect.js'
 import { checkVersion } from './version.js'
 
-let database: TestDatabase
-beforeAll(async () => {
-  database = await createTestDatabase()
-})
-afterAll(() => database.drop())
+const database = useDatabase()
 
 const change = (edit: (url: URL) => void): string => {
   const url = new URL(database.url)

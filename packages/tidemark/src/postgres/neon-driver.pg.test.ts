@@ -3,7 +3,7 @@ import { connect } from 'node:net'
 import { neonConfig } from '@neondatabase/serverless'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import WebSocket, { createWebSocketStream, WebSocketServer } from 'ws'
-import { createTestDatabase, type TestDatabase } from '../testing/database.js'
+import { useDatabase } from '../testing/use-database.js'
 import { until } from '../time/until.js'
 import { createPools, type PoolsOptions } from './pools.js'
 import type { Pools } from './postgres.js'
@@ -29,10 +29,9 @@ const startProxy = async () => {
   }
 }
 
-let database: TestDatabase
+const database = useDatabase()
 let proxy: Awaited<ReturnType<typeof startProxy>>
 beforeAll(async () => {
-  database = await createTestDatabase()
   proxy = await startProxy()
   neonConfig.webSocketConstructor = WebSocket
   neonConfig.wsProxy = (host, port) => `127.0.0.1:${proxy.port}/v2?address=${host}:${port}`
@@ -40,9 +39,8 @@ beforeAll(async () => {
   neonConfig.pipelineConnect = false
   neonConfig.pipelineTLS = false
 })
-afterAll(async () => {
+afterAll(() => {
   proxy.close()
-  await database.drop()
 })
 
 const opened: Pools[] = []

@@ -1,22 +1,15 @@
-import pg from 'pg'
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import { createTestDatabase, type TestDatabase } from '../testing/database.js'
+import type pg from 'pg'
+import { afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { useClient, useDatabase } from '../testing/use-database.js'
 import { until } from '../time/until.js'
 import { createPools, type PoolsOptions } from './pools.js'
 import type { Client, Pool, PoolName, Pools } from './postgres.js'
 import { sqlstateOf } from './postgres-error.js'
 
-let database: TestDatabase
-let admin: pg.Client
+const database = useDatabase()
+const admin = useClient(database)
 beforeAll(async () => {
-  database = await createTestDatabase()
-  admin = new pg.Client(database.url)
-  await admin.connect()
   await admin.query('create table note (id int primary key, text text)')
-})
-afterAll(async () => {
-  await admin.end()
-  await database.drop()
 })
 
 const opened: Pools[] = []

@@ -45,18 +45,16 @@ const bootstrapTest = async (url: string): Promise<void> => {
   }
 }
 
-const bootstrappedTemplate: TestTemplate = {
+/** The bootstrap and the platform's own migrations. */
+export const bootstrappedTemplate: TestTemplate = {
   name: 'bootstrapped',
   prepare: async (url) => {
     await bootstrapTest(url)
     await createMigrator({ connect: connectTo(testUrl(url, 'migrator')), sources: [platformSource] }).up()
   },
+  // What is granted on a database itself is not cloned.
+  complete: bootstrapTest,
 }
 
 /** A database after the bootstrap and the platform's own migrations. */
-export const createBootstrappedDatabase = async (): Promise<TestDatabase> => {
-  const database = await createTestDatabase({ template: bootstrappedTemplate })
-  // What is granted on a database itself is not cloned.
-  await bootstrapTest(database.url)
-  return database
-}
+export const createBootstrappedDatabase = (): Promise<TestDatabase> => createTestDatabase({ template: bootstrappedTemplate })

@@ -4,16 +4,15 @@ import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { TestDatabase } from '../testing/database.js'
-import { connectTo, createBootstrappedDatabase, testUrl } from './bootstrapped-template.js'
+import { useDatabase } from '../testing/use-database.js'
+import { bootstrappedTemplate, connectTo, testUrl } from './bootstrapped-template.js'
 import { generateTypes } from './generate-types.js'
 import type { SchemaClient } from './schema.js'
 
-let database: TestDatabase
+const database = useDatabase({ template: bootstrappedTemplate })
 let client: SchemaClient
 
 beforeAll(async () => {
-  database = await createBootstrappedDatabase()
   client = await connectTo(testUrl(database.url, 'migrator'))()
   await client.query(`
     create type mood as enum ('calm', 'it''s busy');
@@ -36,10 +35,7 @@ beforeAll(async () => {
     create table other.things (size other.size, mood mood); create table sized (size other.size)`)
 })
 
-afterAll(async () => {
-  await client?.end()
-  await database?.drop()
-})
+afterAll(() => client?.end())
 
 /** What the TypeScript compiler says about a program that uses the types; empty where it accepts it. */
 const complaints = async (types: string, program: string): Promise<string> => {

@@ -1,19 +1,18 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { afterAll, beforeAll, expect, it } from 'vitest'
-import type { TestDatabase } from '../testing/database.js'
-import { createBootstrappedDatabase, testUrl } from './bootstrapped-template.js'
+import { readFile, writeFile } from 'node:fs/promises'
+import { expect, it } from 'vitest'
+import { useDatabase } from '../testing/use-database.js'
+import { useFolder } from '../testing/use-folder.js'
+import { bootstrappedTemplate, testUrl } from './bootstrapped-template.js'
 import { platformSource, projectSource } from './migration-files.js'
 import { createMigrationService } from './migration-service.js'
 import { createMigrator } from './migrator.js'
 import { sessionsOf } from './sessions.js'
 
-let databases: readonly TestDatabase[] = []
-let directory: string
+const databases = [useDatabase({ template: bootstrappedTemplate }), useDatabase({ template: bootstrappedTemplate })]
+const directory = useFolder('service')
 
 const connectOf = (index: number) => {
-  const url = testUrl(databases[index]?.url ?? '', 'migrator')
+  const url = testUrl(databases[index]!.url, 'migrator')
   return sessionsOf(index === 0 ? { url, directUrl: url } : { url })
 }
 const serviceOf = (index: number, both = false) =>
@@ -27,16 +26,6 @@ const byHand = async (sql: string) => {
   await client.query(sql)
   await client.end()
 }
-
-beforeAll(async () => {
-  directory = await mkdtemp(join(tmpdir(), 'tidemark-service-'))
-  databases = await Promise.all([createBootstrappedDatabase(), createBootstrappedDatabase()])
-})
-
-afterAll(async () => {
-  await rm(directory, { recursive: true, force: true })
-  await Promise.all(databases.map((database) => database.drop()))
-})
 
 it('R85: creates, runs, tells the status, and R86: compares the two databases', async () => {
   const service = serviceOf(0)

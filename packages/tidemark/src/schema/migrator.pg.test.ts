@@ -6,14 +6,15 @@ import { basename, join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { createTestDatabase, type TestDatabase } from '../testing/database.js'
 import { createFakeClock } from '../testing/fake-clock.js'
+import { useDatabase } from '../testing/use-database.js'
 import { type Clock, systemClock } from '../time/clock.js'
 import { until } from '../time/until.js'
-import { connectTo, createBootstrappedDatabase, testUrl } from './bootstrapped-template.js'
+import { bootstrappedTemplate, connectTo, createBootstrappedDatabase, testUrl } from './bootstrapped-template.js'
 import { appSource, platformSource, projectSource } from './migration-files.js'
 import { createMigrator, type MigratorOptions } from './migrator.js'
 import type { SchemaClient } from './schema.js'
 
-let database: TestDatabase
+const database = useDatabase({ template: bootstrappedTemplate })
 let client: SchemaClient
 let directory: string
 
@@ -37,14 +38,10 @@ const relations = async () =>
   ).rows.map(({ relname }) => relname)
 
 beforeAll(async () => {
-  database = await createBootstrappedDatabase()
   client = await connect()
 })
 
-afterAll(async () => {
-  await client?.end()
-  await database?.drop()
-})
+afterAll(() => client?.end())
 
 beforeEach(async () => {
   directory = await mkdtemp(join(tmpdir(), 'tidemark-migrations-'))

@@ -1,11 +1,9 @@
 import { once } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import BetterSqlite, { type Database } from 'better-sqlite3'
 import { type Generated, type Kysely, sql } from 'kysely'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { LiveFixture } from '../move/checks/testing/live-fixture.js'
 import { advance } from '../move/live/record.js'
 import { allowWrites, refuseWrites } from '../move/live/refuse-writes.js'
@@ -14,22 +12,15 @@ import { openCaptureDatabase } from '../sqlite/capture/capture-database.js'
 import { beginCut, openAgain, seal } from '../sqlite/capture/cut.js'
 import { appSchemaVersion } from '../sqlite/capture/own-schema.js'
 import { removeCapture } from '../sqlite/capture/remove.js'
-import { createTestDatabase, type TestDatabase } from '../testing/database.js'
+import { useDatabase } from '../testing/use-database.js'
+import { useFolder } from '../testing/use-folder.js'
 import { until } from '../time/until.js'
 import { openStore } from './open-store.js'
 import type { ColumnValues, Store, StoreContext, StoreOptions } from './store.js'
 
-const folder = mkdtempSync(join(tmpdir(), 'tidemark-store-'))
-let database: TestDatabase
+const folder = useFolder('store')
+const database = useDatabase()
 let schemas = 0
-
-beforeAll(async () => {
-  database = await createTestDatabase()
-})
-afterAll(async () => {
-  await database.drop()
-  rmSync(folder, { recursive: true, force: true })
-})
 
 interface Tables {
   note: { id: Generated<number>; title: string; done: boolean; at: Date | null; data: unknown; big: number | bigint | null }

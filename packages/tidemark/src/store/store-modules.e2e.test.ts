@@ -1,6 +1,4 @@
 import { execFile } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
@@ -8,9 +6,10 @@ import BetterSqlite from 'better-sqlite3'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../postgres/embedded/embedded.js'
 import { openState } from '../state/state.js'
+import { useFolder } from '../testing/use-folder.js'
 
 const entry = new URL('../../dist/store/store.js', import.meta.url)
-const folder = mkdtempSync(join(tmpdir(), 'tidemark-store-modules-'))
+const folder = useFolder('store-modules')
 const path = join(folder, 'app.db')
 let server: EmbeddedPostgres
 
@@ -20,10 +19,7 @@ beforeAll(async () => {
   writer.close()
   server = await startEmbeddedPostgres({ state: await openState(join(folder, 'state')), disposable: true, restart: false })
 })
-afterAll(async () => {
-  await server.stop()
-  rmSync(folder, { recursive: true, force: true })
-})
+afterAll(() => server.stop())
 
 /** What a process of its own has loaded when it has read and written once. */
 const loadedBy = async (options: object): Promise<{ readonly store: string; readonly pg: boolean; readonly sqlite: boolean }> => {

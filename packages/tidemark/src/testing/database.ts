@@ -14,6 +14,8 @@ export interface TestTemplate {
   readonly name: string
   /** Fills the template database, once per run. Must close every connection it opens. */
   prepare(url: string): Promise<void>
+  /** Adds to each clone what a clone does not carry, such as the grants on a database itself. */
+  complete?(url: string): Promise<void>
 }
 
 export interface TestDatabaseOptions {
@@ -25,7 +27,8 @@ export interface TestDatabase {
   /** As the superuser. */
   readonly url: string
   readonly name: string
-  /** Removes the database and its slots. Raises where a connection or an active slot was left behind. Call it in `afterAll`. */
+  create(): Promise<void>
+  /** Removes the database and its slots. Raises where a connection or an active slot was left behind. */
   drop(): Promise<void>
 }
 
@@ -126,10 +129,25 @@ export const dropTemplates = (): Promise<void> =>
     for (const { datname } of rows) await client.query(`drop database ${datname} with (force)`)
   })
 
-/** A database of its own for one test file, cloned from a template. */
-export const createTestDatabase = async ({ template }: TestDatabaseOptions = {}): Promise<TestDatabase> => {
-  const source = template ? await ensureTemplate(template) : 'template0'
+/** A database that is named and not yet there: `create` makes it, cloned from a template. */
+export const nameTestDatabase = ({ template }: TestDatabaseOptions = {}): TestDatabase => {
   const name = `test_${randomBytes(6).toString('hex')}`
-  await asAdmin((client) => client.query(`create database ${name} template ${source}`))
-  return { url: urlOf(name), name, drop: () => drop(name) }
+  const url = urlOf(name)
+  return {
+    url,
+    name,
+    create: async () => {
+      const source = template ? await ensureTemplate(template) : 'template0'
+      await asAdmin((client) => client.query(`create database ${name} template ${source}`))
+      await template?.complete?.(url)
+    },
+    drop: () => drop(name),
+  }
+}
+
+/** A database of its own for one test. */
+export const createTestDatabase = async (options?: TestDatabaseOptions): Promise<TestDatabase> => {
+  const database = nameTestDatabase(options)
+  await database.create()
+  return database
 }

@@ -4,10 +4,10 @@ import { createPools } from '../../postgres/pools.js'
 import type { Pools } from '../../postgres/postgres.js'
 import { createRedis } from '../../redis/create-redis.js'
 import { findRedisServer } from '../../redis/embedded/find-server.js'
-import { createBootstrappedDatabase } from '../../schema/bootstrapped-template.js'
-import type { TestDatabase } from '../../testing/database.js'
+import { bootstrappedTemplate } from '../../schema/bootstrapped-template.js'
 import { type FeedWitness, witness } from '../../testing/feed-witness.js'
 import { startTestRedis, type TestRedis } from '../../testing/redis-server.js'
+import { useClient, useDatabase } from '../../testing/use-database.js'
 import { until } from '../../time/until.js'
 import { columnValue } from '../feed.js'
 import { installOutbox } from '../sources/outbox/install-outbox.js'
@@ -18,17 +18,14 @@ import { outboxSources } from './outbox-sources.js'
 const program = await findRedisServer()
 
 describe.skipIf(program === undefined)('nodes on one outbox', () => {
-  let database: TestDatabase
-  let client: pg.Client
+  const database = useDatabase({ template: bootstrappedTemplate })
+  const client = useClient(database)
   let redis: TestRedis
   let pools: Pools
   const cleanups: (() => Promise<unknown>)[] = []
   const tables = [{ schema: 'public', table: 'things' }]
 
   beforeAll(async () => {
-    database = await createBootstrappedDatabase()
-    client = new pg.Client({ connectionString: database.url })
-    await client.connect()
     await client.query('create table things (id bigint generated always as identity primary key, n int not null)')
     redis = await startTestRedis()
     pools = createPools({ url: database.url })
@@ -39,8 +36,6 @@ describe.skipIf(program === undefined)('nodes on one outbox', () => {
   afterAll(async () => {
     await redis?.stop()
     await pools?.stop()
-    await client?.end()
-    await database?.drop()
   })
 
   const node = async (): Promise<{ readonly fanOut: FanOut; readonly seen: FeedWitness }> => {

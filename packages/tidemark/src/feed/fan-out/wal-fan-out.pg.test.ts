@@ -1,11 +1,10 @@
-import pg from 'pg'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { createRedis } from '../../redis/create-redis.js'
 import { findRedisServer } from '../../redis/embedded/find-server.js'
-import { createBootstrappedDatabase } from '../../schema/bootstrapped-template.js'
-import type { TestDatabase } from '../../testing/database.js'
+import { bootstrappedTemplate } from '../../schema/bootstrapped-template.js'
 import { type FeedWitness, witness } from '../../testing/feed-witness.js'
 import { startTestRedis, type TestRedis } from '../../testing/redis-server.js'
+import { useClient, useDatabase } from '../../testing/use-database.js'
 import { until } from '../../time/until.js'
 import { columnValue, type FeedEvent } from '../feed.js'
 import { databaseOid, listSlots, slotName } from '../slots.js'
@@ -22,16 +21,13 @@ const numbers = (events: readonly FeedEvent[]): number[] =>
   )
 
 describe.skipIf(program === undefined)('nodes on one slot', () => {
-  let database: TestDatabase
-  let client: pg.Client
+  const database = useDatabase({ template: bootstrappedTemplate })
+  const client = useClient(database)
   let redis: TestRedis
   let named = 0
   const cleanups: (() => Promise<unknown>)[] = []
 
   beforeAll(async () => {
-    database = await createBootstrappedDatabase()
-    client = new pg.Client({ connectionString: database.url })
-    await client.connect()
     await client.query('create table things (id bigint generated always as identity primary key, n int not null)')
     await client.query('create table others (id bigint generated always as identity primary key)')
     redis = await startTestRedis()
@@ -44,8 +40,6 @@ describe.skipIf(program === undefined)('nodes on one slot', () => {
 
   afterAll(async () => {
     await redis?.stop()
-    await client?.end()
-    await database?.drop()
   })
 
   interface Node {

@@ -1,7 +1,7 @@
 import pg from 'pg'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { createBootstrappedDatabase } from '../../schema/bootstrapped-template.js'
-import type { TestDatabase } from '../../testing/database.js'
+import { beforeAll, describe, expect, it } from 'vitest'
+import { bootstrappedTemplate } from '../../schema/bootstrapped-template.js'
+import { useClient, useDatabase } from '../../testing/use-database.js'
 import type { Follower } from '../feed.js'
 import { installOutbox } from '../sources/outbox/install-outbox.js'
 import { createOutboxSource } from '../sources/outbox/outbox-source.js'
@@ -10,21 +10,14 @@ import { createFeed } from './create-feed.js'
 import { followerPosition, storedPositions } from './follower-position.js'
 import { onTables } from './on-tables.js'
 
-let database: TestDatabase
-let client: pg.Client
+const database = useDatabase({ template: bootstrappedTemplate })
+const client = useClient(database)
 
 beforeAll(async () => {
-  database = await createBootstrappedDatabase()
-  client = new pg.Client({ connectionString: database.url })
-  await client.connect()
   await client.query(
     `create table events (id int primary key, user_name text not null); create table counts (user_name text primary key, n int not null)`,
   )
   await installOutbox(client, [{ schema: 'public', table: 'events' }])
-})
-afterAll(async () => {
-  await client.end()
-  await database.drop()
 })
 
 interface Database {

@@ -1,27 +1,17 @@
 import { once } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import fc from 'fast-check'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { createTestDatabase, type TestDatabase } from '../../testing/database.js'
+import { describe, expect, it } from 'vitest'
+import { useDatabase } from '../../testing/use-database.js'
+import { useFolder } from '../../testing/use-folder.js'
 import { until } from '../../time/until.js'
 import { openFollow } from '../follow/open-follow.js'
 import { makeAllKeys } from './testing/all-keys.js'
 import { LiveFixture } from './testing/live-fixture.js'
 
-const folder = mkdtempSync(join(tmpdir(), 'tidemark-checks-busy-'))
-let database: TestDatabase
+const folder = useFolder('checks-busy')
+const database = useDatabase()
 let schemas = 0
-
-beforeAll(async () => {
-  database = await createTestDatabase()
-})
-afterAll(async () => {
-  await database.drop()
-  rmSync(folder, { recursive: true, force: true })
-})
 
 const open = () => LiveFixture.open({ folder, url: database.url, schema: `b${++schemas}`, make: makeAllKeys })
 

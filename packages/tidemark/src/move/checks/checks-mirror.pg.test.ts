@@ -1,23 +1,13 @@
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { createTestDatabase, type TestDatabase } from '../../testing/database.js'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { useDatabase } from '../../testing/use-database.js'
+import { useFolder } from '../../testing/use-folder.js'
 import type { Checks } from './checks.js'
 import { makeAllKeys } from './testing/all-keys.js'
 import { LiveFixture } from './testing/live-fixture.js'
 
-const folder = mkdtempSync(join(tmpdir(), 'tidemark-checks-mirror-'))
-let database: TestDatabase
+const folder = useFolder('checks-mirror')
+const database = useDatabase()
 let schemas = 0
-
-beforeAll(async () => {
-  database = await createTestDatabase()
-})
-afterAll(async () => {
-  await database.drop()
-  rmSync(folder, { recursive: true, force: true })
-})
 
 /** Postgres is the truth, and what is mirrored is written into the file by the test. */
 describe('checks of a mirror', () => {

@@ -1,23 +1,13 @@
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { createTestDatabase, type TestDatabase } from '../../testing/database.js'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { useDatabase } from '../../testing/use-database.js'
+import { useFolder } from '../../testing/use-folder.js'
 import type { MoveEvent } from '../move.js'
 import { makeAllKeys, rowsPerTable } from './testing/all-keys.js'
 import { LiveFixture } from './testing/live-fixture.js'
 
-const folder = mkdtempSync(join(tmpdir(), 'tidemark-checks-'))
-let database: TestDatabase
+const folder = useFolder('checks')
+const database = useDatabase()
 let schemas = 0
-
-beforeAll(async () => {
-  database = await createTestDatabase()
-})
-afterAll(async () => {
-  await database.drop()
-  rmSync(folder, { recursive: true, force: true })
-})
 
 const rows = rowsPerTable
 const make = makeAllKeys

@@ -1,17 +1,15 @@
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import type { Database } from 'better-sqlite3'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { createTestDatabase, type TestDatabase } from '../../testing/database.js'
+import { useDatabase } from '../../testing/use-database.js'
+import { useFolder } from '../../testing/use-folder.js'
 import { openFollow } from '../follow/open-follow.js'
 import { keyColumnsOf } from '../log-key.js'
 import type { DifferingKey } from './checks.js'
 import { differingKeys, removeByKeys } from './differing-keys.js'
 import { LiveFixture } from './testing/live-fixture.js'
 
-const folder = mkdtempSync(join(tmpdir(), 'tidemark-key-kinds-'))
-let database: TestDatabase
+const folder = useFolder('key-kinds')
+const database = useDatabase()
 let live: LiveFixture
 
 const hex = (i: number, width: number): string => i.toString(16).padStart(width, '0')
@@ -42,14 +40,9 @@ const make = (writer: Database): void => {
 }
 
 beforeAll(async () => {
-  database = await createTestDatabase()
   live = await LiveFixture.open({ folder, url: database.url, schema: 'kinds', make })
 })
-afterAll(async () => {
-  await live.close()
-  await database.drop()
-  rmSync(folder, { recursive: true, force: true })
-})
+afterAll(() => live.close())
 
 const tableOf = (name: string) => live.plan.tables.find(({ source }) => source === name)!
 const differing = async (name: string): Promise<string[]> => {

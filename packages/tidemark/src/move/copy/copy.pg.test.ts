@@ -1,14 +1,13 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { copyFileSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { copyFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
 import BetterSqlite, { type Database } from 'better-sqlite3'
-import pg from 'pg'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
-import { createTestDatabase, type TestDatabase } from '../../testing/database.js'
+import { useClient, useDatabase } from '../../testing/use-database.js'
+import { useFolder } from '../../testing/use-folder.js'
 import { until } from '../../time/until.js'
 import type { CopyReport, MoveEvent, MovePlan } from '../move.js'
 import { planMove } from '../plan/plan.js'
@@ -17,14 +16,14 @@ import { lookPlainly } from '../quirks/run-quirk.js'
 import { verifyMove } from '../verify/verify.js'
 import { type CopyOptions, copyMove } from './copy.js'
 
-const folder = mkdtempSync(join(tmpdir(), 'tidemark-copy-'))
+const folder = useFolder('copy')
 const path = join(folder, 'app.db')
 const rows = 12_000
-let database: TestDatabase
-let client: pg.Client
+const database = useDatabase()
+const client = useClient(database)
 let schemas = 0
 let schema = ''
-let target: CopyOptions['target']
+const target = { url: database.url }
 
 /** A table for each way in which the copy walks and takes itself up again. */
 const write = (writer: Database): void => {
@@ -51,19 +50,10 @@ const write = (writer: Database): void => {
   })()
 }
 
-beforeAll(async () => {
-  database = await createTestDatabase()
-  target = { url: database.url }
-  client = new pg.Client({ connectionString: database.url })
-  await client.connect()
+beforeAll(() => {
   const writer = new BetterSqlite(path)
   write(writer)
   writer.close()
-})
-afterAll(async () => {
-  await client.end()
-  await database.drop()
-  rmSync(folder, { recursive: true, force: true })
 })
 beforeEach(() => {
   schema = `c${++schemas}`

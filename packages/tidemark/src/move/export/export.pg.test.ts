@@ -2,9 +2,8 @@ import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import BetterSqlite, { type Database } from 'better-sqlite3'
-import pg from 'pg'
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { createTestDatabase, type TestDatabase } from '../../testing/database.js'
+import { beforeEach, describe, expect, it } from 'vitest'
+import { useClient, useDatabase } from '../../testing/use-database.js'
 import { copyMove } from '../copy/copy.js'
 import type { MoveEvent } from '../move.js'
 import { planMove } from '../plan/plan.js'
@@ -13,19 +12,10 @@ import { exportMove } from './export-move.js'
 import { readSourceSql } from './source-sql.js'
 
 let folder: string
-let database: TestDatabase
-let client: pg.Client
+const database = useDatabase()
+const client = useClient(database)
 let schemas = 0
 
-beforeAll(async () => {
-  database = await createTestDatabase()
-  client = new pg.Client({ connectionString: database.url })
-  await client.connect()
-})
-afterAll(async () => {
-  await client.end()
-  await database.drop()
-})
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'tidemark-export-'))
   return () => rmSync(folder, { recursive: true, force: true })

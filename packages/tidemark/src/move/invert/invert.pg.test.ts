@@ -1,12 +1,11 @@
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import BetterSqlite, { type Database } from 'better-sqlite3'
 import fc from 'fast-check'
-import pg from 'pg'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { introspect } from '../../sqlite/introspect.js'
-import { createTestDatabase, type TestDatabase } from '../../testing/database.js'
+import { useClient, useDatabase } from '../../testing/use-database.js'
+import { useFolder } from '../../testing/use-folder.js'
 import { exportMove } from '../export/export-move.js'
 import type { MovePlan, TablePlan } from '../move.js'
 import { type AnyFile, anyChoices, anyFile, createTable, writeFile } from '../quirks/any-file.js'
@@ -14,21 +13,10 @@ import { moveFile } from '../quirks/run-quirk.js'
 import { quoteSqlite } from '../row-source.js'
 import { goesBackExactly } from './create-inverter.js'
 
-const folder = mkdtempSync(join(tmpdir(), 'tidemark-invert-'))
-let database: TestDatabase
-let client: pg.Client
+const folder = useFolder('invert')
+const database = useDatabase()
+const client = useClient(database)
 let runs = 0
-
-beforeAll(async () => {
-  database = await createTestDatabase()
-  client = new pg.Client({ connectionString: database.url })
-  await client.connect()
-})
-afterAll(async () => {
-  await client.end()
-  await database.drop()
-  rmSync(folder, { recursive: true, force: true })
-})
 
 const numRuns = Number(process.env['TIDEMARK_TEST_RUNS'] ?? 15)
 const seed = process.env['TIDEMARK_TEST_SEED']

@@ -1,30 +1,18 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import BetterSqlite, { type Database } from 'better-sqlite3'
 import fc from 'fast-check'
-import pg from 'pg'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { createTestDatabase, type TestDatabase } from '../../testing/database.js'
+import { describe, expect, it } from 'vitest'
+import { useClient, useDatabase } from '../../testing/use-database.js'
+import { useFolder } from '../../testing/use-folder.js'
 import { copyMove } from '../copy/copy.js'
 import { exportMove } from '../export/export-move.js'
 import { planMove } from '../plan/plan.js'
 
-const folder = mkdtempSync(join(tmpdir(), 'tidemark-round-trip-'))
-let database: TestDatabase
-let client: pg.Client
+const folder = useFolder('round-trip')
+const database = useDatabase()
+const client = useClient(database)
 let runs = 0
-
-beforeAll(async () => {
-  database = await createTestDatabase()
-  client = new pg.Client({ connectionString: database.url })
-  await client.connect()
-})
-afterAll(async () => {
-  await client.end()
-  await database.drop()
-  rmSync(folder, { recursive: true, force: true })
-})
 
 type Value = bigint | number | string | Buffer
 

@@ -1,13 +1,13 @@
-import { mkdtempSync, rmSync } from 'node:fs'
-import { hostname, tmpdir } from 'node:os'
+import { hostname } from 'node:os'
 import { join } from 'node:path'
 import BetterSqlite from 'better-sqlite3'
-import pg from 'pg'
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import type pg from 'pg'
+import { beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { platformSource } from '../../schema/migration-files.js'
 import { createMigrator } from '../../schema/migrator.js'
 import { sessionsOf } from '../../schema/sessions.js'
-import { createTestDatabase, type TestDatabase } from '../../testing/database.js'
+import { useClient, useDatabase } from '../../testing/use-database.js'
+import { useFolder } from '../../testing/use-folder.js'
 import type { MovePlan } from '../move.js'
 import { planMove } from '../plan/plan.js'
 import { insertRun } from '../run.js'
@@ -15,23 +15,14 @@ import type { HeldRun } from './live-run.js'
 import { type MoveState, transitions } from './live-state.js'
 import { advance, assertHeld, beat, findLiveRun, historyOf, requireLiveRun, takeOver } from './record.js'
 
-const folder = mkdtempSync(join(tmpdir(), 'tidemark-record-'))
-let database: TestDatabase
-let client: pg.Client
-let other: pg.Client
+const folder = useFolder('record')
+const database = useDatabase()
+const client = useClient(database)
+const other = useClient(database)
 let plan: MovePlan
 let id = ''
 
-const connect = async (): Promise<pg.Client> => {
-  const connected = new pg.Client({ connectionString: database.url })
-  await connected.connect()
-  return connected
-}
-
 beforeAll(async () => {
-  database = await createTestDatabase()
-  client = await connect()
-  other = await connect()
   expect(await findLiveRun(client, { path: '/nowhere' })).toBeUndefined()
   await createMigrator({ connect: sessionsOf({ url: database.url }), sources: [platformSource] }).up()
   const path = join(folder, 'app.db')
@@ -39,12 +30,6 @@ beforeAll(async () => {
   writer.exec('CREATE TABLE t (id INTEGER PRIMARY KEY)')
   writer.close()
   plan = await planMove({ path })
-})
-afterAll(async () => {
-  await client.end()
-  await other.end()
-  await database.drop()
-  rmSync(folder, { recursive: true, force: true })
 })
 beforeEach(async () => {
   id = await insertRun(client, plan)

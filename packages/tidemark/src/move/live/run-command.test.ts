@@ -1,11 +1,10 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
+import { useFolder } from '../../testing/use-folder.js'
 import { runCommand } from './run-command.js'
 
-const folder = mkdtempSync(join(tmpdir(), 'tidemark-command-'))
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
+const folder = useFolder('command')
 const node = (script: string, ...rest: string[]) => [process.execPath, '-e', script, ...rest]
 
 describe('the command after a switch', () => {

@@ -1,27 +1,18 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
-import { afterAll, beforeAll, expect, it } from 'vitest'
-import { createTestDatabase, type TestDatabase } from '../../testing/database.js'
+import { afterAll, expect, it } from 'vitest'
+import { useDatabase } from '../../testing/use-database.js'
+import { useFolder } from '../../testing/use-folder.js'
 import { until } from '../../time/until.js'
 import { MirroredFile } from './testing/mirrored-file.js'
 import { randomTables } from './testing/random-statements.js'
 
-const folder = mkdtempSync(join(tmpdir(), 'tidemark-mirror-killed-'))
-let database: TestDatabase
+const folder = useFolder('mirror-killed')
+const database = useDatabase()
 let file: MirroredFile
 
-beforeAll(async () => {
-  database = await createTestDatabase()
-})
-afterAll(async () => {
-  await file.close()
-  await database.drop()
-  rmSync(folder, { recursive: true, force: true })
-})
+afterAll(() => file.close())
 
 /** The built mirror, in a process that can be killed. */
 const runMirror = (file: MirroredFile): ChildProcess => {

@@ -1,33 +1,22 @@
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import BetterSqlite from 'better-sqlite3'
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it } from 'vitest'
 import type { FeedEvent, Source } from '../../feed/feed.js'
 import { formatPosition, type Position } from '../../feed/position.js'
-import { createTestDatabase, type TestDatabase } from '../../testing/database.js'
+import { useDatabase } from '../../testing/use-database.js'
+import { useFolder } from '../../testing/use-folder.js'
 import { until } from '../../time/until.js'
 import type { Mirror } from './mirror.js'
 import { mirrorSource } from './prepare-mirror.js'
 import { MirroredFile, type MirroredFileOptions } from './testing/mirrored-file.js'
 import { randomTables, randomTargets } from './testing/random-statements.js'
 
-const folder = mkdtempSync(join(tmpdir(), 'tidemark-mirror-lost-'))
-let database: TestDatabase
+const folder = useFolder('mirror-lost')
+const database = useDatabase()
 let schemas = 0
 let file: MirroredFile
 let mirror: Mirror
 
-beforeAll(async () => {
-  database = await createTestDatabase()
-})
-afterEach(async () => {
-  await file.close()
-})
-afterAll(async () => {
-  await database.drop()
-  rmSync(folder, { recursive: true, force: true })
-})
+afterEach(() => file.close())
 
 const open = async (make: MirroredFileOptions['make']): Promise<void> => {
   file = await MirroredFile.open({ folder, url: database.url, schema: `l${++schemas}`, make })

@@ -1,29 +1,22 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import BetterSqlite from 'better-sqlite3'
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it } from 'vitest'
 import { createBootstrappedDatabase, testUrl } from '../../schema/bootstrapped-template.js'
-import { createTestDatabase, type TestDatabase } from '../../testing/database.js'
+import { useDatabase } from '../../testing/use-database.js'
+import { useFolder } from '../../testing/use-folder.js'
 import { until } from '../../time/until.js'
 import type { Mirror } from './mirror.js'
 import { dropMirror } from './prepare-mirror.js'
 import { MirroredFile, type MirroredFileOptions } from './testing/mirrored-file.js'
 
-const folder = mkdtempSync(join(tmpdir(), 'tidemark-mirror-'))
-let database: TestDatabase
+const folder = useFolder('mirror')
+const database = useDatabase()
 let schemas = 0
 let file: MirroredFile
 let mirror: Mirror
 
-beforeAll(async () => {
-  database = await createTestDatabase()
-})
 afterEach(() => file.close())
-afterAll(async () => {
-  await database.drop()
-  rmSync(folder, { recursive: true, force: true })
-})
 
 const open = async (make: MirroredFileOptions['make'], options: Partial<MirroredFileOptions> = {}): Promise<void> => {
   file = await MirroredFile.open({ folder, url: database.url, schema: `w${++schemas}`, make, ...options })

@@ -1,23 +1,13 @@
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import fc from 'fast-check'
-import { afterAll, beforeAll, expect, it } from 'vitest'
-import { createTestDatabase, type TestDatabase } from '../../testing/database.js'
+import { expect, it } from 'vitest'
+import { useDatabase } from '../../testing/use-database.js'
+import { useFolder } from '../../testing/use-folder.js'
 import { MirroredFile } from './testing/mirrored-file.js'
 import { randomTables, randomTargets, randomTransactions } from './testing/random-statements.js'
 
-const folder = mkdtempSync(join(tmpdir(), 'tidemark-mirror-random-'))
-let database: TestDatabase
+const folder = useFolder('mirror-random')
+const database = useDatabase()
 let schemas = 0
-
-beforeAll(async () => {
-  database = await createTestDatabase()
-})
-afterAll(async () => {
-  await database.drop()
-  rmSync(folder, { recursive: true, force: true })
-})
 
 const numRuns = Number(process.env['TIDEMARK_TEST_RUNS'] ?? 6)
 const seed = process.env['TIDEMARK_TEST_SEED']

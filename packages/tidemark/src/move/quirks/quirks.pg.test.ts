@@ -1,9 +1,8 @@
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import pg from 'pg'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { createTestDatabase, type TestDatabase } from '../../testing/database.js'
+import type pg from 'pg'
+import { describe, expect, it } from 'vitest'
+import { useClient, useDatabase } from '../../testing/use-database.js'
+import { useFolder } from '../../testing/use-folder.js'
 import { booleanQuirks } from './booleans.js'
 import { constraintQuirks } from './constraints.js'
 import { fileQuirks } from './files.js'
@@ -38,20 +37,9 @@ const groups: Readonly<Record<string, readonly Quirk[]>> = {
 }
 const all = Object.values(groups).flat()
 
-const folder = mkdtempSync(join(tmpdir(), 'tidemark-quirks-'))
-let database: TestDatabase
-let client: pg.Client
-
-beforeAll(async () => {
-  database = await createTestDatabase()
-  client = new pg.Client({ connectionString: database.url })
-  await client.connect()
-})
-afterAll(async () => {
-  await client.end()
-  await database.drop()
-  rmSync(folder, { recursive: true, force: true })
-})
+const folder = useFolder('quirks')
+const database = useDatabase()
+const client = useClient(database)
 
 const raise = (schema: string): Promise<unknown> =>
   client.query(`SET search_path TO ${schema}; SET timezone = 'UTC'; SET bytea_output = 'hex'`)

@@ -1,26 +1,17 @@
 import Sqlite from 'better-sqlite3'
-import pg from 'pg'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { beforeAll, describe, expect, it } from 'vitest'
 import { affinityOf } from '../../sqlite/affinity.js'
-import { createTestDatabase, type TestDatabase } from '../../testing/database.js'
+import { useClient, useDatabase } from '../../testing/use-database.js'
 import type { Conversion } from '../move.js'
 import { carriedDefaults, type DefaultColumnName, defaultColumns } from './testing/default-cases.js'
 import { translateDefault } from './translate-default.js'
 import { isCarried } from './translation.js'
 
-let database: TestDatabase
-let client: pg.Client
+const database = useDatabase()
+const client = useClient(database)
 
 beforeAll(async () => {
-  database = await createTestDatabase()
-  client = new pg.Client({ connectionString: database.url })
-  await client.connect()
   await client.query(`set timezone = 'Asia/Tokyo'; set datestyle = 'ISO'; set bytea_output = 'hex'`)
-})
-
-afterAll(async () => {
-  await client?.end()
-  await database?.drop()
 })
 
 type Stored = null | bigint | number | string | Buffer

@@ -1,30 +1,24 @@
 import type Sqlite from 'better-sqlite3'
 import fc from 'fast-check'
-import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { createTestDatabase, type TestDatabase } from '../../testing/database.js'
+import { useClient, useDatabase } from '../../testing/use-database.js'
 import { createPostgresFixture, createSqliteFixture, fixtureTable } from './testing/differential-fixture.js'
 import { translateExpression } from './translate-expression.js'
 import { type ExpressionContext, isCarried } from './translation.js'
 
-let database: TestDatabase
-let client: pg.Client
+const database = useDatabase()
+const client = useClient(database)
 let sqlite: Sqlite.Database
 let context: ExpressionContext
 
 beforeAll(async () => {
-  database = await createTestDatabase()
-  client = new pg.Client({ connectionString: database.url })
-  await client.connect()
   await createPostgresFixture(client)
   const fixture = createSqliteFixture()
   sqlite = fixture.db
   context = fixture.context
 })
 
-afterAll(async () => {
-  await client?.end()
-  await database?.drop()
+afterAll(() => {
   sqlite?.close()
 })
 

@@ -1,10 +1,9 @@
 import Sqlite from 'better-sqlite3'
-import pg from 'pg'
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { beforeEach, describe, expect, it } from 'vitest'
 import { introspect } from '../../sqlite/introspect.js'
 import type { SqliteTable } from '../../sqlite/sqlite.js'
 import { foldAscii } from '../../sqlite/tokenize.js'
-import { createTestDatabase, type TestDatabase } from '../../testing/database.js'
+import { useClient, useDatabase } from '../../testing/use-database.js'
 import type { Conversion } from '../move.js'
 import { qualifiedName, quoteIdentifier } from './identifiers.js'
 import { tableContext } from './table-context.js'
@@ -14,19 +13,8 @@ import { translateGenerated } from './translate-generated.js'
 import { translateIndex } from './translate-index.js'
 import { type Carried, isCarried, type NotCarried } from './translation.js'
 
-let database: TestDatabase
-let client: pg.Client
-
-beforeAll(async () => {
-  database = await createTestDatabase()
-  client = new pg.Client({ connectionString: database.url })
-  await client.connect()
-})
-
-afterAll(async () => {
-  await client?.end()
-  await database?.drop()
-})
+const database = useDatabase()
+const client = useClient(database)
 
 const target = { schema: 'public', name: 'The Table' }
 

@@ -1,10 +1,9 @@
 import Sqlite from 'better-sqlite3'
-import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { introspect } from '../../sqlite/introspect.js'
 import type { SqliteView } from '../../sqlite/sqlite.js'
 import { foldAscii } from '../../sqlite/tokenize.js'
-import { createTestDatabase, type TestDatabase } from '../../testing/database.js'
+import { useClient, useDatabase } from '../../testing/use-database.js'
 import type { Conversion } from '../move.js'
 import { qualifiedName, quoteIdentifier } from './identifiers.js'
 import type { Relation } from './select-scope.js'
@@ -30,8 +29,8 @@ const sqliteDdl = `
   INSERT INTO Orders VALUES (1,1,'1997-01-01 00:00:00',1704067200,'{"a":1}'),(2,1,'1997-06-01 10:00:00',NULL,'{}'),(3,2,NULL,5,NULL),(4,9,'1998-12-31 00:00:00',6,NULL),(5,4,'1996-12-31 23:59:59',7,NULL);
   INSERT INTO "Order Items" VALUES (1,'tea',2.5,0.25,4),(1,'cup',10,1.5,1),(2,'tea',2.25,0.5,0),(3,'Pot',NULL,2.0,3),(4,'cup',9.75,NULL,2),(7,'tea',1,1.0,NULL);`
 
-let database: TestDatabase
-let client: pg.Client
+const database = useDatabase()
+const client = useClient(database)
 let sqlite: Sqlite.Database
 let relations: Map<string, Relation>
 
@@ -39,9 +38,6 @@ let relations: Map<string, Relation>
 beforeAll(async () => {
   sqlite = new Sqlite(':memory:')
   sqlite.exec(sqliteDdl)
-  database = await createTestDatabase()
-  client = new pg.Client({ connectionString: database.url })
-  await client.connect()
   await client.query(`create schema ${quoteIdentifier(schema)}`)
   relations = new Map()
   for (const table of introspect(sqlite).tables) {
@@ -68,9 +64,7 @@ beforeAll(async () => {
   }
 })
 
-afterAll(async () => {
-  await client?.end()
-  await database?.drop()
+afterAll(() => {
   sqlite?.close()
 })
 

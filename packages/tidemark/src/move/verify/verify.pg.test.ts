@@ -1,32 +1,19 @@
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import BetterSqlite, { type Database } from 'better-sqlite3'
-import pg from 'pg'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
-import { createTestDatabase, type TestDatabase } from '../../testing/database.js'
+import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
+import { useClient, useDatabase } from '../../testing/use-database.js'
+import { useFolder } from '../../testing/use-folder.js'
 import { copyMove } from '../copy/copy.js'
 import { CopyWriter } from '../copy/copy-writer.js'
 import type { MovePlan, TableVerification } from '../move.js'
 import { planMove } from '../plan/plan.js'
 import { verifyMove } from './verify.js'
 
-const folder = mkdtempSync(join(tmpdir(), 'tidemark-verify-'))
+const folder = useFolder('verify')
 const path = join(folder, 'app.db')
-let database: TestDatabase
-let client: pg.Client
+const database = useDatabase()
+const client = useClient(database)
 let schemas = 0
-
-beforeAll(async () => {
-  database = await createTestDatabase()
-  client = new pg.Client({ connectionString: database.url })
-  await client.connect()
-})
-afterAll(async () => {
-  await client.end()
-  await database.drop()
-  rmSync(folder, { recursive: true, force: true })
-})
 
 const rows = 12_000
 

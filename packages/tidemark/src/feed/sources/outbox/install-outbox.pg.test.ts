@@ -1,26 +1,17 @@
 import pg from 'pg'
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import { createBootstrappedDatabase } from '../../../schema/bootstrapped-template.js'
-import type { TestDatabase } from '../../../testing/database.js'
+import { afterEach, describe, expect, it } from 'vitest'
+import { bootstrappedTemplate } from '../../../schema/bootstrapped-template.js'
+import { useClient, useDatabase } from '../../../testing/use-database.js'
 import { columnValue } from '../../feed.js'
 import { installOutbox, outboxTables, removeOutbox, removeOutboxReader } from './install-outbox.js'
 import { changesOf, type OpenOutbox, openOutbox } from './testing/open-outbox.js'
 
-let database: TestDatabase
-let client: pg.Client
+const database = useDatabase({ template: bootstrappedTemplate })
+const client = useClient(database)
 const open: OpenOutbox[] = []
 
-beforeAll(async () => {
-  database = await createBootstrappedDatabase()
-  client = new pg.Client({ connectionString: database.url })
-  await client.connect()
-})
 afterEach(async () => {
   for (const one of open.splice(0)) await one.close()
-})
-afterAll(async () => {
-  await client.end()
-  await database.drop()
 })
 
 const start = async (...tables: string[]): Promise<OpenOutbox> => {

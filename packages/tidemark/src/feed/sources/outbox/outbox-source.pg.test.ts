@@ -1,28 +1,19 @@
 import { once } from 'node:events'
 import pg from 'pg'
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import { createBootstrappedDatabase, testUrl } from '../../../schema/bootstrapped-template.js'
-import type { TestDatabase } from '../../../testing/database.js'
+import { afterEach, describe, expect, it } from 'vitest'
+import { bootstrappedTemplate, testUrl } from '../../../schema/bootstrapped-template.js'
+import { useClient, useDatabase } from '../../../testing/use-database.js'
 import { until } from '../../../time/until.js'
 import type { OutboxPool } from './outbox.js'
 import { createOutboxSource } from './outbox-source.js'
 import { changesOf, type OpenOutbox, openOutbox, openPool } from './testing/open-outbox.js'
 
-let database: TestDatabase
-let client: pg.Client
+const database = useDatabase({ template: bootstrappedTemplate })
+const client = useClient(database)
 const open: OpenOutbox[] = []
 
-beforeAll(async () => {
-  database = await createBootstrappedDatabase()
-  client = new pg.Client({ connectionString: database.url })
-  await client.connect()
-})
 afterEach(async () => {
   for (const one of open.splice(0)) await one.close()
-})
-afterAll(async () => {
-  await client.end()
-  await database.drop()
 })
 
 const start = async (tables: string[], options = {}): Promise<OpenOutbox> => {

@@ -1,25 +1,21 @@
 import type pg from 'pg'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { connectPostgres } from '../../../postgres/connect.js'
-import { createBootstrappedDatabase, testUrl } from '../../../schema/bootstrapped-template.js'
-import type { TestDatabase } from '../../../testing/database.js'
+import { bootstrappedTemplate, testUrl } from '../../../schema/bootstrapped-template.js'
 import { plain, type Reading, type ReadOptions, read } from '../../../testing/feed-conformance/collected.js'
 import { dropSlots } from '../../../testing/feed-conformance/scene.js'
+import { useDatabase } from '../../../testing/use-database.js'
 import { until } from '../../../time/until.js'
 import { listSlots, readSlot, takeOverSlot } from '../../slots.js'
 import { createWalSource, type WalSource, type WalSourceOptions } from './wal-source.js'
 
-let database: TestDatabase
+const database = useDatabase({ template: bootstrappedTemplate })
 let sql: pg.Client
 let ends: (() => Promise<unknown>)[] = []
 beforeAll(async () => {
-  database = await createBootstrappedDatabase()
   sql = await connectPostgres({ url: database.url, name: 'writer' })
 })
-afterAll(async () => {
-  await sql.end()
-  await database.drop()
-})
+afterAll(() => sql.end())
 afterEach(async () => {
   const results = await Promise.allSettled(ends.reverse().map((end) => end()))
   ends = []

@@ -1,10 +1,8 @@
 /** What every test of following begins and ends with. */
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import pg from 'pg'
-import { afterAll, afterEach, beforeAll, beforeEach, expect } from 'vitest'
-import { createTestDatabase, type TestDatabase } from '../../../testing/database.js'
+import { afterEach, beforeEach, expect } from 'vitest'
+import { useDatabase } from '../../../testing/use-database.js'
+import { useFolder } from '../../../testing/use-folder.js'
 import type { Follow, FollowTick } from '../follow.js'
 import { type FollowedFile, type FollowedFileOptions, followedFile } from './followed-file.js'
 
@@ -20,17 +18,10 @@ export interface FollowedFiles {
 
 /** Files that are closed after each test, in a database of their own. */
 export const useFollowedFiles = (): FollowedFiles => {
-  const folder = mkdtempSync(join(tmpdir(), 'tidemark-follow-'))
-  let database: TestDatabase
+  const folder = useFolder('follow')
+  const { url } = useDatabase()
   let schemas = 0
   let open: FollowedFile[] = []
-  beforeAll(async () => {
-    database = await createTestDatabase()
-  })
-  afterAll(async () => {
-    await database.drop()
-    rmSync(folder, { recursive: true, force: true })
-  })
   beforeEach(() => {
     schemas++
   })
@@ -40,19 +31,17 @@ export const useFollowedFiles = (): FollowedFiles => {
   })
   const files: FollowedFiles = {
     folder,
-    get url() {
-      return database.url
-    },
+    url,
     get schema() {
       return `f${schemas}`
     },
     ask: async (sql) => {
-      const client = new pg.Client({ connectionString: database.url })
+      const client = new pg.Client({ connectionString: url })
       await client.connect()
       await client.query(sql).finally(() => client.end())
     },
     followed: async (make, rest = {}) => {
-      const file = await followedFile({ folder, url: database.url, schema: files.schema, make, ...rest })
+      const file = await followedFile({ folder, url, schema: files.schema, make, ...rest })
       open.push(file)
       return file
     },
