@@ -2,28 +2,17 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import BetterSqlite from 'better-sqlite3'
 import pg from 'pg'
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { until } from '../../time/until.js'
 import { conduct } from '../live/conductor.js'
 import { takeOver } from '../live/record.js'
-import { type LiveMove, type LiveMoves, openLiveMoves } from '../live/testing/live-moves.js'
+import { type LiveMove, useLiveMoves } from '../live/testing/live-moves.js'
 import { sqliteWriter } from '../live/testing/writer.js'
 import type { MoveEvent } from '../move.js'
 import { planMove } from '../plan/plan.js'
 import { cutover } from './cutover.js'
 
-let moves: LiveMoves
-beforeAll(async () => {
-  moves = await openLiveMoves()
-})
-afterAll(() => moves.end())
-afterEach(() => moves.clear())
-
-const made = async (options: Parameters<LiveMoves['make']>[0] = {}): Promise<LiveMove> => {
-  const move = await moves.make(options)
-  await move.ready()
-  return move
-}
+const moves = useLiveMoves()
 
 const column = async (sql: string, values: readonly unknown[] = []): Promise<readonly unknown[]> =>
   (await moves.client.query<Record<string, unknown>>(sql, [...values])).rows.map((row) => Object.values(row)[0])
@@ -39,8 +28,6 @@ const catalogue = (schema: string): Promise<readonly unknown[]> =>
       WHERE c.relnamespace = $1::regnamespace AND c.relkind = 'r' AND attname LIKE '\\_tide%' AND NOT attisdropped ORDER BY 1`,
     [schema],
   )
-const slots = async (): Promise<number> =>
-  (await moves.client.query('SELECT FROM pg_replication_slots WHERE database = current_database()')).rowCount ?? 0
 
 const write = (move: LiveMove, id = 77_777): unknown =>
   move.app.prepare("INSERT OR REPLACE INTO posts VALUES (?, 1, 'still', 'here')").run(id)
@@ -53,17 +40,17 @@ const expectUndone = async (
   write(move)
   expect(await move.status()).toMatchObject({ state: 'following', writer: 'sqlite', holder: null })
   expect((await move.status()).waiting.filter(({ state }) => state !== 'waiting')).toEqual([])
-  expect(await slots()).toBe(before.slots)
+  expect(await moves.slots()).toBe(before.slots)
   expect(await catalogue(move.schema)).toEqual(before.catalogue)
   await conduct({ ...move.options, until: 'ready', checkShare: 1 })
   expect(await move.differences()).toEqual([])
 }
 
-const stateBefore = async (move: LiveMove) => ({ slots: await slots(), catalogue: await catalogue(move.schema) })
+const stateBefore = async (move: LiveMove) => ({ slots: await moves.slots(), catalogue: await catalogue(move.schema) })
 
 describe('MOVE-4: a cutover', () => {
   it('S20: hands the writes over with a writer at work, and loses none that was accepted', async () => {
-    const move = await made()
+    const move = await moves.makeReady()
     move.conduct()
     const writer = sqliteWriter(move.path, 400, 10_001)
     await until(() => writer.accepted > 600, { timeoutMs: 30_000 })
@@ -83,7 +70,7 @@ describe('MOVE-4: a cutover', () => {
   })
 
   it('S17: leaves tables with every constraint, the counters of ids, and none of what the move needed', async () => {
-    const move = await made({
+    const move = await moves.makeReady({
       prepare: (app) => app.exec("INSERT INTO authors (id, email) VALUES (900, 'gone'); DELETE FROM authors WHERE id = 900"),
     })
     expect(await catalogue(move.schema)).toEqual([
@@ -112,7 +99,7 @@ describe('MOVE-4: a cutover', () => {
   })
 
   it('runs the command that switches the application, and reports its failure without undoing anything', async () => {
-    const move = await made()
+    const move = await moves.makeReady()
     const path = join(moves.folder, 'switched')
     const script = `require('fs').writeFileSync(${JSON.stringify(path)}, process.env.DATABASE_PROVIDER); console.error('no proxy'); process.exit(9)`
     const report = await cutover({ ...move.options, onSwitch: [process.execPath, '-e', script] })
@@ -121,7 +108,7 @@ describe('MOVE-4: a cutover', () => {
   })
 
   it('keeps foreign keys for new rows where rows of the file break them, and says so before', async () => {
-    const move = await made({
+    const move = await moves.makeReady({
       prepare: (app) =>
         app.exec("PRAGMA foreign_keys = OFF; INSERT INTO posts VALUES (5000, 9999, 'orphan', ''); PRAGMA foreign_keys = ON"),
     })
@@ -159,7 +146,7 @@ describe('MOVE-4: the gate of a cutover', () => {
   })
 
   it('refuses rows that differ, until they do not', async () => {
-    const move = await made()
+    const move = await moves.makeReady()
     await moves.client.query(
       `BEGIN; SET LOCAL tidemark.origin = 'move'; UPDATE ${move.schema}.posts SET title = 'by hand' WHERE id = 7; COMMIT`,
     )
@@ -179,7 +166,7 @@ describe('MOVE-4: the gate of a cutover', () => {
   })
 
   it('refuses while the comparison is not complete', async () => {
-    const move = await made()
+    const move = await moves.makeReady()
     await moves.client.query(
       "UPDATE tidemark.move_checks AS c SET done = false FROM tidemark.move_runs AS r WHERE r.id = c.run_id AND source_path = $1 AND table_name = 'tags'",
       [move.path],
@@ -188,13 +175,13 @@ describe('MOVE-4: the gate of a cutover', () => {
   })
 
   it('refuses a file that has grown a table since', async () => {
-    const move = await made()
+    const move = await moves.makeReady()
     move.app.exec('CREATE TABLE extra (id INTEGER PRIMARY KEY)')
     await refused(move, /tables were added since the move began: extra/)
   })
 
   it('refuses while another process is in the middle of one', async () => {
-    const move = await made()
+    const move = await moves.makeReady()
     const { rows } = await moves.client.query<{ id: string }>('SELECT id FROM tidemark.move_runs WHERE source_path = $1', [
       move.path,
     ])
@@ -209,9 +196,9 @@ describe('MOVE-4: the gate of a cutover', () => {
 
 describe('MOVE-4: a cutover that does not fit into its pause is undone', () => {
   it('where a reader of Postgres holds its tables, naming it', async () => {
-    const move = await made()
+    const move = await moves.makeReady()
     const before = await stateBefore(move)
-    const reader = new pg.Client({ connectionString: moves.database.url, application_name: 'a long report' })
+    const reader = new pg.Client({ connectionString: moves.url, application_name: 'a long report' })
     await reader.connect()
     // Only once the rehearsal is over: it would wait for the reader as well.
     const onEvent = (event: MoveEvent) => {
@@ -233,7 +220,7 @@ describe('MOVE-4: a cutover that does not fit into its pause is undone', () => {
   })
 
   it('S20: where a long read keeps a file in rollback-journal mode from committing', async () => {
-    const move = await made({ journal: 'DELETE' })
+    const move = await moves.makeReady({ journal: 'DELETE' })
     const before = await stateBefore(move)
     const reader = new BetterSqlite(move.path, { readonly: true })
     let rows: IterableIterator<unknown> | undefined
@@ -259,14 +246,14 @@ describe('MOVE-4: a cutover that does not fit into its pause is undone', () => {
   })
 
   it('where there is no time at all', async () => {
-    const move = await made()
+    const move = await moves.makeReady()
     const before = await stateBefore(move)
     await expect(cutover({ ...move.options, maxPauseMs: 1 })).rejects.toMatchObject({ code: 'TM_MOVE_PAUSE' })
     await expectUndone(move, before)
   })
 
   it('where the caller is told to stop', async () => {
-    const move = await made()
+    const move = await moves.makeReady()
     const before = await stateBefore(move)
     const stop = new AbortController()
     const onEvent = (event: MoveEvent) => {
@@ -277,7 +264,7 @@ describe('MOVE-4: a cutover that does not fit into its pause is undone', () => {
   })
 
   it('where the session with Postgres is lost before the switch is committed', async () => {
-    const move = await made()
+    const move = await moves.makeReady()
     const before = await stateBefore(move)
     const onEvent = (event: MoveEvent) => {
       if (event.type === 'step' && event.step === 'switch' && event.state === 'started')

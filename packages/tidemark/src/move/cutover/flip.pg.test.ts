@@ -1,5 +1,5 @@
 import pg from 'pg'
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { beginCut, seal } from '../../sqlite/capture/cut.js'
 import { logHead } from '../../sqlite/capture/log.js'
 import { watchSchema } from '../../sqlite/capture/watch.js'
@@ -7,17 +7,12 @@ import { captureHold, openMoveFile } from '../live/file.js'
 import type { HeldRun } from '../live/live-run.js'
 import { Pause } from '../live/pause.js'
 import { advance, requireLiveRun, takeOver } from '../live/record.js'
-import { type LiveMove, type LiveMoves, openLiveMoves } from '../live/testing/live-moves.js'
+import { type LiveMove, useLiveMoves } from '../live/testing/live-moves.js'
 import { prepareMirror } from '../mirror/prepare-mirror.js'
 import { cutover } from './cutover.js'
 import { flip } from './flip.js'
 
-let moves: LiveMoves
-beforeAll(async () => {
-  moves = await openLiveMoves()
-})
-afterAll(() => moves.end())
-afterEach(() => moves.clear())
+const moves = useLiveMoves()
 
 interface Fenced {
   readonly move: LiveMove
@@ -28,8 +23,7 @@ interface Fenced {
 
 /** A move in the middle of its cutover: the file fenced, drained, and about to be sealed. */
 const fenced = async (): Promise<Fenced> => {
-  const move = await moves.make()
-  await move.ready()
+  const move = await moves.makeReady()
   const run = await requireLiveRun(moves.client, { path: move.path })
   const held = await advance(moves.client, await takeOver(moves.client, run.id), 'following', 'cuttingOver')
   const file = await openMoveFile(move.options)
@@ -53,7 +47,7 @@ const fenced = async (): Promise<Fenced> => {
 }
 
 const connect = async (): Promise<pg.Client> => {
-  const client = new pg.Client({ connectionString: moves.database.url })
+  const client = new pg.Client({ connectionString: moves.url })
   client.on('error', () => undefined)
   await client.connect()
   return client
@@ -100,8 +94,7 @@ describe('MOVE-4, S20: the commit of the switch', () => {
 
 describe('MOVE-2: a cutover whose move is taken over', () => {
   it('ends without undoing what is another’s to undo', async () => {
-    const move = await moves.make()
-    await move.ready()
+    const move = await moves.makeReady()
     const { id } = await requireLiveRun(moves.client, { path: move.path })
     let taken: Promise<HeldRun> | undefined
     await expect(

@@ -1,7 +1,7 @@
 import { existsSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Database } from 'better-sqlite3'
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { until } from '../../time/until.js'
 import { cutover } from '../cutover/cutover.js'
 import { planMove } from '../plan/plan.js'
@@ -9,20 +9,10 @@ import { rollback } from '../rollback/rollback.js'
 import { abort } from './abort.js'
 import { conduct } from './conductor.js'
 import { finish } from './finish.js'
-import { type LiveMove, type LiveMoves, openLiveMoves } from './testing/live-moves.js'
+import { type LiveMove, useLiveMoves } from './testing/live-moves.js'
 
-let moves: LiveMoves
-beforeAll(async () => {
-  moves = await openLiveMoves()
-})
-afterAll(() => moves.end())
-afterEach(() => moves.clear())
+const moves = useLiveMoves()
 
-const made = async (): Promise<LiveMove> => {
-  const move = await moves.make()
-  await move.ready()
-  return move
-}
 /** Everything that a file defines, in the order of its making. */
 const schemaOf = (app: Database): unknown =>
   app.prepare('SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY type, name').all()
@@ -65,7 +55,7 @@ describe('aborting a move', () => {
   })
 
   it('ends whoever conducts it, and lets another move begin', async () => {
-    const move = await made()
+    const move = await moves.makeReady()
     const { done } = move.conduct()
     await until(async () => (await move.status()).holder !== null)
     await abort(move.options)
@@ -75,7 +65,7 @@ describe('aborting a move', () => {
   })
 
   it('goes on where it was cut off', async () => {
-    const move = await made()
+    const move = await moves.makeReady()
     await moves.client.query(`CREATE VIEW ${move.schema}.report AS SELECT count(*) FROM ${move.schema}.posts`)
     await expect(abort(move.options)).rejects.toMatchObject({
       code: 'TM_MOVE_BLOCKED',
@@ -91,7 +81,7 @@ describe('aborting a move', () => {
   })
 
   it('keeps the tables where that is asked for, as ordinary tables with every constraint', async () => {
-    const move = await made()
+    const move = await moves.makeReady()
     expect(await abort({ ...move.options, keepTables: true })).toMatchObject({ ok: true, tables: 'kept', unmade: [] })
     await moves.client.query(`INSERT INTO ${move.schema}.notes VALUES ('free', 1)`)
     await expect(moves.client.query(`INSERT INTO ${move.schema}.posts VALUES (1000, 999, '', '')`)).rejects.toMatchObject({
@@ -155,7 +145,7 @@ describe('R91: finishing a move', () => {
     ])
 
   it('is refused within seven days of the cutover, unless it is asked for in so many words', async () => {
-    const move = await made()
+    const move = await moves.makeReady()
     await expect(finish(move.options)).rejects.toMatchObject({ code: 'TM_MOVE_STATE' })
     await cutover(move.options)
     await age(move, 6.9)
@@ -204,7 +194,7 @@ describe('R91: finishing a move', () => {
   })
 
   it('does not need a file that is gone, and goes on where it was cut off', async () => {
-    const move = await made()
+    const move = await moves.makeReady()
     await cutover(move.options)
     await age(move, 8)
     move.app.close()

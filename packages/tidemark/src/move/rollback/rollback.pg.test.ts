@@ -1,61 +1,34 @@
 import pg from 'pg'
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { until } from '../../time/until.js'
 import { cutover } from '../cutover/cutover.js'
 import { conduct } from '../live/conductor.js'
 import { runKilled } from '../live/testing/killed.js'
-import { type LiveMove, type LiveMoves, openLiveMoves } from '../live/testing/live-moves.js'
+import { type LiveMove, type LiveMoveOptions, useLiveMoves } from '../live/testing/live-moves.js'
+import { createPosts } from '../live/testing/posts.js'
 import { postgresWriter } from '../live/testing/writer.js'
 import type { MoveEvent } from '../move.js'
 import { rollback } from './rollback.js'
 import { rollbackWithoutPostgres } from './rollback-without-postgres.js'
 
-let moves: LiveMoves
-beforeAll(async () => {
-  moves = await openLiveMoves()
-})
-afterAll(() => moves.end())
-afterEach(() => moves.clear())
+const moves = useLiveMoves()
 
 /** A move that has been cut over. */
-const made = async (options: Parameters<LiveMoves['make']>[0] = {}): Promise<LiveMove> => {
-  const move = await moves.make(options)
-  await move.ready()
+const made = async (options?: LiveMoveOptions): Promise<LiveMove> => {
+  const move = await moves.makeReady(options)
   await cutover(move.options)
   return move
 }
 
-let next = 70_000
-const writeSqlite = (move: LiveMove): boolean => {
-  try {
-    move.app.prepare("INSERT INTO posts VALUES (?, 1, 'in', 'sqlite')").run(++next)
-    return true
-  } catch (error) {
-    expect(String(error)).toContain('tidemark')
-    return false
-  }
-}
-const writePostgres = (move: LiveMove): Promise<boolean> =>
-  moves.client.query(`INSERT INTO ${move.schema}.posts VALUES ($1, 1, 'in', 'postgres')`, [++next]).then(
-    () => true,
-    (error: unknown) => {
-      expect(error).toMatchObject({ code: 'TM001' })
-      return false
-    },
-  )
-const inFile = (move: LiveMove, id: number): boolean => move.app.prepare('SELECT 1 FROM posts WHERE id = ?').get(id) !== undefined
-const inPostgres = async (move: LiveMove, id: number): Promise<boolean> =>
-  (await moves.client.query(`SELECT FROM ${move.schema}.posts WHERE id = $1`, [id])).rowCount === 1
-const slots = async (): Promise<number> =>
-  (await moves.client.query('SELECT FROM pg_replication_slots WHERE database = current_database()')).rowCount ?? 0
+const { inFile, inPostgres, last, writePostgres, writeSqlite } = createPosts(moves.client)
 
 describe('MOVE-5: a rollback', () => {
   it('S20: gives the writes back with a writer at work, and loses none that was accepted', async () => {
     const move = await made()
     move.conduct()
-    const writer = postgresWriter(moves.database.url, move.schema, 400, 10_001)
+    const writer = postgresWriter(moves.url, move.schema, 400, 10_001)
     await until(() => writer.accepted > 600, { timeoutMs: 30_000 })
-    const before = await slots()
+    const before = await moves.slots()
     const events: MoveEvent[] = []
     const report = await rollback({ ...move.options, maxPauseMs: 20_000, onEvent: (event) => events.push(event) })
     const written = await writer.stop()
@@ -65,7 +38,7 @@ describe('MOVE-5: a rollback', () => {
     expect(ids).toEqual(written.ids)
     expect(await move.differences()).toEqual([])
     expect(await move.status()).toMatchObject({ state: 'rolledBack', writer: 'sqlite' })
-    expect(await slots()).toBe(before - 1)
+    expect(await moves.slots()).toBe(before - 1)
     expect(events).toContainEqual({ type: 'state', from: 'mirroring', to: 'rolledBack' })
     expect([writeSqlite(move), await writePostgres(move)]).toEqual([true, false])
   })
@@ -94,9 +67,9 @@ describe('MOVE-5: a rollback', () => {
     await conduct({ ...move.options, until: 'ready', checkShare: 1 })
     expect(await move.differences()).toEqual([])
     expect(await cutover(move.options)).toMatchObject({ ok: true })
-    expect([await inPostgres(move, next), await writePostgres(move)]).toEqual([true, true])
+    expect([await inPostgres(move, last()), await writePostgres(move)]).toEqual([true, true])
     expect(await rollback(move.options)).toMatchObject({ ok: true })
-    expect(inFile(move, next)).toBe(true)
+    expect(inFile(move, last())).toBe(true)
     expect((await move.status()).history.map(({ to }) => to)).toEqual([
       'following', 'cuttingOver', 'mirroring', 'rollingBack', 'rolledBack', 'following', 'cuttingOver', 'mirroring', 'rollingBack', 'rolledBack',
     ]) // biome-ignore format: one line reads better
@@ -104,7 +77,7 @@ describe('MOVE-5: a rollback', () => {
 
   it('names a transaction that does not end, and is undone', async () => {
     const move = await made()
-    const busy = new pg.Client({ connectionString: moves.database.url, application_name: 'a slow job' })
+    const busy = new pg.Client({ connectionString: moves.url, application_name: 'a slow job' })
     await busy.connect()
     await busy.query(`BEGIN; INSERT INTO ${move.schema}.notes VALUES ('not done', 1)`)
     await expect(rollback({ ...move.options, maxPauseMs: 600 })).rejects.toMatchObject({
@@ -135,8 +108,7 @@ describe('MOVE-5: a rollback', () => {
   })
 
   it('is refused where nothing was switched over', async () => {
-    const move = await moves.make()
-    await move.ready()
+    const move = await moves.makeReady()
     await expect(rollback(move.options)).rejects.toMatchObject({ code: 'TM_MOVE_STATE' })
   })
 })
@@ -155,33 +127,33 @@ describe('MOVE-2: a rollback that is killed', () => {
     await until(async () => (await move.status()).state === 'mirroring')
     expect(await writePostgres(move)).toBe(true)
     expect(await rollback(move.options)).toMatchObject({ ok: true, resumed: false })
-    expect(inFile(move, next)).toBe(true)
+    expect(inFile(move, last())).toBe(true)
     expect(await move.differences()).toEqual([])
   })
 
   it.each(['conductor', 'command'])('at "opened" has given the writes back, and a %s says so', async (by) => {
     const move = await made()
-    const before = await slots()
+    const before = await moves.slots()
     await writePostgres(move)
     expect((await runKilled('rollback/rollback.js', 'rollback', { ...move.options, ...short }, 'rollback.opened')).signal).toBe(
       'SIGKILL',
     )
-    expect([inFile(move, next), writeSqlite(move), await writePostgres(move)]).toEqual([true, true, false])
+    expect([inFile(move, last()), writeSqlite(move), await writePostgres(move)]).toEqual([true, true, false])
     if (by === 'command') expect(await rollback(move.options)).toMatchObject({ ok: true, resumed: true })
     else move.conduct()
     await until(async () => ['rolledBack', 'following'].includes((await move.status()).state))
-    await until(async () => (await slots()) === before - 1)
+    await until(async () => (await moves.slots()) === before - 1)
   })
 
   it('at "ended" leaves nothing but the slot, which goes when the move goes on', async () => {
     const move = await made()
-    const before = await slots()
+    const before = await moves.slots()
     expect((await runKilled('rollback/rollback.js', 'rollback', { ...move.options, ...short }, 'rollback.ended')).signal).toBe(
       'SIGKILL',
     )
-    expect([await slots(), (await move.status()).state]).toEqual([before, 'rolledBack'])
+    expect([await moves.slots(), (await move.status()).state]).toEqual([before, 'rolledBack'])
     await conduct({ ...move.options, until: 'ready', checkShare: 1 })
-    expect(await slots()).toBe(before - 1)
+    expect(await moves.slots()).toBe(before - 1)
     expect(await move.differences()).toEqual([])
   })
 })
@@ -191,13 +163,13 @@ describe('R90: a rollback without Postgres', () => {
     const move = await made()
     const { stop, done } = move.conduct()
     await writePostgres(move)
-    await until(() => inFile(move, next))
+    await until(() => inFile(move, last()))
     stop.abort()
     await done
-    const mirrored = next
+    const mirrored = last()
     // Postgres takes one more, and dies with it.
     await writePostgres(move)
-    const unseen = next
+    const unseen = last()
     const report = await rollbackWithoutPostgres({ path: move.path })
     expect(report).toMatchObject({ ok: true, opened: true, lostTriggers: [] })
     expect(report.position).toMatch(/^wal-/)
@@ -222,7 +194,7 @@ describe('R90: a rollback without Postgres', () => {
     const move = await made()
     move.conduct()
     await writePostgres(move)
-    await until(() => inFile(move, next))
+    await until(() => inFile(move, last()))
     await rollbackWithoutPostgres({ path: move.path })
     expect(writeSqlite(move)).toBe(true)
     await until(async () => (await move.status()).state === 'rolledBack')
@@ -230,15 +202,14 @@ describe('R90: a rollback without Postgres', () => {
   })
 
   it('frees a file that a cutover was killed on, sealed', async () => {
-    const move = await moves.make()
-    await move.ready()
+    const move = await moves.makeReady()
     await runKilled('cutover/cutover.js', 'cutover', move.options, 'cutover.sealed')
     expect(writeSqlite(move)).toBe(false)
     expect(await rollbackWithoutPostgres({ path: move.path })).toMatchObject({ opened: true, position: null, mirroredAt: null })
     expect(writeSqlite(move)).toBe(true)
     await conduct({ ...move.options, until: 'ready', checkShare: 1 })
     expect((await move.status()).state).toBe('following')
-    expect(await inPostgres(move, next)).toBe(true)
+    expect(await inPostgres(move, last())).toBe(true)
   })
 
   it('does nothing to a file that is in no move', async () => {

@@ -1,10 +1,9 @@
 /** Live moves for the tests of one file: each its own SQLite file and schema in one database. */
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import type { Database } from 'better-sqlite3'
-import pg from 'pg'
-import { createTestDatabase, type TestDatabase } from '../../../testing/database.js'
+import type pg from 'pg'
+import { afterEach } from 'vitest'
+import { useClient, useDatabase } from '../../../testing/use-database.js'
+import { useFolder } from '../../../testing/use-folder.js'
 import type { MovePlan } from '../../move.js'
 import { planMove } from '../../plan/plan.js'
 import { type MoveStatus, moveStatus } from '../../status.js'
@@ -29,14 +28,20 @@ export interface LiveMove {
   end(): Promise<void>
 }
 
+export interface LiveMoveOptions {
+  readonly journal?: 'WAL' | 'DELETE'
+  readonly prepare?: (app: Database) => void
+}
+
 export interface LiveMoves {
-  readonly database: TestDatabase
+  readonly url: string
   readonly client: pg.Client
   readonly folder: string
-  make(options?: { readonly journal?: 'WAL' | 'DELETE'; readonly prepare?: (app: Database) => void }): Promise<LiveMove>
-  /** Ends what the last test left open. */
-  clear(): Promise<void>
-  end(): Promise<void>
+  make(options?: LiveMoveOptions): Promise<LiveMove>
+  /** Makes one that a cutover would be let through for. */
+  makeReady(options?: LiveMoveOptions): Promise<LiveMove>
+  /** How many replication slots there are. */
+  slots(): Promise<number>
 }
 
 const quick = { checkShare: 1 } as const
@@ -74,35 +79,37 @@ const liveMove = async (url: string, app: Database, schema: string): Promise<Liv
   }
 }
 
-export const openLiveMoves = async (): Promise<LiveMoves> => {
-  const folder = mkdtempSync(join(tmpdir(), 'tidemark-live-'))
-  const database = await createTestDatabase()
-  const client = new pg.Client({ connectionString: database.url })
-  await client.connect()
+/** Each move is ended after its test. */
+export const useLiveMoves = (): LiveMoves => {
+  const folder = useFolder('live')
+  const { url } = useDatabase()
+  const client = useClient({ url })
   let made = 0
-  let open: LiveMove[] = []
-  const clear = async () => {
-    for (const move of open) await move.end()
-    open = []
+  const open: LiveMove[] = []
+  afterEach(async () => {
+    for (const move of open.splice(0)) await move.end()
+  })
+  const make = async ({ journal = 'WAL', prepare }: LiveMoveOptions = {}): Promise<LiveMove> => {
+    const schema = `m${++made}`
+    const app = makeLiveFile(folder, schema, journal)
+    prepare?.(app)
+    const move = await liveMove(url, app, schema)
+    open.push(move)
+    return move
   }
   return {
-    database,
+    url,
     client,
     folder,
-    make: async ({ journal = 'WAL', prepare } = {}) => {
-      const schema = `m${++made}`
-      const app = makeLiveFile(folder, schema, journal)
-      prepare?.(app)
-      const move = await liveMove(database.url, app, schema)
-      open.push(move)
+    make,
+    makeReady: async (options) => {
+      const move = await make(options)
+      await move.ready()
       return move
     },
-    clear,
-    end: async () => {
-      await clear()
-      await client.end()
-      await database.drop()
-      rmSync(folder, { recursive: true, force: true })
+    slots: async () => {
+      const { rowCount } = await client.query('SELECT FROM pg_replication_slots WHERE database = current_database()')
+      return rowCount ?? 0
     },
   }
 }
