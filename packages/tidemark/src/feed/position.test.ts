@@ -1,0 +1,178 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import {
+  comparePositions,
+  decodePosition,
+  encodePosition,
+  formatLsn,
+  formatPosition,
+  isSameEpoch,
+  type Position,
+  parseLsn,
+  parsePosition,
+} from './position.js'
+
+const largest = 2n ** 64n - 1n
+const edges = [0n, 1n, 0xffn, 0x100n, 2n ** 32n - 1n, 2n ** 32n, 2n ** 63n - 1n, 2n ** 63n, largest]
+/** Whole bytes and their borders are where an order of bytes goes wrong. */
+const number = fc.oneof(fc.bigInt({ min: 0n, max: largest }), fc.bigInt({ min: 0n, max: 70_000n }), fc.constantFrom(...edges))
+const epoch = fc.oneof(fc.stringMatching(/^[a-z0-9][a-z0-9-]{0,40}$/), fc.constantFrom('0', 'wal-1-2', 'a'.repeat(200)))
+const position: fc.Arbitrary<Position> = fc.record({ epoch, number })
+
+const refused = (text: string) => expect.objectContaining({ code: 'TM_FEED_POSITION', parameters: { text } }) as unknown
+
+describe('a position', () => {
+  it('comes back from its bytes and from its text as it was', () => {
+    fc.assert(
+      fc.property(position, (given) => {
+        expect(decodePosition(encodePosition(given))).toEqual(given)
+        expect(parsePosition(formatPosition(given))).toEqual(given)
+      }),
+    )
+  })
+
+  it('comes back from bytes in the middle of a buffer', () => {
+    fc.assert(
+      fc.property(position, fc.nat(9), fc.nat(9), (given, before, after) => {
+        const bytes = encodePosition(given)
+        const whole = new Uint8Array(before + bytes.length + after).fill(0x61)
+        whole.set(bytes, before)
+        expect(decodePosition(whole.subarray(before, before + bytes.length))).toEqual(given)
+      }),
+    )
+  })
+
+  it('FEED-1: sorts by its bytes as it does by its number', () => {
+    fc.assert(
+      fc.property(epoch, number, number, (epoch, a, b) => {
+        const [first, second] = [
+          { epoch, number: a },
+          { epoch, number: b },
+        ]
+        const order = a === b ? 0 : a < b ? -1 : 1
+        expect(comparePositions(first, second)).toBe(order)
+        expect(Buffer.compare(encodePosition(first), encodePosition(second))).toBe(order)
+      }),
+    )
+  })
+
+  it('FEED-1: has another text and other bytes than every other position', () => {
+    fc.assert(
+      fc.property(position, position, (a, b) => {
+        const isSame = a.epoch === b.epoch && a.number === b.number
+        expect(formatPosition(a) === formatPosition(b)).toBe(isSame)
+        expect(Buffer.compare(encodePosition(a), encodePosition(b)) === 0).toBe(isSame)
+      }),
+    )
+  })
+
+  it('has no order with one of another history', () => {
+    fc.assert(
+      fc.property(position, position, (a, b) => {
+        fc.pre(a.epoch !== b.epoch)
+        expect(isSameEpoch(a, b)).toBe(false)
+        expect(() => comparePositions(a, b)).toThrow(
+          expect.objectContaining({ code: 'TM_FEED_EPOCH', parameters: { expected: a.epoch, found: b.epoch } }),
+        )
+      }),
+    )
+  })
+
+  it('is written down in the forms that files and tables hold', () => {
+    const given = { epoch: 'wal-7-1', number: 0x16_b374_d848n }
+    expect(formatPosition(given)).toBe('wal-7-1:16b374d848')
+    expect(Buffer.from(encodePosition(given)).toString('hex')).toBe(`00000016b374d848${Buffer.from('wal-7-1').toString('hex')}`)
+    expect(formatPosition({ epoch: '0', number: 0n })).toBe('0:0')
+  })
+})
+
+describe('text that is no position', () => {
+  it.each([
+    ['nothing', ''],
+    ['no epoch', ':1f'],
+    ['no number', 'e:'],
+    ['no colon', 'e1f'],
+    ['an epoch in capitals', 'E:1f'],
+    ['an epoch that begins with a dash', '-e:1f'],
+    ['an epoch with another sign', 'e_1:1f'],
+    ['an epoch that is too long', `${'e'.repeat(201)}:1`],
+    ['two colons', 'e:1:2'],
+    ['a leading zero', 'e:01'],
+    ['hexadecimal in capitals', 'e:1F'],
+    ['a number with a sign', 'e:-1'],
+    ['a number with its base', 'e:0x1'],
+    ['a number of 65 bits', 'e:10000000000000000'],
+    ['space before it', ' e:1'],
+    ['a line after it', 'e:1\n'],
+  ])('is refused: %s', (_what, text) => {
+    expect(() => parsePosition(text)).toThrow(refused(text.slice(0, 100)))
+  })
+
+  it('is refused whatever it is, unless it is what a position is written as', () => {
+    const like = fc.string({ unit: fc.constantFrom('a', 'f', 'g', 'A', '0', '1', '-', ':', ' '), maxLength: 20 })
+    fc.assert(
+      fc.property(fc.oneof(fc.string({ unit: 'binary' }), like), (text) => {
+        let found: Position
+        try {
+          found = parsePosition(text)
+        } catch (error) {
+          expect(error).toEqual(refused(text.slice(0, 100)))
+          return
+        }
+        expect(formatPosition(found)).toBe(text)
+      }),
+    )
+  })
+})
+
+describe('bytes that are no position', () => {
+  it.each([
+    ['nothing', ''],
+    ['half a number', '00000001'],
+    ['no epoch', '0000000000000001'],
+    ['an epoch in capitals', '000000000000000145'],
+    ['an epoch that is not ASCII', '0000000000000001c3a4'],
+    ['an epoch that is too long', `0000000000000001${'65'.repeat(201)}`],
+  ])('are refused: %s', (_what, hex) => {
+    expect(() => decodePosition(Buffer.from(hex, 'hex'))).toThrow(refused(hex))
+  })
+
+  it('are refused whatever they are, unless they are what a position is written as', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 24 }), (bytes) => {
+        let found: Position
+        try {
+          found = decodePosition(bytes)
+        } catch (error) {
+          expect(error).toEqual(refused(Buffer.from(bytes).toString('hex')))
+          return
+        }
+        expect(Buffer.compare(encodePosition(found), bytes)).toBe(0)
+      }),
+    )
+  })
+
+  it.each([-1n, largest + 1n])('are not made of %s', (number) => {
+    expect(() => encodePosition({ epoch: 'e', number })).toThrow(refused(String(number)))
+  })
+})
+
+describe('an LSN', () => {
+  it('comes back from its text as it was', () => {
+    fc.assert(fc.property(number, (lsn) => void expect(parseLsn(formatLsn(lsn))).toBe(lsn)))
+  })
+
+  it('is written as Postgres writes it', () => {
+    expect(formatLsn(0x16_b374_d848n)).toBe('16/B374D848')
+    expect(formatLsn(0x1_0000_000an)).toBe('1/A')
+    expect(parseLsn('16/b374d848')).toBe(0x16_b374_d848n)
+    expect(parseLsn('ffffffff/FFFFFFFF')).toBe(largest)
+  })
+
+  it.each(['', '/', '1', '1/', '/1', 'g/1', '1/2/3', '100000000/0', '0/100000000', '-1/0', ' 1/0', '0x1/0'])(
+    'is refused: "%s"',
+    (text) => {
+      expect(() => parseLsn(text)).toThrow(refused(text))
+    },
+  )
+})
