@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { moveStates } from '../move/live/record.js'
+import { type MoveState, transitions } from '../move/live/live-state.js'
 import { checkProvider, decide, type FileMove, kindOf, type RecordedMove } from './decide.js'
 import { shareOf } from './share.js'
 import type { Provider } from './store.js'
@@ -38,7 +38,7 @@ describe('who is in charge', () => {
   })
 
   it('is what the state of a live move says, whatever the environment', () => {
-    const found = moveStates.map((state) => {
+    const found = (Object.keys(transitions) as MoveState[]).map((state) => {
       const { writer, reader, move } = decide({ recorded: recorded(state), file: null, provider: 'postgres' })
       return move && [state, writer, reader, move.readsPercent]
     })

@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest'
 import { until } from '../../time/until.js'
+import { cutover } from '../cutover/cutover.js'
 import type { MoveEvent } from '../move.js'
 import { planMove } from '../plan/plan.js'
 import { verifyMove } from '../verify/verify.js'
@@ -18,6 +19,9 @@ beforeEach(async () => {
 
 const count = async (table: string) =>
   Number((await client.query<{ count: string }>(`SELECT count(*) FROM ${move.schema}.${table}`)).rows[0]!.count)
+
+const loseSessions =
+  "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'tidemark/%' AND datname = current_database()"
 
 describe('conducting a move', () => {
   it('MOVE-1: copies, follows and compares, until a cutover would be let through', async () => {
@@ -100,11 +104,25 @@ describe('conducting a move', () => {
     await move.ready()
     move.conduct({ onEvent: (event) => events.push(event) })
     await until(async () => (await move.status()).holder !== null)
-    await client.query(
-      "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'tidemark/%' AND datname = current_database()",
-    )
+    await client.query(loseSessions)
     move.app.exec("INSERT INTO notes VALUES ('after the storm', 0)")
     await until(async () => (await count('notes')) === 21)
+  })
+
+  it('MOVE-5: mirrors through a loss of its connections, and tells how far behind it is', async () => {
+    const events: MoveEvent[] = []
+    await move.ready()
+    await cutover(move.options)
+    move.conduct({ onEvent: (event) => events.push(event) })
+    const write = async (text: string) => {
+      await client.query(`INSERT INTO ${move.schema}.notes VALUES ($1, 1)`, [text])
+      const isThere = move.app.prepare('SELECT 1 FROM notes WHERE text = ?')
+      await until(() => isThere.get(text) !== undefined, { timeoutMs: 30_000 })
+    }
+    await write('before the storm')
+    await client.query(loseSessions)
+    await write('after the storm')
+    await until(() => events.some((event) => event.type === 'lag' && event.phase === 'mirror'))
   })
 
   it('moves reads while it follows, and at no other time', async () => {

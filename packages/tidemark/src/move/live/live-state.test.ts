@@ -1,5 +1,5 @@
 import { describe, expect, expectTypeOf, it } from 'vitest'
-import { isMoveState, type MoveState, mayFollow, type NextState, transitions, writerOf } from './live-state.js'
+import { type MoveState, mayFollow, type NextState, transitions, writerOf } from './live-state.js'
 
 const states = Object.keys(transitions) as MoveState[]
 
@@ -57,10 +57,6 @@ describe('MOVE-2: the states of a live move', () => {
         const [before, after] = [writerOf(from), writerOf(to)]
         expect(before !== null && after !== null && before !== after, `${from} → ${to}`).toBe(false)
       }
-  })
-
-  it('are told from other words', () => {
-    expect([isMoveState('mirroring'), isMoveState('toString'), isMoveState('')]).toEqual([true, false, false])
   })
 
   it('compile only along the steps', () => {

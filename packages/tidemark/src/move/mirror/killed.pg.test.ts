@@ -26,7 +26,7 @@ const runMirror = (file: MirroredFile): ChildProcess => {
     const held = await takeOver(client, '${file.held.run.id}')
     const mirror = await openMirror({ held, target })
     process.stdout.write('open')
-    await mirror.run(new AbortController().signal)`
+    for (;;) await mirror.tick()`
   return spawn(process.execPath, ['--input-type=module', '-e', script], { stdio: ['ignore', 'pipe', 'inherit'] })
 }
 
