@@ -1,24 +1,15 @@
 import pg from 'pg'
-import { afterEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { bootstrappedTemplate } from '../../../schema/bootstrapped-template.js'
 import { useClient, useDatabase } from '../../../testing/use-database.js'
 import { columnValue } from '../../feed.js'
 import { installOutbox, outboxTables, removeOutbox, removeOutboxReader } from './install-outbox.js'
-import { changesOf, type OpenOutbox, openOutbox } from './testing/open-outbox.js'
+import { changesOf, type OpenOutbox, useOutboxes } from './testing/open-outbox.js'
 
 const database = useDatabase({ template: bootstrappedTemplate })
 const client = useClient(database)
-const open: OpenOutbox[] = []
-
-afterEach(async () => {
-  for (const one of open.splice(0)) await one.close()
-})
-
-const start = async (...tables: string[]): Promise<OpenOutbox> => {
-  const one = await openOutbox(database.url, client, tables)
-  open.push(one)
-  return one
-}
+const open = useOutboxes(database.url, client)
+const start = (...tables: string[]): Promise<OpenOutbox> => open(tables)
 const lines = async (outbox: OpenOutbox, transactions: number) => (await outbox.take(transactions)).flatMap(changesOf)
 
 describe('the triggers of the outbox', () => {

@@ -1,24 +1,14 @@
 import pg from 'pg'
-import { afterEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { bootstrappedTemplate } from '../../../schema/bootstrapped-template.js'
 import { useClient, useDatabase } from '../../../testing/use-database.js'
 import type { TransactionPiece } from '../../feed.js'
-import { changesOf, type OpenOutbox, openOutbox } from './testing/open-outbox.js'
+import { changesOf, useOutboxes } from './testing/open-outbox.js'
 
 const database = useDatabase({ template: bootstrappedTemplate })
 const client = useClient(database)
 const other = useClient(database)
-const open: OpenOutbox[] = []
-
-afterEach(async () => {
-  for (const one of open.splice(0)) await one.close()
-})
-
-const start = async (tables: string[], options = {}): Promise<OpenOutbox> => {
-  const one = await openOutbox(database.url, client, tables, options)
-  open.push(one)
-  return one
-}
+const start = useOutboxes(database.url, client)
 const texts = (pieces: readonly TransactionPiece[]): string[] => pieces.flatMap(changesOf)
 
 describe('the order of the outbox', () => {
@@ -53,7 +43,6 @@ describe('the order of the outbox', () => {
     // The one that began first has the smaller xid, and still comes second.
     expect(pieces[1]!.xid).toBeLessThan(pieces[0]!.xid)
     // Given again, they have the same order and numbers.
-    open.splice(open.indexOf(outbox), 1)
     await outbox.close()
     const again = await start(['s8rows'])
     expect(await again.take(2)).toEqual(pieces)

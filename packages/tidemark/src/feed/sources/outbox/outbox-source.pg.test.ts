@@ -1,28 +1,17 @@
 import { once } from 'node:events'
 import pg from 'pg'
-import { afterEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { bootstrappedTemplate, testUrl } from '../../../schema/bootstrapped-template.js'
 import { useClient, useDatabase } from '../../../testing/use-database.js'
 import { until } from '../../../time/until.js'
 import type { OutboxPool } from './outbox.js'
 import { createOutboxSource } from './outbox-source.js'
-import { changesOf, type OpenOutbox, openOutbox, openPool } from './testing/open-outbox.js'
+import { changesOf, type OpenOutbox, openPool, useOutboxes } from './testing/open-outbox.js'
 
 const database = useDatabase({ template: bootstrappedTemplate })
 const client = useClient(database)
-const open: OpenOutbox[] = []
-
-afterEach(async () => {
-  for (const one of open.splice(0)) await one.close()
-})
-
-const start = async (tables: string[], options = {}): Promise<OpenOutbox> => {
-  const one = await openOutbox(database.url, client, tables, options)
-  open.push(one)
-  return one
-}
+const start = useOutboxes(database.url, client)
 const restart = async (before: OpenOutbox, tables: string[], options = {}): Promise<OpenOutbox> => {
-  open.splice(open.indexOf(before), 1)
   await before.close()
   return start(tables, options)
 }
@@ -76,7 +65,6 @@ describe('the source of the outbox', () => {
     const first = await start(['restored'])
     await client.query('insert into restored values (1)')
     const [one] = await first.take(1)
-    open.splice(open.indexOf(first), 1)
     await first.close()
     await client.query(`update tidemark.feed_outbox_readers set history = '1-1-1'`)
     // A transaction id that this server will reach one day.
@@ -95,7 +83,6 @@ describe('the source of the outbox', () => {
     const first = await start(['promoted'])
     await client.query('insert into promoted values (1)')
     const [one] = await first.take(1)
-    open.splice(open.indexOf(first), 1)
     await first.close()
     await client.query(`update tidemark.feed_outbox_readers set history = '1-1-1'`)
     const second = await start(['promoted'], { from: one!.position })
@@ -142,7 +129,6 @@ describe('the source of the outbox', () => {
     expect(rows[0].once).toBe(true)
     silent = false
     thaw.abort()
-    open.splice(open.indexOf(first), 1)
     await first.close()
     await pool.close()
   })
@@ -226,7 +212,6 @@ describe('the source of the outbox', () => {
       const [piece] = await outbox.take(1)
       expect(piece!.changes).toHaveLength(1)
       outbox.source.confirm(piece!.position)
-      open.splice(open.indexOf(outbox), 1)
       await outbox.close()
       expect(
         (await client.query('select tick > 0 as done from tidemark.feed_outbox_readers where name = $1', [`as_${role}`])).rows,
@@ -258,7 +243,6 @@ describe('the source of the outbox', () => {
     await client.query('insert into pooled values (2)')
     expect((await outbox.take(2)).map(changesOf)).toEqual([['insert pooled 1'], ['insert pooled 2']])
     expect(sessions.size).toBeGreaterThan(3)
-    open.splice(open.indexOf(outbox), 1)
     await outbox.close()
     await close()
   })

@@ -1,4 +1,5 @@
 import type pg from 'pg'
+import { afterEach } from 'vitest'
 import { createPools } from '../../../../postgres/pools.js'
 import type { Change, FeedEvent, TransactionPiece } from '../../../feed.js'
 import type { Position } from '../../../position.js'
@@ -15,6 +16,7 @@ export interface OpenOutbox {
   /** The next event, whatever it is. */
   next(): Promise<FeedEvent>
   readonly others: FeedEvent[]
+  /** Once more does nothing. */
   close(): Promise<void>
 }
 
@@ -31,7 +33,7 @@ export const changesOf = ({ changes }: { readonly changes: readonly Change[] }):
   )
 
 /** Installs the outbox on tables of public and reads it. */
-export const openOutbox = async (
+const openOutbox = async (
   url: string,
   installer: pg.Client,
   tables: readonly string[],
@@ -65,11 +67,25 @@ export const openOutbox = async (
       return pieces
     },
     close: async () => {
+      if (ending.signal.aborted) return
       ending.abort()
       const stopping = source.stop()
       await events.return?.()
       await stopping
       await close()
     },
+  }
+}
+
+/** Opens outboxes that are closed after each test. */
+export const useOutboxes = (url: string, installer: pg.Client) => {
+  const open: OpenOutbox[] = []
+  afterEach(async () => {
+    for (const one of open.splice(0)) await one.close()
+  })
+  return async (tables: readonly string[], options: Parameters<typeof openOutbox>[3] = {}): Promise<OpenOutbox> => {
+    const one = await openOutbox(url, installer, tables, options)
+    open.push(one)
+    return one
   }
 }
