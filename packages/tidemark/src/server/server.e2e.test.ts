@@ -281,6 +281,16 @@ const slowRequest = async (port: number, token: string): Promise<{ finish(): Pro
   }
 }
 
+const untilDeaf = (url: string): Promise<unknown> =>
+  until(
+    () =>
+      fetch(`${url}/health`).then(
+        () => false,
+        () => true,
+      ),
+    { what: 'The end of listening' },
+  )
+
 describe('the end of a server', () => {
   test('SIGTERM lets a request under way finish; kill -9 leaves nothing that a new start cannot take over', async () => {
     const { dir, remove } = await createProjectFolder()
@@ -292,14 +302,7 @@ describe('the end of a server', () => {
     const request = await slowRequest(port, admin.token)
     await until(async () => (await (await fetch(`${url}/metrics`)).text()).includes('tidemark_http_in_flight_entries 2'))
     first.child.kill('SIGTERM')
-    await until(
-      () =>
-        fetch(`${url}/health`).then(
-          () => false,
-          () => true,
-        ),
-      { what: 'The end of listening' },
-    )
+    await untilDeaf(url)
     expect(first.child.exitCode).toBe(null)
     const finishedAt = performance.now()
     const answer = await request.finish()
@@ -331,14 +334,7 @@ describe('the end of a server', () => {
     const request = await slowRequest(port, token)
     await until(async () => (await (await fetch(`${url}/metrics`)).text()).includes('tidemark_http_in_flight_entries 2'))
     server.child.kill('SIGTERM')
-    await until(
-      () =>
-        fetch(`${url}/health`).then(
-          () => false,
-          () => true,
-        ),
-      { what: 'The end of listening' },
-    )
+    await untilDeaf(url)
     server.child.kill('SIGTERM')
     expect((await server.ended).exitCode).toBe(130)
     request.socket.destroy()
