@@ -2,37 +2,18 @@ import { describe, expect, it } from 'vitest'
 import { captureTablesOf, isPlainKeyValue, keyColumnsOf, logKeyOf, rowColumn, withoutRowColumn } from './log-key.js'
 import type { ColumnPlan, Conversion, MovePlan, TablePlan } from './move.js'
 import { liveShape } from './plan/live-table.js'
+import { columnPlan, tablePlan } from './testing/plans.js'
 
-const column = (source: string, conversion: Conversion, rest: Partial<ColumnPlan> = {}): ColumnPlan => ({
-  source,
-  target: source,
-  declaredType: 'TEXT',
-  targetType: 'text',
-  conversion,
-  policies: { badValue: 'reject', nulBytes: 'reject', invalidUtf8: 'reject', nullAs: null, rejectsAllowed: false },
-  notNull: false,
-  defaultSql: null,
-  generatedSql: null,
-  identity: false,
-  why: '',
-  invertible: true,
-  ...rest,
-})
+const column = (source: string, conversion: Conversion, rest: Partial<ColumnPlan> = {}): ColumnPlan =>
+  columnPlan({ source, conversion, declaredType: 'TEXT', ...rest })
 
-const table = (columns: readonly ColumnPlan[], rest: Partial<TablePlan> = {}): TablePlan => ({
-  source: 't',
-  targetSchema: 'public',
-  target: 't',
-  rowKey: { kind: 'rowid', name: 'rowid' },
-  reportKey: columns.map(({ source }) => source),
-  rows: 0,
-  columns,
-  primaryKey: columns.map(({ target }) => target),
-  highWater: null,
-  requiredParents: [{ columns: ['k'], parentTable: 'p', parentColumns: ['id'] }],
-  rejectsAllowed: false,
-  ...rest,
-})
+const table = (columns: readonly ColumnPlan[], rest: Partial<TablePlan> = {}): TablePlan =>
+  tablePlan(columns, {
+    reportKey: columns.map(({ source }) => source),
+    primaryKey: columns.map(({ target }) => target),
+    requiredParents: [{ columns: ['k'], parentTable: 'p', parentColumns: ['id'] }],
+    ...rest,
+  })
 
 const live = (planned: TablePlan): TablePlan => liveShape({ tables: [planned], objects: [] }).tables[0]!
 const text = (rest: Partial<ColumnPlan> = {}) => column('k', { kind: 'text' }, rest)

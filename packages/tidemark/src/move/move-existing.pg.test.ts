@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import BetterSqlite from 'better-sqlite3'
 import { beforeEach, describe, expect, it } from 'vitest'
+import { makeSqlite } from '../testing/make-sqlite.js'
 import { useClient, useDatabase } from '../testing/use-database.js'
 import { useFolder } from '../testing/use-folder.js'
 import { copyMove } from './copy/copy.js'
@@ -21,13 +21,7 @@ beforeEach(async () => {
   await client.query(`CREATE SCHEMA ${schema}; SET search_path TO ${schema}; SET timezone = 'UTC'`)
 })
 
-const write = (sql: string): string => {
-  const path = join(folder, `${schema}.db`)
-  const writer = new BetterSqlite(path)
-  writer.exec(sql)
-  writer.close()
-  return path
-}
+const write = (sql: string): string => makeSqlite(join(folder, `${schema}.db`), sql)
 
 const mapOf = (tables: object, rest: object = {}): object => ({ version: 1, tables, ...rest })
 

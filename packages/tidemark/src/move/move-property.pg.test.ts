@@ -1,8 +1,9 @@
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
-import BetterSqlite from 'better-sqlite3'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { makeSqlite } from '../testing/make-sqlite.js'
+import { propertyRuns } from '../testing/property-runs.js'
 import { useClient, useDatabase } from '../testing/use-database.js'
 import { useFolder } from '../testing/use-folder.js'
 import { type AnyFile, anyChoices, anyFile, createTable, writeFile } from './quirks/any-file.js'
@@ -15,17 +16,9 @@ const database = useDatabase()
 const client = useClient(database)
 let runs = 0
 
-const numRuns = Number(process.env['TIDEMARK_TEST_RUNS'] ?? 60)
-const seed = process.env['TIDEMARK_TEST_SEED']
-const parameters = { numRuns, ...(seed ? { seed: Number(seed) } : {}), interruptAfterTimeLimit: numRuns * 1000 }
+const parameters = propertyRuns(60, 1000)
 
-const write = (file: AnyFile): string => {
-  const path = join(folder, `${++runs}.db`)
-  const writer = new BetterSqlite(path)
-  writeFile(writer, file)
-  writer.close()
-  return path
-}
+const write = (file: AnyFile): string => makeSqlite(join(folder, `${++runs}.db`), (writer) => writeFile(writer, file))
 
 const describeFile = (file: AnyFile): string => file.tables.map(createTable).join('; ')
 

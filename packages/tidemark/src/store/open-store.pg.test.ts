@@ -12,6 +12,7 @@ import { openCaptureDatabase } from '../sqlite/capture/capture-database.js'
 import { beginCut, openAgain, seal } from '../sqlite/capture/cut.js'
 import { appSchemaVersion } from '../sqlite/capture/own-schema.js'
 import { removeCapture } from '../sqlite/capture/remove.js'
+import { makeSqlite } from '../testing/make-sqlite.js'
 import { useDatabase } from '../testing/use-database.js'
 import { useFolder } from '../testing/use-folder.js'
 import { until } from '../time/until.js'
@@ -75,9 +76,7 @@ describe('one repository on both stores', () => {
   beforeAll(async () => {
     const live = await LiveFixture.open({ folder, url: database.url, schema, make })
     path = join(folder, 'parity-app.db')
-    const writer = new BetterSqlite(path)
-    make(writer)
-    writer.close()
+    makeSqlite(path, make)
     await allowWrites(live.client, live.plan)
     await live.client.query('DELETE FROM tidemark.move_runs')
     await live.client

@@ -2,10 +2,10 @@ import { execFile } from 'node:child_process'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import BetterSqlite from 'better-sqlite3'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../postgres/embedded/embedded.js'
 import { openState } from '../state/state.js'
+import { makeSqlite } from '../testing/make-sqlite.js'
 import { useFolder } from '../testing/use-folder.js'
 
 const entry = new URL('../../dist/store/store.js', import.meta.url)
@@ -14,9 +14,7 @@ const path = join(folder, 'app.db')
 let server: EmbeddedPostgres
 
 beforeAll(async () => {
-  const writer = new BetterSqlite(path)
-  writer.exec("CREATE TABLE note (title TEXT); INSERT INTO note VALUES ('one')")
-  writer.close()
+  makeSqlite(path, "CREATE TABLE note (title TEXT); INSERT INTO note VALUES ('one')")
   server = await startEmbeddedPostgres({ state: await openState(join(folder, 'state')), disposable: true, restart: false })
 })
 afterAll(() => server.stop())

@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { propertyRuns } from '../../testing/property-runs.js'
 import { useDatabase } from '../../testing/use-database.js'
 import { useFolder } from '../../testing/use-folder.js'
 import { until } from '../../time/until.js'
@@ -117,6 +118,6 @@ describe('continuous checks while the application writes', () => {
         await live.close()
       }
     })
-    await fc.assert(property, { numRuns: Number(process.env['TIDEMARK_TEST_RUNS'] ?? 25) })
+    await fc.assert(property, propertyRuns(25))
   }, 600_000)
 })

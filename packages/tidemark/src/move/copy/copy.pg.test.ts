@@ -6,6 +6,7 @@ import { setTimeout } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
 import BetterSqlite, { type Database } from 'better-sqlite3'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
+import { makeSqlite } from '../../testing/make-sqlite.js'
 import { useClient, useDatabase } from '../../testing/use-database.js'
 import { useFolder } from '../../testing/use-folder.js'
 import { until } from '../../time/until.js'
@@ -50,11 +51,7 @@ const write = (writer: Database): void => {
   })()
 }
 
-beforeAll(() => {
-  const writer = new BetterSqlite(path)
-  write(writer)
-  writer.close()
-})
+beforeAll(() => void makeSqlite(path, write))
 beforeEach(() => {
   schema = `c${++schemas}`
 })

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import BetterSqlite, { type Database } from 'better-sqlite3'
 import { beforeEach, describe, expect, it } from 'vitest'
+import { makeSqlite } from '../../testing/make-sqlite.js'
 import { useClient, useDatabase } from '../../testing/use-database.js'
 import { copyMove } from '../copy/copy.js'
 import type { MoveEvent } from '../move.js'
@@ -28,11 +29,7 @@ const move = async (
   exclude: string[] = [],
 ): Promise<ExportOptions> => {
   const schema = `x${++schemas}`
-  const path = join(folder, 'app.db')
-  const db = new BetterSqlite(path)
-  if (typeof make === 'string') db.exec(make)
-  else make(db)
-  db.close()
+  const path = makeSqlite(join(folder, 'app.db'), make)
   const choicesPath = join(folder, 'choices.json')
   if (choices) writeFileSync(choicesPath, JSON.stringify({ version: 1, ...choices }))
   const plan = await planMove({ path, schema, exclude, ...(choices && { choicesPath }) })

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import type { Database } from 'better-sqlite3'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { propertyRuns } from '../../testing/property-runs.js'
 import {
   type AnyFile,
   type AnyTable,
@@ -20,9 +21,7 @@ import { type FollowedFile, followedFile } from './testing/followed-file.js'
 import { useFollowedFiles } from './testing/use-followed-files.js'
 
 const files = useFollowedFiles()
-const numRuns = Number(process.env['TIDEMARK_TEST_RUNS'] ?? 20)
-const seed = process.env['TIDEMARK_TEST_SEED']
-const parameters = { numRuns, ...(seed ? { seed: Number(seed) } : {}), interruptAfterTimeLimit: numRuns * 3000 }
+const parameters = propertyRuns(20, 3000)
 
 const quoted = (name: string): string => `"${name.replaceAll('"', '""')}"`
 

@@ -4,6 +4,8 @@ import BetterSqlite, { type Database } from 'better-sqlite3'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { introspect } from '../../sqlite/introspect.js'
+import { makeSqlite } from '../../testing/make-sqlite.js'
+import { propertyRuns } from '../../testing/property-runs.js'
 import { useClient, useDatabase } from '../../testing/use-database.js'
 import { useFolder } from '../../testing/use-folder.js'
 import { exportMove } from '../export/export-move.js'
@@ -18,9 +20,7 @@ const database = useDatabase()
 const client = useClient(database)
 let runs = 0
 
-const numRuns = Number(process.env['TIDEMARK_TEST_RUNS'] ?? 15)
-const seed = process.env['TIDEMARK_TEST_SEED']
-const parameters = { numRuns, ...(seed ? { seed: Number(seed) } : {}), interruptAfterTimeLimit: numRuns * 1000 }
+const parameters = propertyRuns(15, 1000)
 
 /** Rows as bytes and classes, sorted; only the columns that go back exactly. */
 const rowsOf = (db: Database, plan: TablePlan, sources: readonly string[], without: ReadonlySet<string>): string[] => {
@@ -42,12 +42,9 @@ const rowsOf = (db: Database, plan: TablePlan, sources: readonly string[], witho
 
 /** What every value becomes on its way to Postgres and back, beside what it was. */
 const thereAndBack = async (file: AnyFile, choices: object | undefined) => {
-  const path = join(folder, `${++runs}.db`)
+  const path = makeSqlite(join(folder, `${++runs}.db`), (writer) => writeFile(writer, file))
   const outPath = join(folder, `${runs}.out.db`)
   const schema = `i${runs}`
-  const writer = new BetterSqlite(path)
-  writeFile(writer, file)
-  writer.close()
   const target = { url: database.url }
   const { plan, copy } = await moveFile({ folder, path, schema, target, choices })
   const report = await exportMove({ run: { id: copy.runId, path, plan }, target, outPath })

@@ -1,45 +1,17 @@
 import { describe, expect, it } from 'vitest'
-import type { ColumnPlan, Conversion, MomentFormat, TablePlan } from '../move.js'
+import type { ColumnPlan, Conversion, MomentFormat } from '../move.js'
+import { columnPlan, strictPolicies, tablePlan } from '../testing/plans.js'
 import { createInverter, goesBackExactly } from './create-inverter.js'
 import type { FileTable, FileValue, LegacyIds } from './invert.js'
 import { createSameValue } from './same-value.js'
 import { writeDate } from './write-moment.js'
 
-const policies = { badValue: 'reject', nulBytes: 'reject', invalidUtf8: 'reject', nullAs: null, rejectsAllowed: false } as const
-
-const columnOf = (conversion: Conversion, targetType: string, declaredType = '', more: Partial<ColumnPlan> = {}): ColumnPlan => ({
-  source: 'c',
-  target: 'c',
-  declaredType,
-  targetType,
-  conversion,
-  policies,
-  notNull: false,
-  defaultSql: null,
-  generatedSql: null,
-  identity: false,
-  why: '',
-  invertible: true,
-  ...more,
-})
-
-const tableOf = (...columns: ColumnPlan[]): TablePlan => ({
-  source: 't',
-  targetSchema: 'public',
-  target: 't',
-  rowKey: { kind: 'rowid', name: 'rowid' },
-  reportKey: [],
-  rows: 0,
-  columns,
-  primaryKey: [],
-  highWater: null,
-  requiredParents: [],
-  rejectsAllowed: false,
-})
+const columnOf = (conversion: Conversion, targetType: string, declaredType = '', more: Partial<ColumnPlan> = {}): ColumnPlan =>
+  columnPlan({ source: 'c', conversion, targetType, declaredType, ...more })
 
 const invert = (column: ColumnPlan, text: string | null, options: { file?: FileTable; ids?: LegacyIds } = {}) => {
   const notes: string[] = []
-  const value = createInverter(tableOf(column), options).value('c', text, (reason) => notes.push(reason))
+  const value = createInverter(tablePlan([column]), options).value('c', text, (reason) => notes.push(reason))
   return { value, notes }
 }
 
@@ -148,11 +120,14 @@ describe('the way back of a value', () => {
   })
 
   it('TM_MOVE_INVERT: a column that the move does not know', () => {
-    expect(() => createInverter(tableOf()).value('x', '1', () => {})).toThrow(/no such column/)
+    expect(() => createInverter(tablePlan([])).value('x', '1', () => {})).toThrow(/no such column/)
   })
 
   it('makes NULL of what stands for NULL, where the file has a place for it', () => {
-    const column = columnOf({ kind: 'integer' }, 'bigint', 'INTEGER', { notNull: true, policies: { ...policies, nullAs: '-1' } })
+    const column = columnOf({ kind: 'integer' }, 'bigint', 'INTEGER', {
+      notNull: true,
+      policies: { ...strictPolicies, nullAs: '-1' },
+    })
     expect(invert(column, '-1').value).toBeNull()
     expect(invert(column, '1').value).toBe(1n)
     const own = {
@@ -165,7 +140,7 @@ describe('the way back of a value', () => {
       generated: null,
     } as const
     expect(invert(column, '-1', { file: { strict: false, columns: [own] } }).value).toBe(-1n)
-    const bytes = columnOf({ kind: 'bytes' }, 'bytea', 'BLOB', { notNull: true, policies: { ...policies, nullAs: '' } })
+    const bytes = columnOf({ kind: 'bytes' }, 'bytea', 'BLOB', { notNull: true, policies: { ...strictPolicies, nullAs: '' } })
     expect(invert(bytes, '\\x').value).toBeNull()
   })
 
@@ -179,10 +154,10 @@ describe('the way back of a value', () => {
   })
 
   it('names the uuids that have to be looked up, and asks for nothing else', () => {
-    const table = tableOf(
+    const table = tablePlan([
       columnOf({ kind: 'text' }, 'text', '', { target: 'a' }),
       columnOf({ kind: 'uuid', form: 'mapped', namespace: 'n' }, 'uuid', '', { target: 'b' }),
-    )
+    ])
     const wanted = createInverter(table).mapped(
       [{ target: 'a' }, { target: 'b' }],
       [
@@ -193,12 +168,12 @@ describe('the way back of a value', () => {
       ],
     )
     expect(wanted).toEqual(new Map([['n', new Set(['u1', 'u2'])]]))
-    expect(createInverter(tableOf()).mapped([], [])).toEqual(new Map())
+    expect(createInverter(tablePlan([])).mapped([], [])).toEqual(new Map())
   })
 })
 
 describe('the way back of a key', () => {
-  const key = (column: ColumnPlan, text: string) => createInverter(tableOf(column)).key(['c'], [text])
+  const key = (column: ColumnPlan, text: string) => createInverter(tablePlan([column])).key(['c'], [text])
 
   it('gives the values of the file', () => {
     expect(key(columnOf({ kind: 'integer' }, 'bigint', 'INTEGER'), '5')).toEqual([5n])
@@ -207,7 +182,9 @@ describe('the way back of a key', () => {
 
   it('is none where another value of the file may read the same', () => {
     expect(key(columnOf({ kind: 'anyText' }, 'text', '', { invertible: false }), '5')).toBeUndefined()
-    expect(key(columnOf({ kind: 'text' }, 'text', 'TEXT', { policies: { ...policies, nulBytes: 'strip' } }), 'a')).toBeUndefined()
+    expect(
+      key(columnOf({ kind: 'text' }, 'text', 'TEXT', { policies: { ...strictPolicies, nulBytes: 'strip' } }), 'a'),
+    ).toBeUndefined()
     expect(key(columnOf({ kind: 'numeric' }, 'numeric'), '5')).toBeUndefined()
     expect(key(columnOf({ kind: 'numeric' }, 'numeric', 'NUMERIC'), '9223372036854775809')).toBeUndefined()
     expect(goesBackExactly(columnOf({ kind: 'uuid', form: 'mapped', namespace: '' }, 'uuid'))).toBe(false)
@@ -216,7 +193,7 @@ describe('the way back of a key', () => {
 
 describe('a value of the file and a text of Postgres', () => {
   const same = (column: ColumnPlan, value: FileValue, text: string | null, raw = Buffer.from(String(value))) => {
-    const inverter = createInverter(tableOf(column))
+    const inverter = createInverter(tablePlan([column]))
     return createSameValue(column, (each) => inverter.value('c', each, () => {}))(value, () => raw, text)
   }
 
@@ -250,9 +227,9 @@ describe('a value of the file and a text of Postgres', () => {
     [columnOf({ kind: 'timestamptz', format: null, timeZone: 'Europe/Berlin' }, 'timestamp with time zone'), '2024-01-02 04:04:05', 'infinity', false],
     [columnOf({ kind: 'timestamp', format: format() }, 'timestamp without time zone'), '2024-01-02 00:00:00', '2024-01-02 00:00:00', true],
     [columnOf({ kind: 'timestamptz', format: format(), timeZone: 'UTC' }, 'timestamp with time zone'), '2024-01-02 00:00:00', '2024-01-02 00:00:01+00', false],
-    [columnOf({ kind: 'text' }, 'text', '', { policies: { ...policies, nulBytes: 'strip' } }), 'a\0b', 'ab', true],
-    [columnOf({ kind: 'date' }, 'date', '', { policies: { ...policies, badValue: 'null' } }), 'never', null, true],
-    [columnOf({ kind: 'integer' }, 'bigint', '', { notNull: true, policies: { ...policies, nullAs: '0' } }), null, '0', true],
+    [columnOf({ kind: 'text' }, 'text', '', { policies: { ...strictPolicies, nulBytes: 'strip' } }), 'a\0b', 'ab', true],
+    [columnOf({ kind: 'date' }, 'date', '', { policies: { ...strictPolicies, badValue: 'null' } }), 'never', null, true],
+    [columnOf({ kind: 'integer' }, 'bigint', '', { notNull: true, policies: { ...strictPolicies, nullAs: '0' } }), null, '0', true],
   ])('are compared by what the copy makes of it: %#', (column, value, text, expected) => {
     expect(same(column, value, text)).toBe(expected)
   }) // biome-ignore format: a table

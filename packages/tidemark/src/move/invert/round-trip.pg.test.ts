@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import BetterSqlite, { type Database } from 'better-sqlite3'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { propertyRuns } from '../../testing/property-runs.js'
 import { useClient, useDatabase } from '../../testing/use-database.js'
 import { useFolder } from '../../testing/use-folder.js'
 import { copyMove } from '../copy/copy.js'
@@ -166,6 +167,6 @@ describe('invert(convert(v)) = v', () => {
       expect(after).toEqual(before)
       expect(report).toMatchObject({ ok: true, differences: [], left: [] })
     })
-    await fc.assert(property, { numRuns: Number(process.env['TIDEMARK_TEST_RUNS'] ?? 3), endOnFailure: true })
+    await fc.assert(property, { ...propertyRuns(3), endOnFailure: true })
   }, 300_000)
 })

@@ -1,11 +1,11 @@
 import { hostname } from 'node:os'
 import { join } from 'node:path'
-import BetterSqlite from 'better-sqlite3'
 import type pg from 'pg'
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { platformSource } from '../../schema/migration-files.js'
 import { createMigrator } from '../../schema/migrator.js'
 import { sessionsOf } from '../../schema/sessions.js'
+import { makeSqlite } from '../../testing/make-sqlite.js'
 import { useClient, useDatabase } from '../../testing/use-database.js'
 import { useFolder } from '../../testing/use-folder.js'
 import type { MovePlan } from '../move.js'
@@ -25,11 +25,7 @@ let id = ''
 beforeAll(async () => {
   expect(await findLiveRun(client, { path: '/nowhere' })).toBeUndefined()
   await createMigrator({ connect: sessionsOf({ url: database.url }), sources: [platformSource] }).up()
-  const path = join(folder, 'app.db')
-  const writer = new BetterSqlite(path)
-  writer.exec('CREATE TABLE t (id INTEGER PRIMARY KEY)')
-  writer.close()
-  plan = await planMove({ path })
+  plan = await planMove({ path: makeSqlite(join(folder, 'app.db'), 'CREATE TABLE t (id INTEGER PRIMARY KEY)') })
 })
 beforeEach(async () => {
   id = await insertRun(client, plan)

@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
+import { propertyRuns } from '../../testing/property-runs.js'
 import { useDatabase } from '../../testing/use-database.js'
 import { useFolder } from '../../testing/use-folder.js'
 import { MirroredFile } from './testing/mirrored-file.js'
@@ -9,8 +10,7 @@ const folder = useFolder('mirror-random')
 const database = useDatabase()
 let schemas = 0
 
-const numRuns = Number(process.env['TIDEMARK_TEST_RUNS'] ?? 6)
-const seed = process.env['TIDEMARK_TEST_SEED']
+const parameters = propertyRuns(6)
 
 it('MOVE-5: after any statements in Postgres the file is equal, whatever stopped the mirror on the way', async () => {
   const property = fc.asyncProperty(
@@ -43,5 +43,5 @@ it('MOVE-5: after any statements in Postgres the file is equal, whatever stopped
       }
     },
   )
-  await fc.assert(property, { numRuns, ...(seed ? { seed: Number(seed) } : {}), endOnFailure: !seed })
+  await fc.assert(property, { ...parameters, endOnFailure: parameters.seed === undefined })
 }, 300_000)

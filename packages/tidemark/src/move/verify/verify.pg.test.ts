@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import BetterSqlite, { type Database } from 'better-sqlite3'
 import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
+import { makeSqlite } from '../../testing/make-sqlite.js'
 import { useClient, useDatabase } from '../../testing/use-database.js'
 import { useFolder } from '../../testing/use-folder.js'
 import { copyMove } from '../copy/copy.js'
@@ -42,11 +43,7 @@ const write = (writer: Database): void => {
   })()
 }
 
-beforeAll(() => {
-  const writer = new BetterSqlite(path)
-  write(writer)
-  writer.close()
-})
+beforeAll(() => void makeSqlite(path, write))
 
 describe('MOVE-3: verification', () => {
   let plan: MovePlan
