@@ -188,29 +188,43 @@ begin
   return null;
 end $$;
 
-do $$
+-- Closes tables of this schema to everybody but their owner and these roles of the server's own.
+create procedure tidemark.keep_to_server(tables text[], servers text[])
+language plpgsql
+set search_path = pg_catalog
+as $$
 declare
   name text;
-  strangers text := (select string_agg(quote_ident(rolname), ', ') from pg_roles where rolname in ('anon', 'authenticated', 'service_role'));
   server text;
+  -- The roles of an API are there only where the bootstrap or Supabase made them: a move also goes into a plain database.
+  strangers text := concat_ws(', ', 'public',
+    (select string_agg(quote_ident(rolname), ', ') from pg_roles where rolname in ('anon', 'authenticated', 'service_role')));
 begin
-  foreach name in array array['feed_followers', 'feed_slots', 'feed_outbox', 'feed_outbox_shapes', 'feed_outbox_readers',
-    'feed_outbox_ticks'] loop
+  foreach name in array tables loop
     execute format('alter table tidemark.%I enable row level security', name);
-    execute format('revoke all on tidemark.%I from %s', name, concat_ws(', ', 'public', strangers));
-    foreach server in array array['tidemark_app', 'tidemark_feed'] loop
-      if exists (select from pg_roles where rolname = server) then
-        execute format('grant select, insert, update, delete on tidemark.%I to %I', name, server);
-        execute format('create policy %I on tidemark.%I to %I using (true) with check (true)', server, name, server);
-      end if;
+    execute format('revoke all on tidemark.%I from %s', name, strangers);
+    for server in select rolname from pg_roles where rolname = any (servers) loop
+      execute format('grant select, insert, update, delete on tidemark.%I to %I', name, server);
+      execute format('create policy %I on tidemark.%I to %I using (true) with check (true)', server, name, server);
     end loop;
   end loop;
-  foreach server in array array['tidemark_app', 'tidemark_feed'] loop
-    if exists (select from pg_roles where rolname = server) then
-      execute format('grant usage on schema tidemark to %I', server);
-    end if;
+end $$;
+revoke all on procedure tidemark.keep_to_server(text[], text[]) from public;
+
+call tidemark.keep_to_server(
+  array['feed_followers', 'feed_slots', 'feed_outbox', 'feed_outbox_shapes', 'feed_outbox_readers', 'feed_outbox_ticks'],
+  array['tidemark_app', 'tidemark_feed']);
+
+do $$
+declare
+  strangers text := concat_ws(', ', 'public',
+    (select string_agg(quote_ident(rolname), ', ') from pg_roles where rolname in ('anon', 'authenticated', 'service_role')));
+  server text;
+begin
+  for server in select rolname from pg_roles where rolname in ('tidemark_app', 'tidemark_feed') loop
+    execute format('grant usage on schema tidemark to %I', server);
   end loop;
-  execute format('revoke all on sequence tidemark.feed_outbox_id_seq from %s', concat_ws(', ', 'public', strangers));
+  execute format('revoke all on sequence tidemark.feed_outbox_id_seq from %s', strangers);
   execute format('revoke all on function tidemark.feed_outbox_shape_of(oid), tidemark.feed_outbox_shape(oid, oid),
-    tidemark.feed_outbox_statement(), tidemark.feed_outbox_row(), tidemark.feed_outbox_truncate() from %s', concat_ws(', ', 'public', strangers));
+    tidemark.feed_outbox_statement(), tidemark.feed_outbox_row(), tidemark.feed_outbox_truncate() from %s', strangers);
 end $$;

@@ -77,20 +77,7 @@ create table tidemark.move_differences (
   primary key (run_id, table_name, row_key)
 );
 
-do $$
-declare
-  name text;
-  strangers text := (select string_agg(quote_ident(rolname), ', ') from pg_roles where rolname in ('anon', 'authenticated', 'service_role'));
-begin
-  foreach name in array array['move_history', 'move_waiting', 'move_checks', 'move_differences'] loop
-    execute format('alter table tidemark.%I enable row level security', name);
-    execute format('revoke all on tidemark.%I from %s', name, concat_ws(', ', 'public', strangers));
-    if exists (select from pg_roles where rolname = 'tidemark_app') then
-      execute format('grant select, insert, update, delete on tidemark.%I to tidemark_app', name);
-      execute format('create policy server on tidemark.%I to tidemark_app using (true) with check (true)', name);
-    end if;
-  end loop;
-end $$;
+call tidemark.keep_to_server(array['move_history', 'move_waiting', 'move_checks', 'move_differences'], array['tidemark_app']);
 
 -- Stands before every statement on a moved table while Postgres is not the one that takes writes. The SQLSTATE is ours, so that a
 -- program can tell "not here, not now" from a mistake of its own.

@@ -39,12 +39,37 @@ export {
   type TransactionPiece,
   tableName,
 } from './feed/feed.js'
-export { type FollowerPosition, followerPosition } from './feed/follow/follower-position.js'
+export { createFeed } from './feed/follow/create-feed.js'
+export type { Feed, FeedHealth, FeedOptions, FollowerHealth, WaitOptions } from './feed/follow/follow.js'
+export { type FollowerPosition, followerPosition, storedPositions } from './feed/follow/follower-position.js'
+export { onTables } from './feed/follow/on-tables.js'
 export { comparePositions, formatPosition, type Position, parsePosition } from './feed/position.js'
+export {
+  type InstallOutboxOptions,
+  installOutbox,
+  type OutboxTable,
+  removeOutbox,
+  removeOutboxReader,
+} from './feed/sources/outbox/install-outbox.js'
+export type { OutboxSource, OutboxSourceOptions } from './feed/sources/outbox/outbox.js'
+export { createOutboxSource } from './feed/sources/outbox/outbox-source.js'
+export type { SupabaseSource, SupabaseSourceOptions } from './feed/sources/supabase/supabase.js'
+export { createSupabaseSource } from './feed/sources/supabase/supabase-source.js'
+export type { WalSourceOptions } from './feed/sources/wal/wal-options.js'
+export { createWalSource, type WalSource } from './feed/sources/wal/wal-source.js'
 
 // Moving a SQLite file
 export { type Choices, writeChoices } from './move/choices.js'
 export { type CopyOptions, copyMove } from './move/copy/copy.js'
+export { type CutoverOptions, type CutoverReport, cutover } from './move/cutover/cutover.js'
+export type { ExportOptions, ExportReport } from './move/export/export.js'
+export { exportMove } from './move/export/export-move.js'
+export { type AbortOptions, type AbortReport, abort } from './move/live/abort.js'
+export { type ConductOptions, type ConductReport, conduct } from './move/live/conductor.js'
+export { type FinishOptions, type FinishReport, finish } from './move/live/finish.js'
+export type { MoveState } from './move/live/live-state.js'
+export { type ReadsReport, setReads } from './move/live/reads.js'
+export type { LiveMoveOptions, SwitchOptions, SwitchReport } from './move/live/switch-options.js'
 export type {
   ColumnPlan,
   CopyReport,
@@ -60,6 +85,12 @@ export type {
 } from './move/move.js'
 export { type PlanOptions, planMove } from './move/plan/plan.js'
 export { renderPlan, renderPlanSummary } from './move/report.js'
+export { type RollbackOptions, type RollbackReport, rollback } from './move/rollback/rollback.js'
+export {
+  rollbackWithoutPostgres,
+  type WithoutPostgresOptions,
+  type WithoutPostgresReport,
+} from './move/rollback/rollback-without-postgres.js'
 export { type MoveReject, type MoveStatus, moveRejects, moveStatus } from './move/status.js'
 export { type VerifyOptions, verifyMove } from './move/verify/verify.js'
 

@@ -46,7 +46,7 @@ export const encodePosition = ({ epoch, number }: Position): Uint8Array => {
 export const decodePosition = (bytes: Uint8Array): Position => {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   const epoch = buffer.toString('latin1', 8)
-  if (buffer.length < 9 || !epochForm.test(epoch)) throw new TidemarkError('TM_FEED_POSITION', { text: buffer.toString('hex') })
+  if (!epochForm.test(epoch)) throw new TidemarkError('TM_FEED_POSITION', { text: buffer.toString('hex') })
   return { epoch, number: buffer.readBigUInt64BE(0) }
 }
 

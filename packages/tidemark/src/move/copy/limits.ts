@@ -2,7 +2,7 @@
 
 import { readMoment, readTime } from '../moments.js'
 import type { ColumnPlan } from '../move.js'
-import type { SqliteValue } from './encoders.js'
+import type { SqliteValue } from './encode.js'
 import { plainDecimal } from './numeric-binary.js'
 
 /** Answers why a value does not fit as it is. */

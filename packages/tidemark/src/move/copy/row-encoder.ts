@@ -5,7 +5,8 @@ import { type ColumnPlan, type Reject, type RowKey, standInForNull, type TablePl
 import { largeColumns, quoteSqlite, type Row, RowSource } from '../row-source.js'
 import { quoteIdentifier } from '../translate/identifiers.js'
 import { CopyWriter } from './copy-writer.js'
-import { type CellAccess, createEncoder, type Encode, type SqliteValue } from './encoders.js'
+import type { CellAccess, Encode, SqliteValue } from './encode.js'
+import { createEncoder } from './encoders.js'
 import { parentGuard } from './parent-guard.js'
 import type { MappedId } from './progress.js'
 

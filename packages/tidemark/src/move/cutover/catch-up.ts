@@ -5,13 +5,9 @@ import type { TidemarkError } from '../../errors.js'
 import type { Clock } from '../../time/clock.js'
 import type { Checks } from '../checks/checks.js'
 import type { Follow } from '../follow/follow.js'
-import { differenceError, differencePatienceMs, gateError } from '../live/gate.js'
+import { differenceError, gateError } from '../live/gate.js'
 import type { LiveRun } from '../live/live-run.js'
-
-/** How many changes may be left to compare when a pause begins. */
-export const mostLeft = 2_000n
-/** How long to try: a follower that is slower than the application's writes never gets there. */
-const patienceMs = 120_000
+import { mostLeft, Patience } from '../live/patience.js'
 
 export interface CatchUpOptions {
   readonly client: pg.Client
@@ -32,23 +28,20 @@ const slow = (run: LiveRun, behind: number, rangesDone: boolean): TidemarkError 
 
 /** Ticks both until little is left. Raises TM_MOVE_GATE where that takes too long, or rows stay different. */
 export const catchUp = async ({ client, run, follow, checks, clock, signal }: CatchUpOptions): Promise<void> => {
-  const endMs = clock.monotonicMs() + patienceMs
-  let differsSinceMs: number | undefined
+  const patience = new Patience(clock)
   for (;;) {
     signal.throwIfAborted()
     const { appliedSeq, atHead, renewed } = await follow.tick()
     for (const table of renewed) await checks.restartTable(table)
     const { behind } = follow.lag()
-    const now = clock.monotonicMs()
-    if (now > endMs) throw slow(run, behind, checks.status().rangesDone)
+    if (patience.isOver) throw slow(run, behind, checks.status().rangesDone)
     // An application that writes all the time is caught up with first: comparing would take half of the time.
     if (!atHead && behind > mostLeft) continue
     const { worked, checkedSeq, rangesDone, differences, pauseMs } = await checks.tick({ appliedSeq })
     // Only at the head are both sides of one moment: in between, rows clash that never stood side by side in the file.
     const isNear = rangesDone && atHead && appliedSeq - checkedSeq <= mostLeft
     if (isNear && differences === 0) return
-    differsSinceMs = differences === 0 ? undefined : (differsSinceMs ?? now)
-    if (isNear && now - (differsSinceMs ?? now) > differencePatienceMs) throw await differenceError(client, 'cutover', run)
+    if (patience.differsToStay(differences) && isNear) throw await differenceError(client, 'cutover', run)
     if (atHead && !worked) await clock.sleep(Math.min(50, Math.max(1, pauseMs)), signal)
   }
 }

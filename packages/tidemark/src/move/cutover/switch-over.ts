@@ -1,8 +1,6 @@
 /** One attempt at a cutover: everything that takes time first, then the pause, and whatever fails is undone. */
-import type pg from 'pg'
 import { isTidemarkError, reasonOf } from '../../errors.js'
 import { sqlstateOf } from '../../postgres/postgres-error.js'
-import type { CaptureDatabase } from '../../sqlite/capture/capture.js'
 import { beginCut, seal } from '../../sqlite/capture/cut.js'
 import { watchSchema } from '../../sqlite/capture/watch.js'
 import { type Clock, systemClock } from '../../time/clock.js'
@@ -10,14 +8,14 @@ import type { Checks } from '../checks/checks.js'
 import { openChecks } from '../checks/open-checks.js'
 import type { Follow } from '../follow/follow.js'
 import { openFollow } from '../follow/open-follow.js'
+import { type Attempt, defaultMaxPauseMs } from '../live/attempt.js'
 import { blockersOf } from '../live/blockers.js'
 import { crashPoint } from '../live/crash-point.js'
 import { captureHold } from '../live/file.js'
 import { checkGate, gateError, named } from '../live/gate.js'
 import type { HeldRun } from '../live/live-run.js'
-import { Pause, type Steps } from '../live/pause.js'
+import { Pause } from '../live/pause.js'
 import { advance } from '../live/record.js'
-import type { SwitchOptions } from '../live/switch-options.js'
 import { makeUniques, type UnmadeObject } from '../live/waiting.js'
 import type { PreparedMirror } from '../mirror/mirror.js'
 import { prepareMirror } from '../mirror/prepare-mirror.js'
@@ -27,19 +25,8 @@ import { rehearse } from './rehearse.js'
 import { setSequences } from './sequences.js'
 import { undoCutover, unprepare } from './settle-cutover.js'
 
-export const defaultMaxPauseMs = 2_000
 /** The file opens by itself so much later than the pause may last: an undoing process is to be the one that opens it. */
 const expiryMarginMs = 1_000
-
-export interface Attempt {
-  readonly client: pg.Client
-  readonly file: CaptureDatabase
-  readonly held: HeldRun
-  readonly options: SwitchOptions
-  readonly steps: Steps
-  /** The caller's, or the loss of the move. */
-  readonly signal: AbortSignal
-}
 
 export interface Switched {
   readonly held: HeldRun

@@ -1,4 +1,5 @@
-import { baseTypeOf, numberAsText } from '../copy/encoders.js'
+import { numberAsText } from '../copy/encode-number.js'
+import { baseTypeOf } from '../copy/encoders.js'
 import { plainDecimal } from '../copy/numeric-binary.js'
 import type { ColumnPlan } from '../move.js'
 import { type FileColumn, fitsInteger } from './file-affinity.js'

@@ -1,4 +1,5 @@
-import { baseTypeOf, numberAsText } from '../copy/encoders.js'
+import { numberAsText } from '../copy/encode-number.js'
+import { baseTypeOf } from '../copy/encoders.js'
 import type { ColumnPlan, Conversion } from '../move.js'
 import { asNumber, type FileColumn, staysText } from './file-affinity.js'
 import type { LegacyIds } from './invert.js'

@@ -1,5 +1,5 @@
 /** Whether a value of the file is the one that a text of Postgres stands for, also where there is no exact way back. */
-import { numberAsText } from '../copy/encoders.js'
+import { numberAsText } from '../copy/encode-number.js'
 import { plainDecimal } from '../copy/numeric-binary.js'
 import { readMoment } from '../moments.js'
 import type { ColumnPlan } from '../move.js'

@@ -2,10 +2,10 @@
 import { systemClock } from '../../time/clock.js'
 import type { Checks } from '../checks/checks.js'
 import { openChecks } from '../checks/open-checks.js'
-import { mostLeft } from '../cutover/catch-up.js'
 import type { Follow } from '../follow/follow.js'
 import { openFollow } from '../follow/open-follow.js'
 import type { HeldRun } from './live-run.js'
+import { mostLeft } from './patience.js'
 import type { LiveMoveOptions } from './switch-options.js'
 
 /** How long to rest where there was nothing to do. */

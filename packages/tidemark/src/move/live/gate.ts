@@ -43,9 +43,6 @@ export const checkRecord = async (client: pg.Client, { id, path, plan }: LiveRun
   throw gateError('cutover', path, `the comparison is not complete: ${named(unchecked)}`, fix)
 }
 
-/** So long a row may stay on record as different while everything else is done: one that was in flight is found equal at the next look. */
-export const differencePatienceMs = 10_000
-
 /** The refusal of rows that differ, with the first of them. */
 export const differenceError = async (client: pg.Client, step: SwitchKind, { id, path }: LiveRun): Promise<TidemarkError> => {
   const { rows } = await client.query<{ count: number; row: string; table: string }>(

@@ -1,7 +1,7 @@
 /** Holding a move: taking it over, telling that one is alive, noticing that another took it, and letting go. */
 import { hostname } from 'node:os'
 import type pg from 'pg'
-import { isTidemarkError, type TidemarkError } from '../../errors.js'
+import { isTidemarkError } from '../../errors.js'
 import { type Clock, systemClock } from '../../time/clock.js'
 import type { HeldRun, LiveRun } from './live-run.js'
 import { beat, letGo, takeOver } from './record.js'
@@ -134,7 +134,3 @@ export const isHeldByAnother = async (client: pg.Client, { id }: Pick<LiveRun, '
   if (holder === undefined || holder.host !== hostname()) return holder !== undefined
   return holder.pid === process.pid ? (heldHere.get(id) ?? 0) > 0 : isRunning(holder.pid)
 }
-
-/** The reason for which work under a holding ended, where the holding was lost. */
-export const lossOf = ({ lost }: Holding): TidemarkError | undefined =>
-  lost.aborted && isTidemarkError(lost.reason) ? lost.reason : undefined

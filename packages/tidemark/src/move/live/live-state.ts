@@ -33,8 +33,6 @@ export type MoveState = keyof typeof transitions
 /** The states that may follow one. */
 export type NextState<S extends MoveState> = (typeof transitions)[S][number]
 
-export const isMoveState = (text: string): text is MoveState => Object.hasOwn(transitions, text)
-
 export const mayFollow = (from: MoveState, to: MoveState): boolean => (transitions[from] as readonly MoveState[]).includes(to)
 
 /** Which store takes the application's writes; null while neither does. */

@@ -6,11 +6,11 @@ import { logHead, pruneLog } from '../../sqlite/capture/log.js'
 import { type Clock, systemClock } from '../../time/clock.js'
 import type { Checks } from '../checks/checks.js'
 import { openChecks } from '../checks/open-checks.js'
-import { mostLeft } from '../cutover/catch-up.js'
 import type { Mirror } from '../mirror/mirror.js'
 import { openMirror } from '../mirror/open-mirror.js'
 import { openMoveFile } from './file.js'
 import type { FollowAlongOptions } from './follow-along.js'
+import { mostLeft } from './patience.js'
 
 /** How often old entries of the log go, and how far behind the mirror is gets told. */
 const choresEveryMs = 1_000

@@ -5,7 +5,7 @@ import { TidemarkError } from '../../errors.js'
 import { sqlstateOf } from '../../postgres/postgres-error.js'
 import type { MovePlan } from '../move.js'
 import type { HeldRun, LiveRun } from './live-run.js'
-import { type MoveState, mayFollow, type NextState, transitions } from './live-state.js'
+import { type MoveState, mayFollow, type NextState } from './live-state.js'
 import { possibleWords } from './next-commands.js'
 
 /** Which run is meant: by its id, or the newest of a file (into one schema, where there are moves into several). */
@@ -235,6 +235,3 @@ export const historyOf = async (client: pg.Client, runId: string): Promise<reado
   )
   return rows.map((row) => ({ ...row, epoch: BigInt(row.epoch) }))
 }
-
-/** Every state, in the order of the journey. */
-export const moveStates = Object.keys(transitions) as readonly MoveState[]

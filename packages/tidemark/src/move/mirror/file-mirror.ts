@@ -12,12 +12,14 @@ import { PieceApplier } from './apply-piece.js'
 import type { Differences } from './differences.js'
 import { EventReader } from './event-reader.js'
 import { readCounters, writeCounters } from './file-counters.js'
+import { FileProgress, type Start } from './file-progress.js'
 import { FileTransaction } from './file-transaction.js'
 import { Included } from './included.js'
 import type { Mirror, MirrorLag, MirrorOptions, MirrorTick, ResyncReport } from './mirror.js'
 import { countDifferences, recordPosition, recordStart } from './mirror-record.js'
 import { beginSnapshot, connectMirror, type MirrorSession } from './mirror-session.js'
 import type { MirrorTable } from './mirror-table.js'
+import { PieceSequence } from './piece-sequence.js'
 import { publicationName, takeMirrorSlot } from './prepare-mirror.js'
 import { Rate } from './rate.js'
 import { resyncTable } from './resync-table.js'
@@ -34,19 +36,10 @@ const flushSql = "BEGIN; SET LOCAL synchronous_commit = on; SELECT pg_logical_em
 const defaultTickMs = 50
 /** The longest that the process does nothing but apply. */
 const breathMs = 10
-/** Changes of small transactions that become durable together. */
-const changesPerCommit = 5_000
-/** How often the target's schema is looked at, the record brought up to date, and the position stored while nothing changes. */
-const [watchMs, recordMs, idleStoreMs] = [10_000, 1_000, 5_000]
-const [retryMs, tellMs] = [500, 1_000]
+/** How often the target's schema is looked at, and the record brought up to date. */
+const [watchMs, recordMs] = [10_000, 1_000]
 /** So old may be what the file holds of a Postgres that it is said to have caught up with. */
 const caughtUpMs = 1_000
-
-export interface Start {
-  readonly position: Position
-  /** False where it is only the place of the cutover. */
-  readonly isStored: boolean
-}
 
 export interface MirrorParts {
   readonly options: MirrorOptions
@@ -64,12 +57,6 @@ export interface MirrorParts {
   readonly start: Start
 }
 
-/** A transaction of Postgres of which a part is applied. */
-interface Begun {
-  readonly number: bigint
-  next: number
-}
-
 const lossReasons: Readonly<Record<FeedReset['reason'], string>> = {
   start: 'its slot does not know how far it came',
   slotLost: 'its slot in Postgres was lost, and changes with it',
@@ -83,53 +70,44 @@ export class FileMirror implements Mirror {
   readonly #parts: MirrorParts
   readonly #held: HeldRun
   readonly #reader: EventReader
-  readonly #transaction: FileTransaction
+  readonly #progress: FileProgress
   readonly #applier: PieceApplier
+  readonly #pieces = new PieceSequence()
   readonly #included = new Included()
   readonly #rate: Rate
   readonly #untold = new Set<string>()
-  /** In the file, durably. */
-  #stored: Position
-  /** False while it is only the place of the cutover, to which Postgres itself may not be durable yet. */
-  #isStored: boolean
-  /** The file has everything up to here. */
-  #reached: Position
-  /** What the open transaction brings the file to. */
-  #target: Position | undefined
-  #begun: Begun | undefined
-  #changes = 0
   #freshAt: number | undefined
   #isBroken = false
   #isClosed = false
-  readonly #last = { watch: Number.NEGATIVE_INFINITY, record: Number.NEGATIVE_INFINITY, store: 0, breath: 0 }
+  readonly #last = { watch: Number.NEGATIVE_INFINITY, record: Number.NEGATIVE_INFINITY, breath: 0 }
 
   constructor(parts: MirrorParts) {
-    const { options, clock, signal, file, source, start, appliers, byOid, ids } = parts
+    const { options, clock, signal, file, source, start, appliers, byOid, ids, differences } = parts
     this.#parts = parts
     this.#held = options.held
-    this.#stored = start.position
-    this.#isStored = start.isStored
-    this.#reached = start.position
     this.#reader = new EventReader(source, clock)
     this.#rate = new Rate(clock)
-    this.#last.store = clock.monotonicMs()
-    const hold = { captureId: this.#held.run.captureId ?? '', epoch: this.#held.epoch }
-    this.#transaction = new FileTransaction({ file, hold, busyTimeoutMs: options.busyTimeoutMs ?? 2_000, clock, signal })
-    this.#included.load(file.db)
-    this.#applier = new PieceApplier({
+    const included = this.#included
+    included.load(file.db)
+    const applier = new PieceApplier({
       path: file.path,
       db: file.db,
       ids,
       tables: appliers,
       byOid,
       isOwnFeed: options.source === undefined,
-      isIncluded: (table, xid) => this.#included.has(table, xid),
+      isIncluded: (table, xid) => included.has(table, xid),
       onUntold: (table) => this.#untold.add(table),
     })
+    this.#applier = applier
+    const hold = { captureId: this.#held.run.captureId ?? '', epoch: this.#held.epoch }
+    const transaction = new FileTransaction({ file, hold, busyTimeoutMs: options.busyTimeoutMs ?? 2_000, clock, signal })
+    const onStored = (position: Position) => source.confirm(position)
+    this.#progress = new FileProgress({ file, transaction, applier, included, differences, clock, start, onStored })
   }
 
   position(): Position {
-    return this.#reached
+    return this.#progress.reached
   }
 
   async tick({ maxMs = defaultTickMs }: { readonly maxMs?: number } = {}): Promise<MirrorTick> {
@@ -180,33 +158,11 @@ export class FileMirror implements Mirror {
     await takeMirrorSlot({ ...options, clock })
   }
 
-  async run(signal: AbortSignal): Promise<void> {
-    const { clock, options } = this.#parts
-    let told = clock.monotonicMs()
-    let changes = 0
-    while (!signal.aborted) {
-      try {
-        changes += (await this.tick()).changes
-      } catch (error) {
-        if (signal.aborted) return
-        if (!isTidemarkError(error) || !error.retryable) throw error
-        options.onEvent?.({ type: 'notice', message: `The mirror tries again: ${error.message}` })
-        await clock.sleep(retryMs, signal).catch(() => undefined)
-      }
-      const elapsedMs = clock.monotonicMs() - told
-      if (elapsedMs < tellMs) continue
-      const changesPerSecond = Math.round((changes * 1000) / elapsedMs)
-      options.onEvent?.({ type: 'lag', phase: 'mirror', behind: 0, behindMs: this.#behindMs(), changesPerSecond })
-      told = clock.monotonicMs()
-      changes = 0
-    }
-  }
-
   async drainTo(position: Position, { timeoutMs }: { readonly timeoutMs: number }): Promise<void> {
     const { clock, session, tables, file, options } = this.#parts
     const endMs = clock.monotonicMs() + timeoutMs
     await this.#guarded(() => session.query(flushSql).then(() => undefined))
-    while (comparePositions(this.#reached, position) < 0) {
+    while (comparePositions(this.#progress.reached, position) < 0) {
       const leftMs = endMs - clock.monotonicMs()
       if (leftMs <= 0) {
         const what = `The mirror of ${file.path} up to ${formatPosition(position)}`
@@ -217,9 +173,9 @@ export class FileMirror implements Mirror {
     await this.#guarded(async () => {
       await checkTarget(session, file.path, tables, publicationName(options.held))
       const counters = await readCounters(session, tables)
-      await this.#transaction.begin()
+      await this.#progress.begin()
       writeCounters(file.db, counters)
-      await this.#commit(this.#reached)
+      await this.#progress.commit()
       await this.#record()
     })
   }
@@ -245,7 +201,7 @@ export class FileMirror implements Mirror {
     if (this.#isClosed) return
     this.#isClosed = true
     const { options, source, session, file } = this.#parts
-    this.#transaction.rollback()
+    this.#progress.rollback()
     await this.#reader.restart()
     if (!options.source) await source.stop()
     await session.close()
@@ -262,13 +218,8 @@ export class FileMirror implements Mirror {
       return await work()
     } catch (error) {
       this.#isBroken = true
-      this.#transaction.rollback()
-      this.#applier.forget()
-      this.#begun = undefined
-      this.#target = undefined
-      this.#changes = 0
-      this.#reached = this.#stored
-      this.#included.load(file.db)
+      this.#progress.undo()
+      this.#pieces.end()
       await this.#reader.restart()
       throw sqliteCodeOf(error) === null ? error : toSqliteError(error, file.path)
     }
@@ -294,18 +245,17 @@ export class FileMirror implements Mirror {
     let [transactions, changes] = [0, 0]
     for (;;) {
       const leftMs = endMs - clock.monotonicMs()
-      const waitMs = this.#begun ? Number.MAX_SAFE_INTEGER : this.#transaction.isOpen ? 0 : leftMs
-      const from = this.#isStored ? this.#stored : undefined
-      const event = await this.#reader.next(from, Math.min(waitMs, 60_000), signal)
+      const waitMs = this.#pieces.isWithin ? Number.MAX_SAFE_INTEGER : this.#progress.isOpen ? 0 : leftMs
+      const event = await this.#reader.next(this.#progress.resumeFrom, Math.min(waitMs, 60_000), signal)
       await this.#breathe()
       if (event) {
         const applied = await this.#handle(event)
         changes += applied
         if (event.type === 'transaction' && event.last) transactions += 1
       }
-      if (this.#begun) continue
-      const isDue = !event || this.#changes >= changesPerCommit || clock.monotonicMs() >= endMs
-      if (this.#transaction.isOpen && isDue) await this.#commit(this.#target ?? this.#reached)
+      if (this.#pieces.isWithin) continue
+      const isDue = !event || this.#progress.isLarge || clock.monotonicMs() >= endMs
+      if (this.#progress.isOpen && isDue) await this.#progress.commit()
       if (clock.monotonicMs() >= endMs || (!event && leftMs <= 0)) break
     }
     return { transactions, changes }
@@ -327,74 +277,39 @@ export class FileMirror implements Mirror {
   }
 
   async #handleFresh({ position, asOf }: FreshnessProof): Promise<void> {
-    if (this.#begun || !isSameEpoch(position, this.#reached)) return
+    if (this.#pieces.isWithin || !isSameEpoch(position, this.#progress.reached)) return
     this.#freshAt = asOf
-    // A proof speaks of a moment that has passed; what was given since lies behind it.
-    if (this.#transaction.isOpen) {
-      if (comparePositions(position, this.#target ?? this.#reached) > 0) this.#target = position
-      return
-    }
-    if (comparePositions(position, this.#reached) > 0) this.#reached = position
-    const { clock } = this.#parts
-    if (clock.monotonicMs() - this.#last.store < idleStoreMs || comparePositions(this.#reached, this.#stored) <= 0) return
-    await this.#transaction.begin()
-    await this.#commit(this.#reached)
+    await this.#progress.prove(position)
   }
 
   async #handlePiece(piece: TransactionPiece): Promise<number> {
-    if (comparePositions(piece.position, this.#stored) <= 0 || comparePositions(piece.position, this.#reached) <= 0) return 0
-    this.#follow(piece)
+    if (this.#progress.has(piece.position)) return 0
+    this.#pieces.take(piece)
     await this.#applier.learn(piece)
-    await this.#transaction.begin()
+    await this.#progress.begin()
     const changes = this.#applier.apply(piece)
-    this.#changes += changes
+    this.#progress.add(changes)
     this.#rate.add(changes)
     if (piece.last) {
-      this.#begun = undefined
-      this.#target = piece.position
+      this.#pieces.end()
+      this.#progress.aim(piece.position)
     }
     return changes
   }
 
-  /** Pieces of a transaction come one after another, also over a connection that was made again. */
-  #follow({ position, firstOrdinal, changes }: TransactionPiece): void {
-    const begun = this.#begun
-    const goesOn = begun ? begun.number === position.number && begun.next === firstOrdinal : firstOrdinal === 0
-    if (!goesOn) {
-      const reason = `a piece of the transaction at ${formatPosition(position)} begins with change ${firstOrdinal}, which is not the next`
-      throw new TidemarkError('TM_FEED_PROTOCOL', { reason })
-    }
-    this.#begun = { number: position.number, next: firstOrdinal + changes.length }
-  }
-
   /** The positions of the source begin anew. Where that leaves a hole, every table is compared, or the mirror stops. */
   async #handleReset({ epoch, reason, position }: FeedReset): Promise<void> {
-    if (epoch === this.#stored.epoch && reason === 'start') return
+    if (epoch === this.#progress.stored.epoch && reason === 'start') return
     const { options, session, file, tables } = this.#parts
     if (options.onLost !== 'resync')
       throw new TidemarkError('TM_MOVE_MIRROR_LOST', { path: file.path, reason: lossReasons[reason] })
     await checkTarget(session, file.path, tables, publicationName(options.held))
-    this.#transaction.rollback()
+    this.#progress.undo()
+    this.#pieces.end()
     for (const { plan } of tables) await this.#resync(plan.source, epoch)
-    await this.#transaction.begin()
-    await this.#commit(position)
+    await this.#progress.begin()
+    await this.#progress.commit(position)
     await recordStart(this.#parts.session, this.#held, position)
-  }
-
-  /** Makes what was applied durable, differences first: nothing that the file lacks is ever left unsaid. */
-  async #commit(position: Position): Promise<void> {
-    const { differences, source, clock, file } = this.#parts
-    await differences.flush()
-    this.#applier.writeLog()
-    this.#included.prune(file.db, position)
-    await this.#transaction.commit(formatPosition(position))
-    this.#stored = position
-    this.#isStored = true
-    this.#reached = position
-    this.#target = undefined
-    this.#changes = 0
-    this.#last.store = clock.monotonicMs()
-    source.confirm(position)
   }
 
   async #keepRecord(): Promise<void> {
@@ -406,25 +321,25 @@ export class FileMirror implements Mirror {
   /** Raises TM_MOVE_FENCED. */
   async #record(): Promise<void> {
     const { session, clock } = this.#parts
-    await recordPosition(session, this.#held, this.#reached)
+    await recordPosition(session, this.#held, this.#progress.reached)
     this.#last.record = clock.monotonicMs()
   }
 
-  async #resync(source: string, epoch = this.#stored.epoch): Promise<ResyncReport> {
+  async #resync(source: string, epoch = this.#progress.stored.epoch): Promise<ResyncReport> {
     const { appliers, file, options, differences, statements, ids, signal } = this.#parts
     const applier = [...appliers.values()].find(({ table }) => table.plan.source === source)
     if (!applier) throw new TidemarkError('TM_MOVE_NO_PLAN', { path: `${file.path}, table ${source}` })
     const client = await connectMirror(options.target)
     try {
       const snapshot = await beginSnapshot(client)
-      await this.#transaction.begin()
+      await this.#progress.begin()
       differences.clearTable(source)
       const before = differences.noted
       const report = await resyncTable({ client, db: file.db, statements, applier, ids, signal })
       // Whoever the snapshot sees has its commit in the log before this point.
       const { rows } = await client.query<{ lsn: string }>('SELECT pg_current_wal_insert_lsn()::text AS lsn')
       this.#included.add(file.db, source, snapshot, { epoch, number: parseLsn(rows[0]!.lsn) })
-      await this.#commit(this.#target ?? this.#reached)
+      await this.#progress.commit()
       return { ...report, refused: differences.noted - before }
     } finally {
       await client.end().catch(() => undefined)

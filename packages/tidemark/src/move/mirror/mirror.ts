@@ -79,8 +79,6 @@ export interface Mirror {
    * TM_MOVE_FENCED, TM_MOVE_MIRROR_LOST, TM_MOVE_MIRROR_SCHEMA, TM_SQLITE_LOCKED.
    */
   tick(options?: { readonly maxMs?: number }): Promise<MirrorTick>
-  /** Ticks until the signal; what another process may lock is waited for. */
-  run(signal: AbortSignal): Promise<void>
   /** How far the file is proven to be; what is stored in it may be a little behind while nothing changes. */
   position(): Position
   /**

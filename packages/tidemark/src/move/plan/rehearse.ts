@@ -2,7 +2,8 @@
 
 import type { SqliteDatabase } from '../../sqlite/sqlite.js'
 import { CopyWriter } from '../copy/copy-writer.js'
-import { createEncoder, type SqliteValue } from '../copy/encoders.js'
+import type { SqliteValue } from '../copy/encode.js'
+import { createEncoder } from '../copy/encoders.js'
 import type { ColumnPlan, Hazard, TablePlan } from '../move.js'
 import { largeColumns, quoteSqlite, type Row, RowSource } from '../row-source.js'
 

@@ -9,33 +9,19 @@ import { logHead } from '../../sqlite/capture/log.js'
 import { systemClock } from '../../time/clock.js'
 import type { Checks } from '../checks/checks.js'
 import { openChecks } from '../checks/open-checks.js'
+import { type Attempt, defaultMaxPauseMs } from '../live/attempt.js'
 import { crashPoint } from '../live/crash-point.js'
 import { captureHold } from '../live/file.js'
-import { checkGate, differenceError, differencePatienceMs, gateError } from '../live/gate.js'
+import { checkGate, differenceError, gateError } from '../live/gate.js'
 import type { HeldRun } from '../live/live-run.js'
-import { Pause, type Steps } from '../live/pause.js'
+import { mostLeft, Patience } from '../live/patience.js'
+import { Pause } from '../live/pause.js'
 import { advance } from '../live/record.js'
 import { connectMove } from '../live/session.js'
-import type { SwitchOptions } from '../live/switch-options.js'
 import type { Mirror } from '../mirror/mirror.js'
 import { openMirror } from '../mirror/open-mirror.js'
 import { fencePostgres } from './fence-postgres.js'
 import { endRollback, settleRollback } from './settle-rollback.js'
-
-const defaultMaxPauseMs = 2_000
-/** How long to try to come close. */
-const patienceMs = 120_000
-/** How many changes of the file may be left to compare. */
-const mostLeft = 2_000n
-
-export interface BackAttempt {
-  readonly client: pg.Client
-  readonly file: CaptureDatabase
-  readonly held: HeldRun
-  readonly options: SwitchOptions
-  readonly steps: Steps
-  readonly signal: AbortSignal
-}
 
 export interface SwitchedBack {
   readonly held: HeldRun
@@ -53,23 +39,19 @@ interface Tools {
 const headOf = (file: CaptureDatabase): Promise<bigint> => file.read(logHead)
 
 /** Mirrors and compares until little is left. Raises TM_MOVE_GATE where that takes too long, or rows stay different. */
-const catchUp = async ({ client, held, file, options, signal }: BackAttempt, { mirror, checks }: Tools): Promise<void> => {
-  const clock = options.clock ?? systemClock
-  const endMs = clock.monotonicMs() + patienceMs
-  let differsSinceMs: number | undefined
+const catchUp = async ({ client, held, file, options, signal }: Attempt, { mirror, checks }: Tools): Promise<void> => {
+  const patience = new Patience(options.clock ?? systemClock)
   for (;;) {
     signal.throwIfAborted()
     const { caughtUp } = await mirror.tick()
     const head = await headOf(file)
     const mirroredPosition = formatPosition(mirror.position())
     const { checkedSeq, differences } = await checks.tick({ appliedSeq: head, mirroredPosition })
-    const now = clock.monotonicMs()
     const isNear = caughtUp && head - checkedSeq <= mostLeft
     const differing = differences + (await mirror.differences())
     if (isNear && differing === 0) return
-    differsSinceMs = differing === 0 ? undefined : (differsSinceMs ?? now)
-    if (isNear && now - (differsSinceMs ?? now) > differencePatienceMs) throw await differenceError(client, 'rollback', held.run)
-    if (now <= endMs) continue
+    if (patience.differsToStay(differing) && isNear) throw await differenceError(client, 'rollback', held.run)
+    if (!patience.isOver) continue
     const fix = 'Let `tidemark move follow` run until `tidemark move status` shows no lag, and roll back when less is going on.'
     throw gateError('rollback', held.run.path, 'the file does not catch up with the writes to Postgres', fix)
   }
@@ -88,7 +70,7 @@ interface Opened {
 }
 
 /** Nobody writes from here on: what is left is mirrored and compared, and the file opens. */
-const inPause = async (attempt: BackAttempt, { mirror, checks }: Tools, pause: Pause): Promise<Opened> => {
+const inPause = async (attempt: Attempt, { mirror, checks }: Tools, pause: Pause): Promise<Opened> => {
   const { client, file, held, steps } = attempt
   const { path } = held.run
   await steps.take('refuse writes', () => fencePostgres(client, held, pause))
@@ -114,7 +96,7 @@ const inPause = async (attempt: BackAttempt, { mirror, checks }: Tools, pause: P
 }
 
 /** Why the pause failed, as the caller is to see it. */
-const reasonForUndoing = ({ signal }: BackAttempt, pause: Pause, error: unknown): unknown => {
+const reasonForUndoing = ({ signal }: Attempt, pause: Pause, error: unknown): unknown => {
   if (signal.aborted) return signal.reason
   if (isTidemarkError(error, 'TM_SQLITE_LOCKED'))
     return pause.exceeded('waiting for a lock on the file that another program holds', error)
@@ -125,7 +107,7 @@ const reasonForUndoing = ({ signal }: BackAttempt, pause: Pause, error: unknown)
 }
 
 /** Settles by the control row, over a session of its own: where the file is open after all, the rollback stands. */
-const undo = async (attempt: BackAttempt, pause: Pause, error: unknown): Promise<never> => {
+const undo = async (attempt: Attempt, pause: Pause, error: unknown): Promise<never> => {
   const { file, held, options } = attempt
   const reason = reasonForUndoing(attempt, pause, error)
   if (isTidemarkError(reason, 'TM_MOVE_FENCED')) throw reason
@@ -148,7 +130,7 @@ const undo = async (attempt: BackAttempt, pause: Pause, error: unknown): Promise
 }
 
 /** The file is open: what Postgres has to be told may wait, if it has to. */
-const end = async ({ client, held, options }: BackAttempt, { head }: Opened, note: string): Promise<HeldRun> => {
+const end = async ({ client, held, options }: Attempt, { head }: Opened, note: string): Promise<HeldRun> => {
   try {
     return await endRollback(client, held, { note, head }, options)
   } catch (error) {
@@ -158,7 +140,7 @@ const end = async ({ client, held, options }: BackAttempt, { head }: Opened, not
   }
 }
 
-const pauseAndOpen = async (attempt: BackAttempt, tools: Tools): Promise<SwitchedBack> => {
+const pauseAndOpen = async (attempt: Attempt, tools: Tools): Promise<SwitchedBack> => {
   const { client, held, options, signal, steps } = attempt
   const { maxPauseMs = defaultMaxPauseMs, clock = systemClock } = options
   await advance(client, held, 'mirroring', 'rollingBack')
@@ -179,7 +161,7 @@ const pauseAndOpen = async (attempt: BackAttempt, tools: Tools): Promise<Switche
 }
 
 /** Raises TM_MOVE_GATE, TM_MOVE_PAUSE, TM_MOVE_FENCED with everything undone. */
-export const switchBack = async (attempt: BackAttempt): Promise<SwitchedBack> => {
+export const switchBack = async (attempt: Attempt): Promise<SwitchedBack> => {
   const { held, options, steps, signal } = attempt
   const { target, feedTarget, onEvent, clock = systemClock } = options
   const shared = { held, target, signal, clock, ...(onEvent && { onEvent }) }
