@@ -33,6 +33,11 @@ export class DeliveredCursor {
     return { epoch, number: given === 'all' ? number : number - 1n }
   }
 
+  /** The last transaction of which anything was given; 0 at first. */
+  get reached(): bigint {
+    return this.#place?.number ?? 0n
+  }
+
   /** The event as it is to be given; undefined where it was given before. */
   admit(event: FeedEvent): FeedEvent | undefined {
     if (event.type === 'transaction') return this.#admitPiece(event)

@@ -83,6 +83,8 @@ export interface FeedNodeState {
   readonly epoch: string | null
   /** The epoch of what Redis holds for the feed; null while this node neither publishes nor tails. */
   readonly streamEpoch: string | null
+  /** The epoch that values in Redis may be answered of; null while changes may not have been taken out of Redis yet (CACHE-4). */
+  readonly redisEpoch: string | null
   /** Why it is `away`, or what it goes on without. One sentence. */
   readonly problem: string | null
 }

@@ -53,6 +53,7 @@ class FanOutNode implements FanOut {
       role: this.#stint?.role ?? 'away',
       epoch: this.#epoch,
       streamEpoch: this.#stint?.streamEpoch() ?? null,
+      redisEpoch: this.#stint?.redisEpoch() ?? null,
       problem: this.#problem ?? (this.#staleMs() > this.#settings.maxSilenceMs ? (this.#lookout?.refusal ?? null) : null),
     }
   }
@@ -175,6 +176,7 @@ class FanOutNode implements FanOut {
     return {
       role: 'reading',
       streamEpoch: () => publisher.streamEpoch,
+      redisEpoch: () => (this.#cursor.reached <= publisher.publishedTo ? publisher.streamEpoch : null),
       events: (signal) => reader.events(signal),
       lag: () => source.lag(),
       stop: async () => {
@@ -190,6 +192,7 @@ class FanOutNode implements FanOut {
     return {
       role: 'tailing',
       streamEpoch: () => source.streamEpoch,
+      redisEpoch: () => source.streamEpoch,
       events: (signal) => source.events(signal, this.#cursor.position),
       lag: () => source.lag(),
       stop: () => source.stop(),
@@ -201,6 +204,7 @@ class FanOutNode implements FanOut {
     return {
       role: source ? 'apart' : 'away',
       streamEpoch: () => null,
+      redisEpoch: () => null,
       events: (signal) => source?.events(signal, this.#cursor.position) ?? silence(signal),
       lag: async () => source?.lag() ?? nothing,
       stop: async () => source?.stop(),

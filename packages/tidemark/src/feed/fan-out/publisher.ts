@@ -38,6 +38,7 @@ export class Publisher {
   #beaten: Acknowledged | undefined
   #confirmable: Position | undefined
   #complained = false
+  #publishedTo = 0n
 
   constructor(scope: string, options: PublisherOptions, settings: FanOutSettings) {
     this.#scope = scope
@@ -56,6 +57,11 @@ export class Publisher {
 
   get streamEpoch(): string | null {
     return this.#open?.stream.epoch ?? null
+  }
+
+  /** The number of the position up to which other nodes can hear of everything, and Redis holds nothing older. */
+  get publishedTo(): bigint {
+    return this.#publishedTo
   }
 
   /** Acknowledged, and older than the replay window. */
@@ -89,7 +95,8 @@ export class Publisher {
       this.#proof = undefined
       this.#open = { stream, epoch: base.epoch, collector: new TransactionCollector(this.#settings.limits, stream.top) }
       this.#settings.log.info('publishing', { stream: stream.epoch, isNew: stream.isNew })
-      return { epoch: base.epoch, number: resumeAt(stream, base.number) }
+      this.#publishedTo = resumeAt(stream, base.number)
+      return { epoch: base.epoch, number: this.#publishedTo }
     } catch (error) {
       return this.#failed(error)
     }
@@ -117,7 +124,10 @@ export class Publisher {
     if (answer !== 'ok') return this.#refused(open, answer)
     if (this.#open !== open) return 'behind'
     const whole = events.findLast((event) => event.type === 'fresh' || (event.type === 'transaction' && event.last))
-    if (whole) this.#window.acknowledged(whole.position.number, stream.last, sizeOf(entries))
+    if (whole) {
+      this.#publishedTo = whole.position.number
+      this.#window.acknowledged(whole.position.number, stream.last, sizeOf(entries))
+    }
     const proof = events.findLast((event) => event.type === 'fresh')
     if (proof?.position.epoch === epoch) {
       this.#proof = proof

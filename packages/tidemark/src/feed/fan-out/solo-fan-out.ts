@@ -25,7 +25,7 @@ export const createSoloFanOut = (options: SoloFanOutOptions): FanOut => {
   const listeners = new Set<(state: FeedNodeState) => void>()
   const stopping = new AbortController()
   let source: Source | undefined
-  let state: FeedNodeState = { role: 'away', epoch: null, streamEpoch: null, problem: 'it has not started yet' }
+  let state: FeedNodeState = { role: 'away', epoch: null, streamEpoch: null, redisEpoch: null, problem: 'it has not started yet' }
   let ended = Promise.resolve()
 
   const change = (next: Partial<FeedNodeState>): void => {

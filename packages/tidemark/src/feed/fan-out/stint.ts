@@ -6,6 +6,8 @@ import type { FeedRole, LeasedSource } from './fan-out.js'
 export interface Stint {
   readonly role: FeedRole
   readonly streamEpoch: () => string | null
+  /** The same, while nothing in Redis is older than what this node's followers were given. */
+  readonly redisEpoch: () => string | null
   /** Ends when another role is due, and raises what ended it. */
   events(signal: AbortSignal): AsyncIterable<FeedEvent>
   lag(): Promise<SourceLag>

@@ -24,6 +24,8 @@ export const createOutboxHint = (target: ConnectOptions | undefined, clock: Cloc
       client.once('end', () => resolve())
       client.on('error', () => resolve())
       ended.signal.addEventListener('abort', () => resolve(), { once: true })
+      // It may have ended while the session was made.
+      if (ended.signal.aborted) resolve()
     })
     client.on('notification', () => {
       notified = true

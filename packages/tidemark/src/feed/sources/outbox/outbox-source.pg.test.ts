@@ -187,6 +187,13 @@ describe('the source of the outbox', () => {
     expect(performance.now() - before).toBeLessThan(5_000)
   })
 
+  it('stops while the session that listens is still being made', async () => {
+    const { pool, close } = openPool(database.url)
+    const source = createOutboxSource({ pool, name: 'brief', tables: 'installed', listen: { url: database.url } })
+    await source.stop()
+    await close()
+  })
+
   it('only polls where nobody can listen', async () => {
     await client.query('create table unhinted (id int primary key)')
     const outbox = await start(['unhinted'], { listen: { url: 'postgres://somebody@localhost:6543/nothing?pgbouncer=true' } })
