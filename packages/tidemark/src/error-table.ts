@@ -648,11 +648,6 @@ export const errorTable = {
   ),
   TM_MOVE_BLOCKED: entry('The {step} of {path} waits for {what}.', '{fix}', 'gate', 409, true),
   TM_MOVE_PERCENT: entry('{percent} is no share of the reads.', 'Give a whole number from 0 to 100, as in 25%.', 'usage', 400),
-  TM_MOVE_COMMAND: entry(
-    'The command after the switch ({command}) failed: {reason}.',
-    'The switch stands. Run the command by hand.',
-    'failed',
-  ),
 
   TM_STORE_CONTRADICTED: entry(
     'DATABASE_PROVIDER is {provider}, but {writer} takes the writes: the move is in the state {state}.',
@@ -704,6 +699,48 @@ export const errorTable = {
     'unreachable',
     503,
     true,
+  ),
+
+  TM_CACHE_TEMPLATE: entry(
+    'The key template "{template}" cannot be used: {reason}.',
+    'Write a name of its own, then names of columns in braces with ":" between them, such as `chat:messages:` and a name in braces.',
+    'configuration',
+  ),
+  TM_CACHE_OPTION: entry(
+    'The option {option} of the cache entry "{template}" has the value {value}, which is not valid.',
+    'Give it {expected}.',
+    'configuration',
+  ),
+  TM_CACHE_RULE: entry(
+    'The rule of the cache entry "{template}" for the table {table} cannot be kept: {reason}.',
+    'Correct `from`; docs/cache.md says which rows make which keys.',
+    'configuration',
+  ),
+  TM_CACHE_KEY: entry('No key of "{template}" can be made: {reason}.', 'Correct the params of the read.', 'usage', 400),
+  TM_CACHE_LOAD_TIMEOUT: entry(
+    'Loading {key} took longer than {timeoutMs} ms and was given up.',
+    'Make the query faster, or allow it more with `hardTimeout`; `staleIfErrorFor` lets an old value be answered instead.',
+    'timeout',
+    504,
+    true,
+  ),
+  TM_CACHE_INTENT: entry(
+    'The write was called off before it began: {reason}.',
+    'Nothing was written. Run it again.',
+    'failed',
+    503,
+    true,
+  ),
+  TM_CACHE_VALUE: entry(
+    '{path} cannot be kept in a cache: it is {what}.',
+    'Let `load` return plain objects and arrays of strings, numbers, booleans, null, bigint, Date, Uint8Array, Map and Set; and null where nothing is found.',
+    'usage',
+    500,
+  ),
+  TM_CACHE_ENCRYPTION_KEY: entry(
+    'The keys that encrypt cached values are not valid: {reason}.',
+    'Give each key 32 random bytes as base64 or hex (`openssl rand -base64 32`), under a name of letters, digits, "-" and "_", and name the one that encrypts.',
+    'configuration',
   ),
 
   TM_OBSERVABILITY_METRIC: entry(

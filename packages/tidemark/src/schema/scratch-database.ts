@@ -8,6 +8,18 @@ import { quoteIdentifier as id, postgresErrorOf } from './sql-errors.js'
 const prefix = 'tidemark_scratch_'
 const abandonedAfterMs = 15 * 60_000
 
+const inUse = '55006'
+
+/** By force only where sessions stand in the way: force asks for the right to end each of them, also a vacuum of the server's own, which goes by itself. */
+const drop = async (client: SchemaClient, name: string): Promise<void> => {
+  try {
+    await client.query(`drop database if exists ${id(name)}`)
+  } catch (error) {
+    if (postgresErrorOf(error)?.code !== inUse) throw error
+    await client.query(`drop database if exists ${id(name)} with (force)`)
+  }
+}
+
 /** A killed process leaves its scratch database behind; the name tells its age. */
 const dropAbandoned = async (client: SchemaClient, nowMs: number): Promise<void> => {
   const { rows } = await client.query<{ datname: string }>(
@@ -17,7 +29,7 @@ const dropAbandoned = async (client: SchemaClient, nowMs: number): Promise<void>
   )
   for (const { datname } of rows) {
     const madeAtMs = Number.parseInt(datname.slice(prefix.length).split('_')[0] ?? '', 36)
-    if (nowMs - madeAtMs > abandonedAfterMs) await client.query(`drop database if exists ${id(datname)} with (force)`)
+    if (nowMs - madeAtMs > abandonedAfterMs) await drop(client, datname)
   }
 }
 
@@ -63,7 +75,7 @@ export const withScratchDatabase = async <T>(
         await scratch.end().catch(() => undefined)
       }
     } finally {
-      await client.query(`drop database if exists ${id(name)} with (force)`)
+      await drop(client, name)
     }
   } finally {
     await client.end().catch(() => undefined)

@@ -1,0 +1,138 @@
+/** A cache on its own, without the server: connections, the feed and the cache itself. */
+import { createFanOut } from '../feed/fan-out/open-fan-out.js'
+import { type FeedNode, openFeedNode } from '../feed/fan-out/open-feed-node.js'
+import { outboxSources } from '../feed/fan-out/outbox-sources.js'
+import { walSources } from '../feed/fan-out/wal-sources.js'
+import type { Follower } from '../feed/feed.js'
+import { readIdentities, setReplicaIdentity } from '../feed/replica-identity.js'
+import { installOutbox } from '../feed/sources/outbox/install-outbox.js'
+import type { TableId } from '../feed/table-id.js'
+import { type Logger, silentLogger } from '../observability/observability.js'
+import { type Client, connectPostgres, createPools, type Pools } from '../postgres/postgres.js'
+import { createRedis } from '../redis/create-redis.js'
+import { platformSource } from '../schema/migration-files.js'
+import { createMigrator } from '../schema/migrator.js'
+import { sessionsOf } from '../schema/sessions.js'
+import { type Cache, type CacheOptions, createCache, type Definitions } from './create-cache.js'
+
+export interface OpenCacheOptions<D extends Definitions> extends Omit<CacheOptions<D>, 'pool' | 'redis'> {
+  /** Address of the primary, with a login that owns the tables and may replicate; see docs/cache.md for less. */
+  readonly database: string
+  /** Address of a Redis to share values in. Without one each process has its own memory. */
+  readonly redis?: string
+  /** Default: `wal` where the login may replicate, else `outbox`. */
+  readonly source?: 'wal' | 'outbox'
+  /** What else reacts to changes. */
+  readonly followers?: readonly Follower[]
+  /** Names the slot and what is shared: processes of one cache have one. Default `cache`. */
+  readonly name?: string
+}
+
+export interface OpenCache<D extends Definitions> extends Cache<D> {
+  readonly node: FeedNode
+  readonly pools: Pools
+}
+
+const tableIdOf = (name: string): TableId => {
+  const dot = name.indexOf('.')
+  return { schema: name.slice(0, dot), table: name.slice(dot + 1) }
+}
+
+const withClient = async <T>(
+  url: string,
+  fn: (client: Awaited<ReturnType<typeof connectPostgres>>) => Promise<T>,
+): Promise<T> => {
+  const client = await connectPostgres({ url, name: 'cache' })
+  try {
+    return await fn(client)
+  } finally {
+    await client.end().catch(() => undefined)
+  }
+}
+
+/** Old rows have to tell the columns that make keys (FEED-5); where they cannot, an update takes all keys of an entry. */
+export const keepOldColumns = async (
+  client: Parameters<typeof readIdentities>[0],
+  needed: ReadonlyMap<string, readonly string[]>,
+  log: Logger,
+): Promise<void> => {
+  for (const [name, columns] of needed) {
+    const table = tableIdOf(name)
+    for (const identity of await readIdentities(client, table)) {
+      const lacking = identity.columns && columns.some((column) => !identity.columns!.includes(column))
+      if (!lacking) continue
+      await setReplicaIdentity(client, identity, 'full').catch(() =>
+        log.warn(
+          'each update takes all cached values that follow this table: its old rows do not tell the columns of their keys',
+          {
+            table: name,
+            fix: `ALTER TABLE ${name} REPLICA IDENTITY FULL`,
+          },
+        ),
+      )
+    }
+  }
+}
+
+const sourceKind = async (client: Pick<Client, 'query'>): Promise<'wal' | 'outbox'> => {
+  const { rows } = await client.query<{ wal: boolean }>(
+    `select current_setting('wal_level') = 'logical' and (rolreplication or rolsuper) as wal from pg_roles where rolname = current_user`,
+  )
+  return rows[0]?.wal ? 'wal' : 'outbox'
+}
+
+const install = async (url: string): Promise<void> => {
+  await createMigrator({ connect: sessionsOf({ url }), sources: [platformSource] }).up()
+}
+
+/**
+ * Opens the connections, follows the tables and answers from then on. Makes Tidemark's own tables where they are missing. Raises
+ * TM_CACHE_*, TM_POSTGRES_*, TM_SCHEMA_*.
+ */
+export const openCache = async <const D extends Definitions>(options: OpenCacheOptions<D>): Promise<OpenCache<D>> => {
+  const { database: url, name = 'cache', log = silentLogger, maxSilenceMs = 1000, clock, followers = [] } = options
+  await install(url)
+  const pools = createPools({ url })
+  const redis = await createRedis(options.redis === undefined ? {} : { url: options.redis })
+  const stops: (() => Promise<unknown>)[] = [() => redis.stop(), () => pools.stop()]
+  const stop = async (): Promise<void> => {
+    for (const each of stops.splice(0).reverse()) await each()
+  }
+  try {
+    const cache = await createCache({ ...options, pool: pools.primary, redis })
+    stops.push(() => cache.stop())
+    const all = [cache.follower, ...followers]
+    const tables = [...new Set(all.flatMap(({ tables }) => (tables === 'all' ? [] : tables)))].map(tableIdOf)
+    const kind = await withClient(url, async (client) => {
+      const found = options.source ?? (await sourceKind(client))
+      if (found === 'wal') await keepOldColumns(client, cache.neededColumns, log)
+      else await installOutbox(client, tables)
+      return found
+    })
+    const shared = { tables, maxSilenceMs, log, ...(clock && { clock }) }
+    const target = { url, name: 'cache feed' }
+    const sources =
+      kind === 'wal'
+        ? walSources({ ...shared, target, adminTarget: target, slotName: name, publication: `tidemark_${name}` })
+        : outboxSources({ ...shared, pool: pools.primary, name, install: async () => {}, listen: target })
+    const connect = (purpose: string) => createRedis({ url: options.redis ?? '', name: purpose })
+    const fanOut = createFanOut({
+      sources,
+      redis: { redis, connect },
+      maxSilenceMs,
+      log,
+      ...(clock && { clock }),
+      ...(cache.onBeforePublish && { onBeforePublish: cache.onBeforePublish }),
+    })
+    const node = await openFeedNode({ fanOut, followers: all, log, ...(clock && { clock }) })
+    stops.push(() => node.stop())
+    cache.attach({
+      waitFor: (position, wait) => node.feed.waitFor(position, { follower: 'cache', ...wait }),
+      redisEpoch: () => node.state().redisEpoch,
+    })
+    return { ...cache, node, pools, stop }
+  } catch (error) {
+    await stop().catch(() => undefined)
+    throw error
+  }
+}

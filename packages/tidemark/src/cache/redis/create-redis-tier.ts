@@ -1,0 +1,127 @@
+import { randomBytes } from 'node:crypto'
+import { parseSnapshot } from '../../feed/sources/wal/snapshot.js'
+import type { Redis } from '../../redis/redis.js'
+import { type Clock, systemClock } from '../../time/clock.js'
+import type { FillAnswer, LeaseAnswer, LoadStamp, NewValue, Purge, RedisTier, RedisValue } from '../redis-tier.js'
+import { companionKeys } from './companion-keys.js'
+import { epochDigest, idLength, readFrame, writeFrame } from './frame.js'
+import { FrameReads } from './frame-reads.js'
+import { purgeKeys } from './purge-keys.js'
+import { fillScript, leaseScript, releaseScript } from './tier-scripts.js'
+import { createValueCipher, type EncryptionOptions, type ValueCipher } from './value-cipher.js'
+
+export interface RedisTierOptions {
+  readonly redis: Redis
+  /** How long a load may take to be stored. Default 10 s. */
+  readonly leaseMs?: number
+  /** How long a change is remembered at its keys; at least twice `leaseMs`. Default 60 s. */
+  readonly fenceMs?: number
+  /** Seals every value, and reads none that is not sealed. Default: none. */
+  readonly encryption?: EncryptionOptions
+  /** A larger value is not stored. Bytes of the frame. Default 8 MiB. */
+  readonly maxValueBytes?: number
+  readonly clock?: Clock
+}
+
+/** In the place of an id: no value is to be found. */
+const findNothing = '*'
+
+const newToken = (): string => randomBytes((idLength * 3) / 4).toString('base64url')
+
+/** A snapshot as the fill script takes it: xmin, xmax, the running ones between commas, and whose it is. */
+const stampArguments = (stamp: LoadStamp | null): readonly string[] => {
+  if (stamp === null) return ['0', '0', '', '']
+  const { xmin, xmax, inProgress } = parseSnapshot(stamp.snapshot)
+  return [String(xmin), String(xmax), `,${[...inProgress].join(',')},`, stamp.standby ? 'standby' : 'primary']
+}
+
+class RedisValueTier implements RedisTier {
+  readonly leaseMs: number
+  readonly #fenceMs: number
+  readonly #redis: Redis
+  readonly #reads: FrameReads
+  readonly #cipher: ValueCipher | undefined
+  readonly #maxValueBytes: number
+  readonly #clock: Clock
+  /** The last epoch and its digest: there is one, until there is another. */
+  #epoch = { text: '', digest: epochDigest('') }
+
+  constructor(options: RedisTierOptions) {
+    this.leaseMs = options.leaseMs ?? 10_000
+    this.#fenceMs = Math.max(options.fenceMs ?? 60_000, 2 * this.leaseMs)
+    this.#redis = options.redis
+    this.#reads = new FrameReads(options.redis)
+    this.#cipher = options.encryption && createValueCipher(options.encryption)
+    this.#maxValueBytes = options.maxValueBytes ?? 8 * 2 ** 20
+    this.#clock = options.clock ?? systemClock
+  }
+
+  async get(key: string, epoch: string): Promise<RedisValue | undefined> {
+    return this.#read(await this.#reads.one(key), key, epoch)
+  }
+
+  async getMany(keys: readonly string[], epoch: string): Promise<readonly (RedisValue | undefined)[]> {
+    if (keys.length === 0) return []
+    const distinct = [...new Set(keys)]
+    const frames = await this.#reads.many(distinct)
+    const values = new Map(distinct.map((key, index) => [key, this.#read(frames[index] ?? null, key, epoch)]))
+    return keys.map((key) => values.get(key))
+  }
+
+  async lease(key: string, epoch: string, past = ''): Promise<LeaseAnswer> {
+    const { lease, fence } = companionKeys(key)
+    const token = newToken()
+    const args = [this.#digest(epoch), past, token, this.leaseMs]
+    const [state, ...rest] = await this.#redis.script<Buffer[]>(leaseScript, [key, lease, fence], args, { buffers: true })
+    switch (state!.toString()) {
+      case 'granted':
+        return { state: 'granted', token, fences: rest.map(String) }
+      case 'found': {
+        const found = this.#read(rest[0]!, key, epoch)
+        // What stands there is of no use to anybody; without this it would keep the key from being loaded for as long as it stands.
+        return found ? { state: 'found', found } : this.lease(key, epoch, findNothing)
+      }
+      case 'full':
+        return { state: 'full' }
+      default:
+        return { state: 'taken' }
+    }
+  }
+
+  async fill(key: string, epoch: string, token: string, value: NewValue, stamp: LoadStamp | null): Promise<FillAnswer> {
+    const keptForMs = Math.floor(value.keptForMs)
+    const content = { ...value, keptForMs, ageMs: value.ageMs ?? 0 }
+    const frame = keptForMs > 0 ? writeFrame(token, content, this.#place(key, epoch)) : undefined
+    if (frame === undefined || frame.length > this.#maxValueBytes) {
+      await this.release(key, token)
+      return 'unfit'
+    }
+    const { lease, fence } = companionKeys(key)
+    const args = [token, frame, keptForMs, this.#fenceMs, ...stampArguments(stamp)]
+    return this.#redis.script<FillAnswer>(fillScript, [key, lease, fence], args)
+  }
+
+  async release(key: string, token: string): Promise<void> {
+    await this.#redis.script(releaseScript, [companionKeys(key).lease], [token])
+  }
+
+  async purge(purges: readonly Purge[]): Promise<void> {
+    await purgeKeys(this.#redis, purges, this.#fenceMs)
+  }
+
+  #read(frame: Buffer | null, key: string, epoch: string): RedisValue | undefined {
+    return frame === null ? undefined : readFrame(frame, this.#place(key, epoch))
+  }
+
+  #place(key: string, epoch: string) {
+    return { key, epoch: this.#digest(epoch), cipher: this.#cipher, nowMs: this.#clock.now() }
+  }
+
+  #digest(epoch: string): string {
+    if (this.#epoch.text !== epoch) this.#epoch = { text: epoch, digest: epochDigest(epoch) }
+    return this.#epoch.digest
+  }
+}
+
+/** Raises TM_CACHE_ENCRYPTION_KEY. */
+export const createRedisTier = (options: RedisTierOptions): RedisTier => new RedisValueTier(options)

@@ -1,0 +1,54 @@
+/** Writes that tell where they are, so that a read elsewhere can wait for them (CACHE-5). */
+import type { Position } from '../feed/position.js'
+import { parseLsn } from '../feed/position.js'
+import type { CachePool, LoadClient, WriteOptions, Written } from './cache.js'
+import type { FeedState } from './feed-state.js'
+import type { Intents } from './intents.js'
+
+export interface WriteParts {
+  readonly pool: CachePool
+  readonly feed: FeedState
+  readonly intents: Intents | null
+  /** All that linearizable entries follow. */
+  readonly tables: readonly string[]
+}
+
+/**
+ * The end of what is durable after a commit has returned, which is not before that commit. Not the end of what was written: an idle feed need
+ * not reach it, since a page's header may lie in between. Without a wait for the disk the commit may be behind what is durable.
+ */
+const tokenSql = `
+  select case when current_setting('synchronous_commit') = 'off' then pg_current_wal_insert_lsn() else pg_current_wal_flush_lsn() end::text as lsn`
+
+/** No history of a feed has this name: a read that is to see it goes to Postgres. */
+const nowhere: Position = { epoch: 'unknown', number: 0n }
+
+const readToken = async ({ pool, feed }: WriteParts): Promise<Position> => {
+  const epoch = feed.position?.epoch
+  if (epoch === undefined) return nowhere
+  // The outbox counts batches, which a writer cannot know; a reader then waits until all before its own beginning is proven.
+  if (epoch.startsWith('outbox-')) return { epoch, number: feed.position!.number }
+  const { rows } = await pool.query<{ lsn: string }>(tokenSql)
+  return { epoch, number: parseLsn(rows[0]!.lsn) }
+}
+
+export const createWrite =
+  (parts: WriteParts) =>
+  async <T>(fn: (tx: LoadClient) => Promise<T>, { touches, signal }: WriteOptions = {}): Promise<Written<T>> => {
+    const { pool, intents, tables } = parts
+    const touched = touches ?? tables
+    const intent = intents && touched.length > 0 ? await intents.announce(touched, signal) : undefined
+    try {
+      const result = await pool.transaction(
+        async (tx) => {
+          if (intents && intent) await intents.end(tx, intent)
+          return fn(tx)
+        },
+        signal ? { signal } : {},
+      )
+      return { result, position: await readToken(parts) }
+    } catch (error) {
+      if (intents && intent) await intents.withdraw(intent)
+      throw error
+    }
+  }
