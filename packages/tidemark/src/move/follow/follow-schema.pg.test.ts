@@ -94,6 +94,22 @@ describe('a schema that changes while it is followed', () => {
     await expect(tick()).rejects.toMatchObject({ code: 'TM_MOVE_SCHEMA_CHANGED', message: expect.stringContaining('t is gone') })
   })
 
+  it('leaves a table alone that was renamed the legacy way, and finds what was written when it comes back', async () => {
+    const file = await followed('CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT UNIQUE); CREATE TABLE u (id INTEGER PRIMARY KEY)')
+    const follow = await file.follow()
+    file.app.exec('PRAGMA legacy_alter_table = ON; ALTER TABLE t RENAME TO renamed')
+    const write = (sql: string) => () => file.app.exec(`SELECT 1 FROM u; ${sql}`)
+    expect(write("INSERT INTO renamed VALUES (1, 'a')")).toThrow('no such table: main.t')
+    await follow.tick()
+    expect(write("INSERT INTO renamed VALUES (1, 'a')")).not.toThrow()
+    file.app.exec('ALTER TABLE renamed RENAME TO t')
+    const ticks = await ticksToHead(follow)
+    expect(ticks.flatMap(({ renewed }) => renewed)).toEqual(['t'])
+    file.app.exec("INSERT INTO t VALUES (2, 'b')")
+    expect(await follow.tick()).toMatchObject({ applied: 1, atHead: true })
+    await expectSame(file)
+  })
+
   it('stops at a table of another shape, names it, and goes on when that is undone', async () => {
     const file = await followed("CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT); INSERT INTO t VALUES (1, 'a')")
     const follow = await file.follow()

@@ -5,6 +5,7 @@ import type { CaptureDatabase, CaptureHold, CaptureTable } from '../../sqlite/ca
 import { openCaptureDatabase } from '../../sqlite/capture/capture-database.js'
 import { checkIdentity } from '../../sqlite/capture/identity.js'
 import { rearm } from '../../sqlite/capture/install.js'
+import { letGo } from '../../sqlite/capture/let-go.js'
 import { logHead } from '../../sqlite/capture/log.js'
 import { watchSchema } from '../../sqlite/capture/watch.js'
 import { openSqlite } from '../../sqlite/open.js'
@@ -157,11 +158,19 @@ class Follower implements Follow {
       { signal },
     )
     for (const name of this.#judge.news(watch)) this.#tellNew(name)
+    await this.#letGo(watch.dropped, signal)
     const verdict = this.#judge.judge(watch)
     if (verdict === 'steady') return batch
     if (verdict === 'wait') await this.#settings.clock.sleep(50, signal)
     else await this.#rearm(session, watch, verdict, signal)
     return undefined
+  }
+
+  /** A table that goes by another name now is the application's alone, whatever becomes of the move. */
+  async #letGo(names: readonly string[], signal: AbortSignal): Promise<void> {
+    if (names.length === 0) return
+    const tables = this.#captureTables.filter(({ name }) => names.includes(name))
+    await letGo(this.#capture, this.#hold, tables, { signal })
   }
 
   #tellNew(name: string): void {

@@ -65,6 +65,14 @@ describe('MOVE-1 capture logs the row that goes, by', () => {
     expect(logged()).toEqual(['1: 1', '1: 2'])
   })
 
+  it('only the row in conflict, in a table that has the name of a row in a trigger', async () => {
+    const { app, logged } = await captureFile('CREATE TABLE "new"(id INTEGER PRIMARY KEY, x UNIQUE)', { new: id })
+    app.exec(`INSERT INTO "new" VALUES (1, 'a'), (2, 'b')`)
+    logged()
+    app.exec(`REPLACE INTO "new" VALUES (3, 'b')`)
+    expect(logged()).toEqual(['1: 2', '1: 3'])
+  })
+
   it('only what can go: a unique index that holds the key needs no guard', async () => {
     const { app } = await captureFile(
       'CREATE TABLE t(id INTEGER PRIMARY KEY, x, UNIQUE(id, x)); CREATE TABLE k(a TEXT PRIMARY KEY, x)',
@@ -81,10 +89,10 @@ describe('MOVE-1 capture logs the row that goes, by', () => {
 describe('text of the schema in a trigger', () => {
   const columns = [{ name: 'a' }, { name: 'B c' }]
 
-  it('keeps names and writes as strings what only looks like one', () => {
+  it('keeps names, without those of tables, and writes as strings what only looks like one', () => {
     expect(plainExpression(`coalesce("a", "B C", "x", 'y') -- why`, columns)).toBe(`coalesce ( "a" , "B C" , 'x' , 'y' )`)
     expect(plainExpression(`"t"."a" COLLATE "nocase" || "f"(1) || [x] || "rowid"`, columns)).toBe(
-      `"t" . "a" COLLATE "nocase" || "f" ( 1 ) || [x] || "rowid"`,
+      `"a" COLLATE "nocase" || "f" ( 1 ) || [x] || "rowid"`,
     )
     expect(plainExpression(`CAST(a AS "text")`, columns)).toBe('CAST ( a AS "text" )')
   })

@@ -30,7 +30,8 @@ const logNew = (table: SqliteTable, capture: CaptureTable, isConverted: boolean)
   }
   const keys = keyNames(capture.key)
   const isPlain = !table.columns.some((column) => keys.includes(quoteSqliteName(column.name)) && hasStandIn(column))
-  const sql = isPlain ? logRowSql(capture, 'NEW') : withImage(table, capture, logRowsSql(capture, imageName(capture)))
+  const columns = capture.key.kind === 'columns' ? capture.key.columns : []
+  const sql = isPlain ? logRowSql(capture, 'NEW') : withImage(table, capture, columns, logRowsSql(capture, imageName(capture)))
   return { when: 'BEFORE', sql }
 }
 

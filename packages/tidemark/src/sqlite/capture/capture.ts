@@ -5,7 +5,7 @@
  * read from the row itself. Triggers run inside the application's own SQLite, so they are plain INSERT … SELECT.
  *
  * - `capture-database.ts`  openCaptureDatabase: the connection for our small writes
- * - `install.ts`           installCapture, rearm · `remove.ts` removeCapture
+ * - `install.ts`           installCapture, rearm · `let-go.ts` letGo · `remove.ts` removeCapture
  * - `log.ts`               readLog, logHead, pruneLog, appendLog
  * - `row-condition.ts`     createRowCondition: finds the row of a key, exactly
  * - `control.ts`           readControl, takeControl, beginMirrorWrite, endMirrorWrite, writeNote

@@ -120,6 +120,11 @@ export class OwnObjects {
     this.#drop(capture, ({ name }) => names.has(name))
   }
 
+  /** True where something of ours is left of a table. */
+  has(capture: Pick<CaptureTable, 'id'>): boolean {
+    return this.#of(capture).length > 0
+  }
+
   /** Takes everything off a table. */
   clear(capture: Pick<CaptureTable, 'id'>): void {
     this.#drop(capture, () => false)

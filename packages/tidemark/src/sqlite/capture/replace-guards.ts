@@ -4,10 +4,11 @@
  */
 import type { SqliteColumn, SqliteIndex, SqliteIndexPart, SqliteTable } from '../sqlite.js'
 import { foldAscii, quoteSqliteName } from '../tokenize.js'
+import { AbsentColumns } from './absent-columns.js'
 import type { CaptureTable } from './capture.js'
 import { rowidWord, rowidWordsFor } from './key-expressions.js'
 import { imageName, newValue, withImage } from './row-image.js'
-import { columnsBehind, plainExpression } from './schema-text.js'
+import { columnsBehind, columnsIn, plainExpression } from './schema-text.js'
 import { createTrigger, logRowsSql, rowDiffers, type TriggerText } from './trigger-text.js'
 
 const columnOf = ({ columns }: SqliteTable, name: string): SqliteColumn | undefined =>
@@ -41,6 +42,29 @@ const needsImage = (table: SqliteTable, { parts }: SqliteIndex): boolean =>
 const partSql = (table: SqliteTable, { column, expression }: SqliteIndexPart): string =>
   column === null ? `(${plainExpression(expression ?? '', table.columns)})` : quoteSqliteName(column)
 
+/** By what the rows of the guard's own table are told apart exactly; null where nothing does. */
+const handleOf = (table: SqliteTable): readonly string[] | null => {
+  if (table.rowidName !== null) return [rowidWord(table.rowidName)]
+  return table.withoutRowid && table.primaryKey ? table.primaryKey.columns.map(quoteSqliteName) : null
+}
+
+const textOf = ({ parts, where }: SqliteIndex): string =>
+  [...parts.map(({ column, expression }) => (column === null ? (expression ?? '') : quoteSqliteName(column))), where ?? ''].join(
+    ' ',
+  )
+
+/** The columns that may go while the guard stands. Those of a constraint can go only with the table, and its triggers with it. */
+const absentIn = (table: SqliteTable, index: SqliteIndex): AbsentColumns | null => {
+  const columns = columnsIn(textOf(index), table.columns).map(({ name }) => name)
+  return index.origin === 'c' && columns.length > 0 && handleOf(table) !== null ? new AbsentColumns(columns) : null
+}
+
+/** The columns on which a row's place in an index depends. */
+const dependsOn = (table: SqliteTable, index: SqliteIndex): readonly string[] => columnsBehind(textOf(index), table.columns)
+
+/** Its own name, so that the row of a trigger is not taken for a table called "new". */
+const rowName = '_tidemark_row'
+
 /** Statements that log the rows which hold the new row's place in an index. */
 const logHolders = (table: SqliteTable, capture: CaptureTable, index: SqliteIndex): string => {
   const viaImage = needsImage(table, index)
@@ -51,15 +75,20 @@ const logHolders = (table: SqliteTable, capture: CaptureTable, index: SqliteInde
     return `${text} = ${value} COLLATE ${quoteSqliteName(part.collation)}`
   })
   // Of a partial index, the rows in it; whether the new one will be in it, is left open.
-  const where = index.where === null ? [] : [`(${plainExpression(index.where, table.columns)})`]
-  const log = logRowsSql(capture, quoteSqliteName(table.name), [...conditions, ...where].join(' AND '))
-  return viaImage ? withImage(table, capture, log) : log
+  const partial = index.where === null ? [] : [`(${plainExpression(index.where, table.columns)})`]
+  const [where, from] = [[...conditions, ...partial].join(' AND '), `${quoteSqliteName(table.name)} AS ${rowName}`]
+  const absent = absentIn(table, index)
+  const log = absent ? logAround(table, capture, where, absent) : logRowsSql(capture, from, where, rowName)
+  return viaImage ? withImage(table, capture, dependsOn(table, index), log, absent) : log
 }
 
-/** The columns on which a row's place in an index depends. */
-const dependsOn = (table: SqliteTable, { parts, where }: SqliteIndex): readonly string[] => {
-  const texts = parts.map(({ column, expression }) => (column === null ? (expression ?? '') : quoteSqliteName(column)))
-  return columnsBehind([...texts, where ?? ''].join(' '), table.columns)
+/** The row, of which an index holds but one, is found in a query of its own, so that columns that went are looked for outside of it. */
+const logAround = (table: SqliteTable, capture: CaptureTable, where: string, absent: AbsentColumns): string => {
+  const handle = handleOf(table) ?? []
+  const names = handle.map((name) => `${rowName}.${name}`)
+  const found = `(SELECT ${names.join(', ')} FROM ${quoteSqliteName(table.name)} AS ${rowName} WHERE ${where})`
+  const row = names.length === 1 ? names[0] : `(${names.join(', ')})`
+  return logRowsSql(capture, `${quoteSqliteName(table.name)} AS ${rowName}, ${absent.as('new')}`, `${row} = ${found}`, rowName)
 }
 
 /** Names of the rowid, where a row may be given one that is not its key. */
@@ -71,8 +100,9 @@ const looseRowids = (table: SqliteTable, capture: CaptureTable): readonly string
 
 const logRowidHolder = (table: SqliteTable, capture: CaptureTable): string => {
   const rowid = rowidWord(table.rowidName ?? 'rowid')
+  const from = `${quoteSqliteName(table.name)} AS ${rowName}`
   // A rowid that SQLite is to choose reads -1 here. Asking for that row costs less than being wrong about it.
-  return logRowsSql(capture, quoteSqliteName(table.name), `${rowid} = NEW.${rowid}`)
+  return logRowsSql(capture, from, `${rowName}.${rowid} = NEW.${rowid}`, rowName)
 }
 
 const guardUpdates = (table: SqliteTable, capture: CaptureTable, index: SqliteIndex, n: number): readonly TriggerText[] => {
@@ -81,7 +111,8 @@ const guardUpdates = (table: SqliteTable, capture: CaptureTable, index: SqliteIn
   if (columns.length === 0) return []
   const name = `_tidemark_${capture.id}_replace_update_${n}`
   const event = `BEFORE UPDATE OF ${columns.join(', ')}`
-  return [createTrigger(name, event, table.name, rowDiffers(columns), logHolders(table, capture, index))]
+  const when = absentIn(table, index)?.around(rowDiffers(columns)) ?? rowDiffers(columns)
+  return [createTrigger(name, event, table.name, when, logHolders(table, capture, index))]
 }
 
 const guardRowidUpdates = (table: SqliteTable, capture: CaptureTable): readonly TriggerText[] => {

@@ -4,6 +4,7 @@
  */
 import type { SqliteColumn, SqliteTable } from '../sqlite.js'
 import { quoteSqliteName } from '../tokenize.js'
+import type { AbsentColumns } from './absent-columns.js'
 import type { CaptureTable } from './capture.js'
 import { plainDefault, plainExpression } from './schema-text.js'
 import type { TriggerText } from './trigger-text.js'
@@ -36,10 +37,24 @@ export const imageTable = (table: SqliteTable, capture: CaptureTable, triggers: 
   return { name: bareName(capture), sql: `CREATE TABLE ${imageName(capture)} (${columns.join(', ')})` }
 }
 
-/** Statements that have the image to look at. */
-export const withImage = (table: SqliteTable, capture: CaptureTable, statements: string): string => {
+/**
+ * Statements that have the image to look at. It has the values of some columns only: the application may drop any other while the trigger
+ * stands. `absent` stands in for those that it may drop all the same.
+ */
+export const withImage = (
+  table: SqliteTable,
+  capture: CaptureTable,
+  columns: readonly string[],
+  statements: string,
+  absent: AbsentColumns | null = null,
+): string => {
   const stored = table.columns.filter(({ generated }) => !generated)
-  const names = stored.map(({ name }) => quoteSqliteName(name)).join(', ')
+  const wanted = stored.filter(({ name }) => columns.includes(name))
+  const [names, values] = [wanted.map(({ name }) => quoteSqliteName(name)), wanted.map(newValue)]
+  // An index over a constant wants no column; a trigger knows no DEFAULT VALUES.
+  const into = names.length > 0 ? names : stored.slice(0, 1).map(({ name }) => quoteSqliteName(name))
+  const from = absent ? ` FROM ${absent.as('new')}` : ''
+  const row = values.length > 0 ? values.map((value) => (absent ? `(SELECT ${value})` : value)) : ['NULL']
   const image = imageName(capture)
-  return `INSERT INTO ${image} (${names}) SELECT ${stored.map(newValue).join(', ')}; ${statements} DELETE FROM ${image};`
+  return `INSERT INTO ${image} (${into.join(', ')}) SELECT ${row.join(', ')}${from}; ${statements} DELETE FROM ${image};`
 }

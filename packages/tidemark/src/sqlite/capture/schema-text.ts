@@ -13,16 +13,23 @@ const isColumnPlace = (tokens: readonly Token[], i: number): boolean => {
   return before?.text !== '.' && after?.text !== '.' && after?.text !== '(' && !isWord(before, 'COLLATE', 'AS')
 }
 
+/** Columns by their bare names: the table may go by another name where the text is put. */
+const withoutTable = (tokens: readonly Token[]): readonly Token[] =>
+  tokens.filter(({ text }, i) => text !== '.' && tokens[i + 1]?.text !== '.')
+
 /**
- * An expression of an index or a generated column. In a schema, SQLite takes "words" in double quotes that name no column for strings; in
- * triggers not every library does, so they are written as the strings they are.
+ * An expression of an index or a generated column, with bare names of columns. In a schema, SQLite takes "words" in double quotes that name
+ * no column for strings; in triggers not every library does, so they are written as the strings they are.
  */
 export const plainExpression = (sql: string, columns: readonly Pick<SqliteColumn, 'name'>[]): string => {
   const names = new Set(['rowid', '_rowid_', 'oid', ...columns.map(({ name }) => foldAscii(name))])
   const tokens = tokenize(sql)
   const isString = (token: Token, i: number): boolean =>
     token.kind === 'quoted' && token.text.startsWith('"') && !names.has(foldAscii(token.value)) && isColumnPlace(tokens, i)
-  return tokens.map((token, i) => (isString(token, i) ? quoteString(token.value) : token.text)).join(' ')
+  const texts = new Map(tokens.map((token, i) => [token, isString(token, i) ? quoteString(token.value) : token.text]))
+  return withoutTable(tokens)
+    .map((token) => texts.get(token))
+    .join(' ')
 }
 
 /** The default of a column as an expression: a bare or double-quoted word is a string there. */
@@ -34,8 +41,8 @@ export const plainDefault = (sql: string): string => {
   return quoteString(token.value)
 }
 
-/** The columns whose values an expression may depend on, those behind generated columns in their place. */
-export const columnsBehind = (sql: string, columns: readonly SqliteColumn[]): readonly string[] => {
+/** The columns whose values an expression may depend on: generated ones and those behind them. */
+export const columnsIn = (sql: string, columns: readonly SqliteColumn[]): readonly SqliteColumn[] => {
   const found = new Set<string>()
   const visit = (text: string): void => {
     const words = new Set(tokenize(text).map(({ value }) => foldAscii(value)))
@@ -46,5 +53,11 @@ export const columnsBehind = (sql: string, columns: readonly SqliteColumn[]): re
     }
   }
   visit(sql)
-  return columns.filter(({ name, generated }) => found.has(name) && !generated).map(({ name }) => name)
+  return columns.filter(({ name }) => found.has(name))
 }
+
+/** As {@link columnsIn}, only those that are stored by themselves. */
+export const columnsBehind = (sql: string, columns: readonly SqliteColumn[]): readonly string[] =>
+  columnsIn(sql, columns)
+    .filter(({ generated }) => !generated)
+    .map(({ name }) => name)

@@ -16,9 +16,11 @@ export const logRowSql = (table: CaptureTable, row: 'NEW' | 'OLD'): string => {
   return `INSERT INTO _tidemark_log (${logColumns(table)}) SELECT ${values.join(', ')};`
 }
 
-/** Logs the keys of rows of a table. */
-export const logRowsSql = (table: CaptureTable, from: string, where = '1'): string =>
-  `INSERT INTO _tidemark_log (${logColumns(table)}) SELECT ${[table.id, ...keyNames(table.key)].join(', ')} FROM ${from} WHERE ${where};`
+/** Logs the keys of rows of a table. `from` begins with the table, by that name or by `as`. */
+export const logRowsSql = (table: CaptureTable, from: string, where = '1', as = from): string => {
+  const values = [table.id, ...keyNames(table.key).map((name) => `${as}.${name}`)]
+  return `INSERT INTO _tidemark_log (${logColumns(table)}) SELECT ${values.join(', ')} FROM ${from} WHERE ${where};`
+}
 
 export const createTrigger = (name: string, event: string, table: string, when: string | null, body: string): TriggerText => ({
   name,
