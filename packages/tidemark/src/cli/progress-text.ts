@@ -1,5 +1,6 @@
 import type { MovePhase } from '../move/move.js'
 import { formatDuration } from '../time/durations.js'
+import { bytesText } from './feed-text.js'
 import type { ProgressView, TableProgress } from './move-progress.js'
 import type { Colors } from './terminal.js'
 
@@ -34,11 +35,27 @@ const checkText = ({ check }: ProgressView): string => {
   return check.done ? 'all rows compared' : `${grouped(check.rowsDone)} of ${counted(check.rowsTotal, 'row')} compared`
 }
 
-const liveLine = (view: ProgressView, { phase, behind, behindMs, changesPerSecond }: NonNullable<ProgressView['lag']>): string =>
+type Lag = NonNullable<ProgressView['lag']>
+
+/** A mirror that is up to date still has to read what Postgres wrote for others; that it has done so within a second is as good as having none. */
+const upToDateMs = 1000
+
+const behindText = (lag: Lag): string => {
+  if (lag.phase === 'follow') return lag.behind === 0 ? '' : `${counted(lag.behind, 'change')} behind`
+  if (lag.behindMs < upToDateMs || lag.behindBytes === 0) return ''
+  return lag.behindBytes === null ? 'behind' : `${bytesText(lag.behindBytes)} of Postgres' log behind`
+}
+
+const lagText = (lag: Lag): string => {
+  const behind = behindText(lag)
+  return behind === '' ? 'up to date' : `${behind} (${formatDuration(lag.behindMs)})`
+}
+
+const liveLine = (view: ProgressView, lag: Lag): string =>
   joined([
-    doing[phase],
-    behind === 0 ? 'up to date' : `${counted(behind, 'change')} behind (${formatDuration(behindMs)})`,
-    changesPerSecond > 0 ? `${grouped(changesPerSecond)} changes/s` : '',
+    doing[lag.phase],
+    lagText(lag),
+    lag.changesPerSecond > 0 ? `${grouped(lag.changesPerSecond)} changes/s` : '',
     checkText(view),
     view.rejects > 0 ? counted(view.rejects, 'reject') : '',
   ])

@@ -259,11 +259,19 @@ export type MoveEvent =
   | { readonly type: 'state'; readonly from: MoveState; readonly to: MoveState }
   /** One step of a cutover, a rollback or an abort. */
   | { readonly type: 'step'; readonly step: string; readonly state: 'started' | 'finished'; readonly elapsedMs: number }
-  /** How far the follower or the mirror is behind, and what it did lately. */
+  /** How far the follower is behind, in changes of the file, and what it did lately. */
   | {
       readonly type: 'lag'
-      readonly phase: 'follow' | 'mirror'
+      readonly phase: 'follow'
       readonly behind: number
+      readonly behindMs: number
+      readonly changesPerSecond: number
+    }
+  /** How far the mirror is behind: bytes of Postgres' log, which has the changes of all tables in it; null where that was not asked. */
+  | {
+      readonly type: 'lag'
+      readonly phase: 'mirror'
+      readonly behindBytes: number | null
       readonly behindMs: number
       readonly changesPerSecond: number
     }

@@ -52,6 +52,8 @@ export interface MoveStatus {
     /** Bytes of WAL that Postgres keeps for the mirror; null where its slot is not there. */
     readonly behindBytes: number | null
   } | null
+  /** Values that the file holds less finely than Postgres since the cutover, by column; at least so many. */
+  readonly narrowed: readonly NarrowedColumn[]
   readonly cutOverAt: string | null
   readonly checks: {
     readonly done: boolean
@@ -70,6 +72,14 @@ export interface MoveStatus {
   }[]
   /** What can be done in this state. */
   readonly next: readonly { readonly command: string; readonly what: string }[]
+}
+
+export interface NarrowedColumn {
+  readonly table: string
+  readonly column: string
+  readonly count: number
+  /** The first of them: its row, what Postgres holds, and what became of it. */
+  readonly first: { readonly key: string; readonly target: string | null; readonly reason: string }
 }
 
 export interface MoveReject {
@@ -92,7 +102,7 @@ export interface StatusOptions {
 const withTarget = async <T>(target: ConnectOptions, ask: (client: pg.Client) => Promise<T>, none: T): Promise<T> => {
   const client = await connectPostgres(target)
   try {
-    const { rows } = await client.query<{ there: boolean }>("SELECT to_regclass('tidemark.move_history') IS NOT NULL AS there")
+    const { rows } = await client.query<{ there: boolean }>("SELECT to_regclass('tidemark.move_narrowed') IS NOT NULL AS there")
     return rows[0]?.there ? await ask(client) : none
   } finally {
     await client.end()
@@ -118,6 +128,9 @@ const statusSql = `
            'mirroredPosition', r.mirrored_position, 'behindBytes',
            (SELECT CASE WHEN NOT pg_is_in_recovery() THEN greatest(pg_current_wal_flush_lsn() - s.confirmed_flush_lsn, 0)::bigint END
               FROM pg_replication_slots AS s WHERE s.slot_name = r.slot_name)) END AS mirror,
+         coalesce((SELECT json_agg(json_build_object('table', n.table_name, 'column', n.column_name, 'count', n.count,
+                     'first', json_build_object('key', n.row_key, 'target', n.target, 'reason', n.reason)) ORDER BY n.table_name, n.column_name)
+            FROM tidemark.move_narrowed AS n WHERE n.run_id = r.id), '[]') AS narrowed,
          ${moment('r.cut_over_at')} AS "cutOverAt",
          (SELECT json_build_object('done', count(*) > 0 AND bool_and(done) AND count(*) = jsonb_array_length(r.plan -> 'tables'),
                    'tablesDone', count(*) FILTER (WHERE done), 'rowsChecked', coalesce(sum(rows_checked), 0),

@@ -5,6 +5,7 @@ import * as operations from '../../server/operations/move.js'
 import type { Project } from '../../server/project.js'
 import { commandProject } from '../command-project.js'
 import type { CommandContext, Run } from '../context.js'
+import { moveStatusText } from '../move-status-text.js'
 import { copyText, verifyText } from '../move-text.js'
 import { table } from '../table.js'
 import {
@@ -150,17 +151,9 @@ export const moveStatus: Run<{ readonly to?: string; readonly rejects?: boolean;
   const request = { ...(file !== undefined && { file }), ...(to !== undefined && { to }) }
   const moves = await operations.moveStatus(project, request)
   const listed = rejects ? await operations.moveRejects(project, { ...request, limit }) : undefined
-  terminal.result({ moves, ...(listed && { rejects: listed }) }, ({ bold }) => {
+  terminal.result({ moves, ...(listed && { rejects: listed }) }, (colors) => {
     if (moves.length === 0) return 'No moves into this database yet.'
-    const runs = moves.map((move) =>
-      [
-        bold(`${move.path} → ${move.targetSchema}: ${move.state}, started ${move.startedAt}`),
-        table(
-          ['table', 'rows', 'copied', 'rejected', 'done'],
-          move.tables.map((one) => [one.table, one.rows, one.copied, one.rejected, one.done ? 'yes' : 'no']),
-        ),
-      ].join('\n'),
-    )
+    const runs = moves.map((move) => moveStatusText(move, colors))
     const rejected = listed?.map((reject) => [reject.table, reject.key, reject.column ?? '', reject.outcome, reject.reason])
     return [...runs, ...(rejected ? [table(['table', 'key', 'column', 'outcome', 'reason'], rejected)] : [])].join('\n\n')
   })

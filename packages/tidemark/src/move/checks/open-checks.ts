@@ -75,7 +75,9 @@ class LiveChecks implements Checks {
     const progressOf = (name: string): TableProgress | undefined => loaded.tables.get(name)
     // The column of the rowid went with the cutover.
     const tables = options.direction === 'mirror' ? plan.tables.map(withoutRowColumn) : plan.tables
-    this.#tables = new Map(tables.map((table) => [table.source, new TableCheck(table, id, progressOf(table.source))]))
+    this.#tables = new Map(
+      tables.map((table) => [table.source, new TableCheck(table, id, options.direction, progressOf(table.source))]),
+    )
     const links = new Map(Array.from(this.#tables.values(), ({ name, link }) => [name, link] as const))
     this.#sessions = new CheckSessions(options, links)
     this.#checkedSeq = loaded.checkedSeq

@@ -1,11 +1,13 @@
 /** One table's part in the checks: how far its first comparison has come, and how its rows are looked at. */
 import type { RowDifference, TablePlan } from '../move.js'
+import { canonicalAtFile } from '../verify/file-resolution-sql.js'
 import { verifyTable } from '../verify/verify-table.js'
 import type { TableProgress } from './check-record.js'
 import type { CheckSession } from './check-session.js'
+import type { CheckDirection } from './checks.js'
 import { type Link, linkOf } from './link.js'
 import { Rejects } from './rejects.js'
-import { TableComparer } from './table-comparer.js'
+import { TableComparer, type TableComparerOptions } from './table-comparer.js'
 import { TableWalk, type WalkCursor } from './walk-table.js'
 
 const fresh: TableProgress = { cursor: null, rowsChecked: 0, done: false, dirty: false, pass: 1 }
@@ -17,6 +19,7 @@ export class TableCheck {
   readonly plan: TablePlan
   readonly link: Link | null
   readonly #runId: string
+  readonly #reading: Pick<TableComparerOptions, 'canonical'>
   #session: CheckSession | undefined
   #comparer: TableComparer | undefined
   #walk: TableWalk | undefined
@@ -26,7 +29,9 @@ export class TableCheck {
   dirty: boolean
   pass: number
 
-  constructor(plan: TablePlan, runId: string, progress: TableProgress = fresh) {
+  constructor(plan: TablePlan, runId: string, direction: CheckDirection, progress: TableProgress = fresh) {
+    // Where Postgres is the truth, it may hold values finer than the file has a form for.
+    this.#reading = direction === 'mirror' ? { canonical: canonicalAtFile(plan) } : {}
     this.plan = plan
     this.link = linkOf(plan)
     this.#runId = runId
@@ -58,7 +63,7 @@ export class TableCheck {
   comparer(session: CheckSession): TableComparer {
     if (this.#session !== session || !this.#comparer) {
       this.#session = session
-      this.#comparer = new TableComparer({ ...session, runId: this.#runId, table: this.plan }, this.link!)
+      this.#comparer = new TableComparer({ ...session, ...this.#reading, runId: this.#runId, table: this.plan }, this.link!)
       this.#walk = undefined
     }
     return this.#comparer
@@ -83,6 +88,7 @@ export class TableCheck {
       database,
       client,
       table: this.plan,
+      ...this.#reading,
       rejected: rejects.keys,
       replaced: new Set(),
       maxDifferences: mostShown,

@@ -2,7 +2,7 @@
 import type { Database } from 'better-sqlite3'
 import type pg from 'pg'
 import { rowColumn } from '../log-key.js'
-import type { RowDifference, TablePlan } from '../move.js'
+import type { ColumnPlan, RowDifference, TablePlan } from '../move.js'
 import type { Key } from '../row-keys.js'
 import { largeColumns } from '../row-source.js'
 import { type ExpectedRow, hashOf, SourceRows } from '../verify/source-rows.js'
@@ -32,6 +32,8 @@ export interface TableComparerOptions {
   readonly client: pg.Client
   readonly runId: string
   readonly table: TablePlan
+  /** How Postgres reads its columns, where not as usual. */
+  readonly canonical?: (column: ColumnPlan) => string
 }
 
 /** Names asked for in one statement. */
@@ -75,7 +77,7 @@ export class TableComparer {
   readonly #rowsAtOnce: number
   readonly #linkPlaces: readonly number[]
 
-  constructor({ database, client, runId, table }: TableComparerOptions, link: Link) {
+  constructor({ database, client, runId, table, canonical }: TableComparerOptions, link: Link) {
     this.table = table
     this.link = link
     this.reader = new LinkReader(link, String(database.pragma('encoding', { simple: true })))
@@ -90,7 +92,7 @@ export class TableComparer {
     this.#byKey = new SourceRows(database, client, table, link.rowKey, keys)
     this.#keysByKey = new SourceRows(database, client, keyTable, link.rowKey, keys)
     this.#keyWalk = new SourceRows(database, client, keyTable, walk, keys)
-    this.target = new TargetRows(client, table, link.columns)
+    this.target = new TargetRows(client, table, link.columns, canonical)
   }
 
   /** A row that the walk gave. */

@@ -62,6 +62,6 @@ export const invertEpoch =
     const total = BigInt(moment.seconds) * 1_000_000n + BigInt(moment.microseconds)
     const step = microsecondsPer[unit]
     const rest = ((total % step) + step) % step
-    if (rest !== 0n) tell(`a time finer than the ${unit} that the file's column counts`)
+    if (rest !== 0n) tell(`a time finer than the ${unit} that the file's column counts, cut off`, 'narrowed')
     return (total - rest) / step
   }

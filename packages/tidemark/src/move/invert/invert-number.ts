@@ -14,10 +14,14 @@ export const normalDecimal = (text: string): string => {
   return digits === '0' ? digits : sign + digits
 }
 
+/** False at both ends of what doubles can be, where hardly a digit is left of a number. */
+const isWithin = (number: number): boolean => Math.abs(number) > 1e-300 && Math.abs(number) < 1e300
+
 const nearest = (text: string, number: number, tell: Tell): number => {
   if (normalDecimal(plainDecimal(number)) !== normalDecimal(text)) {
     tell(
       `${text.length > 60 ? `${text.slice(0, 60)}…` : text} is kept as ${numberAsText(number)}, the nearest number that SQLite has`,
+      isWithin(number) ? 'narrowed' : undefined,
     )
   }
   return number

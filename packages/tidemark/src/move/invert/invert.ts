@@ -9,8 +9,11 @@ import type { SqliteTable } from '../../sqlite/sqlite.js'
 /** A value as it is bound: bigint for an integer, number for a real, string for text, Buffer for a blob. */
 export type FileValue = bigint | number | string | Buffer | null
 
-/** Told where the file cannot hold the value as Postgres does: what was written instead, and why. */
-export type Tell = (reason: string) => void
+/**
+ * Told where the file cannot hold the value as Postgres does: what was written instead, and why. `narrowed` where that is the nearest value
+ * that the file's column has a form for, by the rule of its conversion.
+ */
+export type Tell = (reason: string, kind?: 'narrowed') => void
 
 /** What an inverter asks of the file's own table; without it, columns are taken to be nullable and the table not STRICT. */
 export type FileTable = Pick<SqliteTable, 'strict' | 'columns'>

@@ -56,7 +56,7 @@ export const writeDate = (day: number): string | undefined => {
   return `${String(year).padStart(4, '0')}-${two(month)}-${two(dayOfYear - Math.floor((153 * shifted + 2) / 5) + 1)}`
 }
 
-/** The digits after the point with the point, by the column's habit; more than its habit where there is more to say. */
+/** The digits after the point with the point, by the column's habit; what is finer is cut off, so that the column keeps its one form. */
 export const writeFraction = (microseconds: number, habit: MomentFormat['fraction'], tell: Tell): string => {
   const digits = String(microseconds).padStart(6, '0')
   const trimmed = digits.replace(/0+$/, '')
@@ -64,8 +64,8 @@ export const writeFraction = (microseconds: number, habit: MomentFormat['fractio
   if (habit === 'trim') return point(trimmed)
   if (habit === 'auto') return point(microseconds === 0 ? '' : digits)
   if (trimmed.length <= habit) return point(digits.slice(0, habit))
-  tell(`a time finer than the file's column is written: ${trimmed.length} digits after the point instead of ${habit}`)
-  return point(trimmed)
+  tell(`a time finer than the file's column is written: ${trimmed.length} digits after the point, cut to ${habit}`, 'narrowed')
+  return point(digits.slice(0, habit))
 }
 
 /** A wall clock time in a format; undefined beyond the years that have four digits. */
@@ -77,8 +77,8 @@ export const writeMoment = ({ seconds, microseconds }: Moment, format: MomentFor
   const clock = `${two(Math.floor(second / 3600))}:${two(Math.floor(second / 60) % 60)}`
   const zone = format.zone === 'none' ? '' : format.zone
   const isWhole = second % 60 === 0 && microseconds === 0
-  if (!format.seconds && isWhole) return `${date}${format.separator}${clock}${zone}`
-  if (!format.seconds) tell("a time with seconds, where the file's column is written without")
-  const fraction = writeFraction(microseconds, format.seconds ? format.fraction : 'trim', tell)
+  if (!format.seconds && !isWhole) tell("a time with seconds, cut off since the file's column is written without", 'narrowed')
+  if (!format.seconds) return `${date}${format.separator}${clock}${zone}`
+  const fraction = writeFraction(microseconds, format.fraction, tell)
   return `${date}${format.separator}${clock}:${two(second % 60)}${fraction}${zone}`
 }

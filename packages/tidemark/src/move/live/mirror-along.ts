@@ -59,7 +59,7 @@ class MirrorLoop {
     const { onEvent } = this.#options
     if (!onEvent) return
     const { behindBytes, behindMs, changesPerSecond } = await this.#mirror.lag()
-    onEvent({ type: 'lag', phase: 'mirror', behind: behindBytes, behindMs, changesPerSecond })
+    onEvent({ type: 'lag', phase: 'mirror', behindBytes, behindMs, changesPerSecond })
   }
 }
 

@@ -33,7 +33,7 @@ const overflowKey = '(more rows)'
 const nameOf = (table: string, key: string): string => `${table}\0${key}`
 
 /** Text that jsonb and text of Postgres can hold, and nobody tires of. */
-const storable = (text: string): string =>
+export const storable = (text: string): string =>
   text
     .slice(0, longestText)
     .replaceAll('\0', '\u2400')

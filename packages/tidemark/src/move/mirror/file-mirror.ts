@@ -19,6 +19,7 @@ import type { Mirror, MirrorLag, MirrorOptions, MirrorTick, ResyncReport } from 
 import { countDifferences, recordPosition, recordStart } from './mirror-record.js'
 import { beginSnapshot, connectMirror, type MirrorSession } from './mirror-session.js'
 import type { MirrorTable } from './mirror-table.js'
+import type { Narrowed } from './narrowed.js'
 import { PieceSequence } from './piece-sequence.js'
 import { publicationName, takeMirrorSlot } from './prepare-mirror.js'
 import { Rate } from './rate.js'
@@ -49,6 +50,7 @@ export interface MirrorParts {
   readonly source: Source
   readonly session: MirrorSession
   readonly differences: Differences
+  readonly narrowed: Narrowed
   readonly ids: IdMap
   readonly tables: readonly MirrorTable[]
   readonly appliers: ReadonlyMap<string, TableApplier>
@@ -82,7 +84,7 @@ export class FileMirror implements Mirror {
   readonly #last = { watch: Number.NEGATIVE_INFINITY, record: Number.NEGATIVE_INFINITY, breath: 0 }
 
   constructor(parts: MirrorParts) {
-    const { options, clock, signal, file, source, start, appliers, byOid, ids, differences } = parts
+    const { options, clock, signal, file, source, start, appliers, byOid, ids, differences, narrowed } = parts
     this.#parts = parts
     this.#held = options.held
     this.#reader = new EventReader(source, clock)
@@ -103,7 +105,7 @@ export class FileMirror implements Mirror {
     const hold = { captureId: this.#held.run.captureId ?? '', epoch: this.#held.epoch }
     const transaction = new FileTransaction({ file, hold, busyTimeoutMs: options.busyTimeoutMs ?? 2_000, clock, signal })
     const onStored = (position: Position) => source.confirm(position)
-    this.#progress = new FileProgress({ file, transaction, applier, included, differences, clock, start, onStored })
+    this.#progress = new FileProgress({ file, transaction, applier, included, differences, narrowed, clock, start, onStored })
   }
 
   position(): Position {
@@ -210,10 +212,13 @@ export class FileMirror implements Mirror {
 
   /** Whatever fails, the file is left as it was last made durable, and reading begins there again. */
   async #guarded<T>(work: () => Promise<T>): Promise<T> {
-    const { signal, differences, file } = this.#parts
+    const { signal, differences, narrowed, file } = this.#parts
     signal.throwIfAborted()
     try {
-      if (this.#isBroken) await differences.load()
+      if (this.#isBroken) {
+        await differences.load()
+        narrowed.forget()
+      }
       this.#isBroken = false
       return await work()
     } catch (error) {
@@ -334,6 +339,7 @@ export class FileMirror implements Mirror {
       const snapshot = await beginSnapshot(client)
       await this.#progress.begin()
       differences.clearTable(source)
+      this.#parts.narrowed.clearTable(source)
       const before = differences.noted
       const report = await resyncTable({ client, db: file.db, statements, applier, ids, signal })
       // Whoever the snapshot sees has its commit in the log before this point.

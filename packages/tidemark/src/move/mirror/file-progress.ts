@@ -6,6 +6,7 @@ import type { PieceApplier } from './apply-piece.js'
 import type { Differences } from './differences.js'
 import type { FileTransaction } from './file-transaction.js'
 import type { Included } from './included.js'
+import type { Narrowed } from './narrowed.js'
 
 /** Changes of small transactions that become durable together. */
 const changesPerCommit = 5_000
@@ -24,6 +25,7 @@ export interface FileProgressParts {
   readonly applier: PieceApplier
   readonly included: Included
   readonly differences: Differences
+  readonly narrowed: Narrowed
   readonly clock: Clock
   readonly start: Start
   /** Told of each position once it is durable in the file. */
@@ -106,8 +108,9 @@ export class FileProgress {
 
   /** Makes what was applied durable, differences first: nothing that the file lacks is ever left unsaid. */
   async commit(position: Position = this.#target ?? this.#reached): Promise<void> {
-    const { differences, applier, included, transaction, file, clock, onStored } = this.#parts
+    const { differences, narrowed, applier, included, transaction, file, clock, onStored } = this.#parts
     await differences.flush()
+    await narrowed.flush()
     applier.writeLog()
     included.prune(file.db, position)
     await transaction.commit(formatPosition(position))

@@ -6,6 +6,7 @@ import { bindLogValue, createRowCondition, type RowCondition } from '../../sqlit
 import type { SqliteDatabase } from '../../sqlite/sqlite.js'
 import { sqliteCodeOf } from '../../sqlite/sqlite-error.js'
 import { quoteSqliteName } from '../../sqlite/tokenize.js'
+import { isNarrowable } from '../invert/file-resolution.js'
 import type { FileValue } from '../invert/invert.js'
 import { exactKeySql, type Key, printKey, readKey } from '../row-keys.js'
 import type { Texts } from './bind-relation.js'
@@ -30,7 +31,15 @@ export interface Refusal {
 /** Values to write, in the order of some columns; with what the file cannot hold quite as it is. */
 export interface Values {
   readonly bound: readonly FileValue[]
-  readonly notes: readonly { readonly column: MirrorColumn; readonly target: string | null; readonly reason: string }[]
+  readonly notes: readonly ValueNote[]
+}
+
+export interface ValueNote {
+  readonly column: MirrorColumn
+  readonly target: string | null
+  readonly reason: string
+  /** True where the file's column has no finer form for it, so that it is as it should be. */
+  readonly isNarrowed: boolean
 }
 
 const refusalOf = (error: unknown): Refusal | undefined => {
@@ -112,10 +121,12 @@ export class FileRows {
 
   /** Postgres' texts as values of the file. */
   values(columns: readonly MirrorColumn[], texts: readonly (string | null)[]): Values {
-    const notes: { column: MirrorColumn; target: string | null; reason: string }[] = []
+    const notes: ValueNote[] = []
     const bound = columns.map((column, i) => {
       const target = texts[i] ?? null
-      return this.table.inverter.value(column.target, target, (reason) => notes.push({ column, target, reason }))
+      return this.table.inverter.value(column.target, target, (reason, kind) =>
+        notes.push({ column, target, reason, isNarrowed: kind === 'narrowed' && isNarrowable(this.table.plan, column) }),
+      )
     })
     return { bound, notes }
   }

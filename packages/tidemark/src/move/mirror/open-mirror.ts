@@ -12,6 +12,7 @@ import { FileMirror } from './file-mirror.js'
 import type { Start } from './file-progress.js'
 import type { Mirror, MirrorOptions } from './mirror.js'
 import { MirrorSession } from './mirror-session.js'
+import { Narrowed } from './narrowed.js'
 import { mirrorSource, publicationName, readMirrorTables } from './prepare-mirror.js'
 import { Statements } from './statements.js'
 import { TableApplier } from './table-applier.js'
@@ -66,13 +67,14 @@ export const openMirror = async (options: MirrorOptions): Promise<Mirror> => {
     const oids = await checkTarget(session, file.path, tables, publicationName(held))
     const differences = new Differences(session, held.run.id, onEvent)
     await differences.load()
+    const narrowed = new Narrowed(session, held.run.id, onEvent)
     const leftOut = await readLeftOut(session, held.run.id)
     const statements = new Statements(file.db)
     const appliers = new Map(
       tables.map((table) => {
         const name = tableName({ schema: table.plan.targetSchema, table: table.plan.target })
         const kept = leftOut.get(table.plan.source) ?? new Set<string>()
-        return [name, new TableApplier(file.db, table, statements, differences, kept)]
+        return [name, new TableApplier(file.db, table, statements, { differences, narrowed, leftOut: kept })]
       }),
     )
     const byOid = new Map([...appliers.values()].map((applier, i) => [oids[i]!, applier]))
@@ -85,6 +87,7 @@ export const openMirror = async (options: MirrorOptions): Promise<Mirror> => {
       source,
       session,
       differences,
+      narrowed,
       ids,
       tables,
       appliers,

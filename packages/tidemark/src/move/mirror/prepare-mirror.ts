@@ -121,6 +121,8 @@ export const prepareMirror = async (options: PrepareMirrorOptions): Promise<Prep
   const client = await connectPostgres({ ...target, name: 'mirror setup' })
   try {
     const tables = readMirrorTables(held)
+    // Of an earlier cutover, after which the file was the truth again.
+    await client.query('DELETE FROM tidemark.move_narrowed WHERE run_id = $1', [held.run.id])
     await widenIdentities(client, held, tables)
     signal?.throwIfAborted()
     const publication = publicationName(held)

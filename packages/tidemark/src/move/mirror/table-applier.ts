@@ -7,31 +7,36 @@ import type { Differences } from './differences.js'
 import { FileRows, type FoundRow, type Refusal, type Values } from './file-rows.js'
 import { Limbo, type WaitingRow } from './limbo.js'
 import type { MirrorColumn, MirrorTable } from './mirror-table.js'
+import type { Narrowed } from './narrowed.js'
 import type { Statements } from './statements.js'
 
 const isComplete = (texts: Texts): texts is readonly (string | null)[] => !texts.includes(undefined)
 
 const stayedBehind = 'the file holds a row of this key that stayed behind when the others were copied'
 
+/** Where an applier says what the file does not have as Postgres does. */
+export interface Notes {
+  readonly differences: Differences
+  readonly narrowed: Narrowed
+  /** Printed keys of the rows of the file that were left out of the copy. */
+  readonly leftOut: ReadonlySet<string>
+}
+
 export class TableApplier {
   readonly table: MirrorTable
   readonly rows: FileRows
   readonly #limbo: Limbo
   readonly #differences: Differences
+  readonly #narrowed: Narrowed
   /** Printed keys of the rows of the file that were left out of the copy: they are not the mirror's. */
   readonly #leftOut: ReadonlySet<string>
 
-  constructor(
-    db: SqliteDatabase,
-    table: MirrorTable,
-    statements: Statements,
-    differences: Differences,
-    leftOut: ReadonlySet<string>,
-  ) {
+  constructor(db: SqliteDatabase, table: MirrorTable, statements: Statements, { differences, narrowed, leftOut }: Notes) {
     this.table = table
     this.rows = new FileRows(db, table, statements)
     this.#limbo = new Limbo(db, this.rows, statements)
     this.#differences = differences
+    this.#narrowed = narrowed
     this.#leftOut = leftOut
   }
 
@@ -171,8 +176,12 @@ export class TableApplier {
   /** Notes what the row that was just written does not hold quite as Postgres does. */
   #note(notes: Values['notes'], row?: FoundRow): void {
     if (notes.length === 0) return
-    const key = this.rows.print(row ?? this.rows.last)
-    for (const { column, target, reason } of notes) this.#differences.column(this.#source, key, column.source, target, reason)
+    const written = row ?? this.rows.last
+    const key = () => this.rows.print(written)
+    for (const { column, target, reason, isNarrowed } of notes) {
+      if (isNarrowed) this.#narrowed.add(this.#source, column.source, key, target, reason)
+      else this.#differences.column(this.#source, key(), column.source, target, reason)
+    }
   }
 
   /** The columns that an update changed, as far as can be told; undefined where the old row does not tell. */

@@ -58,10 +58,12 @@ export const endRollback = async (
   const after = await inTransaction(client, async () => {
     // They stand since before the file was opened, unless somebody took them off by hand.
     if ((await unfencedTables(client, held.run.plan)).length > 0) await refuseWrites(client, held.run.plan)
-    await client.query('UPDATE tidemark.move_runs SET applied_seq = greatest(applied_seq, $2) WHERE id = $1', [
-      held.run.id,
-      head ?? 0n,
-    ])
+    // Where the file holds values less finely, it is the truth now: those tables are compared again when following goes on.
+    await client.query(
+      `UPDATE tidemark.move_runs SET applied_seq = greatest(applied_seq, $2), unsettled = ARRAY (
+         SELECT unnest(unsettled) UNION SELECT table_name FROM tidemark.move_narrowed WHERE run_id = $1 ORDER BY 1) WHERE id = $1`,
+      [held.run.id, head ?? 0n],
+    )
     return advance(client, held, 'rollingBack', 'rolledBack', { note })
   })
   crashPoint('rollback.ended')

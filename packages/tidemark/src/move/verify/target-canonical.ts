@@ -21,8 +21,15 @@ const microsecondsSql = (column: string): string => {
 const legacyId = (column: string, namespace: string): string =>
   `coalesce((SELECT map.legacy_id FROM tidemark.move_id_map AS map WHERE map.namespace = ${literal(namespace)} AND map.id = ${column}), ${column}::text)`
 
+/** The value of a moment's column as the clock of the file shows it. */
+export const wallClockSql = ({ target, conversion }: ColumnPlan): string => {
+  const column = `t.${quoteIdentifier(target)}`
+  return conversion.kind === 'timestamptz' ? `(${column} AT TIME ZONE ${zoneName(conversion)})` : column
+}
+
 /** SQL text of one column's canonical reading; the session writes dates and times in ISO form. */
-export const canonicalSql = ({ target, targetType, conversion }: ColumnPlan): string => {
+export const canonicalSql = (plan: ColumnPlan): string => {
+  const { target, targetType, conversion } = plan
   const column = `t.${quoteIdentifier(target)}`
   switch (conversion.kind) {
     case 'integer':
@@ -43,9 +50,8 @@ export const canonicalSql = ({ target, targetType, conversion }: ColumnPlan): st
     case 'date':
     case 'time':
     case 'timestamp':
-      return `${column}::text`
     case 'timestamptz':
-      return `(${column} AT TIME ZONE ${zoneName(conversion)})::text`
+      return `${wallClockSql(plan)}::text`
     case 'epoch':
       return microsecondsSql(column)
     case 'uuid':

@@ -37,12 +37,16 @@ export class TargetRows {
   readonly #canonical: string
   readonly #text: string
 
-  /** `key` tells rows apart, in the order of stretches; the primary key where none is given. */
-  constructor(client: pg.Client, table: TablePlan, key?: readonly ColumnPlan[]) {
+  /**
+   * `key` tells rows apart, in the order of stretches; the primary key where none is given. `canonical` reads the columns that are no key,
+   * where not as usual.
+   */
+  constructor(client: pg.Client, table: TablePlan, key?: readonly ColumnPlan[], canonical = canonicalSql) {
     this.#client = client
     this.#table = table
     this.#key = key ?? table.primaryKey.flatMap((name) => table.columns.find(({ target }) => target === name) ?? [])
-    this.#canonical = table.columns.map((column, i) => `${canonicalSql(column)} AS c${i}`).join(', ')
+    const reading = (column: ColumnPlan) => (this.#key.includes(column) ? canonicalSql(column) : canonical(column))
+    this.#canonical = table.columns.map((column, i) => `${reading(column)} AS c${i}`).join(', ')
     this.#text = rowTextSql(table.columns)
   }
 

@@ -2,7 +2,7 @@
 import { setImmediate } from 'node:timers/promises'
 import type { Database } from 'better-sqlite3'
 import type pg from 'pg'
-import type { RowDifference, RowKey, TablePlan, TableVerification } from '../move.js'
+import type { ColumnPlan, RowDifference, RowKey, TablePlan, TableVerification } from '../move.js'
 import type { Key } from '../row-keys.js'
 import { Checksum } from './checksum.js'
 import { type ExpectedRow, hashOf, SourceRows, type SourceSummary } from './source-rows.js'
@@ -19,6 +19,8 @@ export interface VerifyTableOptions {
   readonly maxDifferences: number
   readonly signal: AbortSignal
   readonly onProgress: (rows: number) => void
+  /** How Postgres reads its columns, where not as usual. */
+  readonly canonical?: (column: ColumnPlan) => string
 }
 
 /** Rows of the file by what became of them. */
@@ -69,7 +71,7 @@ class TableVerifier {
     this.#options = options
     this.#walk = stretchKey(table)
     this.#source = new SourceRows(database, client, table, this.#walk ?? table.rowKey, rejected)
-    this.#target = new TargetRows(client, table)
+    this.#target = new TargetRows(client, table, undefined, options.canonical)
   }
 
   async run(): Promise<TableVerification> {

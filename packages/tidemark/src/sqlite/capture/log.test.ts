@@ -1,6 +1,7 @@
 import type Sqlite from 'better-sqlite3'
-import { afterEach, describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it, vi } from 'vitest'
 import { RawText } from '../raw-text.js'
+import { takeControl } from './control.js'
 import { appendLog, logHead, pruneLog, readLog } from './log.js'
 import { createRowCondition } from './row-condition.js'
 import { byColumns, byRowid, captureFile, captureTables, refusal, removeFiles } from './testing/captured-file.js'
@@ -85,6 +86,21 @@ describe('pruneLog', () => {
 })
 
 describe('appendLog', () => {
+  it('asks SQLite to prepare a statement once for each shape of key', async () => {
+    const { file, hold } = await captureFile('CREATE TABLE t(id INTEGER PRIMARY KEY)', { t: byColumns('id') })
+    const [t] = captureTables({ t: byColumns('id') })
+    const prepare = vi.spyOn(file.db, 'prepare')
+    const append = () =>
+      file.write((db) => {
+        takeControl(db, hold)
+        appendLog(db, t!, [[1n], ['a'], [null], [text('ff')], [2n]])
+      })
+    await append()
+    await append()
+    expect(prepare.mock.calls.filter(([sql]) => sql.includes('INSERT INTO _tidemark_log'))).toHaveLength(2)
+    expect(readLog(file.db, { after: 0n, limit: 9 })).toHaveLength(9)
+  })
+
   it('logs keys of every kind as the triggers would', async () => {
     const keys = { t: byColumns('a', 'b'), r: byRowid(), n: { kind: 'none' } as const }
     const { file } = await captureFile(`${everyKind}; CREATE TABLE r(x); CREATE TABLE n(rowid, oid, _rowid_)`, keys)

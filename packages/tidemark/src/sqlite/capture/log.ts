@@ -1,4 +1,5 @@
 /** The log of changed keys: read in the order of commits, pruned from below, and written by the mirror for its own changes. */
+import type { Statement } from 'better-sqlite3'
 import { TidemarkError } from '../../errors.js'
 import { RawText } from '../raw-text.js'
 import type { SqliteDatabase } from '../sqlite.js'
@@ -109,14 +110,25 @@ export const pruneLog = async (
   return removed
 }
 
+/** As many kinds of keys are written as there are shapes of them: one or two for a table. */
+const appends = new WeakMap<SqliteDatabase, Map<string, Statement>>()
+
+const appendOf = (db: SqliteDatabase, key: readonly LogKeyValue[]): Statement => {
+  const marks = key.map(logValueMark).join(', ')
+  const kept = appends.get(db) ?? new Map<string, Statement>()
+  if (kept.size === 0) appends.set(db, kept)
+  const known = kept.get(marks)
+  if (known) return known
+  const columns = ['t', ...keyColumns(key.length)].join(', ')
+  const made = db.prepare(`INSERT INTO _tidemark_log (${columns}) VALUES (${['?', ...key.map(logValueMark)].join(', ')})`)
+  kept.set(marks, made)
+  return made
+}
+
 /** Adds entries for changes that no trigger saw, such as the mirror's, in the caller's write transaction. */
 export const appendLog = (db: SqliteDatabase, table: CaptureTable, keys: readonly (readonly LogKeyValue[] | null)[]): void => {
   for (const key of keys) {
-    const columns = ['t', ...keyColumns(key?.length ?? 0)].join(', ')
-    const marks = ['?', ...(key ?? []).map(logValueMark)].join(', ')
-    const changes = db
-      .prepare(`INSERT INTO _tidemark_log (${columns}) VALUES (${marks})`)
-      .run(BigInt(table.id), ...(key ?? []).map(bindLogValue)).changes
+    const { changes } = appendOf(db, key ?? []).run(BigInt(table.id), ...(key ?? []).map(bindLogValue))
     if (changes !== 1) throw new TidemarkError('TM_INTERNAL', { reason: `the log of ${db.name} took no entry` })
   }
 }

@@ -1,0 +1,27 @@
+-- Values of Postgres that the file holds less finely since the cutover: counted by column, with the first as an example.
+
+create table tidemark.move_narrowed (
+  run_id uuid not null references tidemark.move_runs (id) on delete cascade,
+  table_name text not null,
+  column_name text not null,
+  -- At least: what a crash has written again is counted again.
+  count bigint not null check (count > 0),
+  row_key text not null,
+  -- What Postgres holds in that row, and what became of it.
+  target text,
+  reason text not null,
+  noted_at timestamptz not null default now(),
+  primary key (run_id, table_name, column_name)
+);
+
+do $$
+declare
+  strangers text := (select string_agg(quote_ident(rolname), ', ') from pg_roles where rolname in ('anon', 'authenticated', 'service_role'));
+begin
+  alter table tidemark.move_narrowed enable row level security;
+  execute format('revoke all on tidemark.move_narrowed from %s', concat_ws(', ', 'public', strangers));
+  if exists (select from pg_roles where rolname = 'tidemark_app') then
+    grant select, insert, update, delete on tidemark.move_narrowed to tidemark_app;
+    create policy server on tidemark.move_narrowed to tidemark_app using (true) with check (true);
+  end if;
+end $$;
