@@ -14,14 +14,4 @@ create table tidemark.move_narrowed (
   primary key (run_id, table_name, column_name)
 );
 
-do $$
-declare
-  strangers text := (select string_agg(quote_ident(rolname), ', ') from pg_roles where rolname in ('anon', 'authenticated', 'service_role'));
-begin
-  alter table tidemark.move_narrowed enable row level security;
-  execute format('revoke all on tidemark.move_narrowed from %s', concat_ws(', ', 'public', strangers));
-  if exists (select from pg_roles where rolname = 'tidemark_app') then
-    grant select, insert, update, delete on tidemark.move_narrowed to tidemark_app;
-    create policy server on tidemark.move_narrowed to tidemark_app using (true) with check (true);
-  end if;
-end $$;
+call tidemark.keep_to_server(array['move_narrowed'], array['tidemark_app']);

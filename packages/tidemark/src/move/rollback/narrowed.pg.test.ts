@@ -1,17 +1,12 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { until } from '../../time/until.js'
 import { cutover } from '../cutover/cutover.js'
 import { conduct } from '../live/conductor.js'
-import { type LiveMove, type LiveMoves, openLiveMoves } from '../live/testing/live-moves.js'
+import { type LiveMove, useLiveMoves } from '../live/testing/live-moves.js'
 import type { MoveEvent } from '../move.js'
 import { rollback } from './rollback.js'
 
-let moves: LiveMoves
-beforeAll(async () => {
-  moves = await openLiveMoves()
-})
-afterAll(() => moves.end())
-afterEach(() => moves.clear())
+const moves = useLiveMoves()
 
 /** Columns that Postgres keeps finer than the file: counts of seconds and milliseconds, three and no digits, minutes, a time, doubles. */
 const table = `CREATE TABLE fine (id INTEGER PRIMARY KEY, s TIMESTAMP, ms TIMESTAMP, three DATETIME, none DATETIME, minute DATETIME, zoned TIMESTAMP,
