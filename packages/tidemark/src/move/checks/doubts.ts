@@ -56,9 +56,22 @@ export class Doubts {
     return { rows, foundAtMs: this.#clock.monotonicMs(), head: session.log.head }
   }
 
+  /**
+   * Notes where Postgres is, for all that were found long enough ago. Each is to be noted as soon as it can be, not when its turn comes: while
+   * the application writes, the mirror takes a while to get there, and doubts would come faster than they go.
+   */
+  async note({ client }: CheckSession, doubts: readonly Doubt[], { mirroredPosition }: CheckPoint): Promise<void> {
+    const now = this.#clock.monotonicMs()
+    const due = doubts.filter(({ flushed, foundAtMs }) => !flushed && now - foundAtMs >= flushMs)
+    if (this.#direction === 'follow' || due.length === 0) return
+    const { rows } = await client.query<{ lsn: string }>("SELECT (pg_current_wal_flush_lsn() - '0/0'::pg_lsn)::text AS lsn")
+    const flushed = { lsn: BigInt(rows[0]!.lsn), position: mirroredPosition, atMs: now }
+    for (const doubt of due) doubt.flushed = flushed
+  }
+
   /** The rows that differ for good; undefined while that cannot be told. */
   async judge(session: CheckSession, doubt: Doubt, point: CheckPoint): Promise<DifferingRows | undefined> {
-    if (this.#direction === 'mirror' && !(await this.#isMirrored(session, doubt, point))) return undefined
+    if (this.#direction === 'mirror' && !this.#isMirrored(doubt, point)) return undefined
     if (this.#direction === 'follow' && point.appliedSeq < doubt.head) return undefined
     const again = await lookAgain(session, doubt.rows)
     if (this.#direction === 'mirror') return unchanged(doubt.rows, again)
@@ -97,16 +110,10 @@ export class Doubts {
     return settled
   }
 
-  async #isMirrored({ client }: CheckSession, doubt: Doubt, point: CheckPoint): Promise<boolean> {
-    const now = this.#clock.monotonicMs()
-    if (!doubt.flushed) {
-      if (now - doubt.foundAtMs < flushMs) return false
-      const { rows } = await client.query<{ lsn: string }>("SELECT (pg_current_wal_flush_lsn() - '0/0'::pg_lsn)::text AS lsn")
-      doubt.flushed = { lsn: BigInt(rows[0]!.lsn), position: point.mirroredPosition, atMs: now }
-    }
-    const { lsn, position, atMs } = doubt.flushed
-    if (point.mirroredPosition && parsePosition(point.mirroredPosition).number >= lsn) return true
-    return point.mirroredPosition === position && now - atMs >= stillMs
+  #isMirrored({ flushed }: Doubt, { mirroredPosition }: CheckPoint): boolean {
+    if (!flushed) return false
+    if (mirroredPosition && parsePosition(mirroredPosition).number >= flushed.lsn) return true
+    return mirroredPosition === flushed.position && this.#clock.monotonicMs() - flushed.atMs >= stillMs
   }
 }
 

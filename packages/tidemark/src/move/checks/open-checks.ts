@@ -28,7 +28,8 @@ const troublePauseMs = 500
 
 interface KeyDoubt {
   readonly doubt: Doubt
-  readonly reached: bigint
+  /** Its rows changed behind this entry of the log. */
+  readonly after: bigint
 }
 
 interface RangeDoubt {
@@ -109,7 +110,7 @@ class LiveChecks implements Checks {
   }
 
   async #piece(session: CheckSession, point: CheckPoint, endMs: number): Promise<boolean> {
-    let worked = await this.#checkKeys(session, point)
+    let worked = await this.#checkKeys(session, point, endMs)
     const hasTime = () => this.#clock.monotonicMs() < endMs
     // At least one step, however many keys there were: a busy application must not keep the ranges from being compared.
     for (let isFirst = true; isFirst || hasTime(); isFirst = false) {
@@ -123,28 +124,38 @@ class LiveChecks implements Checks {
 
   // Keys that the log names.
 
-  async #checkKeys(session: CheckSession, point: CheckPoint, isFinal = false): Promise<boolean> {
-    const [oldest] = this.#keyDoubts
-    if (oldest) {
-      const { doubt, reached } = oldest
-      const found = isFinal ? await this.#doubts.judgeNow(session, doubt) : await this.#doubts.judge(session, doubt, point)
-      if (found) {
-        this.#keep(found)
-        this.#keyDoubts.shift()
-        this.#checkedSeq = this.#keyDoubts.length > 0 ? reached : this.#lookedSeq
-        return true
-      }
-      if (this.#keyDoubts.length >= doubtsAtOnce[this.#options.direction]) return false
-    }
-    if (this.#lookedSeq >= point.appliedSeq) return false
+  async #checkKeys(session: CheckSession, point: CheckPoint, endMs: number, isFinal = false): Promise<boolean> {
+    const judged = await this.#judgeKeys(session, point, endMs, isFinal)
+    if (this.#keyDoubts.length >= doubtsAtOnce[this.#options.direction] || this.#lookedSeq >= point.appliedSeq) return judged > 0
     const { keys, reached } = session.log.next(this.#lookedSeq, point.appliedSeq, keysAtOnce)
     const found = await this.#compareKeys(session, keys)
     const doubt = this.#doubts.raise(session, found, point)
+    if (doubt) this.#keyDoubts.push({ doubt, after: this.#lookedSeq })
     this.#lookedSeq = reached
-    if (doubt) this.#keyDoubts.push({ doubt, reached })
-    else if (this.#keyDoubts.length === 0) this.#checkedSeq = reached
+    this.#settleChecked()
     this.#work.keys += keys.length
     return true
+  }
+
+  /** Oldest first, up to the first that cannot be judged yet; how many were. */
+  async #judgeKeys(session: CheckSession, point: CheckPoint, endMs: number, isFinal: boolean): Promise<number> {
+    const doubts = this.#keyDoubts.map(({ doubt }) => doubt)
+    if (!isFinal) await this.#doubts.note(session, doubts, point)
+    let judged = 0
+    for (const doubt of doubts) {
+      if (judged > 0 && this.#clock.monotonicMs() >= endMs) break
+      const found = isFinal ? await this.#doubts.judgeNow(session, doubt) : await this.#doubts.judge(session, doubt, point)
+      if (!found) break
+      this.#keep(found)
+      this.#keyDoubts.shift()
+      this.#settleChecked()
+      judged++
+    }
+    return judged
+  }
+
+  #settleChecked(): void {
+    this.#checkedSeq = this.#keyDoubts[0]?.after ?? this.#lookedSeq
   }
 
   async #compareKeys(session: CheckSession, keys: readonly LoggedKey[]): Promise<DifferingRows> {
@@ -179,6 +190,7 @@ class LiveChecks implements Checks {
   async #checkRange(session: CheckSession, point: CheckPoint): Promise<boolean> {
     if (this.#rangeDoubt) {
       const { doubt, table, cursor } = this.#rangeDoubt
+      await this.#doubts.note(session, [doubt], point)
       const found = await this.#doubts.judge(session, doubt, point)
       if (!found) return false
       this.#keep(found)
@@ -266,7 +278,7 @@ class LiveChecks implements Checks {
     this.#work = { rows: 0, keys: 0 }
     try {
       const session = await this.#sessions.open()
-      while (await this.#checkKeys(session, point, true)) this.#signal.throwIfAborted()
+      while (await this.#checkKeys(session, point, Number.POSITIVE_INFINITY, true)) this.#signal.throwIfAborted()
       for (const table of this.#tables.values()) {
         if (table.dirty || (!table.link && !table.done)) await this.#compareWhole(session, table, point, true)
       }
@@ -296,8 +308,8 @@ class LiveChecks implements Checks {
     this.#findings.clear(name)
     this.#retries.delete(table)
     if (this.#rangeDoubt?.table === table) this.#rangeDoubt = undefined
-    this.#keyDoubts = this.#keyDoubts.map(({ doubt, reached }) => ({
-      reached,
+    this.#keyDoubts = this.#keyDoubts.map(({ doubt, after }) => ({
+      after,
       doubt: { ...doubt, rows: new Map([...doubt.rows].filter(([of]) => of !== table)) },
     }))
     try {
