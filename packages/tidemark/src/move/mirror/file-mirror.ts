@@ -259,9 +259,11 @@ export class FileMirror implements Mirror {
         if (event.type === 'transaction' && event.last) transactions += 1
       }
       if (this.#pieces.isWithin) continue
-      const isDue = !event || this.#progress.isLarge || clock.monotonicMs() >= endMs
+      // One look at the clock for both: a tick that ends leaves no transaction open.
+      const isOver = clock.monotonicMs() >= endMs || (!event && leftMs <= 0)
+      const isDue = isOver || !event || this.#progress.isLarge
       if (this.#progress.isOpen && isDue) await this.#progress.commit()
-      if (clock.monotonicMs() >= endMs || (!event && leftMs <= 0)) break
+      if (isOver) break
     }
     return { transactions, changes }
   }

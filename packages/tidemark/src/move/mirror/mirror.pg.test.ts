@@ -5,6 +5,7 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { createBootstrappedDatabase, testUrl } from '../../schema/bootstrapped-template.js'
 import { useDatabase } from '../../testing/use-database.js'
 import { useFolder } from '../../testing/use-folder.js'
+import { systemClock } from '../../time/clock.js'
 import { until } from '../../time/until.js'
 import type { Mirror } from './mirror.js'
 import { dropMirror } from './prepare-mirror.js'
@@ -551,6 +552,26 @@ describe('a mirror that stops', () => {
     await expect(mirror.drainTo({ epoch, number: number + 1_000_000_000n }, { timeoutMs: 300 })).rejects.toMatchObject({
       code: 'TM_TIME_TIMEOUT',
     })
+  })
+
+  it('lets go of the file at the end of each tick, whenever its time is over', async () => {
+    await open('CREATE TABLE t (id INTEGER PRIMARY KEY)')
+    await mirror.close()
+    let now = 0
+    mirror = await file.mirror({ clock: { ...systemClock, monotonicMs: () => (now += 1) } })
+    file.reader.pragma('busy_timeout = 0')
+    const found = file.reader.prepare('SELECT count(*) FROM t').pluck()
+    for (let maxMs = 1; maxMs <= 12; maxMs++) {
+      for (let id = 1; id <= 20; id++) await file.client.query('INSERT INTO t VALUES ($1)', [maxMs * 100 + id])
+      await until(
+        async () => {
+          await mirror.tick({ maxMs })
+          file.reader.exec('BEGIN IMMEDIATE; ROLLBACK')
+          return Number(found.get()) === maxMs * 20
+        },
+        { intervalMs: 0, timeoutMs: 20_000 },
+      )
+    }
   })
 
   it('TM_SQLITE_LOCKED: while another program holds the file, and goes on when it is free', async () => {
