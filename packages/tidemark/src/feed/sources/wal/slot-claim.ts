@@ -12,7 +12,7 @@ export interface Claim {
   readonly epoch: string
   /** Before it, nothing comes any more. */
   readonly confirmedLsn: bigint
-  /** What is flushed now. */
+  /** What was flushed when it was claimed; of a slot made just now its own beginning, which is later than what the server said before. */
   readonly flushLsn: bigint
   /** What was published when it was claimed. */
   readonly publication: PublicationState
@@ -121,7 +121,7 @@ const claimPersistent = async (options: ClaimOptions, system: SystemIdentity): P
   const made = walEpoch({ ...system, databaseOid, incarnation })
   await note(primary, slot, incarnation, made)
   await notePublication(primary, slot, publication)
-  return { slot, epoch: made, confirmedLsn, flushLsn: system.flushLsn, publication, replaced: before?.epoch }
+  return { slot, epoch: made, confirmedLsn, flushLsn: confirmedLsn, publication, replaced: before?.epoch }
 }
 
 const lockSql = `select pg_try_advisory_lock(hashtextextended('tidemark slot ' || $1, 0)) as locked`
@@ -149,7 +149,7 @@ const claimTemporary = async (options: ClaimOptions, system: SystemIdentity): Pr
   const confirmedLsn = await make(options, slot)
   const epoch = walEpoch({ ...system, databaseOid, incarnation })
   const publication = await publicationState(options.primary, options.publication)
-  return { slot, epoch, confirmedLsn, flushLsn: system.flushLsn, publication, replaced: undefined }
+  return { slot, epoch, confirmedLsn, flushLsn: confirmedLsn, publication, replaced: undefined }
 }
 
 /**

@@ -364,6 +364,20 @@ describe('the history', () => {
     ends = ends.slice(0, -1)
   }, 40_000)
 
+  it.each([true, false])(
+    'FEED-1 is kept from when it was opened to when it is read from there (temporary: %s)',
+    async (temporary) => {
+      const name = `opened_ahead_${temporary}`
+      await sql.query(`create table ${name} (id int primary key, text text)`)
+      const source = sourceOf(name, { slot: { name, temporary } })
+      const from = await source.open()
+      await insert(name, 1)
+      const feed = reading(source, { from })
+      await given(feed, 1)
+      expect(feed.resets).toEqual([])
+    },
+  )
+
   it('begins at the present end where that is asked for', async () => {
     const first = await scene('present')
     // What is visible and not flushed yet is not past the present end.
