@@ -45,6 +45,7 @@ const rest = (dice: Dice): readonly Statement[] =>
   ]) // biome-ignore format: one statement to a line
 
 export interface PostgresWriter {
+  readonly name: string
   /** Stops after the transaction under way. */
   stop(): Promise<void>
   readonly accepted: ReadonlySet<number>
@@ -53,6 +54,9 @@ export interface PostgresWriter {
   /** Commits that were refused because Postgres takes no writes. */
   readonly refused: () => number
 }
+
+/** With an SQLSTATE nothing was kept; without one the connection broke. A session that is ended (57P) may be so just after its commit. */
+const isRefusal = (error: unknown): boolean => /^(?!57P)[0-9A-Z]{5}$/.test(String((error as pg.DatabaseError).code))
 
 const connect = async (url: string): Promise<pg.Client | undefined> => {
   const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 2000 })
@@ -82,8 +86,7 @@ export const startPostgresWriter = (url: () => Promise<string>, writer: string, 
       accepted.add(n)
     } catch (error) {
       if ((error as pg.DatabaseError).code === 'TM001') refused++
-      // Without an SQLSTATE the connection broke; with one, nothing was kept.
-      else if (committing && !/^[0-9A-Z]{5}$/.test(String((error as pg.DatabaseError).code))) unknown.add(n)
+      else if (committing && !isRefusal(error)) unknown.add(n)
       await client.query('ROLLBACK')
       await pause(10)
     }
@@ -108,6 +111,7 @@ export const startPostgresWriter = (url: () => Promise<string>, writer: string, 
 
   const running = run()
   return {
+    name: writer,
     accepted,
     unknown,
     refused: () => refused,
