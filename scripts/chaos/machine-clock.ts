@@ -26,6 +26,8 @@ const findLibrary = (): string | undefined => {
 export interface MachineClock {
   /** For each program whose clock moves. */
   readonly env: Readonly<Record<string, string>>
+  /** For one whose dates alone do: Redis, which the server starts, does not run under the library. */
+  readonly dates: Readonly<Record<string, string>>
   readonly kind: 'libfaketime' | 'dates of Node'
   /** To another time, for programs that run too, within a second. Answers with the seconds it is off now. */
   move(dice: Dice): number
@@ -39,19 +41,18 @@ export const createMachineClock = (folder: string): MachineClock => {
   set(0)
   const library = findLibrary()
   let off = 0
-  const env =
-    library === undefined
-      ? { CHAOS_CLOCK: path, NODE_OPTIONS: `--import ${fileURLToPath(preload)}` }
-      : {
-          LD_PRELOAD: library,
-          FAKETIME_TIMESTAMP_FILE: path,
-          FAKETIME_CACHE_DURATION: '1',
-          DONT_FAKE_MONOTONIC: '1',
-          FAKETIME_DONT_FAKE_MONOTONIC: '1',
-          NO_FAKE_STAT: '1',
-        }
+  const dates = { CHAOS_CLOCK: path, NODE_OPTIONS: `--import ${fileURLToPath(preload)}` }
+  const everything = {
+    LD_PRELOAD: library ?? '',
+    FAKETIME_TIMESTAMP_FILE: path,
+    FAKETIME_CACHE_DURATION: '1',
+    DONT_FAKE_MONOTONIC: '1',
+    FAKETIME_DONT_FAKE_MONOTONIC: '1',
+    NO_FAKE_STAT: '1',
+  }
   return {
-    env,
+    env: library === undefined ? dates : everything,
+    dates,
     kind: library === undefined ? 'dates of Node' : 'libfaketime',
     move: (dice) => {
       off = oneOf(

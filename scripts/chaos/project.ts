@@ -37,7 +37,8 @@ export class Project {
   }
 
   start(...args: readonly string[]): Started {
-    const started = runCommand(this.#cwd, process.execPath, [executable, ...args, '--json'], this.#clock.env)
+    const env = args[0] === 'start' ? this.#clock.dates : this.#clock.env
+    const started = runCommand(this.#cwd, process.execPath, [executable, ...args, '--json'], env)
     void started.ended.then(() => this.#clock.forget(started.child.pid))
     return started
   }

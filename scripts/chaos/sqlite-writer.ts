@@ -22,8 +22,7 @@ export class SqliteWriter {
   constructor({ path, clock }: Project, { name, seed, rebuilds }: SqliteWriterOptions) {
     this.name = name
     const args = [program, path, '--writer', name, '--seed', String(seed), ...(rebuilds ? ['--rebuilds'] : [])]
-    const { NODE_OPTIONS: _notOfNode, ...env } = clock.env as Record<string, string>
-    this.#child = spawn('python3', args, { env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'ignore'] })
+    this.#child = spawn('python3', args, { env: { ...process.env, ...clock.env }, stdio: ['ignore', 'pipe', 'ignore'] })
     let rest = ''
     this.#child.stdout!.setEncoding('utf8').on('data', (text: string) => {
       const lines = `${rest}${text}`.split('\n')

@@ -34,7 +34,7 @@ export const parseFaults = (text: string): readonly FaultName[] =>
     throw new Error(`${name} is no fault; there are ${faultNames.join(', ')}`)
   })
 
-/** Half of what happens are kills; of the others, that which a phase has seen least. */
+/** Three of ten are kills; of the others, that which a phase has seen least. */
 export class NextFault {
   readonly #names: readonly FaultName[]
   readonly #chosen = new Map<string, number>()
@@ -48,7 +48,7 @@ export class NextFault {
       (name): name is Exclude<FaultName, 'kill'> => name !== 'kill' && faults[name].phases.includes(phase),
     )
     const mayKill = this.#names.includes('kill') || others.length === 0
-    if (others.length === 0 || (mayKill && dice() < 0.5)) return 'kill'
+    if (others.length === 0 || (mayKill && dice() < 0.3)) return 'kill'
     const times = (name: FaultName): number => this.#chosen.get(`${name} ${phase}`) ?? 0
     const fewest = Math.min(...others.map(times))
     const name = oneOf(

@@ -12,7 +12,9 @@ const asSuperuser = async <T>(project: Project, work: (client: pg.Client) => Pro
   try {
     await client.connect()
     return await work(client)
-  } catch {
+  } catch (error) {
+    // It may just be down, by what struck before.
+    if (/^42/.test(String((error as pg.DatabaseError).code))) throw error
     return undefined
   } finally {
     await client.end().catch(() => undefined)
@@ -21,7 +23,7 @@ const asSuperuser = async <T>(project: Project, work: (client: pg.Client) => Pro
 
 const terminate = (client: pg.Client, from: string, limit: number): Promise<number> =>
   client
-    .query(`SELECT pg_terminate_backend(pid) FROM (SELECT pid FROM ${from} ORDER BY random() LIMIT ${limit}) AS some`)
+    .query(`SELECT pg_terminate_backend(pid) FROM (SELECT pid FROM ${from} ORDER BY random() LIMIT ${limit}) AS chosen`)
     .then(({ rowCount }) => rowCount ?? 0)
 
 const clients = "pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
