@@ -2,8 +2,10 @@
 import Sqlite from 'better-sqlite3'
 import pg from 'pg'
 
-/** Table and its columns, as both sides have them. */
-const tables: Readonly<Record<string, readonly string[]>> = {
+/** Tables and their columns, as both sides have them. */
+export type Tables = Readonly<Record<string, readonly string[]>>
+
+const liveTables: Tables = {
   accounts: ['id', 'email', 'balance', 'note'],
   items: ['id', 'account_id', 'sku', 'qty', 'price'],
   tags: ['item', 'tag', 'weight'],
@@ -18,7 +20,7 @@ const printed = (value: unknown): string => {
   return typeof value === 'string' ? JSON.stringify(value) : String(value)
 }
 
-const fromSqlite = (path: string): ReadonlyMap<string, readonly string[]> => {
+const fromSqlite = (path: string, tables: Tables): ReadonlyMap<string, readonly string[]> => {
   const db = new Sqlite(path, { readonly: true })
   db.defaultSafeIntegers(true)
   const read = Object.entries(tables).map(([table, columns]) => {
@@ -37,7 +39,7 @@ const numeric = new Map<number, (text: string) => unknown>([
   [701, Number],
 ])
 
-const fromPostgres = async (url: string): Promise<ReadonlyMap<string, readonly string[]>> => {
+const fromPostgres = async (url: string, tables: Tables): Promise<ReadonlyMap<string, readonly string[]>> => {
   const types = { getTypeParser: (oid: number) => numeric.get(oid) ?? pg.types.getTypeParser(oid) }
   const client = new pg.Client({ connectionString: url, types })
   await client.connect()
@@ -61,8 +63,8 @@ const surplus = (some: readonly string[], others: readonly string[]): readonly s
 }
 
 /** One line for each row that only one side has; none where they are equal. */
-export const differences = async (path: string, url: string): Promise<readonly string[]> => {
-  const [file, database] = [fromSqlite(path), await fromPostgres(url)]
+export const differences = async (path: string, url: string, tables = liveTables): Promise<readonly string[]> => {
+  const [file, database] = [fromSqlite(path, tables), await fromPostgres(url, tables)]
   return Object.keys(tables).flatMap((table) => [
     ...surplus(file.get(table)!, database.get(table)!).map((row) => `${table}: only in SQLite: ${row}`),
     ...surplus(database.get(table)!, file.get(table)!).map((row) => `${table}: only in Postgres: ${row}`),

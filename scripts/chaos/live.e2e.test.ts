@@ -4,15 +4,17 @@ import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
 
 const script = fileURLToPath(new URL('live.ts', import.meta.url))
+const options = ['--minutes', '0', '--seed', '11', '--rounds', '3', '--faults', 'kill,walsender,postgres-restart,clock']
 
-test('MOVE-2: one journey there and back survives the kills', { timeout: 400_000 }, async () => {
-  const child = spawn(process.execPath, ['node_modules/.bin/jiti', script, '--minutes', '0', '--kills', '1', '--seed', '11'], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
+test('MOVE-2: one journey there and back survives kills, restarts of Postgres and a clock that moves', {
+  timeout: 400_000,
+}, async () => {
+  const child = spawn(process.execPath, ['node_modules/.bin/jiti', script, ...options], { stdio: ['ignore', 'pipe', 'inherit'] })
   let told = ''
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
     told += text
   })
   const [code] = await once(child, 'close')
-  expect([code, told.trim().split('\n').at(-1)]).toEqual([0, expect.stringMatching(/^PASSED: \d+ kills/)])
+  expect([code, told.trim().split('\n').at(-1)], told).toEqual([0, expect.stringMatching(/^PASSED: \d+ kills/)])
+  expect(told).toMatch(/^(?:walsender|postgres-restart|clock): [1-9]/m)
 })
