@@ -5,7 +5,7 @@ import { type FaultName, faultOf, type NextFault } from './faults/faults.ts'
 import { type PostgresWriter, startPostgresWriter } from './postgres-writer.ts'
 import { endedWithin, fileName } from './project.ts'
 import { between } from './random.ts'
-import { errorCodeOf, type Started, wordsOf } from './run-command.ts'
+import { errorCodeOf, isRetryable, type Started, wordsOf } from './run-command.ts'
 import { SqliteWriter } from './sqlite-writer.ts'
 import { tell } from './tally.ts'
 import { checkJourney } from './verdict.ts'
@@ -70,21 +70,26 @@ class Journey {
     }
   }
 
-  /** A conductor ends only by a signal, and where it was asked to, when the switch could begin. */
+  /**
+   * A conductor ends only by a signal, and where it was asked to, when the switch could begin. One that has not begun yet may be refused: the
+   * command needs Postgres to start.
+   */
   async #outlive(phase: 'following' | 'mirroring', kind: FaultName, mustGetReady: boolean): Promise<void> {
     const { project, dice, tally } = this.#storm
     const conductor = project.start('move', fileName, ...(mustGetReady ? ['--until-ready'] : []))
     const early = await endedWithin(conductor, between(dice, 100, 3500))
     if (early && !(mustGetReady && early.code === 0)) tally.fail(`${phase}: the conductor ended by itself with ${wordsOf(early)}`)
     if (early) return
+    const hasBegun = kind === 'kill' || (await project.isHeldBy(conductor))
     await this.#strike(phase, kind, conductor)
-    if (mustGetReady) {
-      const ended = await endedWithin(conductor, patienceMs)
-      if (ended?.code !== 0)
-        tally.fail(`${phase}: after ${kind}, the conductor does not get ready: ${ended ? wordsOf(ended) : 'it hangs'}`)
-    } else if (kind !== 'kill') {
-      const ended = await endedWithin(conductor, between(dice, 0, 3000))
-      if (ended && ended.signal !== 'SIGKILL') tally.fail(`${phase}: after ${kind}, the conductor ended with ${wordsOf(ended)}`)
+    if (kind !== 'kill') {
+      const ended = await endedWithin(conductor, mustGetReady ? patienceMs : between(dice, 0, 3000))
+      const isWell = ended === undefined ? !mustGetReady : ended.signal === 'SIGKILL' || (mustGetReady && ended.code === 0)
+      const mayEnd = !hasBegun && ended !== undefined && isRetryable(ended)
+      if (!isWell && !mayEnd)
+        tally.fail(
+          `${phase}: after ${kind}, the conductor ${ended ? `ended with ${wordsOf(ended)}` : 'hangs and does not get ready'}`,
+        )
     }
     await this.#kill(phase, conductor)
   }

@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import pg from 'pg'
 import { superuserUrl } from '../../packages/tidemark/dist/postgres/embedded/confirm.js'
 import type { MachineClock } from './machine-clock.ts'
 import { type Ended, runCommand, type Started, wordsOf } from './run-command.ts'
@@ -104,6 +105,21 @@ export class Project {
       if (ended.code === 0) return (JSON.parse(ended.stdout) as { moves: [{ state: string }] }).moves[0].state
       if (tries === statusTries) throw new Error(`\`move status\` ended with ${wordsOf(ended)}`)
       await pause(500)
+    }
+  }
+
+  /** Whether a process works on the move, by the record; false where that cannot be told. */
+  async isHeldBy({ child }: Started): Promise<boolean> {
+    const client = new pg.Client({ connectionString: this.#url, connectionTimeoutMillis: 2000 })
+    client.on('error', () => undefined)
+    try {
+      await client.connect()
+      const { rowCount } = await client.query('SELECT FROM tidemark.move_runs WHERE holder_pid = $1', [child.pid])
+      return rowCount === 1
+    } catch {
+      return false
+    } finally {
+      await client.end().catch(() => undefined)
     }
   }
 

@@ -45,3 +45,6 @@ export const wordsOf = ({ code, signal, stdout, stderr }: Ended): string =>
 /** The code of the error that a command ended with; undefined where it told none. */
 export const errorCodeOf = ({ stdout, stderr }: Ended): string | undefined =>
   /\b(TM_[A-Z0-9_]+)\b/.exec(stdout)?.[1] ?? /\b(TM_[A-Z0-9_]+)\b/.exec(stderr)?.[1]
+
+/** It could not do what it was asked to for a reason that passes, and says so. */
+export const isRetryable = ({ code, stdout }: Ended): boolean => code !== 0 && /"retryable": true/.test(stdout)

@@ -6,6 +6,7 @@
 import { chmod, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setImmediate } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import type { Database } from 'better-sqlite3'
 import type { Follow } from '../../packages/tidemark/dist/move/follow/follow.js'
@@ -75,22 +76,23 @@ class Application {
   }
 }
 
-/** Statements up to `until`, in transactions, with the follower at work at any moment, also within one. */
+/** Statements up to `until`, in transactions, with the follower at work meanwhile. It may have to wait for the end of one. */
 const batch = async (application: Application, follow: Follow, dice: Dice, until: number): Promise<void> => {
   while (application.ran < until) {
     if (dice() < 0.002) application.upkeep()
+    const ticking = dice() < 0.06 ? follow.tick() : undefined
     if (dice() < 0.8) application.exec('BEGIN IMMEDIATE')
     let savepoint = false
     for (let left = application.isInTransaction ? between(dice, 1, 60) : 1; left > 0; left--) {
       if (application.isInTransaction && dice() < 0.05) {
         application.exec(savepoint ? oneOf(dice, ['ROLLBACK TO maybe', 'RELEASE maybe']) : 'SAVEPOINT maybe')
-        savepoint = false
+        savepoint = !savepoint
       }
       application.one()
-      if (dice() < 0.002) await follow.tick()
+      if (ticking) await setImmediate()
     }
     if (application.isInTransaction) application.end()
-    if (dice() < 0.05) await follow.tick()
+    await ticking
   }
 }
 
