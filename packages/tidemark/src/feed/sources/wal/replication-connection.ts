@@ -109,6 +109,8 @@ const aborted = (signal: AbortSignal): Promise<false> =>
   })
 
 const closeTimeoutMs = 2_000
+/** As the driver says it. */
+const lost = 'Connection terminated unexpectedly'
 
 /** A session of the replication protocol, once made a stream. */
 class WalConnection implements ReplicationConnection {
@@ -153,6 +155,8 @@ class WalConnection implements ReplicationConnection {
 
   start(slot: string, publication: string, lsn: bigint, handlers: StreamHandlers): Promise<void> {
     const socket = this.#socket
+    // It may have been lost while the slot was claimed, and tells so only once.
+    if (socket.destroyed) return Promise.reject(new Error(lost))
     return new Promise((resolve, reject) => {
       let started = false
       let over = false
@@ -182,7 +186,7 @@ class WalConnection implements ReplicationConnection {
         }
       })
       socket.once('error', end)
-      socket.once('close', () => end(new Error('Connection terminated unexpectedly')))
+      socket.once('close', () => end(new Error(lost)))
       const names = quoteLiteral(quoteIdentifier(publication))
       const options = `proto_version '1', publication_names ${names}`
       socket.write(command(`START_REPLICATION SLOT ${quoteIdentifier(slot)} LOGICAL ${formatLsn(lsn)} (${options})`))

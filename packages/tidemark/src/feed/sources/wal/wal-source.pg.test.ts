@@ -74,6 +74,21 @@ const terminate = async (name: string) => {
 const failureOf = (work: Promise<unknown>) => work.then(() => undefined).catch((error: unknown) => error)
 
 describe('a lost connection', () => {
+  it('is made again where it was lost before it was read from', async () => {
+    const source = await scene('lost_ahead')
+    const { rowCount } = await sql.query(
+      `select pg_terminate_backend(pid, 5000) from pg_stat_activity
+        where backend_type = 'walsender' and application_name = 'tidemark/feed lost_ahead'`,
+    )
+    expect(rowCount).toBe(1)
+    // The end of the connection is told before the answer to a question that is asked after it.
+    await sql.query('select 1')
+    const feed = reading(source)
+    await insert('lost_ahead', 1)
+    await given(feed, 1)
+    expect(idsOf(feed)).toEqual(['1'])
+  })
+
   it('is made again, and nothing is given twice or left out', async () => {
     const source = await scene('ended_walsender')
     const feed = reading(source)
