@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
-import type { Database } from 'better-sqlite3'
+import type { Database, Statement } from 'better-sqlite3'
 import type { Follow } from '../../packages/tidemark/dist/move/follow/follow.js'
 import { type FollowedFile, followedFile } from '../../packages/tidemark/dist/move/follow/testing/followed-file.js'
 import { differences } from './compare.ts'
@@ -27,10 +27,12 @@ class Application {
   refused = 0
   readonly #db: Database
   readonly #dice: Dice
+  readonly #prepared = new Map<string, Statement>()
 
   constructor(db: Database, dice: Dice) {
     this.#db = db
     this.#dice = dice
+    db.function('dice', (min, max) => between(dice, Number(min), Number(max)))
   }
 
   get isInTransaction(): boolean {
@@ -49,7 +51,8 @@ class Application {
 
   one(): void {
     const { sql, values } = anyStatement(this.#dice)
-    const statement = this.#db.prepare(sql)
+    const statement = this.#prepared.get(sql) ?? this.#db.prepare(sql)
+    this.#prepared.set(sql, statement)
     this.#try(() => (statement.reader ? statement.all(...values) : statement.run(...values)))
   }
 
