@@ -1,16 +1,16 @@
 // `npm run bench:feed`: how fast the write-ahead log reaches one follower, how late, and in how much memory. See README.md.
 import { randomBytes } from 'node:crypto'
 import type pg from 'pg'
-import type { TransactionPiece } from '../packages/tidemark/dist/feed/feed.js'
-import type { Position } from '../packages/tidemark/dist/feed/position.js'
-import { createWalSource, type WalSource } from '../packages/tidemark/dist/feed/sources/wal/wal-source.js'
 import { platformSource } from '../packages/tidemark/dist/schema/migration-files.js'
 import { createMigrator } from '../packages/tidemark/dist/schema/migrator.js'
 import { sessionsOf } from '../packages/tidemark/dist/schema/sessions.js'
 import { type BenchPostgres, openBenchPostgres } from './bench-postgres.ts'
+import { type FanOutResults, measureFanOut } from './fan-out.ts'
+import { follow, insertInSteps, openSource, publication, settledAges, takeAges } from './feed-source.ts'
 import { count, main, parseOptions } from './options.ts'
 import { startWriter } from './paced-writer.ts'
 import { closingLine, type Figure, judge, loadText, type Measure, summaryTable } from './report.ts'
+import { percentile, ratios } from './statistics.ts'
 
 const usage = `npm run bench:feed -- [options]
   --rows <n>      row changes of each throughput round (default 500000)
@@ -19,8 +19,10 @@ const usage = `npm run bench:feed -- [options]
   --seconds <n>   its length (default 10)
   --large <n>     rows of the one large transaction (default 1000000)`
 
-const publication = 'tidemark_bench'
 const mebibyte = 1024 * 1024
+
+/** What the stream keeps of them fits into its bound, even where the second node falls behind. */
+const mostFanOutRows = 200_000
 
 interface FeedOptions {
   readonly rows: number
@@ -44,31 +46,11 @@ const readOptions = (): FeedOptions => {
   }
 }
 
-const openSource = (url: string): WalSource =>
-  createWalSource({
-    target: { url },
-    slot: { name: `bench_${randomBytes(3).toString('hex')}`, temporary: true },
-    publication,
-    tables: [{ schema: 'public', table: 'changes' }],
-  })
-
-/** Takes pieces until `done` says so. */
-const follow = async (source: WalSource, from: Position, take: (piece: TransactionPiece) => boolean): Promise<void> => {
-  const enough = new AbortController()
-  for await (const event of source.events(enough.signal, from)) {
-    if (event.type === 'transaction' && take(event)) break
-  }
-  enough.abort()
-}
-
 const insert = (client: pg.Client, rows: number) =>
   client.query(
     "INSERT INTO changes (id, name, amount, note) SELECT n, 'name ' || n, n / 7.0, repeat('x', 60) FROM generate_series(1, $1::bigint) AS n ON CONFLICT (id) DO UPDATE SET amount = changes.amount + 1",
     [rows],
   )
-
-/** Many small transactions, in one statement of the procedure's. */
-const insertInSteps = (client: pg.Client, rows: number) => client.query('CALL write_changes($1::bigint, 100)', [rows])
 
 /** What Postgres itself needs to decode the same changes, sent nowhere: nobody can be faster. */
 const decodeAlone = async (client: pg.Client, rows: number): Promise<number> => {
@@ -109,25 +91,14 @@ const latencies = async ({ url }: BenchPostgres, { rate, seconds }: FeedOptions)
   const writer = startWriter(url, { rate, seconds })
   const late: number[] = []
   try {
-    await follow(source, from, ({ changes }) => {
-      const now = Date.now() + (performance.now() % 1)
-      for (const { new: row } of changes) {
-        const sentAt = Number(row?.[3])
-        if (sentAt > 0) late.push(performance.timeOrigin + performance.now() - sentAt)
-        if (sentAt < 0) return true
-      }
-      return now < 0
-    })
+    await follow(source, from, (piece) => takeAges(piece, late))
     await writer.ended
   } finally {
     writer.stop()
     await source.stop()
   }
-  return late.slice(Math.floor(late.length / 10)).sort((a, b) => a - b)
+  return settledAges(late)
 }
-
-const at = (sorted: readonly number[], share: number): number =>
-  sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))]!
 
 /** How much this process grows while one transaction of so many rows comes through. */
 const largeTransaction = async ({ url, client }: BenchPostgres, rows: number): Promise<number> => {
@@ -166,6 +137,57 @@ const prepare = async ({ url, client }: BenchPostgres): Promise<void> => {
     END $$;`)
 }
 
+interface FeedResults {
+  /** Milliseconds, by round. */
+  readonly decoding: readonly number[]
+  readonly following: readonly number[]
+  readonly late: readonly number[]
+  readonly grown: number
+  readonly fanOut: FanOutResults | undefined
+}
+
+const fanOutFigures = ({ rate }: FeedOptions, { rows, directMs, secondMs, ages }: FanOutResults): readonly Figure[] => {
+  const perSecond = (all: readonly number[]) => all.map((ms) => rows / ms)
+  return [
+    { name: 'one follower, while it is written', values: perSecond(directMs), unit: 'thousand row changes a second' },
+    { name: 'second node, while it is written', values: perSecond(secondMs), unit: 'thousand row changes a second' },
+    { name: `commit to second node at ${rate} changes/s, p50`, values: [percentile(ages, 0.5)], unit: 'ms' },
+    { name: `commit to second node at ${rate} changes/s, p99`, values: [percentile(ages, 0.99)], unit: 'ms' },
+  ]
+}
+
+const fanOutMeasures = ({ directMs, secondMs, ages }: FanOutResults): readonly Measure[] => [
+  { name: 'feed-fan-out-time', baseline: 'one-follower', values: ratios(secondMs, directMs) },
+  { name: 'feed-fan-out-latency-p50-ms', values: [percentile(ages, 0.5)] },
+  { name: 'feed-fan-out-latency-p99-ms', values: [percentile(ages, 0.99)] },
+]
+
+const report = (options: FeedOptions, { decoding, following, late, grown, fanOut }: FeedResults) => {
+  const perSecond = following.map((ms) => (options.rows / ms) * 1000)
+  const [middle, worst] = [[percentile(late, 0.5)], [percentile(late, 0.99)]]
+  const figures: readonly Figure[] = [
+    { name: 'one follower', values: perSecond.map((n) => n / 1000), unit: 'thousand row changes a second' },
+    { name: 'Postgres decoding alone', values: decoding.map((ms) => options.rows / ms), unit: 'thousand row changes a second' },
+    { name: `commit to follower at ${options.rate} changes/s, p50`, values: middle, unit: 'ms' },
+    { name: `commit to follower at ${options.rate} changes/s, p99`, values: worst, unit: 'ms' },
+    { name: `growth during one transaction of ${options.large} rows`, values: [grown], unit: 'MiB' },
+    ...(fanOut ? fanOutFigures(options, fanOut) : []),
+  ]
+  const ratio: Measure = { name: 'feed-time', baseline: 'decoding-alone', values: ratios(following, decoding) }
+  const slowness: Measure = { name: 'feed-us-per-change', values: perSecond.map((n) => 1e6 / n) }
+  const p50: Measure = { name: 'feed-latency-p50-ms', values: middle }
+  const p99: Measure = { name: 'feed-latency-p99-ms', values: worst }
+  const memory: Measure = { name: 'feed-large-transaction-mib', values: [grown] }
+  const verdict = judge([
+    { measure: slowness, what: 'at most 20 µs a row change (50,000 a second)', limit: 20 },
+    { measure: p50, what: 'half of the commits here within 2 ms', limit: 2 },
+    { measure: p99, what: '99 of 100 within 20 ms', limit: 20 },
+    { measure: memory, what: 'at most 64 MiB more for one large transaction', limit: 64 },
+  ])
+  const closing = [...(fanOut ? fanOutMeasures(fanOut) : []), ratio, slowness, p50, p99, memory].map(closingLine)
+  return { met: verdict.met, text: [summaryTable(figures), '', ...verdict.lines, '', ...closing].join('\n') }
+}
+
 await main(async (signal) => {
   const options = readOptions()
   const postgres = await openBenchPostgres()
@@ -184,31 +206,11 @@ await main(async (signal) => {
     }
     const late = await latencies(postgres, options)
     const grown = await largeTransaction(postgres, options.large)
-    const perSecond = following.map((ms) => (options.rows / ms) * 1000)
-    const figures: readonly Figure[] = [
-      { name: 'one follower', values: perSecond.map((n) => n / 1000), unit: 'thousand row changes a second' },
-      { name: 'Postgres decoding alone', values: decoding.map((ms) => options.rows / ms), unit: 'thousand row changes a second' },
-      { name: `commit to follower at ${options.rate} changes/s, p50`, values: [at(late, 0.5)], unit: 'ms' },
-      { name: `commit to follower at ${options.rate} changes/s, p99`, values: [at(late, 0.99)], unit: 'ms' },
-      { name: `growth during one transaction of ${options.large} rows`, values: [grown], unit: 'MiB' },
-    ]
-    const ratio: Measure = { name: 'feed-time', baseline: 'decoding-alone', values: following.map((ms, i) => ms / decoding[i]!) }
-    const slowness: Measure = { name: 'feed-us-per-change', values: perSecond.map((n) => 1e6 / n) }
-    const [p50, p99]: readonly Measure[] = [
-      { name: 'feed-latency-p50-ms', values: [at(late, 0.5)] },
-      { name: 'feed-latency-p99-ms', values: [at(late, 0.99)] },
-    ]
-    const memory: Measure = { name: 'feed-large-transaction-mib', values: [grown] }
-    const verdict = judge([
-      { measure: slowness, what: 'at most 20 µs a row change (50,000 a second)', limit: 20 },
-      { measure: p50, what: 'half of the commits here within 2 ms', limit: 2 },
-      { measure: p99, what: '99 of 100 within 20 ms', limit: 20 },
-      { measure: memory, what: 'at most 64 MiB more for one large transaction', limit: 64 },
-    ])
-    console.log(
-      ['', summaryTable(figures), '', ...verdict.lines, '', ...[ratio, slowness, p50!, p99!, memory].map(closingLine)].join('\n'),
-    )
-    return verdict.met
+    await postgres.client.query('TRUNCATE changes')
+    const fanOut = await measureFanOut(postgres, { ...options, rows: Math.min(options.rows, mostFanOutRows), signal })
+    const { met, text } = report(options, { decoding, following, late, grown, fanOut })
+    console.log(`\n${text}`)
+    return met
   } finally {
     await postgres.stop()
   }

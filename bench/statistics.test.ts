@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { closingLine, judge, summaryTable } from './report.ts'
-import { ratios, summarize } from './statistics.ts'
+import { percentile, ratios, summarize } from './statistics.ts'
 
 describe('the summary of rounds', () => {
   it('is the middle value, or the mean of the two in the middle, and the extremes', () => {
@@ -12,6 +12,12 @@ describe('the summary of rounds', () => {
   it('divides each value by the baseline of its own round', () => {
     expect(ratios([2, 9], [1, 3])).toEqual([2, 3])
     expect(() => ratios([1], [])).toThrow('baseline')
+  })
+
+  it('takes the value that a share of all is not above', () => {
+    const values = Array.from({ length: 100 }, (_, i) => i + 1)
+    expect([percentile(values, 0.5), percentile(values, 0.99), percentile(values, 1)]).toEqual([51, 100, 100])
+    expect(() => percentile([], 0.5)).toThrow('no values')
   })
 
   it('prints one figure a line', () => {

@@ -19,3 +19,10 @@ export const ratios = (values: readonly number[], baselines: readonly number[]):
   if (values.length !== baselines.length) throw new Error('each value needs the baseline of its round')
   return values.map((value, index) => value / baselines[index]!)
 }
+
+/** The value that so large a part of all is not above; of values in order. */
+export const percentile = (sorted: readonly number[], share: number): number => {
+  const value = sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))]
+  if (value === undefined) throw new Error('there are no values to take a share of')
+  return value
+}
