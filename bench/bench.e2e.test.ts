@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { findRedisServer } from '../packages/tidemark/dist/redis/embedded/find-server.js'
 import { root } from '../scripts/repository.ts'
 
 const run = promisify(execFile)
@@ -61,6 +62,47 @@ describe('the benchmarks', () => {
     ])
     expect([0, 1]).toContain(outcome.code)
   })
+
+  it('bench:capture writes with and without it, compares the files, and ends in its figures', async () => {
+    const outcome = await bench('capture.ts', '--rows', '500', '--writes', '200', '--rounds', '1')
+    expect(outcome.stderr).toBe('')
+    expect(closing(outcome)).toEqual([
+      expect.stringMatching(/^capture-cpu-in-transactions ratio to no-capture \d/),
+      expect.stringMatching(/^capture-cpu-unique-in-transactions ratio to no-capture \d/),
+      expect.stringMatching(/^capture-cpu-upsert ratio to no-capture \d/),
+      expect.stringMatching(/^capture-cpu-replace ratio to no-capture \d/),
+      expect.stringMatching(/^capture-cpu ratio to no-capture \d/),
+      expect.stringMatching(/^capture-cpu-unique ratio to no-capture \d/),
+    ])
+    expect([0, 1]).toContain(outcome.code)
+  })
+
+  it('bench:move-live goes there and back under a writer, finds both sides equal, and ends in its figures', async () => {
+    const small = ['--rows', '1000', '--backlog', '500', '--rate', '100', '--seconds', '1', '--rounds', '1']
+    const outcome = await bench('move-live.ts', ...small)
+    expect(outcome.stderr).toBe('')
+    expect(outcome.stdout).toContain('Both sides are equal, and hold every accepted write once.')
+    expect(closing(outcome)).toEqual([
+      expect.stringMatching(/^move-catch-up ratio to batched-upserts \d/),
+      expect.stringMatching(/^move-catch-up-us-per-change \d/),
+      expect.stringMatching(/^move-lag-p50-ms \d/),
+      expect.stringMatching(/^move-lag-p99-ms \d/),
+      expect.stringMatching(/^move-cutover-pause-ms \d/),
+      expect.stringMatching(/^move-rollback-pause-ms \d/),
+    ])
+    expect([0, 1]).toContain(outcome.code)
+  }, 180_000)
+
+  it('bench:feed follows through one follower and, where there is a Redis, through a second node', async () => {
+    const small = ['--rows', '2000', '--rounds', '1', '--rate', '200', '--seconds', '1', '--large', '2000']
+    const outcome = await bench('feed.ts', ...small)
+    expect(outcome.stderr).toBe('')
+    const lines = closing(outcome)
+    expect(lines).toContainEqual(expect.stringMatching(/^feed-time ratio to decoding-alone \d/))
+    if ((await findRedisServer()) === undefined) expect(outcome.stdout).toContain('the fan-out is left out')
+    else expect(lines[0]).toMatch(/^feed-fan-out-time ratio to one-follower \d/)
+    expect([0, 1]).toContain(outcome.code)
+  }, 180_000)
 
   it('say what is wrong with an option, and end with 2', async () => {
     expect(await bench('move.ts', '--rows', 'many')).toMatchObject({
