@@ -665,6 +665,13 @@ export const errorTable = {
   TM_STORE_READ_ONLY: entry('A read tried to {what}.', 'Use `store.write` for it.', 'failed', 500),
   TM_STORE_CLOSED: entry('The store is closed.', 'Open it again, or stop using it before it is closed.', 'failed', 500),
 
+  TM_CACHE_VALUE: entry(
+    '{path} cannot be kept in a cache: it is {what}.',
+    'Let `load` return plain objects and arrays of strings, numbers, booleans, null, bigint, Date, Uint8Array, Map and Set; and null where nothing is found.',
+    'usage',
+    500,
+  ),
+
   TM_SERVER_PORT_TAKEN: entry(
     'Port {port} on {host} is taken.',
     'End what uses it, or choose another with PORT or --port.',
