@@ -215,6 +215,11 @@ export const errorTable = {
     'unreachable',
     503,
   ),
+  TM_CACHE_ENCRYPTION_KEY: entry(
+    'The keys that encrypt cached values are not valid: {reason}.',
+    'Give each key 32 random bytes as base64 or hex (`openssl rand -base64 32`), under a name of letters, digits, "-" and "_", and name the one that encrypts.',
+    'configuration',
+  ),
 
   TM_SCHEMA_CHECKSUM: entry(
     'The migration {version} was changed after it was applied.',

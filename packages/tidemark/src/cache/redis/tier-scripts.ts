@@ -116,7 +116,7 @@ export const purgeScript = defineScript(
   `${visibilityLua}
 ${boundLua}
 for i = 1, #KEYS, 3 do
-  redis.call('DEL', KEYS[i + 1])
+  redis.call('DEL', KEYS[i], KEYS[i + 1])
   local id, fence = ARGV[2 + (i + 2) / 3], KEYS[i + 2]
   if id ~= '' then
     local added = redis.pcall('ZADD', fence, id, id)
