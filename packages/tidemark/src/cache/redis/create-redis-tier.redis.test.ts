@@ -212,6 +212,17 @@ describe.skipIf(url === undefined).each(['TCP', 'Upstash REST'])('The tier in Re
     )
   })
 
+  it('CACHE-1 asks a standby for the highest of the changes, where as numbers they would be one', async () => {
+    const [low, high, next] = [10n ** 16n - 1n, 10n ** 16n, 10n ** 16n + 1n].map(String)
+    expect(Number(low)).toBe(Number(high))
+    await tier.purge([low!, high!].map((xid) => ({ key, xid })))
+    const load = async (stamp: LoadStamp) => tier.fill(key, epoch, granted(await tier.lease(key, epoch)), newValue('x'), stamp)
+    expect(await load(primary(`${next}:${next}:`))).toBe('stored')
+    await tier.purge([{ key, xid: null }])
+    expect(await load(standby(`${high}:${next}:`))).toBe('refused')
+    expect(await load(standby(`${next}:${next}:`))).toBe('stored')
+  })
+
   it('forgets a change after its time, and not before', async () => {
     const brief = createRedisTier({ redis, leaseMs: 20, fenceMs: 10 })
     await brief.purge([{ key, xid: '100' }])
