@@ -11,6 +11,8 @@ import type { LeaseAnswer, NewValue } from '../redis-tier.js'
 import { companionKeys } from './companion-keys.js'
 import { createRedisTier } from './create-redis-tier.js'
 
+// The machine may be busy.
+const leaseMs = 600_000
 const newValue = (value: unknown): NewValue => ({
   value,
   plain: true,
@@ -45,7 +47,7 @@ describe.skipIf(sharedRedisUrl() === undefined)('The tier in a Redis that fails'
     undo.push(() => rm(dir, { recursive: true, force: true }))
     const first = await serve('--dir', dir)
     const before = await connect(first.url)
-    const tier = createRedisTier({ redis: before })
+    const tier = createRedisTier({ redis: before, leaseMs })
     const late = granted(await tier.lease('late', 'epoch 1'))
     await tier.fill('k', 'epoch 1', granted(await tier.lease('k', 'epoch 1')), newValue('old'), null)
     await before.command(['SAVE'])
@@ -55,7 +57,7 @@ describe.skipIf(sharedRedisUrl() === undefined)('The tier in a Redis that fails'
     await first.stop()
 
     const after = await connect((await serve('--dir', dir)).url)
-    const again = createRedisTier({ redis: after })
+    const again = createRedisTier({ redis: after, leaseMs })
     // Redis forgot the purge: value and lease are back, and the fence is not.
     expect((await again.get('k', 'epoch 1'))?.value).toBe('old')
     expect(await after.command(['GET', companionKeys('late').lease])).toBe(late)
@@ -69,7 +71,7 @@ describe.skipIf(sharedRedisUrl() === undefined)('The tier in a Redis that fails'
 
   it('S16 stores nothing where there is no room, and still answers, gives leases back and purges', async () => {
     const redis = await connect((await serve('--maxmemory-policy', 'noeviction')).url)
-    const tier = createRedisTier({ redis })
+    const tier = createRedisTier({ redis, leaseMs })
     await tier.fill('there', 'e', granted(await tier.lease('there', 'e')), newValue('x'), null)
     const held = granted(await tier.lease('held', 'e'))
     const given = granted(await tier.lease('given', 'e'))
@@ -95,7 +97,7 @@ describe.skipIf(sharedRedisUrl() === undefined)('The tier in a Redis that fails'
 
   it('S16 fills a Redis up to its bound, and goes on when there is room again', async () => {
     const redis = await connect((await serve('--maxmemory', '4mb', '--maxmemory-policy', 'noeviction')).url)
-    const tier = createRedisTier({ redis })
+    const tier = createRedisTier({ redis, leaseMs })
     const outcomes: string[] = []
     const fillOne = async (n: number) => {
       const answer = await tier.lease(`big:${n}`, 'e')
@@ -112,7 +114,7 @@ describe.skipIf(sharedRedisUrl() === undefined)('The tier in a Redis that fails'
   it('raises where the server refuses to write, and where it is gone', async () => {
     const server = await serve()
     const redis = await connect(server.url)
-    const tier = createRedisTier({ redis })
+    const tier = createRedisTier({ redis, leaseMs })
     await tier.fill('k', 'e', granted(await tier.lease('k', 'e')), newValue('x'), null)
     const token = granted(await tier.lease('other', 'e'))
     const everyWrite = () => [
