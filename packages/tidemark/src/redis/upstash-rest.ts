@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import type { Requester, Redis as UpstashRedis } from '@upstash/redis'
 import { isTidemarkError, TidemarkError } from '../errors.js'
 import { pauseMs, type ResolvedConnectionOptions } from './connection-options.js'
@@ -45,6 +46,8 @@ class UpstashRest implements Redis {
     this.#options = options
     this.#send = send
     this.#state = new ConnectionState({ target: target.display, log: options.log, signals: options.signals })
+    // Each request under way listens; many are no leak.
+    setMaxListeners(0, this.#stopping.signal)
   }
 
   get state(): RedisState {
