@@ -63,6 +63,7 @@ class IoredisTcp implements Redis {
   #lastError: unknown
   #handshake: NodeJS.Timeout | undefined
   #stopped = false
+  #corked = false
 
   constructor(target: TcpTarget, options: ResolvedConnectionOptions) {
     this.target = target.display
@@ -186,10 +187,23 @@ class IoredisTcp implements Redis {
       return unreachable(this.target, reason)
     }
     try {
+      this.#cork()
       return await inTime(this.#client.sendCommand(command) as Promise<RedisReply>, { limitMs, signal, late })
     } catch (error) {
       throw signal?.aborted || isTidemarkError(error) ? error : this.#whyRefused(error)
     }
+  }
+
+  /** Commands of one turn of the event loop leave in one write: the system call costs more than all else that a command does here. */
+  #cork(): void {
+    if (this.#corked) return
+    this.#corked = true
+    const { stream } = this.#client
+    stream.cork()
+    process.nextTick(() => {
+      this.#corked = false
+      stream.uncork()
+    })
   }
 
   #whyRefused(error: unknown): TidemarkError {
@@ -199,14 +213,7 @@ class IoredisTcp implements Redis {
   }
 
   async #sendAll(commands: readonly RedisCommand[], options: CommandOptions): Promise<PipelineResult[]> {
-    const { stream } = this.#client
-    stream.cork()
-    let sent: Promise<RedisReply>[]
-    try {
-      sent = commands.map((command) => this.#send(toCommand(command, options.buffers === true), options))
-    } finally {
-      stream.uncork()
-    }
+    const sent = commands.map((command) => this.#send(toCommand(command, options.buffers === true), options))
     const outcomes = await Promise.allSettled(sent)
     return outcomes.map((outcome): PipelineResult => {
       if (outcome.status === 'fulfilled') return { ok: true, value: outcome.value }
