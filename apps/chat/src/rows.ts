@@ -1,0 +1,95 @@
+/** Sessions and messages as the API shows them and as caches keep them: plain JSON, times as ISO text. */
+import type { Client } from 'tidemark'
+import type { Metadata } from './limits.js'
+
+/** What statements are run on: a connection, a transaction or a pool. */
+export type Db = Pick<Client, 'query'>
+
+export type Status = 'active' | 'archived'
+export type Role = 'user' | 'assistant' | 'system' | 'tool'
+
+export interface Session {
+  readonly id: string
+  readonly user_id: string
+  readonly title: string
+  readonly status: Status
+  /** Without the deleted ones. */
+  readonly message_count: number
+  readonly last_message_at: string | null
+  readonly last_message_preview: string | null
+  /** Goes up with every change of the session or of one of its messages. */
+  readonly version: number
+  readonly metadata: Metadata
+  readonly created_at: string
+  readonly updated_at: string
+}
+
+export interface Message {
+  readonly id: string
+  readonly session_id: string
+  /** 1, 2, 3 … without a gap. */
+  readonly seq: number
+  readonly role: Role
+  /** Empty where it was deleted. */
+  readonly content: string
+  readonly client_message_id: string | null
+  readonly metadata: Metadata
+  readonly edited_at: string | null
+  readonly deleted_at: string | null
+  readonly created_at: string
+}
+
+/** Numbers come as text where they may be larger than JavaScript's, times as Date. */
+type Raw<T> = { readonly [K in keyof T]: unknown }
+
+export type SessionRow = Raw<Session>
+export type MessageRow = Raw<Message>
+
+const names = (alias: string, columns: readonly string[]): string => columns.map((column) => `${alias}.${column}`).join(', ')
+
+export const sessionColumns = names('s', [
+  'id',
+  'user_id',
+  'title',
+  'status',
+  'message_count',
+  'last_message_at',
+  'last_message_preview',
+  'version',
+  'metadata',
+  'created_at',
+  'updated_at',
+])
+
+export const messageColumns = names('m', [
+  'id',
+  'session_id',
+  'seq',
+  'role',
+  'content',
+  'client_message_id',
+  'metadata',
+  'edited_at',
+  'deleted_at',
+  'created_at',
+])
+
+const timeText = (value: unknown): string => (value instanceof Date ? value : new Date(String(value))).toISOString()
+
+const timeOrNull = (value: unknown): string | null => (value === null ? null : timeText(value))
+
+export const toSession = (row: SessionRow): Session => ({
+  ...(row as Session),
+  version: Number(row.version),
+  last_message_at: timeOrNull(row.last_message_at),
+  created_at: timeText(row.created_at),
+  updated_at: timeText(row.updated_at),
+})
+
+export const toMessage = (row: MessageRow): Message => ({
+  ...(row as Message),
+  seq: Number(row.seq),
+  edited_at: timeOrNull(row.edited_at),
+  deleted_at: timeOrNull(row.deleted_at),
+  created_at: timeText(row.created_at),
+})
