@@ -1,0 +1,63 @@
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { contextOf, fromRead, fromWrite } from './answer.js'
+import type { RouteContext } from './app.js'
+import { ChatError } from './chat-error.js'
+import { chatChange, listQuery, newChat, parse } from './input.js'
+import { sessionIdOf } from './legacy-ids.js'
+import { limits } from './limits.js'
+import type { Read } from './reads.js'
+import {
+  changeSession,
+  createSession,
+  cursorOf,
+  deleteSession,
+  recentSessions,
+  type SessionPage,
+  undoDelete,
+} from './sessions.js'
+
+/** The chat that the address names, by its id or by the one it had in Redis. */
+export const chatOf = (request: FastifyRequest): string => sessionIdOf((request.params as { readonly id: string }).id)
+
+/** The first so many of a page that holds at least as many as there are, or more. */
+const firstOf = ({ chats, next }: SessionPage, limit: number): SessionPage =>
+  chats.length <= limit ? { chats, next } : { chats: chats.slice(0, limit), next: cursorOf(chats[limit - 1]!) }
+
+export const addSessionRoutes = (app: FastifyInstance, { db, reads, writes, undoMs }: RouteContext): void => {
+  app.get('/chats', async (request, reply) => {
+    const { userId } = request.caller
+    const { status, cursor, limit } = parse(listQuery, request.query)
+    const context = contextOf(request)
+    // Kept are the newest active ones, as many as a page has by default.
+    if (status === 'active' && cursor === undefined && limit <= limits.page)
+      return firstOf(fromRead(reply, await reads.listRecent(userId, context)), limit)
+    const page = await recentSessions(db, userId, { status, limit, ...(cursor !== undefined && { cursor }) })
+    return fromRead(reply, { value: page, cache: 'MISS' } satisfies Read<SessionPage>)
+  })
+
+  app.post('/chats', async (request, reply) => {
+    const body = parse(newChat, request.body ?? undefined)
+    const written = await writes.write((tx) => createSession(tx, request.caller.userId, body))
+    return reply.status(201).send(fromWrite(reply, written))
+  })
+
+  app.get('/chats/:id', async (request, reply) => {
+    const session = fromRead(reply, await reads.session(request.caller.userId, chatOf(request), contextOf(request)))
+    if (!session) throw new ChatError('CHAT_NOT_FOUND')
+    return session
+  })
+
+  app.patch('/chats/:id', async (request, reply) => {
+    const change = parse(chatChange, request.body)
+    return fromWrite(reply, await writes.write((tx) => changeSession(tx, request.caller.userId, chatOf(request), change)))
+  })
+
+  app.delete('/chats/:id', async (request, reply) => {
+    const options = { requestId: request.id, ...(undoMs !== undefined && { undoMs }) }
+    return fromWrite(reply, await writes.write((tx) => deleteSession(tx, request.caller.userId, chatOf(request), options)))
+  })
+
+  app.post('/chats/:id/undo', async (request, reply) =>
+    fromWrite(reply, await writes.write((tx) => undoDelete(tx, request.caller.userId, chatOf(request), request.id))),
+  )
+}
