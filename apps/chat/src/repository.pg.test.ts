@@ -200,6 +200,8 @@ describe('deleting a chat', () => {
     await expect(database.owner.query(`update chat_sessions set status = 'active' where id = '${id}'`)).rejects.toMatchObject({
       code: 'PT410',
     })
+    // Postgres tells of an error before it lets the row go, and the purge leaves rows that others hold for the next time.
+    await database.owner.query('select')
 
     expect(await createPurge({ writes: createRepositoryWrites(database.pool) }).run()).toBeGreaterThanOrEqual(1)
     expect(await purgeSessions(db)).toBe(0)
