@@ -215,11 +215,6 @@ export const errorTable = {
     'unreachable',
     503,
   ),
-  TM_CACHE_ENCRYPTION_KEY: entry(
-    'The keys that encrypt cached values are not valid: {reason}.',
-    'Give each key 32 random bytes as base64 or hex (`openssl rand -base64 32`), under a name of letters, digits, "-" and "_", and name the one that encrypts.',
-    'configuration',
-  ),
 
   TM_SCHEMA_CHECKSUM: entry(
     'The migration {version} was changed after it was applied.',
@@ -669,13 +664,6 @@ export const errorTable = {
   ),
   TM_STORE_READ_ONLY: entry('A read tried to {what}.', 'Use `store.write` for it.', 'failed', 500),
   TM_STORE_CLOSED: entry('The store is closed.', 'Open it again, or stop using it before it is closed.', 'failed', 500),
-
-  TM_CACHE_VALUE: entry(
-    '{path} cannot be kept in a cache: it is {what}.',
-    'Let `load` return plain objects and arrays of strings, numbers, booleans, null, bigint, Date, Uint8Array, Map and Set; and null where nothing is found.',
-    'usage',
-    500,
-  ),
 
   TM_SERVER_PORT_TAKEN: entry(
     'Port {port} on {host} is taken.',
