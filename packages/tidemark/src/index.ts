@@ -3,6 +3,22 @@
  * Every error that they raise is a {@link TidemarkError}, whose code docs/errors.md explains.
  */
 
+// Cache
+export type {
+  Answer,
+  CacheDefinition,
+  CacheEntry,
+  EntryOptions,
+  FromRule,
+  GetOptions,
+  LoadClient,
+  WriteOptions,
+  Written,
+} from './cache/cache.js'
+export { cached, type KeyParams } from './cache/cached.js'
+export { type Cache, type CacheOptions, createCache } from './cache/create-cache.js'
+export { type OpenCache, type OpenCacheOptions, openCache } from './cache/open-cache.js'
+
 // Configuration
 export {
   type ConfigInput,

@@ -80,7 +80,7 @@ export const createCacheFollower = ({ entries, rules, prefix, feed, others, onDr
       dropMany(evictions, piece.position.number)
       for (const command of commandsOf(piece.changes)) obey(command, piece.position.number)
       for (const other of others) await other.apply(piece)
-      if (piece.last) feed.passed(piece.position)
+      if (piece.last) feed.passed(piece.position, piece.xid)
     },
     reset: async ({ position }: FeedReset) => {
       feed.reset(position)

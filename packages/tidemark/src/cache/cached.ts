@@ -1,7 +1,7 @@
 import type { CacheDefinition, EntryOptions, ParamsOf } from './cache.js'
 
 /** The params of a template, flat. */
-export type Parameters<Template extends string> = { readonly [K in keyof ParamsOf<Template>]: ParamsOf<Template>[K] }
+export type KeyParams<Template extends string> = { readonly [K in keyof ParamsOf<Template>]: ParamsOf<Template>[K] }
 
 /**
  * Defines a family of cached values: the template of its keys, how a value is loaded, and which rows make it void. Nothing is held before a
@@ -17,5 +17,5 @@ export type Parameters<Template extends string> = { readonly [K in keyof ParamsO
  */
 export const cached = <const Template extends string, Value>(
   template: Template,
-  options: EntryOptions<Parameters<Template>, Value>,
-): CacheDefinition<Parameters<Template>, Value> => ({ template, options })
+  options: EntryOptions<KeyParams<Template>, Value>,
+): CacheDefinition<KeyParams<Template>, Value> => ({ template, options })

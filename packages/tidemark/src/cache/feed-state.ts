@@ -13,13 +13,23 @@ export interface FeedStateOptions {
   readonly clock: Clock
 }
 
+/** What happened: a transaction was applied, or everything before a time. */
+interface Told {
+  readonly xid?: bigint
+  readonly asOf?: number
+}
+
+const maxApplied = 10_000
+
 export class FeedState {
   readonly #options: FeedStateOptions
   #feed: Pick<CacheFeed, 'waitFor' | 'redisEpoch'> | undefined
   #asOf = Number.NEGATIVE_INFINITY
   #position: Position | null = null
   #lastEpoch: string | null = null
-  readonly #waiting = new Set<{ readonly fromMs: number; readonly done: () => void }>()
+  /** The last transactions that were applied. */
+  readonly #applied = new Set<bigint>()
+  readonly #waiting = new Set<(told: Told) => void>()
 
   constructor(options: FeedStateOptions) {
     this.#options = options
@@ -35,20 +45,24 @@ export class FeedState {
     return this.#position
   }
 
-  passed(position: Position): void {
+  passed(position: Position, xid: bigint): void {
     this.#position = position
+    this.#applied.add(xid)
+    if (this.#applied.size > maxApplied) this.#applied.delete(this.#applied.values().next().value!)
+    this.#tell({ xid })
   }
 
   prove({ asOf, position }: FreshnessProof): void {
     this.#asOf = Math.max(this.#asOf, asOf)
     this.#position = position
-    for (const each of this.#waiting) if (each.fromMs <= asOf) each.done()
+    this.#tell({ asOf })
   }
 
   /** What was proven was of another history. */
   reset(position: Position): void {
     this.#asOf = Number.NEGATIVE_INFINITY
     this.#position = position
+    this.#applied.clear()
   }
 
   get freshnessMs(): number {
@@ -71,15 +85,33 @@ export class FeedState {
     return this.redisEpoch ?? this.#lastEpoch
   }
 
-  /** Waits until everything up to a position is applied. False where that takes too long, or the position is of another history. */
+  /**
+   * Waits until everything up to a position is applied, or the transaction that it names. False where that takes too long, or the position is
+   * of another history.
+   */
   async reach(position: Position, signal?: AbortSignal): Promise<boolean> {
     const own = this.#position
     if (own === null || own.epoch !== position.epoch || !this.#feed) return false
-    // Writers cannot know the numbers of the outbox: what was committed before the read began is waited for.
-    if (position.epoch.startsWith('outbox-')) return this.#proven(signal)
-    if (own.number >= position.number) return true
+    const isCounted = !position.epoch.startsWith('outbox-')
+    if (position.xid !== undefined && this.#applied.has(position.xid)) return true
+    if (isCounted && own.number >= position.number) return true
+    const over = new AbortController()
+    const both = signal ? AbortSignal.any([signal, over.signal]) : over.signal
     try {
-      await this.#feed.waitFor(position, { timeoutMs: this.#options.waitMs, ...(signal && { signal }) })
+      return await Promise.race([
+        this.#told(({ xid }) => xid !== undefined && xid === position.xid, both),
+        // Writers cannot know the numbers of the outbox: what was committed before the read began is waited for.
+        isCounted ? this.#passedBy(position, both) : this.#told(this.#provenFrom(this.#options.clock.monotonicMs()), both),
+        this.#options.clock.sleep(this.#options.waitMs, both).then(() => false),
+      ])
+    } finally {
+      over.abort()
+    }
+  }
+
+  async #passedBy(position: Position, signal: AbortSignal): Promise<boolean> {
+    try {
+      await this.#feed!.waitFor(position, { timeoutMs: this.#options.waitMs, signal })
       return true
     } catch (error) {
       if (isTidemarkError(error)) return false
@@ -87,22 +119,23 @@ export class FeedState {
     }
   }
 
-  /** Until a proof of this moment has come. */
-  async #proven(signal?: AbortSignal): Promise<boolean> {
-    const { clock, waitMs } = this.#options
-    const over = new AbortController()
-    const late = clock.sleep(waitMs, signal ? AbortSignal.any([signal, over.signal]) : over.signal).then(() => false)
-    let waiting: { readonly fromMs: number; readonly done: () => void } | undefined
-    const proof = new Promise<boolean>((resolve) => {
-      waiting = { fromMs: clock.monotonicMs(), done: () => resolve(true) }
+  readonly #provenFrom =
+    (fromMs: number) =>
+    ({ asOf }: Told): boolean =>
+      asOf !== undefined && asOf >= fromMs
+
+  /** Resolves at the first news that will do; never after the signal. */
+  #told(isIt: (told: Told) => boolean, signal: AbortSignal): Promise<true> {
+    return new Promise((resolve) => {
+      const waiting = (told: Told): void => {
+        if (isIt(told)) resolve(true)
+      }
       this.#waiting.add(waiting)
+      signal.addEventListener('abort', () => this.#waiting.delete(waiting), { once: true })
     })
-    try {
-      return await Promise.race([proof, late])
-    } finally {
-      late.catch(() => undefined)
-      over.abort()
-      this.#waiting.delete(waiting!)
-    }
+  }
+
+  #tell(told: Told): void {
+    for (const each of this.#waiting) each(told)
   }
 }

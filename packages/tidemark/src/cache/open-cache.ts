@@ -16,8 +16,12 @@ import { sessionsOf } from '../schema/sessions.js'
 import { type Cache, type CacheOptions, createCache, type Definitions } from './create-cache.js'
 
 export interface OpenCacheOptions<D extends Definitions> extends Omit<CacheOptions<D>, 'pool' | 'redis'> {
-  /** Address of the primary, with a login that owns the tables and may replicate; see docs/cache.md for less. */
+  /** Address of the primary, for loads and writes. */
   readonly database: string
+  /** The same with a login that owns the tables: it publishes them, and makes Tidemark's own where they are missing. Default: `database`. */
+  readonly owner?: string
+  /** The same with a login that may replicate. Default: `owner`. Where it may not, changes are caught by triggers. */
+  readonly replication?: string
   /** Address of a Redis to share values in. Without one each process has its own memory. */
   readonly redis?: string
   /** Default: `wal` where the login may replicate, else `outbox`. */
@@ -74,6 +78,7 @@ export const keepOldColumns = async (
   }
 }
 
+/** The log where it may be read, else triggers. */
 const sourceKind = async (client: Pick<Client, 'query'>): Promise<'wal' | 'outbox'> => {
   const { rows } = await client.query<{ wal: boolean }>(
     `select current_setting('wal_level') = 'logical' and (rolreplication or rolsuper) as wal from pg_roles where rolname = current_user`,
@@ -81,7 +86,13 @@ const sourceKind = async (client: Pick<Client, 'query'>): Promise<'wal' | 'outbo
   return rows[0]?.wal ? 'wal' : 'outbox'
 }
 
+/** Tidemark's own tables; where they are, a login that may make none suffices. */
 const install = async (url: string): Promise<void> => {
+  const isThere = await withClient(url, async (client) => {
+    const { rows } = await client.query<{ there: boolean }>("select to_regclass('tidemark.cache_evictions') is not null as there")
+    return rows[0]?.there === true
+  })
+  if (isThere) return
   await createMigrator({ connect: sessionsOf({ url }), sources: [platformSource] }).up()
 }
 
@@ -90,8 +101,17 @@ const install = async (url: string): Promise<void> => {
  * TM_CACHE_*, TM_POSTGRES_*, TM_SCHEMA_*.
  */
 export const openCache = async <const D extends Definitions>(options: OpenCacheOptions<D>): Promise<OpenCache<D>> => {
-  const { database: url, name = 'cache', log = silentLogger, maxSilenceMs = 1000, clock, followers = [] } = options
-  await install(url)
+  const {
+    database: url,
+    owner = url,
+    replication = owner,
+    name = 'cache',
+    log = silentLogger,
+    maxSilenceMs = 1000,
+    clock,
+    followers = [],
+  } = options
+  await install(owner)
   const pools = createPools({ url })
   const redis = await createRedis(options.redis === undefined ? {} : { url: options.redis })
   const stops: (() => Promise<unknown>)[] = [() => redis.stop(), () => pools.stop()]
@@ -103,18 +123,20 @@ export const openCache = async <const D extends Definitions>(options: OpenCacheO
     stops.push(() => cache.stop())
     const all = [cache.follower, ...followers]
     const tables = [...new Set(all.flatMap(({ tables }) => (tables === 'all' ? [] : tables)))].map(tableIdOf)
-    const kind = await withClient(url, async (client) => {
-      const found = options.source ?? (await sourceKind(client))
-      if (found === 'wal') await keepOldColumns(client, cache.neededColumns, log)
+    const kind = options.source ?? (await withClient(replication, sourceKind))
+    await withClient(owner, async (client) => {
+      if (kind === 'wal') await keepOldColumns(client, cache.neededColumns, log)
       else await installOutbox(client, tables)
-      return found
     })
     const shared = { tables, maxSilenceMs, log, ...(clock && { clock }) }
-    const target = { url, name: 'cache feed' }
+    const [target, adminTarget] = [
+      { url: replication, name: 'cache feed' },
+      { url: owner, name: 'cache feed' },
+    ]
     const sources =
       kind === 'wal'
-        ? walSources({ ...shared, target, adminTarget: target, slotName: name, publication: `tidemark_${name}` })
-        : outboxSources({ ...shared, pool: pools.primary, name, install: async () => {}, listen: target })
+        ? walSources({ ...shared, target, adminTarget, slotName: name, publication: `tidemark_${name}` })
+        : outboxSources({ ...shared, pool: pools.primary, name, install: async () => {}, listen: { url, name: 'cache feed' } })
     const connect = (purpose: string) => createRedis({ url: options.redis ?? '', name: purpose })
     const fanOut = createFanOut({
       sources,

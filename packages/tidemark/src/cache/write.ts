@@ -23,13 +23,20 @@ const tokenSql = `
 /** No history of a feed has this name: a read that is to see it goes to Postgres. */
 const nowhere: Position = { epoch: 'unknown', number: 0n }
 
-const readToken = async ({ pool, feed }: WriteParts): Promise<Position> => {
+const xidOf = async (tx: LoadClient): Promise<bigint | undefined> => {
+  const { rows } = await tx.query<{ xid: string | null }>('select pg_current_xact_id_if_assigned()::text as xid')
+  const xid = rows[0]?.xid
+  return xid == null ? undefined : BigInt(xid)
+}
+
+const readToken = async ({ pool, feed }: WriteParts, xid: bigint | undefined): Promise<Position> => {
   const epoch = feed.position?.epoch
   if (epoch === undefined) return nowhere
+  const named = xid !== undefined && { xid }
   // The outbox counts batches, which a writer cannot know; a reader then waits until all before its own beginning is proven.
-  if (epoch.startsWith('outbox-')) return { epoch, number: feed.position!.number }
+  if (epoch.startsWith('outbox-')) return { epoch, number: feed.position!.number, ...named }
   const { rows } = await pool.query<{ lsn: string }>(tokenSql)
-  return { epoch, number: parseLsn(rows[0]!.lsn) }
+  return { epoch, number: parseLsn(rows[0]!.lsn), ...named }
 }
 
 export const createWrite =
@@ -39,14 +46,14 @@ export const createWrite =
     const touched = touches ?? tables
     const intent = intents && touched.length > 0 ? await intents.announce(touched, signal) : undefined
     try {
-      const result = await pool.transaction(
+      const [result, xid] = await pool.transaction(
         async (tx) => {
           if (intents && intent) await intents.end(tx, intent)
-          return fn(tx)
+          return [await fn(tx), await xidOf(tx)] as const
         },
         signal ? { signal } : {},
       )
-      return { result, position: await readToken(parts) }
+      return { result, position: await readToken(parts, xid) }
     } catch (error) {
       if (intents && intent) await intents.withdraw(intent)
       throw error

@@ -31,6 +31,17 @@ describe('a position', () => {
     )
   })
 
+  it('may name a transaction in its text, which is no part of the order', () => {
+    fc.assert(
+      fc.property(position, number, (given, xid) => {
+        expect(parsePosition(formatPosition({ ...given, xid }))).toEqual({ ...given, xid })
+        expect(comparePositions({ ...given, xid }, given)).toBe(0)
+        expect(encodePosition({ ...given, xid })).toEqual(encodePosition(given))
+      }),
+    )
+    expect(formatPosition({ epoch: 'wal-1', number: 255n, xid: 16n })).toBe('wal-1:ff:10')
+  })
+
   it('comes back from bytes in the middle of a buffer', () => {
     fc.assert(
       fc.property(position, fc.nat(9), fc.nat(9), (given, before, after) => {
@@ -96,7 +107,7 @@ describe('text that is no position', () => {
     ['an epoch that begins with a dash', '-e:1f'],
     ['an epoch with another sign', 'e_1:1f'],
     ['an epoch that is too long', `${'e'.repeat(201)}:1`],
-    ['two colons', 'e:1:2'],
+    ['three colons', 'e:1:2:3'],
     ['a leading zero', 'e:01'],
     ['hexadecimal in capitals', 'e:1F'],
     ['a number with a sign', 'e:-1'],

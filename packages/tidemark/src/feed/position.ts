@@ -8,6 +8,8 @@ import { TidemarkError } from '../errors.js'
 export interface Position {
   readonly epoch: string
   readonly number: bigint
+  /** Of a write that somebody waits for: its transaction. Whoever has applied it need not wait for the number. No part of the order. */
+  readonly xid?: bigint
 }
 
 const largest = 2n ** 64n - 1n
@@ -23,14 +25,18 @@ export const comparePositions = (a: Position, b: Position): number => {
   return a.number < b.number ? -1 : 1
 }
 
-/** `epoch:hex`, for headers, logs and tables. */
-export const formatPosition = ({ epoch, number }: Position): string => `${epoch}:${number.toString(16)}`
+/** `epoch:hex`, and `:hex` of the transaction where it has one; for headers, logs and tables. */
+export const formatPosition = ({ epoch, number, xid }: Position): string =>
+  `${epoch}:${number.toString(16)}${xid === undefined ? '' : `:${xid.toString(16)}`}`
+
+const hex = '(0|[1-9a-f][0-9a-f]{0,15})'
+const form = new RegExp(`^([^:]+):${hex}(?::${hex})?$`)
 
 /** Raises TM_FEED_POSITION for anything that {@link formatPosition} does not write. */
 export const parsePosition = (text: string): Position => {
-  const [, epoch = '', digits = ''] = /^([^:]+):(0|[1-9a-f][0-9a-f]{0,15})$/.exec(text) ?? []
+  const [, epoch = '', digits = '', xid] = form.exec(text) ?? []
   if (!epochForm.test(epoch) || digits === '') throw new TidemarkError('TM_FEED_POSITION', { text: text.slice(0, 100) })
-  return { epoch, number: BigInt(`0x${digits}`) }
+  return { epoch, number: BigInt(`0x${digits}`), ...(xid !== undefined && { xid: BigInt(`0x${xid}`) }) }
 }
 
 /** Eight bytes of the number, most significant first, then the epoch in ASCII: bytes of one epoch sort as their positions do. */

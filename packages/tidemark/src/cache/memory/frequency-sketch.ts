@@ -55,7 +55,7 @@ export class FrequencySketch {
     this.#uses >>>= 1
   }
 
-  /** A hash that fell on x falls on x or x + width now: both begin with what x had. */
+  /** What fell on x falls on x or x + width now: both begin with what x had. */
   #double(): void {
     const wider = new Uint8Array(2 * this.#counts.length)
     for (let row = 0; row < rows; row++) {
@@ -67,13 +67,14 @@ export class FrequencySketch {
     this.#width *= 2
   }
 
+  /** Two that fall together now each had at most the larger. */
   #halve(): void {
     const half = this.#width / 2
     const narrower = new Uint8Array(rows * half)
     for (let row = 0; row < rows; row++) {
       for (let at = 0; at < half; at++) {
         const from = row * this.#width + at
-        narrower[row * half + at] = Math.min(most, this.#counts[from]! + this.#counts[from + half]!)
+        narrower[row * half + at] = Math.max(this.#counts[from]!, this.#counts[from + half]!)
       }
     }
     this.#counts = narrower

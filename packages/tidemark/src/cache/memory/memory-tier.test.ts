@@ -133,7 +133,7 @@ describe.each(evictions)('a memory tier of the kind %s', (eviction) => {
     fc.assert(
       fc.property(fc.array(action, { maxLength: 120, size: 'max' }), fc.constantFrom(3, 8, Number.POSITIVE_INFINITY), run),
       {
-        numRuns: 150,
+        numRuns: 50,
       },
     )
   })
