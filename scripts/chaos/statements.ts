@@ -11,6 +11,8 @@ import { parseArgs } from 'node:util'
 import type { Database, Statement } from 'better-sqlite3'
 import type { Follow } from '../../packages/tidemark/dist/move/follow/follow.js'
 import { type FollowedFile, followedFile } from '../../packages/tidemark/dist/move/follow/testing/followed-file.js'
+import { startEmbeddedPostgres } from '../../packages/tidemark/dist/postgres/embedded/embedded.js'
+import { openState } from '../../packages/tidemark/dist/state/state.js'
 import { differences } from './compare.ts'
 import { createMachineClock } from './machine-clock.ts'
 import { Project } from './project.ts'
@@ -102,7 +104,7 @@ const batch = async (application: Application, follow: Follow, dice: Dice, until
 const storm = async (file: FollowedFile, url: string, asked: Asked, tally: Tally): Promise<Application> => {
   const dice = diceOf(asked.seed)
   const application = new Application(file.app, dice)
-  const open = () => file.follow({ maxBatchBytes: oneOf(dice, [2000, 100_000, 8_000_000]) })
+  const open = () => file.follow({ maxBatchBytes: oneOf(dice, [10_000, 200_000, 8_000_000]) })
   let follow = await open()
   let told = 0
   while (application.ran < asked.statements && tally.failures.length === 0) {
@@ -139,8 +141,11 @@ const main = async (asked: Asked): Promise<number> => {
   const project = new Project(folder, createMachineClock(folder), tally)
   const began = performance.now()
   let application: Application | undefined
+  // Nothing crashes here, so nothing waits for the disk.
+  const state = await openState(project.stateDir)
+  const postgres = await startEmbeddedPostgres({ state, disposable: true })
   try {
-    await project.startServer()
+    await project.reachPostgres()
     const url = await project.url()
     const file = await followedFile({ folder, url, schema: 'public', make: statementSchema })
     try {
@@ -152,7 +157,7 @@ const main = async (asked: Asked): Promise<number> => {
   } catch (error) {
     tally.fail(error instanceof Error ? `${error.stack}` : String(error))
   } finally {
-    await project.stopServer()
+    await postgres.stop()
     if (tally.failures.length === 0) await rm(folder, { recursive: true, force: true })
   }
   for (const failure of tally.failures) console.log(failure)
