@@ -18,12 +18,8 @@ const now = () => {
   return RealDate.now() + off
 }
 
-globalThis.Date = class extends RealDate {
-  constructor(...parts) {
-    super(...(parts.length === 0 ? [now()] : parts))
-  }
-
-  static now() {
-    return now()
-  }
-}
+globalThis.Date = new Proxy(RealDate, {
+  apply: () => new RealDate(now()).toString(),
+  construct: (target, parts, asked) => Reflect.construct(target, parts.length === 0 ? [now()] : parts, asked),
+  get: (target, name) => (name === 'now' ? now : Reflect.get(target, name)),
+})

@@ -25,10 +25,13 @@ const columns: Readonly<Record<Table, string>> = {
   loose: 'text TEXT, n INTEGER',
 }
 
+/** It writes to another table, so it stands in the way where that one is made anew. */
+const counter =
+  'CREATE TRIGGER orders_counted AFTER INSERT ON orders BEGIN UPDATE people SET orders = orders + 1 WHERE id = new.person; END;'
+
 const after: Readonly<Record<Table, string>> = {
   people: '',
-  orders: `CREATE INDEX orders_person ON orders (person);
-    CREATE TRIGGER orders_counted AFTER INSERT ON orders BEGIN UPDATE people SET orders = orders + 1 WHERE id = new.person; END;`,
+  orders: `CREATE INDEX orders_person ON orders (person); ${counter}`,
   lines: '',
   words: `CREATE UNIQUE INDEX words_hits ON words (hits) WHERE hits > 500;
     CREATE UNIQUE INDEX words_said ON words (lower(said));`,
@@ -45,8 +48,9 @@ export const statementSchema = names.map((table) => `${make(table)} ${after[tabl
 /** As the migrations of Django, Alembic and Prisma change a table. Outside a transaction, with foreign keys off. */
 export const rebuild = (table: Table): string => {
   const all = statementTables[table].join(', ')
-  return `BEGIN IMMEDIATE; ${make(table, 'made_anew')} INSERT INTO made_anew (${all}) SELECT ${all} FROM ${table};
-    DROP TABLE ${table}; ALTER TABLE made_anew RENAME TO ${table}; ${after[table]} COMMIT`
+  const [before, then] = table === 'people' ? ['DROP TRIGGER orders_counted;', counter] : ['', after[table]]
+  return `BEGIN IMMEDIATE; ${before} ${make(table, 'made_anew')} INSERT INTO made_anew (${all}) SELECT ${all} FROM ${table};
+    DROP TABLE ${table}; ALTER TABLE made_anew RENAME TO ${table}; ${then} COMMIT`
 }
 
 export const anyTable = (dice: Dice): Table => oneOf(dice, names)
