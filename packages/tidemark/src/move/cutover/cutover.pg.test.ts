@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import BetterSqlite from 'better-sqlite3'
@@ -10,6 +11,8 @@ import { type LiveMove, useLiveMoves } from '../live/testing/live-moves.js'
 import { sqliteWriter } from '../live/testing/writer.js'
 import type { MoveEvent } from '../move.js'
 import { planMove } from '../plan/plan.js'
+import { rollback } from '../rollback/rollback.js'
+import { moveRejects } from '../status.js'
 import { cutover } from './cutover.js'
 
 const moves = useLiveMoves()
@@ -143,6 +146,64 @@ describe('MOVE-4: the gate of a cutover', () => {
     const move = await moves.make({ prepare: (app) => app.exec("INSERT INTO posts VALUES (5000, 1, 'a' || char(0) || 'b', '')") })
     await conduct({ ...move.options, plan: move.plan, until: 'ready', checkShare: 1 })
     await refused(move, /1 row could not be carried/)
+  })
+
+  it('refuses rows that a check of Postgres set aside while it was followed, names why, and takes them once they are put right', async () => {
+    const move = await moves.make({
+      prepare: (app) => app.exec('CREATE TABLE ages (id INTEGER PRIMARY KEY, age INTEGER CHECK (age < 100))'),
+    })
+    await move.ready()
+    // What SQLite lets through when it is told to.
+    move.app.exec(
+      'PRAGMA ignore_check_constraints = ON; INSERT INTO ages VALUES (1, 200), (2, 20); UPDATE ages SET age = 300 WHERE id = 1',
+    )
+    const { stop, done } = move.conduct()
+    await until(async () => (await move.status()).rejects.rows === 1)
+    move.app.exec('INSERT INTO ages VALUES (3, 30)')
+    const present = `SELECT id FROM ${move.schema}.ages ORDER BY id`
+    await until(async () => (await moves.client.query(present)).rowCount === 2)
+    stop.abort()
+    await done
+    const [reject] = await moveRejects(move.options)
+    expect(reject).toMatchObject({
+      table: 'ages',
+      key: 'id=1',
+      outcome: 'rowRejected',
+      reason: expect.stringContaining('ages_check'),
+    })
+    await refused(move, /1 row could not be carried/)
+    move.app.exec('UPDATE ages SET age = 2 WHERE id = 1')
+    await conduct({ ...move.options, until: 'ready', checkShare: 1 })
+    expect((await move.status()).rejects.rows).toBe(0)
+    expect(await cutover(move.options)).toMatchObject({ ok: true })
+    expect((await moves.client.query(present)).rowCount).toBe(3)
+  })
+
+  it('lets keys through that are too long for an index of Postgres, kept over hashes', async () => {
+    const long = randomBytes(3000).toString('hex')
+    const prepare = (app: BetterSqlite.Database) => {
+      app.exec('CREATE TABLE pages (url TEXT PRIMARY KEY, body TEXT UNIQUE); CREATE INDEX bodies ON pages (body)')
+      app.prepare('INSERT INTO pages VALUES (?, ?)').run(`a${long}`, `b${long}`)
+    }
+    const move = await moves.make({ prepare })
+    await move.ready()
+    move.app.prepare('INSERT INTO pages VALUES (?, ?)').run(`c${long}`, `d${long}`)
+    move.app.prepare('UPDATE pages SET body = ? WHERE url = ?').run(`e${long}`, `a${long}`)
+    await conduct({ ...move.options, until: 'ready', checkShare: 1 })
+    expect(await cutover(move.options)).toMatchObject({ ok: true })
+    const insert = (url: string, body: string) =>
+      moves.client.query(`INSERT INTO ${move.schema}.pages VALUES ($1, $2)`, [url, body])
+    await expect(insert(`a${long}`, 'other')).rejects.toMatchObject({ code: '23505' })
+    await expect(insert('other', `e${long}`)).rejects.toMatchObject({ code: '23505' })
+    await insert(`f${long}`, `g${long}`)
+    await moves.client.query(`UPDATE ${move.schema}.pages SET body = NULL WHERE url = $1`, [`c${long}`])
+    expect(await rollback(move.options)).toMatchObject({ ok: true })
+    const rows = move.app.prepare('SELECT substr(url, 1, 1), substr(body, 1, 1) FROM pages ORDER BY 1').raw().all()
+    expect(rows).toEqual([
+      ['a', 'e'],
+      ['c', null],
+      ['f', 'g'],
+    ])
   })
 
   it('refuses rows that differ, until they do not', async () => {

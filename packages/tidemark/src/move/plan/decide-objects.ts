@@ -1,6 +1,6 @@
 /** What becomes of defaults, generated columns, keys, indexes, constraints, views and triggers: kept, translated, or named as not carried. */
 
-import type { SqliteForeignKey, SqliteSchema, SqliteTable } from '../../sqlite/sqlite.js'
+import type { SqliteForeignKey, SqliteIndex, SqliteSchema, SqliteTable } from '../../sqlite/sqlite.js'
 import { foldAscii } from '../../sqlite/tokenize.js'
 import type { ColumnPlan, ObjectDecision, TablePlan } from '../move.js'
 import {
@@ -17,6 +17,7 @@ import {
 } from '../translate/translate.js'
 import { viewDecisions } from './decide-views.js'
 import { carried, notCarried, type ObjectNames, targetOf } from './decision.js'
+import { isTooLong, largestEntryBytes } from './index-entries.js'
 import { sequenceSql } from './sequence-sql.js'
 
 /** The columns with their defaults and generated expressions in Postgres' words. A generated column that has none is copied as plain values. */
@@ -52,11 +53,33 @@ export const translateColumnSql = (
   return { columns, decisions }
 }
 
+/** The longest entry of indexes, in bytes. */
+type Longest = ReadonlyMap<string, number>
+
+/** Why an index cannot stand as it is; null where it can. */
+const lengthIn = (index: SqliteIndex, longest: Longest): string | null => {
+  const bytes = longest.get(index.name)
+  return isTooLong(bytes, index)
+    ? `an entry of it has ${bytes} bytes, and one of a B-tree in Postgres no more than ${largestEntryBytes}`
+    : null
+}
+
+/** What makes the parent's columns unique, where that became an index over hashes: no foreign key can refer to one. */
+const hashedKey = (parent: SqliteTable, columns: readonly string[], longest: Longest): string | null => {
+  const wanted = new Set(columns.map(foldAscii))
+  const index = parent.indexes.find(
+    ({ unique, parts }) =>
+      unique && parts.length === wanted.size && parts.every(({ column }) => column !== null && wanted.has(foldAscii(column))),
+  )
+  return index ? lengthIn(index, longest) : null
+}
+
 const keyDecisions = (
   source: SqliteTable,
   table: TablePlan,
   names: ObjectNames,
   schema: SqliteSchema,
+  longest: Longest,
 ): readonly ObjectDecision[] => {
   const key = source.primaryKey
   if (!key) return []
@@ -64,6 +87,7 @@ const keyDecisions = (
   const columns = table.primaryKey.map(quoteIdentifier).join(', ')
   const isJson = table.columns.some(({ target, targetType }) => table.primaryKey.includes(target) && targetType === 'json')
   const index = source.indexes.find(({ origin }) => origin === 'pk')
+  const tooLong = index ? lengthIn(index, longest) : null
   const decisions: ObjectDecision[] = []
   if (columns !== '' && !isJson) {
     const sql = `ALTER TABLE ${qualifiedName(targetOf(table))} ADD CONSTRAINT ${quoteIdentifier(names.take(key.name ?? `${table.target}_pkey`))} PRIMARY KEY (${columns})`
@@ -76,11 +100,14 @@ const keyDecisions = (
     translateIndex({ ...index, origin: 'c' }, tableContext(source, table.columns, schema.encoding), {
       table: targetOf(table),
       name: names.take(`${table.target}_key`),
+      hashed: tooLong !== null,
     })
   if (asUnique && isCarried(asUnique)) {
-    const why = isFolded
-      ? 'its collation makes more values equal than the primary key does'
-      : 'it holds NULLs, which a primary key of Postgres refuses'
+    const why =
+      tooLong ??
+      (isFolded
+        ? 'its collation makes more values equal than the primary key does'
+        : 'it holds NULLs, which a primary key of Postgres refuses')
     decisions.push({ ...carried(base, { notes: [`a unique index: ${why}`, ...asUnique.notes] }, [asUnique.sql], 'afterRows') })
   } else if (asUnique) decisions.push(notCarried(base, asUnique))
   else if (decisions.length === 0)
@@ -98,18 +125,29 @@ const indexDecisions = (
   table: TablePlan,
   names: ObjectNames,
   schema: SqliteSchema,
+  longest: Longest,
 ): readonly ObjectDecision[] =>
   source.indexes
     .filter(({ origin }) => origin !== 'pk')
     .map((index) => {
       const parts = index.parts.map(({ column }) => column ?? 'expr').join('_')
+      const base = { type: index.unique ? 'unique' : 'index', table: source.name, name: index.name } as const
+      const tooLong = lengthIn(index, longest)
+      if (tooLong !== null && !index.unique)
+        return notCarried(base, {
+          reason: tooLong,
+          suggestion:
+            'Where queries need it: an index on the beginning of the value (left(…, 200)), or USING hash for equality alone.',
+        })
       const wanted = index.origin === 'u' ? `${table.target}_${parts}_key` : index.name
       const translation = translateIndex(index, tableContext(source, table.columns, schema.encoding), {
         table: targetOf(table),
         name: names.take(wanted),
+        hashed: tooLong !== null,
       })
-      const base = { type: index.unique ? 'unique' : 'index', table: source.name, name: index.name } as const
-      return isCarried(translation) ? carried(base, translation, [translation.sql], 'afterRows') : notCarried(base, translation)
+      if (!isCarried(translation)) return notCarried(base, translation)
+      const notes = tooLong === null ? translation.notes : [`over hashes of its values: ${tooLong}`, ...translation.notes]
+      return carried(base, { notes }, [translation.sql], 'afterRows')
     })
 
 const validateSql = (table: TablePlan, name: string): string =>
@@ -140,6 +178,7 @@ export const decideTableObjects = (
   table: TablePlan,
   names: ObjectNames,
   schema: SqliteSchema,
+  longest: Longest,
 ): readonly ObjectDecision[] => {
   const identity = table.columns.find(({ identity }) => identity)
   const sequence: readonly ObjectDecision[] = identity
@@ -159,8 +198,8 @@ export const decideTableObjects = (
       ]
     : []
   return [
-    ...keyDecisions(source, table, names, schema),
-    ...indexDecisions(source, table, names, schema),
+    ...keyDecisions(source, table, names, schema, longest),
+    ...indexDecisions(source, table, names, schema, longest),
     ...checkDecisions(source, table, names, schema),
     ...sequence,
   ]
@@ -173,6 +212,7 @@ const foreignKeyDecision = (
   tables: readonly TablePlan[],
   names: ObjectNames,
   schema: SqliteSchema,
+  longest: ReadonlyMap<string, Longest>,
 ): ObjectDecision => {
   const parentTable = schema.tables.find(({ name }) => foldAscii(name) === foldAscii(key.parentTable)) ?? null
   const parent = tables.find(({ source: name }) => name === parentTable?.name)
@@ -183,6 +223,12 @@ const foreignKeyDecision = (
   } as const
   const find = (plan: TablePlan | undefined, column: string) =>
     plan?.columns.find(({ source: name }) => foldAscii(name) === foldAscii(column))
+  const hashed = parentTable && hashedKey(parentTable, key.parentColumns, longest.get(parentTable.name) ?? new Map())
+  if (hashed)
+    return notCarried(base, {
+      reason: `it refers to a key of ${key.parentTable} that is kept over hashes (${hashed})`,
+      suggestion: 'Shorten the values, or keep the reference by a trigger.',
+    })
   const own = key.columns.map((column) => find(table, column))
   const theirs = key.parentColumns.map((column) => find(parent, column))
   if (parentTable && !parent)
@@ -215,10 +261,11 @@ export const decideObjects = (
   tables: readonly TablePlan[],
   names: ObjectNames,
   targetSchema: string,
+  longest: ReadonlyMap<string, Longest>,
 ): readonly ObjectDecision[] => [
   ...tables.flatMap((table) => {
     const source = schema.tables.find(({ name }) => name === table.source)!
-    return source.foreignKeys.map((key) => foreignKeyDecision(source, key, table, tables, names, schema))
+    return source.foreignKeys.map((key) => foreignKeyDecision(source, key, table, tables, names, schema, longest))
   }),
   ...viewDecisions(schema, tables, names, targetSchema),
   ...schema.triggers.map((trigger) =>

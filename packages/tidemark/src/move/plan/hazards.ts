@@ -5,6 +5,7 @@ import { orphanCondition } from '../copy/parent-guard.js'
 import type { ColumnPlan, Hazard, TablePlan } from '../move.js'
 import { printKey } from '../row-keys.js'
 import { quoteSqlite } from '../row-source.js'
+import { isTooLong, largestEntryBytes } from './index-entries.js'
 import type { Sample } from './look-closely.js'
 import type { ColumnFacts, TableFacts } from './scan.js'
 
@@ -57,6 +58,23 @@ export const valueHazards = (table: TablePlan, facts: TableFacts): readonly Haza
         suggestion,
       })),
   )
+
+/** Values that SQLite has in an index, and an index of Postgres cannot take. */
+export const longHazards = (source: SqliteTable, { longest }: TableFacts): readonly Hazard[] =>
+  source.indexes
+    .filter((index) => isTooLong(longest.get(index.name), index))
+    .map((index) => ({
+      code: 'longIndexed',
+      severity: 'warning',
+      table: source.name,
+      column: index.parts.length === 1 ? (index.parts[0]?.column ?? null) : null,
+      count: 1,
+      keys: [],
+      message: `${index.unique ? 'a unique index' : 'an index'} (${index.name}) with an entry of ${longest.get(index.name)} bytes; one of a B-tree in Postgres has no more than ${largestEntryBytes}: ${index.unique ? 'kept over hashes of its values' : 'not carried'}`,
+      suggestion: index.unique
+        ? 'INSERT … ON CONFLICT has to name the expressions of the index, and no foreign key can refer to it. Shorter values, or a column with their hash, would let it stay as it is.'
+        : 'An index on the beginning of the value, or USING hash for equality alone.',
+    }))
 
 /** The keys of the first rows for which a condition holds. */
 export const firstKeys = (database: SqliteDatabase, table: TablePlan, condition: string): readonly string[] => {

@@ -8,6 +8,7 @@ import { chooseColumn, keepsForm } from './choose-column.js'
 import { decideObjects, decideTableObjects, translateColumnSql } from './decide-objects.js'
 import { decideType, type TypeDecision } from './decide-type.js'
 import { ObjectNames } from './decision.js'
+import { isTooLong } from './index-entries.js'
 import { reportKeyOf, rowKeyOf } from './row-key.js'
 import type { ColumnFacts, Scan, ScanRequest, TableFacts } from './scan.js'
 
@@ -86,6 +87,10 @@ const doubtOf = (table: string, column: string, { doubt, targetType }: TypeDecis
 const hasNullKey = (table: SqliteTable, facts: TableFacts): boolean =>
   table.rowidAlias === null && (table.primaryKey?.columns ?? []).some((name) => (facts.columns.get(name)?.nulls ?? 0) > 0)
 
+/** A primary key of Postgres is a B-tree: where an entry does not fit into one, there can be none. */
+const hasLongKey = (table: SqliteTable, { longest }: TableFacts): boolean =>
+  table.indexes.some((index) => index.origin === 'pk' && isTooLong(longest.get(index.name), index))
+
 const planColumn = (
   table: SqliteTable,
   column: SqliteColumn,
@@ -143,7 +148,7 @@ const planTable = (options: NewOptions, table: SqliteTable, target: string, fact
     doubts.push(...renamed(table.name, column.name, wantedName(column.name, entry?.rename), names.get(column.name)!))
     return planColumn(table, column, decision, seen, names.get(column.name)!, choices)
   })
-  const keyColumns = hasNullKey(table, facts) ? [] : (table.primaryKey?.columns ?? [])
+  const keyColumns = hasNullKey(table, facts) || hasLongKey(table, facts) ? [] : (table.primaryKey?.columns ?? [])
   return {
     facts,
     doubts,
@@ -184,7 +189,9 @@ export const planNew = async (
   })
   const plans = tables.map(({ plan }) => plan)
   const objectNames = new ObjectNames(plans)
-  for (const [i, plan] of plans.entries()) objects.push(...decideTableObjects(schema.tables[i]!, plan, objectNames, schema))
-  objects.push(...decideObjects(schema, plans, objectNames, options.targetSchema))
+  for (const [i, plan] of plans.entries())
+    objects.push(...decideTableObjects(schema.tables[i]!, plan, objectNames, schema, facts[i]!.longest))
+  const longest = new Map(schema.tables.map(({ name }, i) => [name, facts[i]!.longest]))
+  objects.push(...decideObjects(schema, plans, objectNames, options.targetSchema, longest))
   return { tables, objects }
 }

@@ -10,7 +10,7 @@ import { sqliteCodeOf, toSqliteError } from '../../sqlite/sqlite-error.js'
 import { type Choices, checkChoices, noChoices, readChoices } from '../choices.js'
 import { readMap } from '../map.js'
 import type { Hazard, MoveListener, MovePlan, ObjectDecision } from '../move.js'
-import { danglingHazards, nullHazards, orphanHazards, schemaHazards, valueHazards } from './hazards.js'
+import { danglingHazards, longHazards, nullHazards, orphanHazards, schemaHazards, valueHazards } from './hazards.js'
 import { liveHazard, liveShape, withoutCapture } from './live-table.js'
 import { type PlannedTable, planExisting } from './plan-existing.js'
 import { planNew } from './plan-new.js'
@@ -110,6 +110,8 @@ const planInto = async (file: SqliteFile, schema: SqliteSchema, choices: Choices
   }
 }
 
+const tableOf = ({ tables }: SqliteSchema, { source }: PlannedTable['plan']) => tables.find(({ name }) => name === source)!
+
 const hazardsOf = (
   { db }: SqliteFile,
   schema: SqliteSchema,
@@ -124,6 +126,7 @@ const hazardsOf = (
     ...(thorough ? rehearse(db, plan, unproven, signal) : []),
     ...orphanHazards(db, plan),
   ]),
+  ...(into !== 'existing' ? tables.flatMap(({ plan, facts }) => longHazards(tableOf(schema, plan), facts)) : []),
   ...(into !== 'existing' && thorough ? schema.tables.flatMap((table) => danglingHazards(db, table, schema.tables)) : []),
 ]
 

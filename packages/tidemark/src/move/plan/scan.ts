@@ -2,6 +2,7 @@
 import type { Database } from 'better-sqlite3'
 import type { SqliteColumn, SqliteTable } from '../../sqlite/sqlite.js'
 import { type ClassTally, countClasses } from './count-classes.js'
+import { longestEntries } from './index-entries.js'
 import { type CloseFacts, lookClosely } from './look-closely.js'
 
 /** What was seen in one column. Counts are rows. */
@@ -24,6 +25,8 @@ export interface ColumnFacts {
 export interface TableFacts {
   readonly rows: number
   readonly columns: ReadonlyMap<string, ColumnFacts>
+  /** The longest entry of each index that may hold text or bytes, in bytes, by its name in the file. */
+  readonly longest: ReadonlyMap<string, number>
 }
 
 /** One table to look at. */
@@ -41,7 +44,12 @@ export type Scan = (requests: readonly ScanRequest[]) => Promise<readonly TableF
 
 /** The two halves of a scan, which need nothing of each other. */
 export type ScanPart =
-  | { readonly part: 'count'; readonly rows: number; readonly tallies: readonly ClassTally[] }
+  | {
+      readonly part: 'count'
+      readonly rows: number
+      readonly tallies: readonly ClassTally[]
+      readonly longest: ReadonlyMap<string, number>
+    }
   | { readonly part: 'look'; readonly close: ReadonlyMap<string, CloseFacts> }
 
 const looksLike = /UUID|GUID|JSON|DATE|TIME/i
@@ -64,14 +72,15 @@ export const scanPart = (database: Database, part: ScanPart['part'], request: Sc
   const { table, aims, thorough, reportKey } = request
   if (part === 'look') return { part, close: lookClosely(database, table, closeColumns(request), reportKey, signal) }
   const measured = new Set([...aims].flatMap(([name, aim]) => (aim === 'DATETIME' ? [name] : [])))
-  return { part, ...countClasses(database, table, { countsNulls: thorough, measured, signal }) }
+  const counted = countClasses(database, table, { countsNulls: thorough, measured, signal })
+  return { part, ...counted, longest: longestEntries(database, table, signal) }
 }
 
 /** Puts both halves together. A column that breaks its promise, or holds text where numbers were expected, is looked at now. */
 export const joinParts = (
   database: Database,
   request: ScanRequest,
-  { rows, tallies }: Extract<ScanPart, { part: 'count' }>,
+  { rows, tallies, longest }: Extract<ScanPart, { part: 'count' }>,
   { close }: Extract<ScanPart, { part: 'look' }>,
 ): TableFacts => {
   const { table, thorough, reportKey } = request
@@ -84,5 +93,5 @@ export const joinParts = (
     const seen = close.get(name) ?? late.get(name) ?? null
     return [name, { rows, nulls, integers, reals, texts, blobs, ...tally, close: seen }]
   })
-  return { rows, columns: new Map(columns) }
+  return { rows, columns: new Map(columns), longest }
 }

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import type { Quirk } from './quirk.js'
 
 /** Indexes and uniqueness. */
@@ -17,6 +18,43 @@ export const indexQuirks: readonly Quirk[] = [
     name: 'an index on an expression, unique',
     make: "CREATE TABLE t (id INTEGER PRIMARY KEY, name TEXT); CREATE UNIQUE INDEX folded ON t (lower(name)); INSERT INTO t (name) VALUES ('Ann'), ('Bob');",
     expect: { account: { t: { rows: 2 } }, probes: [{ sql: "INSERT INTO t (name) VALUES ('ANN')", refused: '23505' }] },
+  },
+  {
+    name: 'text longer than an index of Postgres takes: indexes are named, uniqueness stays',
+    make: (writer) => {
+      writer.exec(`CREATE TABLE long (id INTEGER PRIMARY KEY, body TEXT, short TEXT, u TEXT UNIQUE, raw BLOB, n INTEGER);
+        CREATE INDEX bodies ON long (body); CREATE INDEX shorts ON long (short); CREATE INDEX folded ON long (n, lower(body));
+        CREATE UNIQUE INDEX raws ON long (raw, n); CREATE INDEX parts ON long (substr(body, 1, 5));
+        CREATE TABLE keyed (k TEXT PRIMARY KEY, v TEXT); CREATE TABLE child (id INTEGER PRIMARY KEY, k TEXT REFERENCES keyed (k));`)
+      const random = (bytes: number) => randomBytes(bytes).toString('hex')
+      const insert = writer.prepare('INSERT INTO long VALUES (?, ?, ?, ?, ?, ?)')
+      insert.run(1, random(5000), 's', '\\x\\'.repeat(1000), randomBytes(4000), 1)
+      insert.run(2, 'b', 's', null, Buffer.alloc(3), null)
+      insert.run(3, 'b', 's', null, null, null)
+      const key = random(2000)
+      writer.prepare('INSERT INTO keyed VALUES (?, ?)').run(key, 'v')
+      writer.prepare('INSERT INTO child VALUES (1, ?)').run(key)
+    },
+    expect: {
+      account: { long: { rows: 3 }, keyed: { rows: 1 }, child: { rows: 1 } },
+      hazards: ['longIndexed long.body', 'longIndexed long', 'longIndexed long', 'longIndexed long.u', 'longIndexed keyed.k'],
+      objects: {
+        'index long.bodies': 'notCarried',
+        'index long.folded': 'notCarried',
+        'index long.shorts': 'kept',
+        'index long.parts': 'kept',
+        'unique long.sqlite_autoindex_long_1': 'translated',
+        'unique long.raws': 'translated',
+        'primaryKey keyed.primary key of keyed': 'translated',
+        'foreignKey child.k → keyed': 'notCarried',
+      },
+      probes: [
+        { sql: "INSERT INTO long (id, u) VALUES (9, repeat(E'\\\\x\\\\', 1000))", refused: '23505' },
+        { sql: "INSERT INTO long (id, u) VALUES (9, repeat(E'\\\\x\\\\', 1001))" },
+        { sql: 'INSERT INTO long (id, raw, n) SELECT 9, raw, n FROM long WHERE id = 1', refused: '23505' },
+        { sql: 'INSERT INTO keyed SELECT k FROM keyed', refused: '23505' },
+      ],
+    },
   },
   {
     name: 'a descending index over two columns',
@@ -71,13 +109,18 @@ export const indexQuirks: readonly Quirk[] = [
     },
   },
   {
-    name: 'texts too long for an index: the rows are there, the index is reported',
+    name: 'texts too long for an index: the rows are there, the index is named',
     make: (database) => {
       database.exec('CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT); CREATE INDEX wide ON t (v); CREATE INDEX narrow ON t (id)')
       const noise = Array.from({ length: 9000 }, (_, i) => String.fromCharCode(33 + ((i * 7919 * (i % 97)) % 90))).join('')
       database.prepare('INSERT INTO t (v) VALUES (?)').run(noise)
     },
-    expect: { account: { t: { rows: 1 } }, failed: ['wide'], probes: [{ sql: 'SELECT length(v) FROM t', rows: [['9000']] }] },
+    expect: {
+      account: { t: { rows: 1 } },
+      hazards: ['longIndexed t.v'],
+      objects: { 'index t.wide': 'notCarried', 'index t.narrow': 'kept' },
+      probes: [{ sql: 'SELECT length(v) FROM t', rows: [['9000']] }],
+    },
   },
   {
     name: 'texts too long for a primary key',
@@ -86,7 +129,12 @@ export const indexQuirks: readonly Quirk[] = [
       const noise = Array.from({ length: 9000 }, (_, i) => String.fromCharCode(33 + ((i * 7919 * (i % 89)) % 90))).join('')
       database.prepare('INSERT INTO t VALUES (?)').run(noise)
     },
-    expect: { account: { t: { rows: 1 } }, failed: ['primary key of t'] },
+    expect: {
+      account: { t: { rows: 1 } },
+      hazards: ['longIndexed t.k'],
+      objects: { 'primaryKey t.primary key of t': 'translated' },
+      probes: [{ sql: 'INSERT INTO t SELECT k FROM t', refused: '23505' }],
+    },
   },
   {
     name: 'an index with a collation of the application is named',

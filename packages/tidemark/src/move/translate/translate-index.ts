@@ -15,10 +15,14 @@ export interface IndexTarget {
   readonly table: TargetName
   /** Of the index, fitted; it lives in the table's schema. */
   readonly name: string
+  /** Keeps hashes of texts and bytes in the place of the values, which may be too long for an index; for unique indexes. Default false. */
+  readonly hashed?: boolean
 }
 
 interface Part {
   readonly sql: string
+  /** Whether it is text or bytes of any length. */
+  readonly long: 'text' | 'bytea' | null
   /** A bare column, which a constraint can name. */
   readonly plain: boolean
 }
@@ -48,10 +52,11 @@ const columnPart = (column: ExpressionColumn, { collation }: SqliteIndexPart, un
     )
   if (unique) checkUnique(column)
   const isText = column.conversion.kind === 'text' || column.conversion.kind === 'anyText'
-  if (!isText || collation === 'BINARY') return { sql: name, plain: true }
+  const long = isText ? 'text' : column.targetType === 'bytea' ? 'bytea' : null
+  if (!isText || collation === 'BINARY') return { sql: name, plain: true, long }
   const { sql } = collated(operand(name, 'text', 'text', { atomic: true }), collation, false)
   notes.add(`${collation}: the index is on ${sql}; queries find it when they say the same`)
-  return { sql: `(${sql})`, plain: false }
+  return { sql: `(${sql})`, plain: false, long }
 }
 
 /** The value of an expression as an index keeps it; an access path may differ where a unique one must not. */
@@ -68,7 +73,8 @@ const expressionPart = (part: SqliteIndexPart, translator: ExpressionTranslator,
   if (value.literal !== undefined) return refuse('a part of it is a constant')
   if (value.column) return columnPart(value.column, part, unique, notes)
   const keyed = value.kind === 'text' && part.collation !== 'BINARY' ? collated(value, part.collation, false) : value
-  return { sql: `(${wrap(keyed)})`, plain: false }
+  const long = value.kind === 'text' ? 'text' : null
+  return { sql: `(${wrap(keyed)})`, plain: false, long }
 }
 
 const readParts = (index: SqliteIndex, context: ExpressionContext, translator: ExpressionTranslator): Part[] =>
@@ -80,6 +86,14 @@ const readParts = (index: SqliteIndex, context: ExpressionContext, translator: E
       : refuse(`the column ${part.column} is not carried`)
   })
 
+/** No two values that anybody has found have one; NULLs stay NULLs, and as distinct as ever. */
+const hashed = (part: Part): Part => {
+  if (part.long === null) return part
+  // convert_to() would say it, but is not immutable; with its backslashes doubled, a text reads as the bytes that it is.
+  const bytes = part.long === 'text' ? `replace(${part.sql}, E'\\\\', E'\\\\\\\\')::bytea` : part.sql
+  return { ...part, sql: `sha256(${bytes})`, plain: false }
+}
+
 const constraintWords: Readonly<Record<SqliteIndex['origin'], string | null>> = { c: null, u: 'UNIQUE', pk: 'PRIMARY KEY' }
 
 /**
@@ -90,7 +104,8 @@ export const translateIndex = (index: SqliteIndex, context: ExpressionContext, t
   attempt(
     () => {
       const { translator, notes } = translatorFor(context)
-      const parts = readParts(index, context, translator)
+      const read = readParts(index, context, translator)
+      const parts = target.hashed ? read.map(hashed) : read
       const table = qualifiedName(target.table)
       const name = quoteIdentifier(target.name)
       const constraint = constraintWords[index.origin]
