@@ -1,3 +1,4 @@
+import type { NodeFollower } from '../server/feed.js'
 import type { LagReport, SlotReport } from '../server/operations/feed.js'
 import type { Told } from '../server/operations/feed-tail.js'
 import { formatDuration } from '../time/durations.js'
@@ -54,11 +55,27 @@ export const slotsText = (slots: readonly SlotReport[]): string =>
         ]),
       )
 
+/** At one piece for so long, a follower is worth a line. */
+const longWorkMs = 5_000
+
+const followerLines = ({ name, state, queuedBytes, workingMs, failures, lastError }: NodeFollower): readonly string[] => {
+  const queued = `${bytesText(queuedBytes)} wait for it`
+  const at = `at one piece for ${formatDuration(workingMs)}`
+  const failing = lastError === null ? '' : `, failed ${failures} times: ${lastError}`
+  if (state === 'holding') return [`The feed waits for ${name}: its queue is full (${queued}), ${at}${failing}.`]
+  if (state === 'failing') return [`${name} fails (${queued})${failing}.`]
+  return workingMs < longWorkMs ? [] : [`${name} is ${at} (${queued}).`]
+}
+
 const nodeText = ({ node }: LagReport): string => {
   if (!node) return 'No server runs here.'
   if (node.role === 'idle') return 'The server follows nothing (feed.tables is empty).'
   const fresh = node.freshnessMs === null ? 'not proven fresh yet' : `fresh as of ${formatDuration(node.freshnessMs)} ago`
-  return [`This server: ${node.role}, ${fresh}.`, ...(node.problem === null ? [] : [node.problem])].join('\n')
+  return [
+    `This server: ${node.role}, ${fresh}.`,
+    ...(node.problem === null ? [] : [node.problem]),
+    ...node.followers.flatMap(followerLines),
+  ].join('\n')
 }
 
 const streamText = ({ stream }: LagReport): string =>

@@ -70,6 +70,10 @@ export type Severity = 'info' | 'warning' | 'critical'
 export const signalTable = {
   'redis.down': { severity: 'warning', meaning: 'Redis stopped answering; everything goes on without it, more slowly.' },
   'redis.up': { severity: 'info', meaning: 'Redis answers again.' },
+  'feed.held': {
+    severity: 'warning',
+    meaning: 'A follower does not keep up or hangs: its queue is full, and every other one on that server waits for it.',
+  },
   'feed.away': {
     severity: 'warning',
     meaning: 'No changes come; caches do not answer, and nothing is told to anybody meanwhile.',

@@ -27,6 +27,19 @@ export interface FeedDescription {
   readonly problem: string | null
   /** Milliseconds since everything was proven to have been applied; null where it never was. */
   readonly freshnessMs: number | null
+  /** The followers of this server, apart from the server's own. */
+  readonly followers: readonly NodeFollower[]
+}
+
+export interface NodeFollower {
+  readonly name: string
+  /** `holding`: its queue is full, and the feed of this server waits for it. */
+  readonly state: 'running' | 'failing' | 'holding'
+  readonly queuedBytes: number
+  /** How long it has been at what it works on now. */
+  readonly workingMs: number
+  readonly failures: number
+  readonly lastError: string | null
 }
 
 export interface ServerFeedOptions {
@@ -46,8 +59,24 @@ const headroomRatio = 0.2
 const idle: ServerFeed = {
   node: undefined,
   notice: () => undefined,
-  describe: () => ({ role: 'idle', epoch: null, streamEpoch: null, problem: null, freshnessMs: null }),
+  describe: () => ({ role: 'idle', epoch: null, streamEpoch: null, problem: null, freshnessMs: null, followers: [] }),
   stop: async () => {},
+}
+
+const followersOf = (node: FeedNode): readonly NodeFollower[] =>
+  node.followers().map(({ name, state, holdsUp, queuedBytes, workingMs, failures, lastError }) => ({
+    name,
+    state: holdsUp ? 'holding' : state,
+    queuedBytes,
+    workingMs: Math.round(workingMs),
+    failures,
+    lastError,
+  }))
+
+/** Whom the feed waits for, in words; empty where it waits for nobody. */
+const heldUpBy = (node: FeedNode): string => {
+  const names = followersOf(node).flatMap(({ name, state }) => (state === 'holding' ? [name] : []))
+  return names.length === 0 ? '' : `; it waits for ${names.join(', ')}`
 }
 
 const finding = (node: FeedNode, maxSilenceMs: number, hasRedis: boolean): HealthFinding => {
@@ -60,7 +89,7 @@ const finding = (node: FeedNode, maxSilenceMs: number, hasRedis: boolean): Healt
   if (ms <= maxSilenceMs) return { status: 'up', detail: `${role}, fresh as of ${Math.round(ms)} ms ago` }
   if (problem !== null) return { status: 'down', detail: problem }
   const late = Number.isFinite(ms) ? `not proven fresh for ${Math.round(ms)} ms` : 'not proven fresh yet'
-  return { status: 'degraded', detail: `${role}, ${late}` }
+  return { status: 'degraded', detail: `${role}, ${late}${heldUpBy(node)}` }
 }
 
 const isShort = ({ behind, headroomBytes }: SourceLag): boolean =>
@@ -71,7 +100,19 @@ const createMeasuring = (node: FeedNode, { observation, log }: ServerFeedOptions
   const gauges = createFeedGauges(observation.metrics)
   const stopping = new AbortController()
   let short = false
+  let holding: readonly string[] = []
+  const tellHolding = (): void => {
+    const now = followersOf(node).filter(({ state }) => state === 'holding')
+    for (const { name, workingMs, lastError } of now) {
+      if (holding.includes(name)) continue
+      const why = lastError === null ? `at one piece for ${Math.round(workingMs / 1000)} s` : `failing: ${lastError}`
+      const message = `The feed of this server waits for its follower ${name}, whose queue is full (${why}).`
+      observation.signals.raise({ name: 'feed.held', subject: name, message })
+    }
+    holding = now.map(({ name }) => name)
+  }
   const measure = async (): Promise<void> => {
+    tellHolding()
     const { role } = node.state()
     const lag = role === 'reading' ? await node.lag() : undefined
     gauges.show(node, lag)
@@ -180,7 +221,8 @@ const open = async (options: ServerFeedOptions): Promise<ServerFeed> => {
     },
     describe: () => {
       const freshnessMs = node.feed.freshness()
-      return { ...node.state(), freshnessMs: Number.isFinite(freshnessMs) ? Math.round(freshnessMs) : null }
+      const measured = Number.isFinite(freshnessMs) ? Math.round(freshnessMs) : null
+      return { ...node.state(), freshnessMs: measured, followers: followersOf(node) }
     },
     stop: async () => {
       forget()

@@ -2,7 +2,7 @@ import type { Logger, Metrics } from '../../observability/observability.js'
 import type { Clock } from '../../time/clock.js'
 import type { Follower, SourceLag, TableFilter } from '../feed.js'
 import { createFeed } from '../follow/create-feed.js'
-import type { Feed } from '../follow/follow.js'
+import type { Feed, FollowerHealth } from '../follow/follow.js'
 import type { FanOut, FeedNodeState } from './fan-out.js'
 
 export interface FeedNodeOptions {
@@ -23,6 +23,8 @@ export interface FeedNode {
    * each read.
    */
   isFresh(maxSilenceMs: number, follower?: string): boolean
+  /** How its followers are, apart from the one that stands for the node. */
+  followers(): readonly FollowerHealth[]
   lag(): Promise<SourceLag>
   stop(): Promise<void>
 }
@@ -39,6 +41,7 @@ export const openFeedNode = async ({ fanOut, followers, ...shared }: FeedNodeOpt
     state: () => fanOut.state(),
     onRole: (listener) => fanOut.onRole(listener),
     isFresh: (maxSilenceMs, follower) => feed.freshness(follower) <= maxSilenceMs,
+    followers: () => feed.health().followers.filter(({ name }) => name !== nobody.name),
     lag: () => fanOut.lag(),
     stop: () => feed.stop(),
   }

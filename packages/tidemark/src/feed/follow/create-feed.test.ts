@@ -429,3 +429,28 @@ describe('a feed', () => {
     expect(text).toContain('tidemark_feed_freshness_seconds{follower="one"} 1')
   })
 })
+
+describe('a follower that hangs', () => {
+  it('is named as the one that holds the feed up, until it goes on', async () => {
+    const { slow, release } = slowly()
+    const quick = recorder('quick')
+    const metrics = createMetrics()
+    const { source, clock, feed } = await run([slow, quick], { maxQueuedChanges: 2, metrics })
+    source.give(start(0), piece(1, ['a']), piece(2, ['b']), piece(3, ['c']), piece(4, ['d']))
+    const holding = () => feed.health().followers.filter(({ holdsUp }) => holdsUp)
+    await until(() => holding().length === 1)
+    await clock.advance(7_000)
+    expect(holding()).toMatchObject([{ name: 'slow', state: 'running', failures: 0, queuedChanges: 2 }])
+    expect(holding()[0]!.workingMs).toBeGreaterThanOrEqual(7_000)
+    await until(async () => (await metrics.render()).includes('tidemark_feed_holding_state{follower="slow"} 1'))
+    expect(await metrics.render()).toMatch(/tidemark_feed_working_seconds\{follower="slow"\} 7/)
+    expect(await metrics.render()).toContain('tidemark_feed_holding_state{follower="quick"} 0')
+    expect(quick.seen.length).toBeLessThan(4)
+    release()
+    await until(() => quick.seen.length === 4)
+    expect(feed.health().followers).toMatchObject([
+      { holdsUp: false, workingMs: 0 },
+      { holdsUp: false, workingMs: 0 },
+    ])
+  })
+})

@@ -47,6 +47,13 @@ export const createFeedMetrics = (metrics: Metrics): ((follower: string) => Foll
   const queued = metrics.gauge('tidemark_feed_queued_bytes', 'Roughly what waits for a follower.', label)
   const failing = metrics.gauge('tidemark_feed_failing_state', '1 while a follower fails, else 0.', label)
 
+  const holding = metrics.gauge(
+    'tidemark_feed_holding_state',
+    '1 while the queue of a follower is full, so that the feed of this server waits for it, else 0.',
+    label,
+  )
+  const working = metrics.gauge('tidemark_feed_working_seconds', 'How long a follower has been at what it works on.', label)
+
   return (follower) => ({
     applied: (piece, now) => {
       pieces.increment({ follower })
@@ -55,9 +62,11 @@ export const createFeedMetrics = (metrics: Metrics): ((follower: string) => Foll
     },
     retried: () => retries.increment({ follower }),
     reset: (reason) => resets.increment({ follower, reason }),
-    observe: ({ freshnessMs, queuedBytes, state }) => {
+    observe: ({ freshnessMs, queuedBytes, state, holdsUp, workingMs }) => {
       freshness.set(freshnessMs / 1000, { follower })
       queued.set(queuedBytes, { follower })
+      holding.set(holdsUp ? 1 : 0, { follower })
+      working.set(workingMs / 1000, { follower })
       failing.set(state === 'failing' ? 1 : 0, { follower })
     },
   })

@@ -41,6 +41,10 @@ export interface FollowerHealth {
   readonly stored: Position | null
   readonly queuedChanges: number
   readonly queuedBytes: number
+  /** True while its queue is full: the source, and with it every other follower, waits for this one. */
+  readonly holdsUp: boolean
+  /** How long it has been at what it works on now; 0 while it has nothing to do. */
+  readonly workingMs: number
   /** Attempts at the present piece that failed, one after the other. */
   readonly failures: number
   readonly lastError: string | null

@@ -39,6 +39,7 @@ export class FollowerLane {
   #stored: Position | null = null
   #trouble: Trouble | undefined
   #freshAsOf = -Infinity
+  #workingSince: number | undefined
 
   constructor(follower: Follower, settings: LaneSettings) {
     this.follower = follower
@@ -103,12 +104,14 @@ export class FollowerLane {
     const { signal } = this.#settings
     for (let item = await this.#queue.first(); item; item = await this.#queue.first()) {
       const present = item
+      this.#workingSince = this.#settings.clock.monotonicMs()
       try {
         await this.#untilDone(() => this.#process(present))
       } catch (error) {
         if (signal.aborted) return
         throw error
       }
+      this.#workingSince = undefined
       this.#queue.done()
       this.#settings.moved()
     }
@@ -188,6 +191,8 @@ export class FollowerLane {
       stored: this.#stored,
       queuedChanges: this.#queue.changes,
       queuedBytes: this.#queue.bytes,
+      holdsUp: this.#queue.isFull,
+      workingMs: this.#workingSince === undefined ? 0 : this.#settings.clock.monotonicMs() - this.#workingSince,
       failures: this.#trouble?.failures ?? 0,
       lastError: this.#trouble?.lastError ?? null,
       failingSince: this.#trouble?.since ?? null,

@@ -21,6 +21,7 @@ export class LaneQueue {
   #first = 0
   #changes = 0
   #bytes = 0
+  #isFull = false
   #wakeTaker = (): void => {}
   #wakeGiver = (): void => {}
 
@@ -44,6 +45,11 @@ export class LaneQueue {
     return this.#bytes
   }
 
+  /** True while somebody waits for room in it. */
+  get isFull(): boolean {
+    return this.#isFull
+  }
+
   get isEmpty(): boolean {
     return this.#first === this.#items.length
   }
@@ -51,10 +57,12 @@ export class LaneQueue {
   /** Resolves when the item was taken in; a piece larger than the bound waits for an empty queue. */
   async give(item: LaneItem): Promise<void> {
     while (item.type === 'piece' && !this.#signal.aborted && !this.#fits(item)) {
+      this.#isFull = true
       await new Promise<void>((resolve) => {
         this.#wakeGiver = resolve
       })
     }
+    this.#isFull = false
     this.#signal.throwIfAborted()
     // Of positions that were passed, and of proofs, one after the other, the last says it all.
     const last = this.isEmpty ? undefined : this.#items.at(-1)
