@@ -191,6 +191,32 @@ export const describeFeed = (program: Command, lazily: Lazily): void => {
     .description("the feed's replication slots, and what they keep")
     .option('--drop <name>', 'remove one; what only it held back can never be read again')
     .action(lazily(async () => (await import('./commands/feed.js')).feedSlots))
+  describeOutbox(feed, lazily)
+}
+
+/** The source of changes for databases that give no replication slot. A server installs it by itself on what it follows. */
+const describeOutbox = (feed: Command, lazily: Lazily): void => {
+  const tables = ['[tables...]', 'as schema.table'] as const
+  const outbox = feed.command('outbox').description('the table that triggers fill, for databases that give no replication slot')
+  outbox
+    .command('status')
+    .description('which tables it is on, and what it holds for whom')
+    .action(lazily(async () => (await import('./commands/feed-outbox.js')).feedOutbox))
+  outbox
+    .command('install')
+    .description('put its triggers on tables (default: feed.tables); a server does so by itself for what it follows')
+    .argument(...tables)
+    .action(lazily(async () => (await import('./commands/feed-outbox.js')).feedOutboxInstall))
+  outbox
+    .command('remove')
+    .description('take its triggers off tables (default: all, and then everything that was not read)')
+    .argument(...tables)
+    .action(lazily(async () => (await import('./commands/feed-outbox.js')).feedOutboxRemove))
+  outbox
+    .command('prune')
+    .description('delete what nobody waits for; a server that reads does so by itself')
+    .option('--forget <reader>', 'first forget a reader that will not come back')
+    .action(lazily(async () => (await import('./commands/feed-outbox.js')).feedOutboxPrune))
 }
 
 export const describeDatabase = (program: Command, lazily: Lazily): void => {

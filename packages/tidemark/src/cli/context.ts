@@ -15,7 +15,7 @@ export interface CommandContext {
   config(): Promise<TidemarkConfig>
 }
 
-/** A command: its operands in order (a list where one repeats) and its flags. Gives the exit code; nothing means 0. */
+/** A command: its operands in order (those of one that repeats one after the other) and its flags. Gives the exit code; nothing means 0. */
 export type Run<Flags = object> = (
   context: CommandContext,
   operands: readonly (string | undefined)[],

@@ -1,5 +1,6 @@
 import type { NodeFollower } from '../server/feed.js'
 import type { LagReport, SlotReport } from '../server/operations/feed.js'
+import type { OutboxReport } from '../server/operations/feed-outbox.js'
 import type { Told } from '../server/operations/feed-tail.js'
 import { formatDuration } from '../time/durations.js'
 import { table } from './table.js'
@@ -65,6 +66,17 @@ const followerLines = ({ name, state, queuedBytes, workingMs, failures, lastErro
   if (state === 'holding') return [`The feed waits for ${name}: its queue is full (${queued}), ${at}${failing}.`]
   if (state === 'failing') return [`${name} fails (${queued})${failing}.`]
   return workingMs < longWorkMs ? [] : [`${name} is ${at} (${queued}).`]
+}
+
+/** What the outbox is on, and what it holds for whom. */
+export const outboxText = ({ tables, rows, bytes, readers }: OutboxReport): string => {
+  const count = (number: number) => number.toLocaleString('en-US')
+  const held = `It holds ${count(rows)} rows (${bytesText(bytes)})`
+  return [
+    tables.length === 0 ? 'The outbox is on no table.' : `The outbox is on ${tables.join(', ')}.`,
+    readers.length > 0 || rows === 0 ? `${held}.` : `${held} that nobody reads: \`tidemark feed outbox prune\` removes them.`,
+    ...readers.map(({ name, rows: waiting, seenAt }) => `${name}: ${count(waiting)} rows wait for it, last seen ${seenAt}.`),
+  ].join('\n')
 }
 
 const nodeText = ({ node }: LagReport): string => {

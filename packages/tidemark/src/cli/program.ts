@@ -61,7 +61,7 @@ export const createProgram = (io: Io, execute: Execute): Command => {
     <Flags>(load: () => Promise<Run<Flags>>) =>
     async (...parsed) => {
       const command = parsed.at(-1) as Command
-      const operands = parsed.slice(0, -2) as (string | undefined)[]
+      const operands = parsed.slice(0, -2).flat() as (string | undefined)[]
       const flags = command.optsWithGlobals<Flags & GlobalFlags>()
       await execute(flags, async (context) => (await load())(context, operands, flags))
     }

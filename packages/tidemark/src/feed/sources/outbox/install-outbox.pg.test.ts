@@ -4,6 +4,7 @@ import { bootstrappedTemplate } from '../../../schema/bootstrapped-template.js'
 import { useClient, useDatabase } from '../../../testing/use-database.js'
 import { columnValue } from '../../feed.js'
 import { installOutbox, outboxTables, removeOutbox, removeOutboxReader } from './install-outbox.js'
+import { outboxState, pruneOutbox } from './prune-outbox.js'
 import { changesOf, type OpenOutbox, useOutboxes } from './testing/open-outbox.js'
 
 const database = useDatabase({ template: bootstrappedTemplate })
@@ -230,5 +231,25 @@ describe('the triggers of the outbox', () => {
     await writer.query('commit')
     await writer.end()
     expect((await client.query('select 1 as fine')).rows).toEqual([{ fine: 1 }])
+  })
+})
+
+describe('an outbox that nobody reads', () => {
+  it('is pruned only of what no reader on record waits for, and wholly where there is none', async () => {
+    await client.query('create table unread (id int primary key)')
+    const outbox = await start('unread')
+    await client.query('insert into unread select generate_series(1, 7); insert into unread values (8)')
+    const reader = 'reader_unread'
+    const rowsFor = async () => (await outboxState(client)).readers.find(({ name }) => name === reader)?.rows
+    expect(await rowsFor()).toBe(8)
+    await outbox.close()
+    await client.query("delete from tidemark.feed_outbox_readers where name <> 'reader_unread'")
+    await pruneOutbox(client)
+    expect(await rowsFor()).toBe(8)
+    await removeOutboxReader(client, reader)
+    expect(await pruneOutbox(client)).toBeGreaterThanOrEqual(8)
+    expect(await outboxState(client)).toMatchObject({ rows: 0, readers: [] })
+    await client.query('insert into unread values (9)')
+    expect(await pruneOutbox(client)).toBe(1)
   })
 })
