@@ -36,7 +36,8 @@ const readToken = async ({ pool, feed }: WriteParts, xid: bigint | undefined): P
   // The outbox counts batches, which a writer cannot know; a reader then waits until all before its own beginning is proven.
   if (epoch.startsWith('outbox-')) return { epoch, number: feed.position!.number, ...named }
   const { rows } = await pool.query<{ lsn: string }>(tokenSql)
-  return { epoch, number: parseLsn(rows[0]!.lsn), ...named }
+  // A position is that of a commit that begins there: every one before this end begins below it, and an idle feed comes no further.
+  return { epoch, number: parseLsn(rows[0]!.lsn) - 1n, ...named }
 }
 
 export const createWrite =
