@@ -54,6 +54,8 @@ export class Intents implements ChangeListener {
   readonly #early = new Map<string, Set<string>>()
   /** Held ones that the table did not have any more at this time of the monotonic clock: their end is among the changes up to it. */
   readonly #leaving = new Map<string, number>()
+  /** Their end was told by a piece of a transaction of which more is to come. */
+  readonly #ending = new Set<string>()
   #unsubscribe: (() => Promise<void>) | undefined
 
   constructor(options: IntentsOptions) {
@@ -155,22 +157,27 @@ export class Intents implements ChangeListener {
       .catch((error: unknown) => log.warn('a write that failed could not be called off yet', { reason: reasonOf(error) }))
   }
 
-  async apply({ changes }: TransactionPiece): Promise<void> {
+  async apply({ changes, last }: TransactionPiece): Promise<void> {
     for (const { kind, relation, new: row } of changes) {
       const table = tableName(relation)
       if (table !== intentsTable && table !== endsTable) continue
       // A transaction so large that only the fact is told.
       if (kind === 'changed' || kind === 'truncate') await this.#readAll()
-      else if (kind === 'insert' && table === endsTable) this.#release(columnValue(relation, row, 'intent') ?? '')
+      else if (kind === 'insert' && table === endsTable) this.#ending.add(columnValue(relation, row, 'intent') ?? '')
       else if (kind === 'insert') {
         const id = columnValue(relation, row, 'id') ?? ''
         this.#hold(id, (parseArrayText(columnValue(relation, row, 'touches') ?? '{}') ?? []).map(String))
         this.#acknowledge(id)
       }
     }
+    // The end stands first in its transaction: what that changed may be in later pieces, and is held until then.
+    if (!last) return
+    for (const id of this.#ending) this.#release(id)
+    this.#ending.clear()
   }
 
   async reset(): Promise<void> {
+    this.#ending.clear()
     await this.#readAll()
   }
 
