@@ -6,7 +6,7 @@ import type { EntryStats } from './entry-stats.js'
 import type { FeedState } from './feed-state.js'
 import { type Flight, Flights } from './flights.js'
 import { type KeyTemplate, type PartForm, writePart } from './key-template.js'
-import { loadValue, type Loaded as Read, sees } from './load-value.js'
+import { loadValue, type Loaded as Read, type Stamp, sees } from './load-value.js'
 import type { MemoryTier } from './memory/memory.js'
 import type { NewValue, RedisTier, RedisValue } from './redis-tier.js'
 import type { ResolvedOptions } from './resolve-options.js'
@@ -356,8 +356,14 @@ export class Entry<P, V> implements CacheEntry<P, V> {
   /** Whether rows show all that this node has applied, and what stands on the key. */
   #isSeen({ stamp }: Loaded<V>, fences: readonly string[], asOf: bigint): boolean {
     if (stamp === null) return fences.length === 0
-    if (stamp.hasWritten || (stamp.standby && (stamp.replayed === null || stamp.replayed < asOf))) return false
+    if (stamp.hasWritten || (stamp.standby && !this.#hasReplayed(stamp, asOf))) return false
     return sees(stamp, fences)
+  }
+
+  /** A position is where the record of a commit begins: replayed is what ends beyond. What the outbox counts says nothing of the log. */
+  #hasReplayed({ replayed }: Stamp, asOf: bigint): boolean {
+    const isLsn = this.#parts.feed.position?.epoch.startsWith('wal-') === true
+    return isLsn && replayed !== null && replayed > asOf
   }
 
   async #load(key: string, params: P, stamp: boolean): Promise<Loaded<V>> {
