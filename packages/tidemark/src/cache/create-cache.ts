@@ -149,6 +149,7 @@ export const createCache = async <const D extends Definitions>(given: CacheOptio
       }
     },
   })
+  const forgetRedis = redis?.onState(() => feed.redisChanged())
   let standby = false
   const probe = async (): Promise<void> => {
     const { rows } = await pool.query<{ standby: boolean }>('select pg_is_in_recovery() as standby')
@@ -240,6 +241,7 @@ export const createCache = async <const D extends Definitions>(given: CacheOptio
     position: () => feed.position,
     stats: () => Object.fromEntries([...entries].map(([name, { stats }]) => [name, stats])),
     stop: async () => {
+      forgetRedis?.()
       tidying.abort()
       warming.stop()
       if (hasLinear) await membership.stop()

@@ -27,6 +27,7 @@ export class FeedState {
   #asOf = Number.NEGATIVE_INFINITY
   #position: Position | null = null
   #lastEpoch: string | null = null
+  #redisFromMs = Number.NEGATIVE_INFINITY
   /** The last transactions that were applied. */
   readonly #applied = new Set<bigint>()
   readonly #waiting = new Set<(told: Told) => void>()
@@ -73,8 +74,14 @@ export class FeedState {
     return this.freshnessMs <= this.#options.maxSilenceMs
   }
 
+  /** The connection to Redis was lost or made: it may have lost its state, and is asked again once a proof from after that has come (S12). */
+  redisChanged(): void {
+    this.#redisFromMs = this.#options.clock.monotonicMs()
+  }
+
   /** Of what Redis holds; null while Redis may not be asked. */
   get redisEpoch(): string | null {
+    if (this.#asOf < this.#redisFromMs) return null
     const epoch = this.#feed?.redisEpoch() ?? null
     if (epoch !== null) this.#lastEpoch = epoch
     return epoch

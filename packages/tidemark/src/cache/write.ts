@@ -46,17 +46,14 @@ export const createWrite =
     const { pool, intents, tables } = parts
     const touched = touches ?? tables
     const intent = intents && touched.length > 0 ? await intents.announce(touched, signal) : undefined
-    try {
-      const [result, xid] = await pool.transaction(
-        async (tx) => {
-          if (intents && intent) await intents.end(tx, intent)
-          return [await fn(tx), await xidOf(tx)] as const
-        },
-        signal ? { signal } : {},
-      )
-      return { result, position: await readToken(parts, xid) }
-    } catch (error) {
+    const work = async (tx: LoadClient) => {
+      if (intents && intent) await intents.end(tx, intent)
+      return [await fn(tx), await xidOf(tx)] as const
+    }
+    const [result, xid] = await pool.transaction(work, signal ? { signal } : {}).catch(async (error: unknown) => {
       if (intents && intent) await intents.withdraw(intent)
       throw error
-    }
+    })
+    // It is committed: that its place cannot be told is no failure of the write.
+    return { result, position: await readToken(parts, xid).catch(() => nowhere) }
   }
