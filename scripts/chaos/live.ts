@@ -73,6 +73,7 @@ const main = async (): Promise<number> => {
     tally.fail(String(error))
   } finally {
     await project.stopServer()
+    clock.close()
     if (tally.failures.length === 0) await rm(cwd, { recursive: true, force: true })
   }
   for (const line of tally.lines()) console.log(line)

@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url'
 import { type Dice, oneOf } from './random.ts'
 
 const preload = new URL('moved-dates.mjs', import.meta.url)
+const sharedMemory = '/dev/shm'
 const [day, fiveMinutes] = [86_400, 300]
 
 /** Debian keeps one for each architecture. */
@@ -31,8 +32,8 @@ export interface MachineClock {
   readonly kind: 'libfaketime' | 'dates of Node'
   /** To another time, for programs that run too, within a second. Answers with the seconds it is off now. */
   move(dice: Dice): number
-  /** What the library leaves behind for a program that was killed. */
-  forget(pid: number | undefined): void
+  /** Removes what the library leaves behind in memory for programs that were killed. */
+  close(): void
 }
 
 export const createMachineClock = (folder: string): MachineClock => {
@@ -62,9 +63,11 @@ export const createMachineClock = (folder: string): MachineClock => {
       set(off)
       return off
     },
-    forget: (pid) => {
-      if (library !== undefined && pid !== undefined)
-        for (const name of [`faketime_shm_${pid}`, `sem.faketime_sem_${pid}`]) rmSync(join('/dev/shm', name), { force: true })
+    close: () => {
+      for (const name of library === undefined ? [] : readdirSync(sharedMemory)) {
+        const pid = /^(?:faketime_shm|sem\.faketime_sem)_(\d+)$/.exec(name)?.[1]
+        if (pid !== undefined && !existsSync(`/proc/${pid}`)) rmSync(join(sharedMemory, name), { force: true })
+      }
     },
   }
 }

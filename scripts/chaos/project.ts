@@ -39,9 +39,7 @@ export class Project {
 
   start(...args: readonly string[]): Started {
     const env = args[0] === 'start' ? this.#clock.dates : this.#clock.env
-    const started = runCommand(this.#cwd, process.execPath, [executable, ...args, '--json'], env)
-    void started.ended.then(() => this.#clock.forget(started.child.pid))
-    return started
+    return runCommand(this.#cwd, process.execPath, [executable, ...args, '--json'], env)
   }
 
   run(...args: readonly string[]): Promise<Ended> {

@@ -138,7 +138,8 @@ const main = async (asked: Asked): Promise<number> => {
   const folder = await mkdtemp(join(tmpdir(), 'tidemark-chaos-'))
   await chmod(folder, 0o755)
   const tally = new Tally()
-  const project = new Project(folder, createMachineClock(folder), tally)
+  const clock = createMachineClock(folder)
+  const project = new Project(folder, clock, tally)
   const began = performance.now()
   let application: Application | undefined
   // Nothing crashes here, so nothing waits for the disk.
@@ -158,6 +159,7 @@ const main = async (asked: Asked): Promise<number> => {
     tally.fail(error instanceof Error ? `${error.stack}` : String(error))
   } finally {
     await postgres.stop()
+    clock.close()
     if (tally.failures.length === 0) await rm(folder, { recursive: true, force: true })
   }
   for (const failure of tally.failures) console.log(failure)
