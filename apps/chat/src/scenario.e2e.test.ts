@@ -164,7 +164,7 @@ describe('S4: chats come out of Redis, are answered from caches, and are never o
     await remove?.()
   })
 
-  it('step 1: chats come over from Redis, what is broken is accounted for, and a second run brings nothing', async () => {
+  it('step 1 (C57): chats come over from Redis, what is broken is accounted for, and a second run brings nothing', async () => {
     await run('import/seed.js', redis.url)
     const count = async () => Number((await owner.query('select count(*) as n from chat_sessions')).rows[0].n)
     expect((await importChats('--dry-run')).exitCode).toBe(6)
@@ -180,7 +180,7 @@ describe('S4: chats come out of Redis, are answered from caches, and are never o
     nodes.push(await startNode(), await startNode())
   })
 
-  it('step 2: the second read spares Postgres, and Redis keeps what it should for as long as documented', async () => {
+  it('step 2 (R44): the second read spares Postgres, and Redis keeps what it should for as long as documented', async () => {
     const { rows } = await owner.query<{ user_id: string; id: string }>(
       `select user_id, id from chat_sessions where message_count > 0 and status = 'active' limit 1`,
     )
@@ -215,7 +215,7 @@ describe('S4: chats come out of Redis, are answered from caches, and are never o
     expect(sent.map(({ body: { seq } }) => seq).sort((a, b) => a - b)).toEqual(Array.from({ length: 20 }, (_, i) => i + 2))
   })
 
-  it('step 4: another process shows a message as soon as the post has answered, 100 times of 100', async () => {
+  it('step 4 (R52): another process shows a message as soon as the post has answered, 100 times of 100', async () => {
     const user = userIdOf('step four')
     const id = await newChat(user)
     for (let round = 0; round < 100; round++) {
@@ -225,7 +225,7 @@ describe('S4: chats come out of Redis, are answered from caches, and are never o
     }
   })
 
-  it('step 5: writers whom nobody tells the caches of are heard of, and nothing old stays', async () => {
+  it('step 5 (C53): writers whom nobody tells the caches of are heard of, and nothing old stays', async () => {
     const user = userIdOf('step five')
     const id = await newChat(user)
     for (let round = 0; round < 20; round++) {
@@ -248,7 +248,7 @@ describe('S4: chats come out of Redis, are answered from caches, and are never o
     expect((await post(id, { content: 'x', role: 'assistant' }, { user })).status).toBe(403)
   })
 
-  it('step 9: a deleted chat is gone from every cache and list, and leaves a line', async () => {
+  it('step 9 (C54, C56): a deleted chat is gone from every cache and list, and leaves a line', async () => {
     const user = userIdOf('step nine')
     const id = await newChat(user)
     await post(id, { content: 'words' }, { user })
@@ -264,7 +264,7 @@ describe('S4: chats come out of Redis, are answered from caches, and are never o
     expect(Number(rows[0].n)).toBeGreaterThan(0)
   })
 
-  it('step 6: without Redis everything goes on, and with it again nothing from before comes back', async () => {
+  it('step 6 (R49): without Redis everything goes on, and with it again nothing from before comes back', async () => {
     const user = userIdOf('step six')
     const id = await newChat(user)
     await post(id, { content: 'before' }, { user })

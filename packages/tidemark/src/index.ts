@@ -11,6 +11,7 @@ export type {
   EntryOptions,
   FromRule,
   GetOptions,
+  KeyPart,
   LoadClient,
   WriteOptions,
   Written,

@@ -37,6 +37,8 @@ export interface EntryOptions<Params, Value> {
   readonly load: Load<Params, Value>
   /** Bytes of values in memory on each node. Default 16 MiB; 0 keeps nothing in memory. */
   readonly maxBytes?: number
+  /** Values in memory on each node. Default: `maxBytes` is the only bound. */
+  readonly maxEntries?: number
   /** A larger value is answered and not kept. Default an eighth of `maxBytes`, at most 8 MiB. */
   readonly maxValueBytes?: number
   /** Which value goes when memory is full. Default `sieve`. */

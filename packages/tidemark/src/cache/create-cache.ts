@@ -169,7 +169,10 @@ export const createCache = async <const D extends Definitions>(given: CacheOptio
       template,
       prefix,
       forms: ruled.find((each) => each.name === name)!.forms,
-      memory: options.maxBytes > 0 ? createMemoryTier({ maxBytes: options.maxBytes, eviction: options.eviction }) : null,
+      memory:
+        options.maxBytes > 0
+          ? createMemoryTier({ maxBytes: options.maxBytes, maxEntries: options.maxEntries, eviction: options.eviction })
+          : null,
       redis: options.memoryOnly ? null : options.encrypted ? sealed : tier,
       feed,
       isHeld: options.linearizable ? (key) => !membership.isMember || intents.isHeld([key, ...names]) : () => false,

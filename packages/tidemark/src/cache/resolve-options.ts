@@ -13,6 +13,7 @@ export interface ResolvedOptions {
   readonly softTimeoutMs: number
   readonly hardTimeoutMs: number
   readonly maxBytes: number
+  readonly maxEntries: number
   readonly maxValueBytes: number
   readonly eviction: 'sieve' | 'lru' | 'lfu'
   readonly linearizable: boolean
@@ -30,18 +31,19 @@ export const resolveOptions = <P, V>(template: string, options: EntryOptions<P, 
     const ms = typeof given === 'number' ? given : parseDuration(given)
     return ms !== undefined && ms >= 0 && !Number.isNaN(ms) ? ms : refuse(option, given, 'milliseconds, or text such as "15m"')
   }
-  const bytes = (option: 'maxBytes' | 'maxValueBytes', preset: number): number => {
+  const whole = (option: 'maxBytes' | 'maxEntries' | 'maxValueBytes', preset: number): number => {
     const given = options[option] ?? preset
-    return Number.isSafeInteger(given) && given >= 0 ? given : refuse(option, given, 'a whole number of bytes')
+    return (Number.isSafeInteger(given) || given === preset) && given >= 0 ? given : refuse(option, given, 'a whole number')
   }
   const ttlMs = duration('ttl', Number.NaN)
   if (ttlMs === 0) refuse('ttl', options.ttl, 'more than 0')
   if (typeof options.load !== 'function') refuse('load', typeof options.load, 'a function')
-  const maxBytes = bytes('maxBytes', 16 * mebibyte)
+  const maxBytes = whole('maxBytes', 16 * mebibyte)
   return {
     ttlMs,
     maxBytes,
-    maxValueBytes: bytes('maxValueBytes', Math.min(8 * mebibyte, maxBytes > 0 ? Math.ceil(maxBytes / 8) : 8 * mebibyte)),
+    maxEntries: whole('maxEntries', Number.POSITIVE_INFINITY),
+    maxValueBytes: whole('maxValueBytes', Math.min(8 * mebibyte, maxBytes > 0 ? Math.ceil(maxBytes / 8) : 8 * mebibyte)),
     staleIfErrorForMs: duration('staleIfErrorFor', 0),
     staleWhileRevalidateMs: duration('staleWhileRevalidate', 0),
     negativeTtlMs: duration('negativeTtl', ttlMs),
