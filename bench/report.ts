@@ -15,6 +15,8 @@ export interface Target {
   /** In words: what has to hold. */
   readonly what: string
   readonly limit: number
+  /** Whether the limit is the most or the least that there may be. Default `most`. */
+  readonly bound?: 'most' | 'least'
 }
 
 const digits = (value: number): string => (value >= 100 ? value.toFixed(0) : value.toFixed(2))
@@ -48,13 +50,13 @@ export interface Verdict {
 export const judge = (targets: readonly Target[]): Verdict => {
   const lines: string[] = []
   let met = true
-  for (const { measure, what, limit } of targets) {
+  for (const { measure, what, limit, bound } of targets) {
     if (measure === undefined || measure.values.length === 0) {
       lines.push(`not judged  ${what}`)
       continue
     }
     const { median } = summarize(measure.values)
-    const holds = median <= limit
+    const holds = bound === 'least' ? median >= limit : median <= limit
     met &&= holds
     lines.push(`${holds ? 'met       ' : 'MISSED    '}  ${what}: ${digits(median)}`)
   }
