@@ -5,7 +5,7 @@ import type { Answer, CacheDefinition, CacheEntry, CachePool, GetOptions, KeyPar
 import type { EntryStats } from './entry-stats.js'
 import type { FeedState } from './feed-state.js'
 import { type Flight, Flights } from './flights.js'
-import { type KeyTemplate, type PartForm, writePart } from './key-template.js'
+import type { KeyTemplate, PartForm } from './key-template.js'
 import { loadValue, type Loaded as Read, type Stamp, sees } from './load-value.js'
 import type { MemoryTier } from './memory/memory.js'
 import type { NewValue, RedisTier, RedisValue } from './redis-tier.js'
@@ -78,11 +78,13 @@ const unlessAborted = <T>(work: Promise<T>, signal: AbortSignal | undefined): Pr
 
 export class Entry<P, V> implements CacheEntry<P, V> {
   readonly #parts: EntryParts<P, V>
+  readonly #keyOf: (params: Params) => string
   readonly #flights = new Flights<Answer<V>>()
   readonly #voids = new Voids()
 
   constructor(parts: EntryParts<P, V>) {
     this.#parts = parts
+    this.#keyOf = parts.template.keyer(parts.prefix, parts.forms)
   }
 
   get name(): string {
@@ -107,9 +109,7 @@ export class Entry<P, V> implements CacheEntry<P, V> {
   }
 
   key(params: P): string {
-    const { template, forms, prefix } = this.#parts
-    const parts = template.names.map((name, i) => writePart(template.text, name, (params as Params)[name], forms[i] ?? 'text'))
-    return prefix + template.build(parts)
+    return this.#keyOf(params as Params)
   }
 
   async get(params: P, options?: GetOptions): Promise<V> {
@@ -205,7 +205,10 @@ export class Entry<P, V> implements CacheEntry<P, V> {
   #inMemory(key: string) {
     const { memory, feed, clock, isHeld, name, stats } = this.#parts
     const slot = memory?.get(key)
-    if (slot === undefined || slot.freshUntilMs < clock.monotonicMs() || !feed.isFresh || isHeld(key, name)) return undefined
+    if (slot === undefined) return undefined
+    // Looked at once: it takes as long as the map.
+    const now = clock.monotonicMs()
+    if (slot.freshUntilMs < now || !feed.isFreshAt(now) || isHeld(key, name)) return undefined
     stats.memory++
     return slot
   }

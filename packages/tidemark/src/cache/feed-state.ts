@@ -71,7 +71,12 @@ export class FeedState {
   }
 
   get isFresh(): boolean {
-    return this.freshnessMs <= this.#options.maxSilenceMs
+    return this.isFreshAt(this.#options.clock.monotonicMs())
+  }
+
+  /** For who has looked at the clock already, in the same turn. */
+  isFreshAt(nowMs: number): boolean {
+    return nowMs - this.#asOf <= this.#options.maxSilenceMs
   }
 
   /** The connection to Redis was lost or made: it may have lost its state, and is asked again once a proof from after that has come (S12). */

@@ -51,8 +51,36 @@ describe('a key template', () => {
     )
   })
 
+  it('makes the same of params as of their parts', () => {
+    const forms = ['text', 'integer', 'uuid'] as const
+    const template = parseTemplate('x:{a}:{b}:{c}:z')
+    const key = template.keyer('staging:', forms)
+    const text = fc.oneof(part, fc.string({ unit: fc.constantFrom('a', 'Z', '_', '-', '.', '@', '%', ':', ' ', 'é', '\n', '7') }))
+    const whole = fc.oneof(
+      fc.maxSafeInteger(),
+      fc.bigInt(-(2n ** 60n), 2n ** 60n),
+      fc.maxSafeInteger().map(String),
+      fc.constant(-0),
+    )
+    const uuid = fc.uuid().chain((each) => fc.constantFrom(each, each.toUpperCase(), each.replaceAll('-', '')))
+    fc.assert(
+      fc.property(fc.oneof(text, fc.integer()), whole, uuid, (a, b, c) => {
+        const values = [a, b, c] as const
+        const parts = values.map((each, i) => writePart(template.text, 'abc'[i]!, each, forms[i]!))
+        expect(key({ a, b, c })).toBe(`staging:${template.build(parts)}`)
+      }),
+    )
+    expect(() => key({ a: 'a', b: 1.5, c: 'c' })).toThrow(expect.objectContaining({ code: 'TM_CACHE_KEY' }))
+    expect(() => key({ a: 'a', b: 1, c: 2 })).toThrow(expect.objectContaining({ code: 'TM_CACHE_KEY' }))
+    expect(() => key({ a: 'a', b: 1, c: undefined })).toThrow(expect.objectContaining({ code: 'TM_CACHE_KEY' }))
+  })
+
   it('refuses keys that are too long', () => {
-    expect(() => parseTemplate('a:{b}').build(['x'.repeat(2000)])).toThrow(expect.objectContaining({ code: 'TM_CACHE_KEY' }))
+    const template = parseTemplate('a:{b}')
+    expect(() => template.build(['x'.repeat(2000)])).toThrow(expect.objectContaining({ code: 'TM_CACHE_KEY' }))
+    const key = template.keyer('p'.repeat(1000), ['text'])
+    expect(key({ b: 'é'.repeat(511) })).toHaveLength(1000 + 2 + 511)
+    expect(() => key({ b: 'é'.repeat(512) })).toThrow(expect.objectContaining({ code: 'TM_CACHE_KEY' }))
   })
 })
 
