@@ -6,7 +6,7 @@ import type { EntryStats } from './entry-stats.js'
 import type { FeedState } from './feed-state.js'
 import { type Flight, Flights } from './flights.js'
 import type { KeyTemplate, PartForm } from './key-template.js'
-import { loadValue, type Loaded as Read, type Stamp, sees } from './load-value.js'
+import { Loader, type Loaded as Read, type Stamp, sees } from './load-value.js'
 import type { MemoryTier } from './memory/memory.js'
 import type { NewValue, RedisTier, RedisValue } from './redis-tier.js'
 import type { ResolvedOptions } from './resolve-options.js'
@@ -79,11 +79,14 @@ const unlessAborted = <T>(work: Promise<T>, signal: AbortSignal | undefined): Pr
 export class Entry<P, V> implements CacheEntry<P, V> {
   readonly #parts: EntryParts<P, V>
   readonly #keyOf: (params: Params) => string
+  readonly #loader: Loader<P, V>
   readonly #flights = new Flights<Answer<V>>()
   readonly #voids = new Voids()
 
   constructor(parts: EntryParts<P, V>) {
     this.#parts = parts
+    const { pool, definition, options, clock } = parts
+    this.#loader = new Loader({ pool, load: definition.options.load, timeoutMs: options.hardTimeoutMs, clock })
     this.#keyOf = parts.template.keyer(parts.prefix, parts.forms)
   }
 
@@ -259,9 +262,12 @@ export class Entry<P, V> implements CacheEntry<P, V> {
   }
 
   /** The load, or what may be answered instead where it fails or takes long (CACHE-6). */
-  async #orStale(key: string, loading: Promise<Answer<V>>): Promise<Answer<V>> {
+  #orStale(key: string, loading: Promise<Answer<V>>): Promise<Answer<V>> {
+    return this.#parts.options.staleIfErrorForMs === 0 ? loading : this.#unlessFails(key, loading)
+  }
+
+  async #unlessFails(key: string, loading: Promise<Answer<V>>): Promise<Answer<V>> {
     const { options, stats, clock } = this.#parts
-    if (options.staleIfErrorForMs === 0) return loading
     const late = Number.isFinite(options.softTimeoutMs) ? clock.sleep(options.softTimeoutMs).then(() => undefined) : undefined
     try {
       const answer = await (late ? Promise.race([loading, late]) : loading)
@@ -370,14 +376,10 @@ export class Entry<P, V> implements CacheEntry<P, V> {
   }
 
   async #load(key: string, params: P, stamp: boolean): Promise<Loaded<V>> {
-    const { pool, definition, options, clock, stats, mayBeStandby } = this.#parts
+    const { stats, mayBeStandby } = this.#parts
     stats.loads++
-    const { load } = definition.options
     try {
-      const loaded = await loadValue(
-        { pool, load, timeoutMs: options.hardTimeoutMs, clock },
-        { key, params, stamp: stamp || mayBeStandby() },
-      )
+      const loaded = await this.#loader.load({ key, params, stamp: stamp || mayBeStandby() })
       return { ...loaded, frozen: freezeDeep(loaded.value, key) }
     } catch (error) {
       stats.loadErrors++

@@ -1,8 +1,7 @@
 /** Reads a value from Postgres, with what the fence needs to judge it. */
-import { isTidemarkError, TidemarkError } from '../errors.js'
+import { TidemarkError } from '../errors.js'
 import { parseLsn } from '../feed/position.js'
 import { isVisible, parseSnapshot } from '../feed/sources/wal/snapshot.js'
-import { withTimeout } from '../resilience/with-timeout.js'
 import type { Clock } from '../time/clock.js'
 import type { CachePool, Load, LoadClient } from './cache.js'
 import type { LoadStamp } from './redis-tier.js'
@@ -50,22 +49,84 @@ export interface LoaderOptions<P, V> {
   readonly clock: Clock
 }
 
-/** Loads by one connection. Raises what the loader raises, and TM_CACHE_LOAD_TIMEOUT. */
-export const loadValue = async <P, V>(
-  { pool, load, timeoutMs, clock }: LoaderOptions<P, V>,
-  { key, params, stamp }: LoadRequest<P>,
-): Promise<Loaded<V>> => {
-  const work = (signal: AbortSignal): Promise<Loaded<V>> =>
-    pool.withClient(
+interface Running {
+  readonly endsAtMs: number
+  readonly giveUp: () => void
+}
+
+/** Timers hold no more; whoever sleeps so long looks again. */
+const longestSleepMs = 2 ** 31 - 1
+
+/** Loads by one connection each. They all have the same time, so that one timer is enough for them: one each costs more than the rest of a load does. */
+export class Loader<P, V> {
+  readonly #options: LoaderOptions<P, V>
+  /** In the order in which their time ends. */
+  readonly #running = new Set<Running>()
+  /** Ends the present look at the time. */
+  #idle = new AbortController()
+
+  constructor(options: LoaderOptions<P, V>) {
+    this.#options = options
+  }
+
+  /** Raises what the loader raises, and TM_CACHE_LOAD_TIMEOUT at once when its time is over, whether or not it heeds its signal. */
+  load(request: LoadRequest<P>): Promise<Loaded<V>> {
+    const { clock, timeoutMs } = this.#options
+    const over = new AbortController()
+    return new Promise((resolve, reject) => {
+      const giveUp = (): void => {
+        const error = new TidemarkError('TM_CACHE_LOAD_TIMEOUT', { key: request.key, timeoutMs })
+        over.abort(error)
+        reject(error)
+      }
+      const running = { endsAtMs: clock.monotonicMs() + timeoutMs, giveUp }
+      this.#begin(running)
+      this.#work(request, over.signal).then(
+        (loaded) => {
+          this.#end(running)
+          resolve(loaded)
+        },
+        (error: unknown) => {
+          this.#end(running)
+          reject(error)
+        },
+      )
+    })
+  }
+
+  #work({ params, stamp }: LoadRequest<P>, signal: AbortSignal): Promise<Loaded<V>> {
+    const { pool, load } = this.#options
+    return pool.withClient(
       async (client) => {
         const taken = stamp ? await takeStamp(client) : null
         return { value: await load(params, client, signal), stamp: taken }
       },
       { signal },
     )
-  return withTimeout(work, { timeoutMs, clock, what: `The load of ${key}` }).catch((error: unknown) => {
-    throw isTidemarkError(error, 'TM_TIME_TIMEOUT')
-      ? new TidemarkError('TM_CACHE_LOAD_TIMEOUT', { key, timeoutMs }, { cause: error })
-      : error
-  })
+  }
+
+  #begin(running: Running): void {
+    if (running.endsAtMs === Number.POSITIVE_INFINITY) return
+    this.#running.add(running)
+    if (this.#running.size === 1) void this.#watch()
+  }
+
+  #end(running: Running): void {
+    if (this.#running.delete(running) && this.#running.size === 0) this.#idle.abort()
+  }
+
+  /** Gives up whoever's time is over, as long as anybody loads. */
+  async #watch(): Promise<void> {
+    const { clock } = this.#options
+    this.#idle = new AbortController()
+    const { signal } = this.#idle
+    for (let [first] = this.#running; first && !signal.aborted; [first] = this.#running) {
+      const leftMs = first.endsAtMs - clock.monotonicMs()
+      if (leftMs > 0) await clock.sleep(Math.min(leftMs, longestSleepMs), signal).catch(() => undefined)
+      else {
+        this.#running.delete(first)
+        first.giveUp()
+      }
+    }
+  }
 }
