@@ -71,7 +71,7 @@ class IoredisTcp implements Redis {
     this.#state = new ConnectionState({ target: target.display, log: options.log, signals: options.signals })
     this.#client = new Ioredis(clientOptions(target, options))
     const { connectionName, ...rest } = clientOptions(target, options)
-    const open = () => new Ioredis({ ...rest, connectionName: `${connectionName}-subscriber` })
+    const open = () => new Ioredis({ ...rest, connectionName: `${connectionName}-subscriber`, autoResubscribe: false })
     this.#subscriptions = new Subscriptions({ open, log: options.log, connectTimeoutMs: options.connectTimeoutMs })
     this.#watch()
   }

@@ -63,6 +63,7 @@ export class Subscriptions {
     this.#client = client
     client.on('error', () => {})
     client.on('message', (channel: string, message: string) => this.#deliver(channel, message))
+    client.on('ready', () => this.#rejoin(client))
     try {
       await withTimeout(() => client.connect(), { timeoutMs: this.#options.connectTimeoutMs })
     } catch (error) {
@@ -70,6 +71,16 @@ export class Subscriptions {
       throw error
     }
     return client
+  }
+
+  /** The line is back. By itself the driver would do this too, and end the process where the line breaks again before the answer. */
+  #rejoin(client: Ioredis): void {
+    const channels = [...this.#listeners.keys()]
+    if (channels.length === 0) return
+    client.subscribe(...channels).catch(() => {
+      // Refused on a line that stands: another one may fare better.
+      if (client === this.#client && client.status === 'ready') client.disconnect(true)
+    })
   }
 
   #deliver(channel: string, message: string): void {
