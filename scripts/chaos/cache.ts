@@ -1,0 +1,121 @@
+/**
+ * The cache under fire: processes that read hot keys and write them, a writer beside them that knows nothing of the cache, and faults:
+ * `npm run chaos:cache -- --minutes 10 --seed 1 --faults calm,cut,redis-old`. Each answer is compared with what was acknowledged when the read
+ * began. Ends with a verdict; the exit status is 0 only if no read of a linearizable entry and none with a token was stale, nothing older than
+ * the bound was answered, nothing failed that may not, and nothing was stuck one second after the last write.
+ */
+import { mkdtemp } from 'node:fs/promises'
+import { cpus, loadavg, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
+import { parseArgs } from 'node:util'
+import { type Fault, faults } from './cache-faults.ts'
+import { Storm, type Totals } from './cache-storm.ts'
+import { diceOf } from './random.ts'
+
+/** Beyond the silence that ends a proof. */
+const graceMs = 100
+
+const tell = (text: string): void => console.log(`${new Date().toISOString().slice(11, 19)} ${text}`)
+
+const percentile = (sorted: readonly number[], share: number): string =>
+  (sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0).toFixed(1)
+
+const describe = ({ reads, withToken, writes, late, broken, ages, oldestMs, slowestMs }: Totals): string => {
+  const sorted = ages.toSorted((a, b) => a - b)
+  const old = `p50 ${percentile(sorted, 0.5)} p99 ${percentile(sorted, 0.99)} most ${oldestMs.toFixed(0)} ms`
+  return `${reads} reads (${withToken} with a token), ${writes} writes, ${broken} wrong, ${late} late (${old}), slowest ${slowestMs.toFixed(0)} ms`
+}
+
+const judge = (
+  fault: Fault,
+  { broken, examples, oldestMs, errors, reads, writes }: Totals,
+  boundMs: number,
+): readonly string[] => {
+  const found: string[] = []
+  if (broken > 0) found.push(`${broken} answers were stale that must not be: ${examples.slice(0, 3).join('; ')}`)
+  if (oldestMs > boundMs) found.push(`an answer was ${oldestMs.toFixed(0)} ms old, and ${boundMs} is the bound`)
+  const failed = Object.entries(errors).filter(([code]) => !fault.mayFail?.test(code))
+  if (failed.length > 0) found.push(`failed: ${failed.map(([code, times]) => `${code} (${times})`).join(', ')}`)
+  if (reads === 0 || writes === 0) found.push('nothing was read, or nothing written')
+  return found.map((each) => `${fault.name}: ${each}`)
+}
+
+interface Sum {
+  reads: number
+  strikes: number
+  readonly failures: string[]
+}
+
+const phase = async (storm: Storm, fault: Fault, seconds: number, sum: Sum): Promise<void> => {
+  storm.run()
+  await pause(seconds * 300)
+  await fault.strike(storm)
+  await pause(seconds * 700)
+  await storm.pause()
+  const found = [...judge(fault, storm.totals, storm.options.maxSilenceMs + graceMs)]
+  const stuck = await storm.stuck()
+  if (stuck.length > 0) found.push(`${fault.name}: ${stuck.length} keys are stuck: ${stuck.slice(0, 3).join('; ')}`)
+  await storm.ready().catch((error: unknown) => found.push(`${fault.name}: ${String(error)}`))
+  if (process.env.CHAOS_STATS) for (const { last } of storm.nodes) console.log(JSON.stringify(last))
+  sum.reads += storm.totals.reads
+  sum.strikes++
+  sum.failures.push(...found)
+  const errors = Object.entries(storm.totals.errors)
+    .map(([code, times]) => `, ${code} ${times}`)
+    .join('')
+  tell(`${fault.name}: ${describe(storm.totals)}, ${stuck.length} stuck${errors}`)
+  for (const each of found) tell(`  WRONG ${each}`)
+}
+
+const main = async (): Promise<number> => {
+  const option = { type: 'string' } as const
+  const { values } = parseArgs({
+    options: {
+      minutes: option,
+      seed: option,
+      faults: option,
+      nodes: option,
+      keys: option,
+      loops: option,
+      seconds: option,
+      silence: option,
+    },
+  })
+  const number = (name: keyof typeof values, preset: number): number => Number(values[name] ?? preset)
+  const [minutes, seed, seconds] = [number('minutes', 5), number('seed', 1), number('seconds', 10)]
+  const names = values.faults?.split(',') ?? faults.map(({ name }) => name)
+  const chosen = faults.filter(({ name }) => names.includes(name))
+  const unknown = names.filter((name) => !faults.some((fault) => fault.name === name))
+  if (unknown.length > 0)
+    throw new Error(`no fault is named ${unknown.join(', ')}; there are ${faults.map(({ name }) => name).join(', ')}`)
+  const storm = await Storm.open({
+    dir: await mkdtemp(join(tmpdir(), 'tidemark-chaos-cache-')),
+    nodes: number('nodes', 3),
+    keys: number('keys', 40),
+    loops: number('loops', 8),
+    writeShare: 0.02,
+    maxSilenceMs: number('silence', 1000),
+    seed,
+    dice: diceOf(seed),
+  })
+  const sum: Sum = { reads: 0, strikes: 0, failures: [] }
+  const endsAt = Date.now() + minutes * 60_000
+  try {
+    await storm.start()
+    do for (const fault of chosen) await phase(storm, fault, seconds, sum)
+    while (Date.now() < endsAt && sum.failures.length === 0)
+  } catch (error) {
+    sum.failures.push(String(error))
+  } finally {
+    await storm.stop()
+  }
+  for (const failure of sum.failures) console.log(failure)
+  const load = `load ${loadavg()[0]!.toFixed(1)} on ${cpus().length} processors`
+  console.log(
+    `${sum.failures.length === 0 ? 'PASSED' : 'FAILED'}: ${sum.reads} reads, ${sum.strikes} phases, seed ${seed}, ${load}`,
+  )
+  return sum.failures.length === 0 ? 0 : 1
+}
+
+process.exitCode = await main()
