@@ -121,14 +121,14 @@ describe('carried defaults, stored by both systems', () => {
 
   it.each(of((sql) => /randomblob/.test(sql)))('%s on %s differs every time and has the same form', async (sql, name) => {
     const target = sqlOf(sql, name)
-    const [one, two] = [
-      await storedByPostgres(target.sql, target.targetType),
-      await storedByPostgres(target.sql, target.targetType),
-    ]
-    expect(one).not.toBe(two)
-    const stored = storedBySqlite(sql, target.declared)
+    // One alone may be all digits, and tell nothing of the letters.
+    const several = Array.from({ length: 6 })
+    const ours: (string | null)[] = []
+    for (const _each of several) ours.push(await storedByPostgres(target.sql, target.targetType))
+    expect(new Set(ours).size).toBe(several.length)
+    const theirs = several.map(() => String(storedBySqlite(sql, target.declared)))
     const shape = (text: string) => [text.length, text.replace(/[0-9A-F]/g, '') === '', text.replace(/[0-9a-f-]/g, '') === '']
-    if (target.conversion.kind === 'text') expect(shape(one ?? '')).toEqual(shape(String(stored)))
+    if (target.conversion.kind === 'text') expect(shape(ours.join(''))).toEqual(shape(theirs.join('')))
   })
 })
 
