@@ -45,7 +45,13 @@ describe('a node that reads for itself alone', () => {
     await clock.advance(100)
     await clock.advance(200)
     await until(() => seen.resets.length === 1)
-    expect(fanOut.state()).toEqual({ role: 'apart', epoch: 'supabase-1', streamEpoch: null, problem: 'at most once' })
+    expect(fanOut.state()).toEqual({
+      role: 'apart',
+      epoch: 'supabase-1',
+      streamEpoch: null,
+      redisEpoch: null,
+      problem: 'at most once',
+    })
     expect(await fanOut.lag()).toMatchObject({ behind: 3 })
     expect([made, stopped, roles]).toEqual([3, 2, ['apart']])
     await seen.stop()
