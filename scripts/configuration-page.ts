@@ -14,11 +14,12 @@ const titles: Readonly<Record<string, string>> = {
   postgres: 'Postgres',
   redis: 'Redis',
   feed: 'Feed',
+  cache: 'Caches',
   supabase: 'Supabase',
   apps: 'Applications',
 }
 
-const groupOf = ({ path }: ListedOption): string => (path.length === 1 ? '' : path[0]!)
+const groupOf = ({ key, path }: ListedOption): string => (key === 'caches' ? 'cache' : path.length === 1 ? '' : path[0]!)
 
 const code = (text: string): string => `\`${text}\``
 
@@ -66,6 +67,23 @@ import { defineConfig } from 'tidemark'
 export default defineConfig({
   server: { port: 3000 },
   postgres: { primary: { maxConnections: 10 }, slowQueryMs: '250ms' },
+})
+\`\`\`
+
+\`caches\` holds functions, so it stands in such a file only:
+
+\`\`\`ts
+import { cached, defineConfig } from 'tidemark'
+
+export default defineConfig({
+  caches: {
+    messages: cached('chat:messages:{session_id}', {
+      ttl: '15m',
+      from: { chat_messages: 'session_id' },
+      load: async ({ session_id }, db) =>
+        (await db.query('select * from chat_messages where session_id = $1 order by seq limit 50', [session_id])).rows,
+    }),
+  },
 })
 \`\`\`
 

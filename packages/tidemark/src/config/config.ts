@@ -1,5 +1,6 @@
 import type { ConfigInput } from './options.js'
 
+export type { CacheDefinitionInput } from './cache-options.js'
 export { type ConfigFlag, configFlags, pickFlags } from './flags.js'
 export { type LoadConfigOptions, type LoadedConfigFile, loadConfig, loadConfigFile } from './load.js'
 export { type MaskedOption, maskedConfig } from './mask.js'

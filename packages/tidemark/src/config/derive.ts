@@ -62,12 +62,25 @@ const placeSupabase = (values: Values, sources: Sources): void => {
   if (values.get(key) === undefined) set(values, sources, key, url, 'supabase.database')
 }
 
+/** Without a name the only key is the current one. What is wrong with a name is told by the cache, which never repeats it. */
+const chooseEncryptionKey = (values: Values, sources: Sources): void => {
+  const names = Object.keys((values.get('cache.encryptionKeys') as object | undefined) ?? {})
+  if (values.get('cache.encryptionKey') !== undefined || names.length === 0) return
+  if (names.length > 1)
+    throw new TidemarkError('TM_CONFIG_MISSING', {
+      option: 'cache.encryptionKey',
+      fix: 'Name the one of cache.encryptionKeys that new values are written under.',
+    })
+  set(values, sources, 'cache.encryptionKey', names[0], sources.get('cache.encryptionKeys')!)
+}
+
 /** Fills in what follows from other options, and checks what only several options together can get wrong. */
 export const derive = (values: Values, sources: Sources, cwd: string): void => {
   fitPools(values, sources)
   requirePair(values, 'redis.restToken', 'Set UPSTASH_REDIS_REST_TOKEN beside UPSTASH_REDIS_REST_URL.', 'redis.restUrl')
   requirePair(values, 'redis.restUrl', 'Set UPSTASH_REDIS_REST_URL beside UPSTASH_REDIS_REST_TOKEN.', 'redis.restToken')
   placeSupabase(values, sources)
+  chooseEncryptionKey(values, sources)
   if (values.get('supabase.debug') === true && isDefault(sources, 'log.level'))
     set(values, sources, 'log.level', 'debug', sources.get('supabase.debug')!)
   values.set('stateDir', resolve(cwd, values.get('stateDir') as string))

@@ -1,6 +1,6 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
-import { fileURLToPath, pathToFileURL } from 'node:url'
+import { pathToFileURL } from 'node:url'
 import { parseEnv } from 'node:util'
 import { reasonOf, TidemarkError } from '../errors.js'
 import type { TidemarkConfig } from './options.js'
@@ -26,11 +26,14 @@ const unreadable = (path: string, reason: string, cause?: unknown): TidemarkErro
 
 const errorCode = (error: unknown): string => String((error as NodeJS.ErrnoException | undefined)?.code ?? '')
 
-/** TypeScript goes through jiti, which is loaded only now: most projects have no such file, and every start would pay for it. */
+/**
+ * TypeScript goes through jiti, which is loaded only now: most projects have no such file, and every start would pay for it. `tidemark` is this
+ * very library, so that the file gets it without evaluating it a second time, and where it is not installed beside it.
+ */
 const importTypeScript = async (path: string): Promise<unknown> => {
-  const { createJiti } = await import('jiti')
-  const self = fileURLToPath(new URL(import.meta.url.endsWith('.ts') ? '../index.ts' : '../index.js', import.meta.url))
-  const jiti = createJiti(pathToFileURL(path).href, { alias: { tidemark: self }, interopDefault: false })
+  const self = new URL(import.meta.url.endsWith('.ts') ? '../index.ts' : '../index.js', import.meta.url).href
+  const [{ createJiti }, library] = await Promise.all([import('jiti'), import(self) as Promise<Record<string, unknown>>])
+  const jiti = createJiti(pathToFileURL(path).href, { virtualModules: { tidemark: library }, interopDefault: false })
   return await jiti.import(path)
 }
 

@@ -95,7 +95,8 @@ describe('the options table', () => {
   it('gives each option a variable of its own, and no name to two', () => {
     const names = optionList.flatMap(({ env }) => env)
     expect(new Set(names).size).toBe(names.length)
-    for (const { key, env } of optionList) expect(env.length, key).toBeGreaterThan(0)
+    // Functions have no text: caches are defined in a file.
+    for (const { key, env } of optionList) if (key !== 'caches') expect(env.length, key).toBeGreaterThan(0)
     for (const name of names) expect(name).toMatch(/^[A-Z][A-Z0-9_]+$/)
   })
 

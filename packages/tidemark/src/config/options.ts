@@ -1,4 +1,5 @@
 import { availableParallelism } from 'node:os'
+import { cacheOptions } from './cache-options.js'
 import { feedOptions } from './feed-options.js'
 import { boolean, bytes, durationMs, host, integer, names, oneOf, paths, text } from './kinds.js'
 import { type Given, option, type Resolved } from './option.js'
@@ -144,6 +145,7 @@ export const options = {
   ...postgresOptions,
   ...redisOptions,
   ...feedOptions,
+  ...cacheOptions,
   ...supabaseOptions,
   ...appOptions,
 } as const
