@@ -3,25 +3,33 @@
  * Every error that they raise is a {@link TidemarkError}, whose code docs/errors.md explains.
  */
 
-// Cache
+// Caches
 export type {
   Answer,
+  AnswerSource,
   CacheDefinition,
   CacheEntry,
   EntryOptions,
   FromRule,
   GetOptions,
   KeyPart,
+  Load,
   LoadClient,
   WriteOptions,
   Written,
 } from './cache/cache.js'
+export { createCacheMetrics } from './cache/cache-metrics.js'
+export type { EntryReport, NodeReport } from './cache/cache-report.js'
 export { cached, type KeyParams } from './cache/cached.js'
-export { type Cache, type CacheOptions, createCache } from './cache/create-cache.js'
+export { type Cache, type CacheOptions, createCache, type Definitions, type EntriesOf } from './cache/create-cache.js'
 export { type OpenCache, type OpenCacheOptions, openCache } from './cache/open-cache.js'
+export { positionHeader, positionPlugin } from './cache/position-plugin.js'
+export type { EncryptionOptions } from './cache/redis/value-cipher.js'
+export type { CacheSession } from './cache/session.js'
 
 // Configuration
 export {
+  type CacheDefinitionInput,
   type ConfigInput,
   configNotices,
   configSources,

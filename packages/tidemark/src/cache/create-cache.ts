@@ -2,11 +2,12 @@
 import { TidemarkError } from '../errors.js'
 import type { FeedReset, Follower, TransactionPiece } from '../feed/feed.js'
 import type { Position } from '../feed/position.js'
-import { type Logger, silentLogger } from '../observability/observability.js'
+import { type Logger, type Signals, silentLogger } from '../observability/observability.js'
 import type { Redis } from '../redis/redis.js'
 import { type Clock, systemClock } from '../time/clock.js'
 import type { CacheDefinition, CacheEntry, CacheFeed, CachePool, KeyPart, LoadClient, WriteOptions, Written } from './cache.js'
 import { type AnyEntry, createCacheFollower } from './cache-follower.js'
+import { type NodeReport, reportNode } from './cache-report.js'
 import { formsOf, readColumnTypes } from './describe-columns.js'
 import { Entry } from './entry.js'
 import { EntryStats } from './entry-stats.js'
@@ -15,11 +16,16 @@ import { Intents } from './intents.js'
 import { type KeyTemplate, parseTemplate } from './key-template.js'
 import { Membership } from './membership.js'
 import { createMemoryTier } from './memory/memory-tier.js'
+import { createMemoryBudget } from './memory-budget.js'
+import { startReporting } from './node-reports.js'
+import { createKeyFinder } from './parse-key.js'
 import { purgeRedis } from './purge.js'
 import { createRedisTier } from './redis/create-redis-tier.js'
 import type { EncryptionOptions } from './redis/value-cipher.js'
 import { type ResolvedOptions, resolveOptions } from './resolve-options.js'
 import { qualified, type RuledEntry, Rules } from './rules.js'
+import { Sampler } from './sampler.js'
+import { type CacheSession, Sessions } from './session.js'
 import { Warming } from './warming.js'
 import { createWrite } from './write.js'
 
@@ -43,6 +49,12 @@ export interface CacheOptions<D extends Definitions> {
   readonly waitMs?: number
   /** For entries that are `encrypted`. */
   readonly encryption?: EncryptionOptions
+  /** Memory that all entries may take together. Default: the sum of what each may. */
+  readonly maxBytes?: number
+  /** How often a cached key is compared with Postgres; 0 never. Default 1,000. */
+  readonly sampleEveryMs?: number
+  /** Where a stale value is told, besides the log. */
+  readonly signals?: Signals
   readonly clock?: Clock
   readonly log?: Logger
   /** From 0 up to 1. */
@@ -61,12 +73,23 @@ export interface Cache<D extends Definitions> {
   attach(feed: Pick<CacheFeed, 'waitFor' | 'redisEpoch'>): void
   /** Runs a transaction and tells where it is; announced before where linearizable entries follow what it touches. */
   write<T>(fn: (tx: LoadClient) => Promise<T>, options?: WriteOptions): Promise<Written<T>>
+  /**
+   * Runs `fn` as a session: reads in it, however deep, see at least the position (of a client's last write), and writes in it move it on. A
+   * position of another history is answered by Postgres.
+   */
+  session<T>(position: Position | undefined, fn: (session: CacheSession) => T): T
   /** Takes away every value with the tag, every value of an entry, or all that follow a table, on all nodes. */
   evict(what: { readonly tag: string } | { readonly entry: string } | { readonly table: string } | 'all'): Promise<void>
   /** Milliseconds since the cache was proven to have applied everything; Infinity where it never was. */
   freshness(): number
   position(): Position | null
   stats(): Readonly<Record<string, EntryStats>>
+  /** All of it, as plain data. */
+  report(): NodeReport
+  /** What memory would answer for a key, by its whole name. */
+  held(key: string): { readonly bytes: number; readonly ageMs: number; readonly freshForMs: number } | undefined
+  /** What is in Redis is of this epoch or void; null while Redis is not asked. */
+  redisEpoch(): string | null
   stop(): Promise<void>
 }
 
@@ -76,6 +99,9 @@ interface Planned {
   readonly template: KeyTemplate
   readonly options: ResolvedOptions
 }
+
+/** Warming on start waits so long for Redis. */
+const shareWithinMs = 5000
 
 const plan = (definitions: Definitions): readonly Planned[] => {
   const planned = Object.entries(definitions).map(([name, definition]) => {
@@ -118,6 +144,8 @@ export const createCache = async <const D extends Definitions>(given: CacheOptio
   )
   const rules = new Rules(ruled)
   const feed = new FeedState({ maxSilenceMs, waitMs, clock })
+  const sessions = new Sessions(feed, clock)
+  let onKept = (): void => {}
   const hasRedis = redis !== null && redis.driver !== 'none'
   const tier = hasRedis ? createRedisTier({ redis, clock }) : null
   const sealed = hasRedis && given.encryption ? createRedisTier({ redis, clock, encryption: given.encryption }) : null
@@ -181,6 +209,8 @@ export const createCache = async <const D extends Definitions>(given: CacheOptio
       clock,
       stats: new EntryStats(),
       random,
+      sessions,
+      onKept: () => onKept(),
       onEvict: async (key) => {
         await Promise.all([broadcast('key', key), tier?.purge([{ key, xid: null }]).catch(() => undefined)])
       },
@@ -188,6 +218,22 @@ export const createCache = async <const D extends Definitions>(given: CacheOptio
     entries.set(name, entry)
   }
 
+  const tiers = [...entries.values()].flatMap(({ memory }) => memory ?? [])
+  if (given.maxBytes !== undefined) onKept = createMemoryBudget(given.maxBytes, tiers)
+  const sampler = new Sampler({
+    entries: [...entries.values()],
+    feed,
+    redis: hasRedis ? redis : null,
+    prefix,
+    everyMs: given.sampleEveryMs ?? 1000,
+    clock,
+    random,
+    log,
+    signals: given.signals,
+  })
+  const findKey = createKeyFinder(entries.values(), prefix)
+  const report = (): NodeReport => reportNode(membership.node, entries, feed)
+  let reporting: { stop(): Promise<void> } | undefined
   const warming = new Warming({ pool, clock, log })
   const hasLinear = linear.length > 0
   const inner = createCacheFollower({
@@ -216,6 +262,19 @@ export const createCache = async <const D extends Definitions>(given: CacheOptio
     }
   }
 
+  /** What is loaded before is not kept; and not shared before Redis may be asked, which is not waited for long. */
+  const untilFresh = async (): Promise<void> => {
+    const endMs = clock.monotonicMs() + shareWithinMs
+    const isReady = () => feed.isFresh && (!hasRedis || feed.redisEpoch !== null || clock.monotonicMs() > endMs)
+    while (!isReady() && !tidying.signal.aborted) await clock.sleep(20, tidying.signal).catch(() => undefined)
+  }
+  const write = createWrite({
+    pool,
+    feed,
+    intents: hasLinear ? intents : null,
+    tables: [...new Set(linear.flatMap(({ name }) => followed.get(name)!))],
+  })
+
   return {
     entries: Object.fromEntries(entries) as unknown as EntriesOf<D>,
     follower,
@@ -228,14 +287,16 @@ export const createCache = async <const D extends Definitions>(given: CacheOptio
         membership.start()
         running.push(intents.start())
       }
-      running.push(warming.start([...entries.values()]))
+      running.push(untilFresh().then(() => warming.start([...entries.values()])))
+      sampler.start()
+      if (hasRedis) reporting ??= startReporting({ redis, prefix, clock, report })
     },
-    write: createWrite({
-      pool,
-      feed,
-      intents: hasLinear ? intents : null,
-      tables: [...new Set(linear.flatMap(({ name }) => followed.get(name)!))],
-    }),
+    write: async (fn, options) => {
+      const written = await write(fn, options)
+      sessions.wrote(written.position)
+      return written
+    },
+    session: (position, fn) => sessions.run(position, fn),
     evict: async (what) => {
       const [kind, name] = what === 'all' ? ['all', ''] : (Object.entries(what)[0] as [string, string])
       await broadcast(kind, kind === 'table' ? qualified(name) : name)
@@ -243,10 +304,20 @@ export const createCache = async <const D extends Definitions>(given: CacheOptio
     freshness: () => feed.freshnessMs,
     position: () => feed.position,
     stats: () => Object.fromEntries([...entries].map(([name, { stats }]) => [name, stats])),
+    report,
+    redisEpoch: () => feed.redisEpoch,
+    held: (key) => {
+      const found = findKey(key)
+      const slot = found?.entry.inMemory(key)
+      const nowMs = clock.monotonicMs()
+      return slot && { bytes: slot.bytes, ageMs: nowMs - slot.loadedAtMs, freshForMs: slot.freshUntilMs - nowMs }
+    },
     stop: async () => {
       forgetRedis?.()
       tidying.abort()
       warming.stop()
+      sampler.stop()
+      await reporting?.stop()
       if (hasLinear) await membership.stop()
       await intents.stop()
       await Promise.allSettled(running)

@@ -7,9 +7,10 @@ import type { FeedState } from './feed-state.js'
 import { type Flight, Flights } from './flights.js'
 import type { KeyTemplate, PartForm } from './key-template.js'
 import { Loader, type Loaded as Read, type Stamp, sees } from './load-value.js'
-import type { MemoryTier } from './memory/memory.js'
+import type { MemorySlot, MemoryTier } from './memory/memory.js'
 import type { NewValue, RedisTier, RedisValue } from './redis-tier.js'
 import type { ResolvedOptions } from './resolve-options.js'
+import type { Sessions } from './session.js'
 import { type FrozenValue, freezeDeep } from './value.js'
 import { Voids } from './voids.js'
 
@@ -33,6 +34,9 @@ export interface EntryParts<P, V> {
   readonly stats: EntryStats
   readonly random: () => number
   readonly onEvict: (key: string) => Promise<void>
+  readonly sessions: Sessions
+  /** A value was put into memory. */
+  readonly onKept: () => void
 }
 
 /** A key that is to be read. `first`: what Redis was asked for already. */
@@ -117,18 +121,20 @@ export class Entry<P, V> implements CacheEntry<P, V> {
 
   async get(params: P, options?: GetOptions): Promise<V> {
     const key = this.key(params)
-    if (options === undefined) {
+    const wanted = this.#wanted(options)
+    if (wanted === undefined) {
       const slot = this.#inMemory(key)
       if (slot) return slot.value as V
     }
-    return (await this.#lookup(key, params, options)).value
+    return (await this.#lookup(key, params, wanted)).value
   }
 
   async lookup(params: P, options?: GetOptions): Promise<Answer<V>> {
-    return this.#lookup(this.key(params), params, options)
+    return this.#lookup(this.key(params), params, this.#wanted(options))
   }
 
-  async getMany(params: readonly P[], { after, tx, signal }: GetOptions = {}): Promise<readonly V[]> {
+  async getMany(params: readonly P[], given?: GetOptions): Promise<readonly V[]> {
+    const { after, tx, signal } = this.#wanted(given) ?? {}
     const keys = params.map((each) => this.key(each))
     const isReached = after === undefined || (await this.#parts.feed.reach(after, signal))
     const options = { ...(tx && { tx }), ...(signal && { signal }), ...(!isReached && { after }) }
@@ -154,7 +160,37 @@ export class Entry<P, V> implements CacheEntry<P, V> {
   }
 
   peek(params: P): V | undefined {
+    const { sessions } = this.#parts
+    if (sessions.isUsed && !sessions.isReached) return undefined
     return this.#inMemory(this.key(params))?.value as V | undefined
+  }
+
+  #wanted(options: GetOptions | undefined): GetOptions | undefined {
+    const { sessions } = this.#parts
+    return sessions.isUsed ? sessions.optionsOf(options) : options
+  }
+
+  /** What memory would answer. Counts as no read. */
+  inMemory(key: string): MemorySlot | undefined {
+    const { memory, feed, clock, isHeld, name } = this.#parts
+    const slot = memory?.get(key)
+    return slot && slot.freshUntilMs >= clock.monotonicMs() && feed.isFresh && !isHeld(key, name) ? slot : undefined
+  }
+
+  /** What Redis would answer. Counts as no read. Raises TM_REDIS_*. */
+  async inRedis(key: string): Promise<RedisValue | undefined> {
+    const { redis, feed, isHeld, name } = this.#parts
+    const epoch = feed.redisEpoch
+    const found = redis && epoch !== null ? await redis.get(key, epoch) : undefined
+    if (!found || epoch === null || found.freshForMs <= 0 || !this.#isUsable(epoch) || isHeld(key, name)) return undefined
+    return this.#voids.isVoid(found.asOf, found.tags) ? undefined : found
+  }
+
+  /** What Postgres gives. Counts as no read, and is not kept. Raises what `load` raises. */
+  async loadAnew(params: P): Promise<V> {
+    const { pool, definition, options, clock } = this.#parts
+    const loader = { pool, load: definition.options.load, timeoutMs: options.hardTimeoutMs, clock }
+    return (await loadValue(loader, { key: this.key(params), params, stamp: false })).value
   }
 
   async evict(params: P): Promise<void> {
@@ -213,6 +249,7 @@ export class Entry<P, V> implements CacheEntry<P, V> {
     const now = clock.monotonicMs()
     if (slot.freshUntilMs < now || !feed.isFreshAt(now) || isHeld(key, name)) return undefined
     stats.memory++
+    if (stats.isSample) stats.served(this.#ageOf(slot.loadedAtMs))
     return slot
   }
 
@@ -234,6 +271,7 @@ export class Entry<P, V> implements CacheEntry<P, V> {
     if (isReached) {
       const slot = this.#inMemory(key)
       if (slot) return { value: slot.value as V, source: 'memory', ageMs: this.#ageOf(slot.loadedAtMs) }
+      stats.misses++
       if (feed.isFresh && !isHeld(key, name)) {
         const old = this.#kept(key, 'staleWhileRevalidateMs')
         const flying = this.#flights.join(key, (flight) => this.#fly(flight, { key, params, first }))
@@ -433,6 +471,7 @@ export class Entry<P, V> implements CacheEntry<P, V> {
       keptUntilMs: now + value.keptForMs,
       tags: value.tags,
     })
+    this.#parts.onKept()
   }
 
   /** Whether what Redis holds may be answered now. */
@@ -447,6 +486,7 @@ export class Entry<P, V> implements CacheEntry<P, V> {
     if (found.freshForMs <= 0 || this.#voids.isVoid(found.asOf, found.tags)) return undefined
     this.#keep(flight, key, { ...found, bytes: freezeDeep(found.value).heapBytes })
     stats.redis++
+    stats.served(found.ageMs)
     return { value: found.value as V, source: 'redis', ageMs: found.ageMs }
   }
 }

@@ -4,16 +4,15 @@ import { type FeedNode, openFeedNode } from '../feed/fan-out/open-feed-node.js'
 import { outboxSources } from '../feed/fan-out/outbox-sources.js'
 import { walSources } from '../feed/fan-out/wal-sources.js'
 import type { Follower } from '../feed/feed.js'
-import { readIdentities, setReplicaIdentity } from '../feed/replica-identity.js'
 import { installOutbox } from '../feed/sources/outbox/install-outbox.js'
-import type { TableId } from '../feed/table-id.js'
-import { type Logger, silentLogger } from '../observability/observability.js'
+import { silentLogger } from '../observability/observability.js'
 import { type Client, connectPostgres, createPools, type Pools } from '../postgres/postgres.js'
 import { createRedis } from '../redis/create-redis.js'
 import { platformSource } from '../schema/migration-files.js'
 import { createMigrator } from '../schema/migrator.js'
 import { sessionsOf } from '../schema/sessions.js'
 import { type Cache, type CacheOptions, createCache, type Definitions } from './create-cache.js'
+import { keepOldColumns, tableIdOf } from './keep-old-columns.js'
 
 export interface OpenCacheOptions<D extends Definitions> extends Omit<CacheOptions<D>, 'pool' | 'redis'> {
   /** Address of the primary, for loads and writes. */
@@ -37,11 +36,6 @@ export interface OpenCache<D extends Definitions> extends Cache<D> {
   readonly pools: Pools
 }
 
-const tableIdOf = (name: string): TableId => {
-  const dot = name.indexOf('.')
-  return { schema: name.slice(0, dot), table: name.slice(dot + 1) }
-}
-
 const withClient = async <T>(
   url: string,
   fn: (client: Awaited<ReturnType<typeof connectPostgres>>) => Promise<T>,
@@ -51,30 +45,6 @@ const withClient = async <T>(
     return await fn(client)
   } finally {
     await client.end().catch(() => undefined)
-  }
-}
-
-/** Old rows have to tell the columns that make keys (FEED-5); where they cannot, an update takes all keys of an entry. */
-export const keepOldColumns = async (
-  client: Parameters<typeof readIdentities>[0],
-  needed: ReadonlyMap<string, readonly string[]>,
-  log: Logger,
-): Promise<void> => {
-  for (const [name, columns] of needed) {
-    const table = tableIdOf(name)
-    for (const identity of await readIdentities(client, table)) {
-      const lacking = identity.columns && columns.some((column) => !identity.columns!.includes(column))
-      if (!lacking) continue
-      await setReplicaIdentity(client, identity, 'full').catch(() =>
-        log.warn(
-          'each update takes all cached values that follow this table: its old rows do not tell the columns of their keys',
-          {
-            table: name,
-            fix: `ALTER TABLE ${name} REPLICA IDENTITY FULL`,
-          },
-        ),
-      )
-    }
   }
 }
 

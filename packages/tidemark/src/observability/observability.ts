@@ -80,6 +80,10 @@ export const signalTable = {
   },
   'feed.back': { severity: 'info', meaning: 'Changes come again.' },
   'feed.behind': { severity: 'critical', meaning: 'Postgres keeps so much for the feed that it will soon give its slot up.' },
+  'cache.stale': {
+    severity: 'critical',
+    meaning: 'A cached value was not as Postgres has it: a rule leaves a table out, or Tidemark is wrong. The value was evicted.',
+  },
   'breaker.opened': { severity: 'critical', meaning: 'A service failed too often; calls to it are refused for a while.' },
   'breaker.probing': { severity: 'info', meaning: 'One call to a failed service is let through to see whether it is back.' },
   'breaker.closed': { severity: 'info', meaning: 'A failed service is back.' },

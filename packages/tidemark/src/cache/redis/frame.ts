@@ -160,3 +160,28 @@ export const readFrame = (frame: Buffer, place: FramePlace): RedisValue | undefi
     return undefined
   }
 }
+
+/** What stands before the content, which anybody can read. */
+export interface FrameHead {
+  /** As {@link epochDigest} gives it. */
+  readonly epoch: string
+  readonly isEncrypted: boolean
+  readonly ageMs: number
+  readonly freshForMs: number
+  readonly keptForMs: number
+  readonly asOf: bigint
+}
+
+/** Undefined where it is no frame. */
+export const readHead = (frame: Buffer, nowMs: number): FrameHead | undefined => {
+  if (frame.length < headBytes || frame.toString('latin1', 0, magic.length) !== magic) return undefined
+  const ageMs = Math.max(0, nowMs - readNumber(frame, loadedAt, timeWidth))
+  return {
+    epoch: frame.toString('latin1', epochAndIdRange.from, idAt),
+    isEncrypted: frame[flagsAt]! >= encrypted,
+    ageMs,
+    freshForMs: readNumber(frame, freshAt, timeWidth) - ageMs,
+    keptForMs: readNumber(frame, keptAt, timeWidth) - ageMs,
+    asOf: (BigInt(readNumber(frame, asOfAt, halfWidth)) << halfBits) | BigInt(readNumber(frame, asOfAt + halfWidth, halfWidth)),
+  }
+}
