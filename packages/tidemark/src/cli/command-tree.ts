@@ -219,6 +219,28 @@ const describeOutbox = (feed: Command, lazily: Lazily): void => {
     .action(lazily(async () => (await import('./commands/feed-outbox.js')).feedOutboxPrune))
 }
 
+export const describeCache = (program: Command, lazily: Lazily): void => {
+  const cache = program.command('cache').description('cached values: what they do, what is in them, and away with them')
+  cache
+    .command('stats')
+    .description('hits, loads, memory and age, for each entry and node')
+    .action(lazily(async () => (await import('./commands/cache.js')).cacheStats))
+  cache
+    .command('get')
+    .argument('<key>', 'such as chat:messages:42, with or without cache.prefix')
+    .description('what Redis holds under a key: how old it is, until when, and its value')
+    .action(lazily(async () => (await import('./commands/cache.js')).cacheGet))
+  cache
+    .command('evict')
+    .argument('[key]', 'such as chat:messages:42, with or without cache.prefix')
+    .description('take values away, on all nodes')
+    .option('--tag <tag>', 'every value that carries the tag')
+    .option('--table <table>', 'every value of the entries that follow a table')
+    .option('--entry <name>', 'every value of an entry')
+    .option('--all', 'everything')
+    .action(lazily(async () => (await import('./commands/cache.js')).cacheEvict))
+}
+
 export const describeDatabase = (program: Command, lazily: Lazily): void => {
   const db = program.command('db').description("the project's Postgres")
   const role = () =>

@@ -1,3 +1,4 @@
+import { cachesLine } from '../server/caches.js'
 import type { ProjectStatus } from '../server/operations/status.js'
 import type { Colors } from './terminal.js'
 
@@ -17,13 +18,14 @@ export const statusText = (status: ProjectStatus, { bold, cyan, dim }: Colors): 
     ['Server', status.url === null ? dim('not running') : cyan(status.url)],
     ['Postgres', databaseText(status.database)],
     ['Redis', redisText(status.redis)],
+    ['Caches', cachesLine(status.caches)],
     ['Anon key', status.keys.anon],
     ['Service key', status.keys.service],
     ['Admin', status.admin.url ?? dim('with the server')],
     ['Admin token', status.admin.token],
   ]
   return lines
-    .filter(([, value]) => value !== '***')
+    .filter(([, value]) => value !== '***' && value !== '')
     .map(([name, value]) => `  ${bold(name.padEnd(11))}  ${value}`)
     .join('\n')
 }

@@ -1,6 +1,6 @@
 import type { TidemarkConfig } from '../config/config.js'
 import { reasonOf } from '../errors.js'
-import type { FanOut, FeedSources } from '../feed/fan-out/fan-out.js'
+import type { BeforePublish, FanOut, FeedSources } from '../feed/fan-out/fan-out.js'
 import type { FeedNode } from '../feed/fan-out/open-feed-node.js'
 import type { Follower, SourceLag } from '../feed/feed.js'
 import type { HealthFinding, Logger } from '../observability/observability.js'
@@ -47,6 +47,8 @@ export interface ServerFeedOptions {
   readonly runtime: Runtime
   readonly observation: Observation
   readonly followers: readonly Follower[]
+  /** What has to be gone from Redis when other servers hear of a change. */
+  readonly onBeforePublish?: BeforePublish
   readonly log: Logger
 }
 
@@ -187,7 +189,10 @@ export const openServerFeed = async (options: ServerFeedOptions): Promise<Server
   }
 }
 
-const openFanOut = async ({ config, runtime, log }: ServerFeedOptions, tables: readonly string[]): Promise<FanOut> => {
+const openFanOut = async (
+  { config, runtime, onBeforePublish, log }: ServerFeedOptions,
+  tables: readonly string[],
+): Promise<FanOut> => {
   const [{ createFanOut }, { openFeedSources, openSupabase }] = await Promise.all([
     import('../feed/fan-out/open-fan-out.js'),
     import('./feed-sources.js'),
@@ -195,7 +200,8 @@ const openFanOut = async ({ config, runtime, log }: ServerFeedOptions, tables: r
   const { source, maxSilenceMs, replayWindowMs } = config.feed
   if (source === 'supabase') return openSupabase({ config, tables, log })
   const sources = lazily(() => openFeedSources({ config, runtime, tables, log }))
-  return createFanOut({ sources, redis: runtime.redis, maxSilenceMs, replayWindowMs, log })
+  const purging = onBeforePublish && { onBeforePublish }
+  return createFanOut({ sources, redis: runtime.redis, maxSilenceMs, replayWindowMs, log, ...purging })
 }
 
 const open = async (options: ServerFeedOptions): Promise<ServerFeed> => {

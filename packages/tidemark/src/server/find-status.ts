@@ -2,6 +2,7 @@ import { reasonOf, TidemarkError } from '../errors.js'
 import { isAlive } from '../state/state.js'
 import { adminTokensOf } from './admin-token.js'
 import { apiKeysOf } from './api-keys.js'
+import { cacheNames } from './caches.js'
 import { openRedis } from './open-redis.js'
 import type { ProjectStatus } from './operations/status.js'
 import { findServer } from './presence.js'
@@ -63,6 +64,7 @@ const embeddedStatus = (project: Project): Promise<ProjectStatus> =>
       server: null,
       database: { state: 'connected', embedded: true, version: embedded?.version ?? null, url },
       redis: await redisPart(project),
+      caches: cacheNames(config),
       keys: await apiKeysOf(config, state),
       admin: { url: null, token },
     }

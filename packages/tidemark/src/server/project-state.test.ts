@@ -100,6 +100,7 @@ test('SEC-2: a status without its secrets keeps the anon key and loses the rest'
     server: null,
     database: { state: 'connected', embedded: true, version: '18', url: 'postgres://me:hunter2@127.0.0.1/db' },
     redis: { state: 'up', driver: 'tcp', embedded: true, target: 'redis://127.0.0.1' },
+    caches: [],
     keys: { anon: 'anon-key', service: 'service-key' },
     admin: { url: 'http://127.0.0.1:8080/admin/v1', token: 'admin-token' },
   }

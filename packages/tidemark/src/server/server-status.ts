@@ -3,6 +3,7 @@ import type { HealthReport } from '../observability/observability.js'
 import type { State } from '../state/state.js'
 import { adminTokensOf } from './admin-token.js'
 import { apiKeysOf } from './api-keys.js'
+import { cacheNames } from './caches.js'
 import type { ProjectStatus } from './operations/status.js'
 import type { Runtime } from './runtime.js'
 import { readVersion } from './version.js'
@@ -43,6 +44,7 @@ export const statusOf = async ({ config, state, runtime, health, url, startedAtM
       embedded: redis.source === 'embedded',
       target: redis.redis.target,
     },
+    caches: cacheNames(config),
     keys: await apiKeysOf(config, state),
     admin: { url: `${url}/admin/v1`, token },
   }

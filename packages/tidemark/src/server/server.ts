@@ -1,9 +1,11 @@
+import type { Cache, Definitions } from '../cache/create-cache.js'
 import type { TidemarkConfig } from '../config/config.js'
 import { TidemarkError } from '../errors.js'
 import type { Follower } from '../feed/feed.js'
 import { type Logger, silentLogger } from '../observability/observability.js'
 import { openState, type State } from '../state/state.js'
 import { systemClock } from '../time/clock.js'
+import type { ServerCaches } from './caches.js'
 import type { Database } from './database.js'
 import { drain } from './drain.js'
 import type { ServerFeed } from './feed.js'
@@ -35,6 +37,8 @@ export interface TidemarkServer {
   status(): Promise<ProjectStatus>
   /** The project over the connections that the server holds. Raises TM_SERVER_STARTING before `start` resolved. */
   project(): Project
+  /** The caches of the configuration; undefined where it has none. Raises TM_SERVER_STARTING before `start` resolved. */
+  cache(): Cache<Definitions> | undefined
 }
 
 export interface ServerOptions {
@@ -66,6 +70,7 @@ interface Started {
   readonly shell: Shell
   readonly runtime: Runtime
   readonly feed: ServerFeed
+  readonly caches: ServerCaches
 }
 
 class Server implements TidemarkServer {
@@ -155,13 +160,26 @@ class Server implements TidemarkServer {
   }
 
   async #follow(runtime: Runtime, roles: ReadonlySet<Role>, observation: Observation, log: Logger): Promise<void> {
-    const followers = this.#followers
+    const caches = await this.#openCaches(runtime, observation, log)
+    const followers = caches ? [caches.cache.follower, ...this.#followers] : this.#followers
     // Loading the feed takes time, and most of it in a project where nothing follows anything.
     const wanted = roles.has('feed') && (followers.length > 0 || this.#config.feed.tables.length > 0)
     if (!wanted || this.#stopping) return
     const { openServerFeed } = await import('./feed.js')
-    const feed = await openServerFeed({ config: this.#config, runtime, observation, followers, log })
+    const onBeforePublish = caches?.cache.onBeforePublish
+    const shared = { config: this.#config, runtime, observation, followers, log }
+    const feed = await openServerFeed({ ...shared, ...(onBeforePublish && { onBeforePublish }) })
     this.#parts = { ...this.#parts, feed }
+    if (feed.node) caches?.attach(feed.node)
+  }
+
+  async #openCaches(runtime: Runtime, observation: Observation, log: Logger): Promise<ServerCaches | undefined> {
+    if (Object.keys(this.#config.caches).length === 0 || this.#stopping) return undefined
+    const { cacheNames, cachesLine, openServerCaches } = await import('./caches.js')
+    const caches = await openServerCaches({ config: this.#config, runtime, observation, log })
+    this.#parts = { ...this.#parts, caches }
+    log.info(`caching ${cachesLine(cacheNames(this.#config))}`)
+    return caches
   }
 
   async #listen(state: State, roles: ReadonlySet<Role>, observation: Observation, log: Logger): Promise<void> {
@@ -175,6 +193,7 @@ class Server implements TidemarkServer {
       startedAtMs: this.#startedAtMs,
       runtime: () => this.#parts.runtime,
       feed: () => this.#parts.feed,
+      cache: () => this.#parts.caches?.cache,
       project: () => this.project(),
       status: () => this.status(),
     })
@@ -194,7 +213,7 @@ class Server implements TidemarkServer {
     this.#log?.info('serving', { url: this.url, pid: process.pid })
   }
 
-  #started(): Omit<Started, 'feed'> {
+  #started(): Omit<Started, 'feed' | 'caches'> {
     const { state, observation, shell, runtime } = this.#parts
     if (!state || !observation || !shell || !runtime) throw new TidemarkError('TM_SERVER_STARTING', {})
     return { state, observation, shell, runtime }
@@ -212,6 +231,11 @@ class Server implements TidemarkServer {
     return projectOver(runtime.database, { state, config: this.#config, log: this.#log ?? silentLogger, cwd: this.#cwd })
   }
 
+  cache(): Cache<Definitions> | undefined {
+    this.#started()
+    return this.#parts.caches?.cache
+  }
+
   stop(): Promise<void> {
     this.#stopping ??= this.#stop()
     return this.#stopping
@@ -220,11 +244,12 @@ class Server implements TidemarkServer {
   async #stop(): Promise<void> {
     // What is half started cannot be let go of; starting is bounded.
     await this.#starting?.catch(() => undefined)
-    const { state, observation, shell, runtime, feed } = this.#parts
+    const { state, observation, shell, runtime, feed, caches } = this.#parts
     observation?.health.setPhase('draining')
     if (state) await withdraw(state).catch((err: unknown) => this.#log?.warn('the record of this server stays', { err }))
     if (shell) await drain(shell, this.#config.server.drainTimeoutMs)
     await feed?.stop()
+    await caches?.stop()
     await runtime?.stop()
     this.#log?.info('stopped')
   }

@@ -1,4 +1,5 @@
 import type { FastifyInstance } from 'fastify'
+import type { Cache, Definitions } from '../cache/create-cache.js'
 import type { TidemarkConfig } from '../config/config.js'
 import { TidemarkError } from '../errors.js'
 import type { Logger } from '../observability/observability.js'
@@ -35,6 +36,8 @@ export interface ShellOptions {
   runtime(): Runtime | undefined
   /** Undefined where this process has no part in the feed. */
   feed(): ServerFeed | undefined
+  /** Undefined where nothing is cached. */
+  cache(): Cache<Definitions> | undefined
   /** Raises TM_SERVER_STARTING meanwhile. */
   project(): Project
   status(): Promise<ProjectStatus>
@@ -70,6 +73,7 @@ export const createShell = async (options: ShellOptions): Promise<Shell> => {
       status: options.status,
       redis: () => options.runtime()?.redis,
       feed: options.feed,
+      cache: options.cache,
       doctor: async () => {
         const { examine } = await import('./operations/doctor.js')
         return examine(options.project(), { serving: true })

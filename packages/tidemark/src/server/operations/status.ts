@@ -1,6 +1,7 @@
 import type { RedisDriver, RedisState } from '../../redis/redis.js'
 import { maskSecrets } from '../../secrets.js'
 import type { ApiKeys } from '../api-keys.js'
+import type { CacheName } from '../caches.js'
 
 /** What runs in a project. Holds secrets unless {@link hideSecrets} took them out. */
 export interface ProjectStatus {
@@ -28,6 +29,8 @@ export interface ProjectStatus {
     readonly embedded: boolean
     readonly target: string
   }
+  /** What is cached, by the names in the configuration. */
+  readonly caches: readonly CacheName[]
   readonly keys: ApiKeys
   readonly admin: { readonly url: string | null; readonly token: string }
 }

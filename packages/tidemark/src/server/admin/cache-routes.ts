@@ -1,0 +1,28 @@
+import type { FastifyInstance } from 'fastify'
+import type { Cache, Definitions } from '../../cache/create-cache.js'
+import type { OpenedRedis } from '../open-redis.js'
+import * as cache from '../operations/cache.js'
+import type { Project } from '../project.js'
+import { validate } from '../validate.js'
+
+export interface CacheRoutesOptions {
+  /** Raises TM_SERVER_STARTING until Postgres is there. */
+  project(): Project
+  /** Undefined while the server starts. */
+  redis(): OpenedRedis | undefined
+  /** Undefined where nothing is cached. */
+  cache(): Cache<Definitions> | undefined
+}
+
+/** /cache, /cache/key and /cache/evict. */
+export const addCacheRoutes = (app: FastifyInstance, options: CacheRoutesOptions): void => {
+  const input = (): cache.CacheInput => ({ cache: options.cache(), redis: options.redis() })
+  app.get('/cache', async () => cache.cacheStats(options.project(), input()))
+  app.get('/cache/key', async (request) => {
+    const { key } = validate(cache.keyRequest, request.query)
+    return cache.cacheGet(options.project(), key, input())
+  })
+  app.post('/cache/evict', async (request) =>
+    cache.cacheEvict(options.project(), validate(cache.evictRequest, request.body), input()),
+  )
+}
