@@ -22,7 +22,7 @@ export interface OpenCacheOptions<D extends Definitions> extends Omit<CacheOptio
   /** The same with a login that may replicate. Default: `owner`. Where it may not, changes are caught by triggers. */
   readonly replication?: string
   /** Address of a Redis to share values in. Without one each process has its own memory. */
-  readonly redis?: string
+  readonly redis?: string | undefined
   /** Default: `wal` where the login may replicate, else `outbox`. */
   readonly source?: 'wal' | 'outbox'
   /** What else reacts to changes. */
