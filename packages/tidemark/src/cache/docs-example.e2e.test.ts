@@ -40,7 +40,11 @@ describe('the first example of docs/cache.md', () => {
   })
 
   it('runs', async () => {
-    const postgres = await startEmbeddedPostgres({ state: await openState(join(folder, 'state')), disposable: true, restart: false })
+    const postgres = await startEmbeddedPostgres({
+      state: await openState(join(folder, 'state')),
+      disposable: true,
+      restart: false,
+    })
     try {
       const client = new pg.Client({ connectionString: postgres.url })
       await client.connect()
