@@ -39,6 +39,19 @@ const definitions = () => ({
 
 type Definitions = ReturnType<typeof definitions>
 
+/** A body that comes piece by piece, as over a slow line: the last piece comes by another callback of the socket. */
+const inPieces = (text: string): ReadableStream => {
+  const pieces = [...text]
+  return new ReadableStream({
+    pull: async (controller) => {
+      const piece = pieces.shift()
+      if (piece === undefined) controller.close()
+      else controller.enqueue(new TextEncoder().encode(piece))
+      await new Promise((resolve) => setImmediate(resolve))
+    },
+  })
+}
+
 describe.skipIf(program === undefined)('a cache that is looked after', () => {
   let database: TestDatabase
   let client: pg.Client
@@ -227,9 +240,10 @@ describe.skipIf(program === undefined)('a cache that is looked after', () => {
         await b.entries.thing.get({ id: 1 })
         const written = await fetch(`${writing}/thing`, {
           method: 'POST',
-          body: JSON.stringify({ n }),
+          body: inPieces(JSON.stringify({ n })),
           headers: { 'content-type': 'application/json' },
-        })
+          duplex: 'half',
+        } as RequestInit)
         expect(await written.json()).toEqual({ n })
         const position = written.headers.get('tidemark-position')!
         const read = await fetch(`${reading}/thing`, { headers: { 'tidemark-position': position } })
