@@ -188,9 +188,7 @@ export class Entry<P, V> implements CacheEntry<P, V> {
 
   /** What Postgres gives. Counts as no read, and is not kept. Raises what `load` raises. */
   async loadAnew(params: P): Promise<V> {
-    const { pool, definition, options, clock } = this.#parts
-    const loader = { pool, load: definition.options.load, timeoutMs: options.hardTimeoutMs, clock }
-    return (await loadValue(loader, { key: this.key(params), params, stamp: false })).value
+    return (await this.#loader.load({ key: this.key(params), params, stamp: false })).value
   }
 
   async evict(params: P): Promise<void> {

@@ -14,6 +14,7 @@ import { createMemoryTier, type MemoryTier } from '../memory/memory-tier.js'
 import type { RedisTier } from '../redis-tier.js'
 import { resolveOptions } from '../resolve-options.js'
 import { type RuledEntry, Rules } from '../rules.js'
+import { Sessions } from '../session.js'
 import { createWrite } from '../write.js'
 import type { ModelClock, Step } from './model-clock.js'
 
@@ -189,6 +190,8 @@ export const createModelNode = (options: ModelNodeOptions): ModelNode => {
     stats: new EntryStats(),
     random: () => 0,
     onEvict: async () => undefined,
+    onKept: () => undefined,
+    sessions: new Sessions(feed, clock),
   }
   const entry = broken.keepsFlights ? new ForgetfulEntry(parts) : new Entry(parts)
   const others = linearizable ? [intents, membership] : []
