@@ -231,6 +231,7 @@ export class ModelPostgres {
     'select pg_current_snapshot()': (_none, tx) => [
       { snapshot: this.#snapshot(), standby: false, hasWritten: tx.xid !== undefined, replayed: null },
     ],
+    'select pg_current_xact_id_if_assigned()': (_none, tx) => [{ xid: tx.xid === undefined ? null : String(tx.xid) }],
     'select case when current_setting': () => [{ lsn: formatLsn(this.#endLsn) }],
     'with made as (insert into tidemark.cache_intents': ([id, node, touches], tx) => {
       const names = touches as readonly string[]
