@@ -60,18 +60,27 @@ interface Leased<P> {
   readonly fences: readonly string[]
 }
 
+interface LoadedValue extends NewValue {
+  /** In memory. */
+  readonly bytes: number
+}
+
 interface Loaded<V> extends Read<V> {
   readonly frozen: FrozenValue
 }
 
 type Params = Readonly<Record<string, KeyPart>>
 
-/** Who waits for another node's load looks again after so long, and no longer than the lease. */
+/** Who waits for another node's load looks again after so long. */
 const [firstLookMs, longestLookMs] = [2, 25]
+/** Then whoever has the lease is slow, or dead, and the waiting one loads for itself. */
+const longestWaitMs = 1000
 
 /** Resolves with the work, or rejects with the signal's reason; the work goes on for others. */
 const unlessAborted = <T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> => {
   if (!signal) return work
+  // Nobody waits for it then, and its failure must not be one that nobody handles.
+  if (signal.aborted) work.catch(() => undefined)
   signal.throwIfAborted()
   return new Promise((resolve, reject) => {
     const abort = () => reject(signal.reason)
@@ -304,7 +313,9 @@ export class Entry<P, V> implements CacheEntry<P, V> {
 
   async #unlessFails(key: string, loading: Promise<Answer<V>>): Promise<Answer<V>> {
     const { options, stats, clock } = this.#parts
-    const late = Number.isFinite(options.softTimeoutMs) ? clock.sleep(options.softTimeoutMs).then(() => undefined) : undefined
+    const over = new AbortController()
+    const late = Number.isFinite(options.softTimeoutMs) ? clock.sleep(options.softTimeoutMs, over.signal) : undefined
+    late?.catch(() => undefined)
     try {
       const answer = await (late ? Promise.race([loading, late]) : loading)
       if (answer) return answer
@@ -313,6 +324,8 @@ export class Entry<P, V> implements CacheEntry<P, V> {
       if (!old) throw error
       stats.stale++
       return old
+    } finally {
+      over.abort()
     }
     const old = this.#kept(key, 'staleIfErrorForMs')
     if (!old) return loading
@@ -322,10 +335,12 @@ export class Entry<P, V> implements CacheEntry<P, V> {
   }
 
   async #keptInRedis(key: string): Promise<Answer<V> | undefined> {
-    const { redis, feed } = this.#parts
+    const { redis, feed, options } = this.#parts
     const epoch = feed.lastRedisEpoch
     const found = redis && epoch !== null ? await redis.get(key, epoch).catch(() => undefined) : undefined
-    return found && { value: found.value as V, source: 'stale', ageMs: found.ageMs }
+    // Old it may be, as far as the option goes; of what an eviction took away memory would have nothing either.
+    if (!found || found.freshForMs + options.staleIfErrorForMs < 0 || this.#voids.isVoid(found.asOf, found.tags)) return undefined
+    return { value: found.value as V, source: 'stale', ageMs: found.ageMs }
   }
 
   /** A load that others join: from Redis, by whoever has the lease, or alone. */
@@ -353,7 +368,7 @@ export class Entry<P, V> implements CacheEntry<P, V> {
     const { clock, stats } = this.#parts
     const { redis, epoch } = way
     let found = await (first ?? redis.get(key, epoch))
-    const endMs = clock.monotonicMs() + redis.leaseMs
+    const endMs = clock.monotonicMs() + Math.min(redis.leaseMs, longestWaitMs)
     for (let lookMs = firstLookMs; clock.monotonicMs() < endMs; lookMs = Math.min(longestLookMs, lookMs * 2)) {
       if (!this.#isUsable(epoch)) return undefined
       const answer = found && this.#promote(way, key, found)
@@ -376,18 +391,19 @@ export class Entry<P, V> implements CacheEntry<P, V> {
     const release = () => void redis.release(key, token).catch(() => undefined)
     const asOf = feed.position?.number
     let loaded: Loaded<V>
+    let value: LoadedValue
     try {
       loaded = await this.#load(key, params, fences.length > 0)
+      if (asOf === undefined || flight.isDetached || !this.#isSeen(loaded, fences, asOf)) {
+        release()
+        stats.refused++
+        return this.#answerOf(loaded)
+      }
+      value = this.#newValue(params, loaded, asOf)
     } catch (error) {
       release()
       throw error
     }
-    if (asOf === undefined || flight.isDetached || !this.#isSeen(loaded, fences, asOf)) {
-      release()
-      stats.refused++
-      return this.#answerOf(loaded)
-    }
-    const value = this.#newValue(params, loaded, asOf)
     this.#keep(flight, key, value)
     if (value.bytes > options.maxValueBytes || value.keptForMs <= 0) release()
     else {
@@ -427,7 +443,7 @@ export class Entry<P, V> implements CacheEntry<P, V> {
     return { value, source: 'load', ageMs: 0 }
   }
 
-  #newValue(params: P, { value, frozen }: Loaded<V>, asOf: bigint): NewValue & { readonly bytes: number } {
+  #newValue(params: P, { value, frozen }: Loaded<V>, asOf: bigint): LoadedValue {
     const { definition, options, random } = this.#parts
     const lifeMs = (value === null ? options.negativeTtlMs : options.ttlMs) * (1 - random() / 10)
     const past = Math.max(options.staleIfErrorForMs, options.staleWhileRevalidateMs)

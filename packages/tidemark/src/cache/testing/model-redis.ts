@@ -15,7 +15,9 @@ export interface BrokenRedis {
 }
 
 interface Kept {
-  value?: { readonly value: RedisValue; readonly epoch: string; readonly untilMs: number } | undefined
+  value?:
+    | { readonly value: RedisValue; readonly epoch: string; readonly storedAtMs: number; readonly untilMs: number }
+    | undefined
   lease?: { readonly token: string; readonly untilMs: number } | undefined
   readonly fences: Set<string>
 }
@@ -64,7 +66,12 @@ export class ModelRedis implements RedisTier {
       const fences = this.#broken.withoutFence ? [] : [...kept.fences]
       if (fences.length > 0 && (stamp === null || !sees(stamp, fences))) return 'refused'
       const { plain: _, ...rest } = value
-      kept.value = { value: { ageMs: 0, bytes: 8, ...rest, id: token }, epoch, untilMs: this.#clock.now() + value.keptForMs }
+      kept.value = {
+        value: { ageMs: 0, bytes: 8, ...rest, id: token },
+        epoch,
+        storedAtMs: this.#clock.now(),
+        untilMs: this.#clock.now() + value.keptForMs,
+      }
       return 'stored'
     })
   }
@@ -91,7 +98,10 @@ export class ModelRedis implements RedisTier {
   /** What stands there. */
   look(key: string, epoch: string): RedisValue | undefined {
     const value = this.#kept(key).value
-    return value && value.epoch === epoch && value.untilMs > this.#clock.now() ? value.value : undefined
+    if (!value || value.epoch !== epoch || value.untilMs <= this.#clock.now()) return undefined
+    const ageMs = this.#clock.now() - value.storedAtMs
+    const { freshForMs, keptForMs } = value.value
+    return { ...value.value, ageMs, freshForMs: freshForMs - ageMs, keptForMs: keptForMs - ageMs }
   }
 
   #kept(key: string): Kept {
