@@ -32,6 +32,9 @@ export class Membership implements ChangeListener {
   /** As the feed told it last. */
   #leaseUntil: number | undefined
   #running: Promise<void> | undefined
+  /** How often it had to leave: a join that was on its way then is none. */
+  #leaves = 0
+  #pause = new AbortController()
 
   constructor(options: MembershipOptions) {
     this.#options = options
@@ -48,6 +51,7 @@ export class Membership implements ChangeListener {
 
   async stop(): Promise<void> {
     this.#stopping.abort()
+    this.#pause.abort()
     await this.#running
     this.#hasJoined = false
     await this.#options.pool.query('delete from tidemark.cache_nodes where node = $1', [this.node]).catch(() => undefined)
@@ -64,14 +68,16 @@ export class Membership implements ChangeListener {
         log.debug('this node is not a member of the cache', { reason: reasonOf(error) })
         pauseMs = retryMs
       }
-      await clock.sleep(pauseMs, signal).catch(() => undefined)
+      if (signal.aborted) return
+      await clock.sleep(pauseMs, this.#pause.signal).catch(() => undefined)
+      this.#pause = new AbortController()
     }
   }
 
   /** The lock lets writes end that did not know of this node: what they announced is before the commit, and so heard of before the proof. */
   async #join(): Promise<void> {
     const { pool, clock } = this.#options
-    const beganMs = clock.monotonicMs()
+    const [beganMs, leaves] = [clock.monotonicMs(), this.#leaves]
     this.#hasJoined = false
     await pool.transaction(async (tx) => {
       await tx.query('lock table tidemark.cache_intents in share mode')
@@ -81,6 +87,8 @@ export class Membership implements ChangeListener {
         [this.node, leaseMs],
       )
     })
+    // What the feed tells after a reset need not hold this join, nor then a lease that somebody cut short.
+    if (leaves !== this.#leaves) return
     this.#validUntilMs = beganMs + leaseMs - marginMs
     this.#joinedAtMs = clock.monotonicMs()
   }
@@ -98,6 +106,7 @@ export class Membership implements ChangeListener {
   }
 
   #leave(): void {
+    this.#leaves++
     this.#hasJoined = false
     this.#joinedAtMs = Number.POSITIVE_INFINITY
     this.#validUntilMs = Number.NEGATIVE_INFINITY
@@ -119,6 +128,7 @@ export class Membership implements ChangeListener {
 
   async reset(): Promise<void> {
     this.#leave()
+    this.#pause.abort()
   }
 
   fresh(asOf: number): void {
