@@ -253,7 +253,7 @@ export const createCache = async <const D extends Definitions>(given: CacheOptio
   }
   const tidying = new AbortController()
   const running: Promise<unknown>[] = []
-  const tidyEveryMs = 30_000
+  const tidyEveryMs = 10_000
   const tidy = async (): Promise<void> => {
     while (!tidying.signal.aborted) {
       await clock.sleep(tidyEveryMs, tidying.signal).catch(() => undefined)

@@ -17,8 +17,10 @@ import type { ChangeListener } from './cache-follower.js'
 
 const [intentsTable, endsTable] = ['tidemark.cache_intents', 'tidemark.cache_ends']
 
-/** An intent whose writer has not begun its transaction after so long will never come to its end by itself. */
-const abandonedMs = 60_000
+/** An intent whose writer has not begun its transaction after so long will never come to its end by itself; sooner where its node is gone. */
+const [abandonedMs, orphanedMs] = [60_000, 10_000]
+/** After so long it is asked again whether acknowledgements may be heard. */
+const listenAgainMs = 1_000
 
 export interface IntentsOptions {
   readonly node: string
@@ -56,24 +58,33 @@ export class Intents implements ChangeListener {
   readonly #leaving = new Map<string, number>()
   /** Their end was told by a piece of a transaction of which more is to come. */
   readonly #ending = new Set<string>()
+  readonly #stopping = new AbortController()
   #unsubscribe: (() => Promise<void>) | undefined
 
   constructor(options: IntentsOptions) {
     this.#options = options
   }
 
+  /** Resolves once acknowledgements are heard, or never will be. */
   async start(): Promise<void> {
-    const { redis, channel, log } = this.#options
+    const { redis, channel, log, clock } = this.#options
+    const { signal } = this.#stopping
     if (redis === null || redis.driver !== 'tcp') return
-    this.#unsubscribe = await redis
-      .subscribe([channel], (message) => this.#acknowledged(message))
-      .catch((error: unknown) => {
-        log.warn('acknowledgements of other nodes are not heard; linearizable writes wait longer', { reason: reasonOf(error) })
-        return undefined
-      })
+    for (let hasFailed = false; !signal.aborted && !this.#unsubscribe; hasFailed = true) {
+      if (hasFailed) await clock.sleep(listenAgainMs, signal).catch(() => undefined)
+      this.#unsubscribe = await redis
+        .subscribe([channel], (message) => this.#acknowledged(message))
+        .catch((error: unknown) => {
+          const reason = reasonOf(error)
+          if (!hasFailed) log.warn('acknowledgements of other nodes are not heard; linearizable writes wait longer', { reason })
+          return undefined
+        })
+    }
+    if (signal.aborted) await this.stop()
   }
 
   async stop(): Promise<void> {
+    this.#stopping.abort()
     await this.#unsubscribe?.().catch(() => undefined)
   }
 
@@ -234,9 +245,10 @@ export class Intents implements ChangeListener {
   async tidy(): Promise<void> {
     const { pool } = this.#options
     const { rows } = await pool.query<{ id: string }>(
-      `select id from tidemark.cache_intents where announced_at < clock_timestamp() - $1 * interval '1 ms'
-          and not exists (select from tidemark.cache_ends where intent = id)`,
-      [abandonedMs],
+      `select id from tidemark.cache_intents i where not exists (select from tidemark.cache_ends where intent = id)
+          and announced_at < clock_timestamp() - interval '1 ms' *
+              case when exists (select from tidemark.cache_nodes n where n.node = i.node and lease_until > clock_timestamp()) then $1::float8 else $2 end`,
+      [abandonedMs, orphanedMs],
     )
     for (const { id } of rows) await this.#endAbandoned(id)
     await pool.query(
