@@ -4,6 +4,7 @@ import { parseLsn } from '../feed/position.js'
 import type { CachePool, LoadClient, WriteOptions, Written } from './cache.js'
 import type { FeedState } from './feed-state.js'
 import type { Intents } from './intents.js'
+import { qualified } from './rules.js'
 
 export interface WriteParts {
   readonly pool: CachePool
@@ -40,11 +41,16 @@ const readToken = async ({ pool, feed }: WriteParts, xid: bigint | undefined): P
   return { epoch, number: parseLsn(rows[0]!.lsn) - 1n, ...named }
 }
 
+/** A table without its schema is of `public`, as in a rule; a key that looks like one is held under its own name as well. */
+const namesOf = (touches: readonly string[]): readonly string[] => [
+  ...new Set(touches.flatMap((name) => [name, qualified(name)])),
+]
+
 export const createWrite =
   (parts: WriteParts) =>
   async <T>(fn: (tx: LoadClient) => Promise<T>, { touches, signal }: WriteOptions = {}): Promise<Written<T>> => {
     const { pool, intents, tables } = parts
-    const touched = touches ?? tables
+    const touched = touches ? namesOf(touches) : tables
     const intent = intents && touched.length > 0 ? await intents.announce(touched, signal) : undefined
     const work = async (tx: LoadClient) => {
       if (intents && intent) await intents.end(tx, intent)
