@@ -38,6 +38,8 @@ export const resolveOptions = <P, V>(template: string, options: EntryOptions<P, 
   const ttlMs = duration('ttl', Number.NaN)
   if (ttlMs === 0) refuse('ttl', options.ttl, 'more than 0')
   if (typeof options.load !== 'function') refuse('load', typeof options.load, 'a function')
+  const { eviction = 'sieve' } = options
+  if (!['sieve', 'lru', 'lfu'].includes(eviction)) refuse('eviction', eviction, 'sieve, lru or lfu')
   const maxBytes = whole('maxBytes', 16 * mebibyte)
   return {
     ttlMs,
@@ -49,7 +51,7 @@ export const resolveOptions = <P, V>(template: string, options: EntryOptions<P, 
     negativeTtlMs: duration('negativeTtl', ttlMs),
     softTimeoutMs: duration('softTimeout', Number.POSITIVE_INFINITY),
     hardTimeoutMs: duration('hardTimeout', '10s'),
-    eviction: options.eviction ?? 'sieve',
+    eviction,
     linearizable: options.linearizable ?? false,
     encrypted: options.encrypted ?? false,
     memoryOnly: options.memoryOnly ?? false,
