@@ -54,16 +54,15 @@ interface Running {
   readonly giveUp: () => void
 }
 
-/** Timers hold no more; whoever sleeps so long looks again. */
-const longestSleepMs = 2 ** 31 - 1
+/** Nobody takes a timer back: the one that is left when the last load has ended keeps the process no longer than this. */
+const longestNapMs = 250
 
 /** Loads by one connection each. They all have the same time, so that one timer is enough for them: one each costs more than the rest of a load does. */
 export class Loader<P, V> {
   readonly #options: LoaderOptions<P, V>
   /** In the order in which their time ends. */
   readonly #running = new Set<Running>()
-  /** Ends the present look at the time. */
-  #idle = new AbortController()
+  #isWatched = false
 
   constructor(options: LoaderOptions<P, V>) {
     this.#options = options
@@ -83,11 +82,11 @@ export class Loader<P, V> {
       this.#begin(running)
       this.#work(request, over.signal).then(
         (loaded) => {
-          this.#end(running)
+          this.#running.delete(running)
           resolve(loaded)
         },
         (error: unknown) => {
-          this.#end(running)
+          this.#running.delete(running)
           reject(error)
         },
       )
@@ -108,25 +107,21 @@ export class Loader<P, V> {
   #begin(running: Running): void {
     if (running.endsAtMs === Number.POSITIVE_INFINITY) return
     this.#running.add(running)
-    if (this.#running.size === 1) void this.#watch()
+    if (!this.#isWatched) void this.#watch()
   }
 
-  #end(running: Running): void {
-    if (this.#running.delete(running) && this.#running.size === 0) this.#idle.abort()
-  }
-
-  /** Gives up whoever's time is over, as long as anybody loads. */
+  /** Gives up whoever's time is over. Who comes during a nap has at least as long. */
   async #watch(): Promise<void> {
-    const { clock } = this.#options
-    this.#idle = new AbortController()
-    const { signal } = this.#idle
-    for (let [first] = this.#running; first && !signal.aborted; [first] = this.#running) {
+    const { clock, timeoutMs } = this.#options
+    this.#isWatched = true
+    for (let [first] = this.#running; first; [first] = this.#running) {
       const leftMs = first.endsAtMs - clock.monotonicMs()
-      if (leftMs > 0) await clock.sleep(Math.min(leftMs, longestSleepMs), signal).catch(() => undefined)
+      if (leftMs > 0) await clock.sleep(Math.min(leftMs, longestNapMs, timeoutMs))
       else {
         this.#running.delete(first)
         first.giveUp()
       }
     }
+    this.#isWatched = false
   }
 }
