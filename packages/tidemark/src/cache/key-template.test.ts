@@ -70,6 +70,9 @@ describe('a key template', () => {
         expect(key({ a, b, c })).toBe(`staging:${template.build(parts)}`)
       }),
     )
+    const one = parseTemplate('x:{a}')
+    for (const each of ['a', 'Z', '_', '-', '.', '@', '/', '%', ':', '{', '}', ' ', '\n', 'a\n', '\x7f', 'é', '\u2028'])
+      expect(one.keyer('', ['text'])({ a: each })).toBe(one.build([each]))
     expect(() => key({ a: 'a', b: 1.5, c: 'c' })).toThrow(expect.objectContaining({ code: 'TM_CACHE_KEY' }))
     expect(() => key({ a: 'a', b: 1, c: 2 })).toThrow(expect.objectContaining({ code: 'TM_CACHE_KEY' }))
     expect(() => key({ a: 'a', b: 1, c: undefined })).toThrow(expect.objectContaining({ code: 'TM_CACHE_KEY' }))

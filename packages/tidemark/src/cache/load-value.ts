@@ -112,11 +112,11 @@ export class Loader<P, V> {
 
   /** Gives up whoever's time is over. Who comes during a nap has at least as long. */
   async #watch(): Promise<void> {
-    const { clock, timeoutMs } = this.#options
+    const { clock } = this.#options
     this.#isWatched = true
     for (let [first] = this.#running; first; [first] = this.#running) {
       const leftMs = first.endsAtMs - clock.monotonicMs()
-      if (leftMs > 0) await clock.sleep(Math.min(leftMs, longestNapMs, timeoutMs))
+      if (leftMs > 0) await clock.sleep(Math.min(leftMs, longestNapMs))
       else {
         this.#running.delete(first)
         first.giveUp()
