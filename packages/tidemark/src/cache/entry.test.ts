@@ -6,6 +6,7 @@ import { FeedState } from './feed-state.js'
 import { parseTemplate } from './key-template.js'
 import { createMemoryTier } from './memory/memory-tier.js'
 import { resolveOptions } from './resolve-options.js'
+import { Sessions } from './session.js'
 import { ModelClock } from './testing/model-clock.js'
 import { ModelPostgres } from './testing/model-postgres.js'
 import { ModelRedis } from './testing/model-redis.js'
@@ -54,6 +55,8 @@ const open = (given: Partial<EntryOptions<Params, unknown>> = {}) => {
     stats: new EntryStats(),
     random: () => 0,
     onEvict: async () => undefined,
+    onKept: () => undefined,
+    sessions: new Sessions(feed, clock),
   })
   return { entry, clock, redis, feed, loads: () => loads }
 }
