@@ -195,9 +195,9 @@ export class Entry<P, V> implements CacheEntry<P, V> {
     return this.#voids.isVoid(found.asOf, found.tags) ? undefined : found
   }
 
-  /** What Postgres gives. Counts as no read, and is not kept. Raises what `load` raises. */
-  async loadAnew(params: P): Promise<V> {
-    return (await this.#loader.load({ key: this.key(params), params, stamp: false })).value
+  /** What the primary gives; undefined where a standby may answer, which is behind. Counts as no read, and is not kept. Raises what `load` raises. */
+  async loadAnew(params: P): Promise<{ readonly value: V } | undefined> {
+    return this.#parts.mayBeStandby() ? undefined : this.#loader.load({ key: this.key(params), params, stamp: false })
   }
 
   async evict(params: P): Promise<void> {

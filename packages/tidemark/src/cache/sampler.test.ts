@@ -13,6 +13,7 @@ const world = (loads: readonly unknown[]) => {
     provenMs: Number.NEGATIVE_INFINITY,
     loads: 0,
     evicted: 0,
+    standby: false,
   }
   const entry = {
     name: 'thing',
@@ -22,7 +23,7 @@ const world = (loads: readonly unknown[]) => {
     key: () => 'thing',
     inMemory: () => state.slot,
     inRedis: async () => undefined,
-    loadAnew: async () => loads[Math.min(state.loads++, loads.length - 1)],
+    loadAnew: async () => (state.standby ? undefined : { value: loads[Math.min(state.loads++, loads.length - 1)] }),
     evict: async () => {
       state.evicted++
     },
@@ -87,6 +88,12 @@ describe('a difference between the cache and Postgres', () => {
   it('costs one load where there is none', async () => {
     const { state, comparing, stats } = world(['old'])
     expect([await comparing(), state.loads, stats.sampled]).toEqual([false, 1, 1])
+  })
+
+  it('is not looked for where a standby may answer, which is behind', async () => {
+    const { state, comparing, stats } = world(['new'])
+    state.standby = true
+    expect([await comparing(), stats.sampled]).toEqual([false, 0])
   })
 
   it('is not waited for when the node stops', async () => {

@@ -68,11 +68,12 @@ export class Sampler {
   async compare({ entry, params, key }: Sample): Promise<boolean> {
     const kept = await this.#keptOf(entry, key)
     if (kept.length === 0) return false
-    entry.stats.sampled++
     const fresh = await entry.loadAnew(params)
+    if (!fresh) return false
+    entry.stats.sampled++
     let isStale = false
     for (const each of kept) {
-      if (sameValue(each.value, fresh) || !(await this.#isStale(each, fresh, () => entry.loadAnew(params)))) continue
+      if (sameValue(each.value, fresh.value) || !(await this.#isStale(each, fresh.value, () => entry.loadAnew(params)))) continue
       isStale = true
       this.#tell(entry, key, each.tier)
     }
@@ -148,11 +149,11 @@ export class Sampler {
     ]
   }
 
-  async #isStale({ value, isStill }: Kept, fresh: unknown, load: () => Promise<unknown>): Promise<boolean> {
+  async #isStale({ value, isStill }: Kept, fresh: unknown, load: () => ReturnType<AnyEntry['loadAnew']>): Promise<boolean> {
     if (!(await this.#hasPassed(this.#options.clock.monotonicMs())) || !(await isStill())) return false
     const again = await load()
     // What differs from itself (a time, a random order) is not to be compared.
-    return sameValue(fresh, again) && !sameValue(value, again) && isStill()
+    return again !== undefined && sameValue(fresh, again.value) && !sameValue(value, again.value) && isStill()
   }
 
   /** Whether everything that was committed up to a moment has been applied here, before long. */
