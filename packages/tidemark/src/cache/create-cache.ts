@@ -13,6 +13,7 @@ import { Entry } from './entry.js'
 import { EntryStats } from './entry-stats.js'
 import { FeedState } from './feed-state.js'
 import { Intents } from './intents.js'
+import { refuseCollisions } from './key-collisions.js'
 import { type KeyTemplate, parseTemplate } from './key-template.js'
 import { Membership } from './membership.js'
 import { createMemoryTier } from './memory/memory-tier.js'
@@ -103,21 +104,11 @@ interface Planned {
 /** Warming on start waits so long for Redis. */
 const shareWithinMs = 5000
 
-const plan = (definitions: Definitions): readonly Planned[] => {
-  const planned = Object.entries(definitions).map(([name, definition]) => {
+const plan = (definitions: Definitions): readonly Planned[] =>
+  Object.entries(definitions).map(([name, definition]) => {
     const template = parseTemplate(definition.template)
     return { name, definition, template, options: resolveOptions(definition.template, definition.options) }
   })
-  const shapes = new Map<string, string>()
-  for (const { name, template } of planned) {
-    const shape = template.text.replaceAll(/\{[^{}]*\}/g, '{}')
-    const other = shapes.get(shape)
-    if (other !== undefined)
-      throw new TidemarkError('TM_CACHE_TEMPLATE', { template: template.text, reason: `${other} has the same keys` })
-    shapes.set(shape, name)
-  }
-  return planned
-}
 
 /** Makes a cache; `attach` it to a feed that its follower follows. Raises TM_CACHE_TEMPLATE, TM_CACHE_OPTION, TM_CACHE_RULE, TM_POSTGRES_*. */
 export const createCache = async <const D extends Definitions>(given: CacheOptions<D>): Promise<Cache<D>> => {
@@ -142,6 +133,7 @@ export const createCache = async <const D extends Definitions>(given: CacheOptio
       forms: formsOf(template, options.from ?? {}, types),
     }),
   )
+  refuseCollisions(ruled)
   const rules = new Rules(ruled)
   const feed = new FeedState({ maxSilenceMs, waitMs, clock })
   const sessions = new Sessions(feed, clock)
