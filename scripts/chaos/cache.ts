@@ -57,7 +57,6 @@ const phase = async (storm: Storm, fault: Fault, seconds: number, sum: Sum): Pro
   const stuck = await storm.stuck()
   if (stuck.length > 0) found.push(`${fault.name}: ${stuck.length} keys are stuck: ${stuck.slice(0, 3).join('; ')}`)
   await storm.ready().catch((error: unknown) => found.push(`${fault.name}: ${String(error)}`))
-  if (process.env.CHAOS_STATS) for (const { last } of storm.nodes) console.log(JSON.stringify(last))
   sum.reads += storm.totals.reads
   sum.strikes++
   sum.failures.push(...found)
