@@ -5,12 +5,12 @@ import { until } from '../../packages/tidemark/dist/time/until.js'
 import { ratios } from '../statistics.ts'
 import { type Part, paceFigures, paceRatio } from './part.ts'
 import { type Item, itemCount, itemEntry, itemSql } from './stage.ts'
-import { paceOfEach, takeTurns } from './turns.ts'
+import { paceOfEach, takeTurns, warmUps } from './turns.ts'
 
 const callers = 64
 
 export const misses: Part = async (stage, { rounds, keys, signal }) => {
-  const count = Math.min(keys, Math.floor(itemCount / (rounds + 1)))
+  const count = Math.min(keys, Math.floor(itemCount / (rounds + warmUps)))
   const turn = (round: number) => ({ from: round * count, count, callers })
   const entries = { item: itemEntry('miss', stage.loads), fenced: itemEntry('fenced', stage.loads) }
   const [node] = await stage.open(1, { name: 'misses', entries })

@@ -21,19 +21,22 @@ export interface TurnsOptions {
   readonly signal: AbortSignal
 }
 
-/** A turn for each contender in each round, in another order each time. What a round before the first gives is thrown away. */
+/** Rounds before the first that counts: until then code is being compiled, and pages are being read. */
+export const warmUps = 3
+
+/** A turn for each contender in each round, in another order each time. */
 export const takeTurns = async <Name extends string>(
   contenders: Readonly<Record<Name, Turn>>,
   { rounds, signal }: TurnsOptions,
 ): Promise<Readonly<Record<Name, Paces>>> => {
   const names = Object.keys(contenders) as Name[]
   const kept = Object.fromEntries(names.map((name) => [name, [] as Pace[]])) as Record<Name, Pace[]>
-  for (let round = 0; round <= rounds; round++) {
+  for (let round = 0; round < warmUps + rounds; round++) {
     for (let i = 0; i < names.length; i++) {
       signal.throwIfAborted()
       const name = names[(i + round) % names.length]!
       const pace = await contenders[name](round)
-      if (round > 0) kept[name].push(pace)
+      if (round >= warmUps) kept[name].push(pace)
     }
   }
   const pacesOf = (name: Name): Paces => ({
