@@ -10,8 +10,10 @@ import { paceOfEach, takeTurns, warmUps } from './turns.ts'
 const callers = 64
 
 export const misses: Part = async (stage, { rounds, keys, signal }) => {
-  const count = Math.min(keys, Math.floor(itemCount / (rounds + warmUps)))
+  const count = Math.min(keys, Math.floor(itemCount / 2 / (rounds + warmUps)))
   const turn = (round: number) => ({ from: round * count, count, callers })
+  /** Other rows: what changes there leaves no fence on the keys of the others. */
+  const fencedTurn = (round: number) => ({ ...turn(round), from: itemCount / 2 + round * count })
   const entries = { item: itemEntry('miss', stage.loads), fenced: itemEntry('fenced', stage.loads) }
   const [node] = await stage.open(1, { name: 'misses', entries })
   const { pools, entries: opened } = node!
@@ -27,7 +29,10 @@ export const misses: Part = async (stage, { rounds, keys, signal }) => {
     return row
   }
   const fences = async (round: number): Promise<void> => {
-    await stage.postgres.client.query('update items set n = n + 1 where id >= $1 and id < $1 + $2', [round * count, count])
+    await stage.postgres.client.query('update items set n = n + 1 where id >= $1 and id < $1 + $2', [
+      fencedTurn(round).from,
+      count,
+    ])
     await settled(node!)
   }
   try {
@@ -40,7 +45,7 @@ export const misses: Part = async (stage, { rounds, keys, signal }) => {
           paceOfEach(turn(round), (id) => bento.getOrSet({ key: `miss:${id}`, ttl: '1h', factory: () => query(id) })),
         fenced: async (round) => {
           await fences(round)
-          return paceOfEach(turn(round), (id) => opened.fenced.get({ id }))
+          return paceOfEach(fencedTurn(round), (id) => opened.fenced.get({ id }))
         },
       },
       { rounds, signal },
