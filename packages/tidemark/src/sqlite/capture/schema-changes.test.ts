@@ -158,7 +158,7 @@ const steps = (change: string, setting: string, inTransaction: boolean): readonl
 
 const settings = [0, 1].flatMap((keys) => [0, 1].map((legacy) => ({ keys, legacy })))
 const pragmas = ({ keys, legacy }: (typeof settings)[number]) =>
-  `PRAGMA foreign_keys = ${keys}; PRAGMA legacy_alter_table = ${legacy}`
+  `PRAGMA synchronous = OFF; PRAGMA foreign_keys = ${keys}; PRAGMA legacy_alter_table = ${legacy}`
 
 /** What SQLite itself does not let us hide; see the tests at the end. */
 const isHidden = (change: string, { legacy }: (typeof settings)[number]) =>
