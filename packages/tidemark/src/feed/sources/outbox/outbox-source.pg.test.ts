@@ -146,7 +146,8 @@ describe('the source of the outbox', () => {
   })
 
   it('deletes what every reader is done with, and nothing that one still needs', async () => {
-    await client.query('delete from tidemark.feed_outbox_readers')
+    // Also what other tests left unread.
+    await client.query('delete from tidemark.feed_outbox_readers; delete from tidemark.feed_outbox')
     await client.query('create table pruned (id int primary key)')
     const first = await start(['pruned'], { name: 'pruned_a' })
     const second = await start(['pruned'], { name: 'pruned_b' })
