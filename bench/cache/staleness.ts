@@ -46,7 +46,7 @@ export const externalWriters: Part = async (stage, { samples, signal }) => {
     for (const node of nodes) await read(node, id)
     const written = await write(id)
     const { rows } = await client.query<{ lsn: string }>('select pg_current_wal_flush_lsn() as lsn')
-    const after = { epoch: nodes[0]!.position()!.epoch, number: parseLsn(rows[0]!.lsn) }
+    const after = { epoch: nodes[0]!.position()!.epoch, number: parseLsn(rows[0]!.lsn) - 1n }
     for (const { entries } of nodes) {
       const beganAt = performance.now()
       const { n } = (await entries.item.get({ id }, { after }))!
