@@ -194,16 +194,13 @@ class IoredisTcp implements Redis {
     }
   }
 
-  /**
-   * Commands of one turn of the event loop leave in one write: the system call costs more than all else that a command does here. The turn ends when
-   * every socket that had something was heard: answers of many connections of Postgres are followed by commands that go together.
-   */
+  /** Commands of one turn of the event loop leave in one write: the system call costs more than all else that a command does here. */
   #cork(): void {
     if (this.#corked) return
     this.#corked = true
     const { stream } = this.#client
     stream.cork()
-    setImmediate(() => {
+    process.nextTick(() => {
       this.#corked = false
       stream.uncork()
     })
