@@ -41,6 +41,8 @@ const bench = (script: string, ...args: string[]): Promise<Outcome> =>
 
 const closing = ({ stdout }: Outcome): readonly string[] => stdout.trimEnd().split('\n\n').at(-1)!.split('\n')
 
+const isLong = process.env['TIDEMARK_TEST_LONG'] !== undefined
+
 describe('the benchmarks', () => {
   it('bench:move copies, compares what was made, and ends in its figures', async () => {
     const outcome = await bench('move.ts', '--rows', '2000', '--rounds', '1', '--verify', '--without', 'pgloader')
@@ -79,21 +81,26 @@ describe('the benchmarks', () => {
     expect([0, 1]).toContain(outcome.code)
   })
 
-  it('bench:move-live goes there and back under a writer, finds both sides equal, and ends in its figures', async () => {
-    const small = ['--rows', '1000', '--backlog', '500', '--rate', '100', '--seconds', '1', '--rounds', '1']
-    const outcome = await bench('move-live.ts', ...small)
-    expect(outcome.stderr).toBe('')
-    expect(outcome.stdout).toContain('Both sides are equal, and hold every accepted write once.')
-    expect(closing(outcome)).toEqual([
-      expect.stringMatching(/^move-catch-up ratio to batched-upserts \d/),
-      expect.stringMatching(/^move-catch-up-us-per-change \d/),
-      expect.stringMatching(/^move-lag-p50-ms \d/),
-      expect.stringMatching(/^move-lag-p99-ms \d/),
-      expect.stringMatching(/^move-cutover-pause-ms \d/),
-      expect.stringMatching(/^move-rollback-pause-ms \d/),
-    ])
-    expect([0, 1]).toContain(outcome.code)
-  }, 180_000)
+  // Half a minute or more, as that of bench:cache: with TIDEMARK_TEST_LONG=1.
+  it.runIf(isLong)(
+    'bench:move-live goes there and back under a writer, finds both sides equal, and ends in its figures',
+    async () => {
+      const small = ['--rows', '1000', '--backlog', '500', '--rate', '100', '--seconds', '1', '--rounds', '1']
+      const outcome = await bench('move-live.ts', ...small)
+      expect(outcome.stderr).toBe('')
+      expect(outcome.stdout).toContain('Both sides are equal, and hold every accepted write once.')
+      expect(closing(outcome)).toEqual([
+        expect.stringMatching(/^move-catch-up ratio to batched-upserts \d/),
+        expect.stringMatching(/^move-catch-up-us-per-change \d/),
+        expect.stringMatching(/^move-lag-p50-ms \d/),
+        expect.stringMatching(/^move-lag-p99-ms \d/),
+        expect.stringMatching(/^move-cutover-pause-ms \d/),
+        expect.stringMatching(/^move-rollback-pause-ms \d/),
+      ])
+      expect([0, 1]).toContain(outcome.code)
+    },
+    180_000,
+  )
 
   it('bench:feed follows through one follower and, where there is a Redis, through a second node', async () => {
     const small = ['--rows', '2000', '--rounds', '1', '--rate', '200', '--seconds', '1', '--large', '2000']
@@ -106,7 +113,7 @@ describe('the benchmarks', () => {
     expect([0, 1]).toContain(outcome.code)
   }, 180_000)
 
-  it.skipIf(program === undefined)(
+  it.runIf(isLong && program !== undefined)(
     'bench:cache measures every part once and ends in its figures',
     async () => {
       const sizes = ['--rounds', '1', '--ms', '20', '--keys', '40', '--samples', '4', '--operations', '5000']
