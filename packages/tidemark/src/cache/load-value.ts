@@ -3,6 +3,7 @@ import { TidemarkError } from '../errors.js'
 import { parseLsn } from '../feed/position.js'
 import { isVisible, parseSnapshot } from '../feed/sources/wal/snapshot.js'
 import type { Clock } from '../time/clock.js'
+import { Deadlines } from '../time/deadlines.js'
 import type { CachePool, Load, LoadClient } from './cache.js'
 import type { LoadStamp } from './redis-tier.js'
 
@@ -49,44 +50,32 @@ export interface LoaderOptions<P, V> {
   readonly clock: Clock
 }
 
-interface Running {
-  readonly endsAtMs: number
-  readonly giveUp: () => void
-}
-
-/** Nobody takes a timer back: the one that is left when the last load has ended keeps the process no longer than this. */
-const longestNapMs = 250
-
-/** Loads by one connection each. They all have the same time, so that one timer is enough for them: one each costs more than the rest of a load does. */
+/** Loads by one connection each. */
 export class Loader<P, V> {
   readonly #options: LoaderOptions<P, V>
-  /** In the order in which their time ends. */
-  readonly #running = new Set<Running>()
-  #isWatched = false
+  readonly #deadlines: Deadlines
 
   constructor(options: LoaderOptions<P, V>) {
     this.#options = options
+    this.#deadlines = new Deadlines(options.clock, options.timeoutMs)
   }
 
   /** Raises what the loader raises, and TM_CACHE_LOAD_TIMEOUT at once when its time is over, whether or not it heeds its signal. */
   load(request: LoadRequest<P>): Promise<Loaded<V>> {
-    const { clock, timeoutMs } = this.#options
     const over = new AbortController()
     return new Promise((resolve, reject) => {
-      const giveUp = (): void => {
-        const error = new TidemarkError('TM_CACHE_LOAD_TIMEOUT', { key: request.key, timeoutMs })
+      const takeBack = this.#deadlines.begin(() => {
+        const error = new TidemarkError('TM_CACHE_LOAD_TIMEOUT', { key: request.key, timeoutMs: this.#options.timeoutMs })
         over.abort(error)
         reject(error)
-      }
-      const running = { endsAtMs: clock.monotonicMs() + timeoutMs, giveUp }
-      this.#begin(running)
+      })
       this.#work(request, over.signal).then(
         (loaded) => {
-          this.#running.delete(running)
+          takeBack()
           resolve(loaded)
         },
         (error: unknown) => {
-          this.#running.delete(running)
+          takeBack()
           reject(error)
         },
       )
@@ -102,26 +91,5 @@ export class Loader<P, V> {
       },
       { signal },
     )
-  }
-
-  #begin(running: Running): void {
-    if (running.endsAtMs === Number.POSITIVE_INFINITY) return
-    this.#running.add(running)
-    if (!this.#isWatched) void this.#watch()
-  }
-
-  /** Gives up whoever's time is over. Who comes during a nap has at least as long. */
-  async #watch(): Promise<void> {
-    const { clock } = this.#options
-    this.#isWatched = true
-    for (let [first] = this.#running; first; [first] = this.#running) {
-      const leftMs = first.endsAtMs - clock.monotonicMs()
-      if (leftMs > 0) await clock.sleep(Math.min(leftMs, longestNapMs))
-      else {
-        this.#running.delete(first)
-        first.giveUp()
-      }
-    }
-    this.#isWatched = false
   }
 }

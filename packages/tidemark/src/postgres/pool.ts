@@ -43,7 +43,8 @@ class BoundedPool implements Pool {
     this.name = options.name
     this.#options = options
     this.#connections = new Connections(options)
-    this.#slots = new Slots(options.maxConnections, options.clock)
+    const { maxConnections: max, acquireTimeoutMs: timeoutMs, clock } = options
+    this.#slots = new Slots({ max, timeoutMs, clock, onTimeout: () => this.#timeout() })
   }
 
   async query<R>(text: string, values: readonly unknown[] = [], options: PoolQueryOptions = {}): Promise<QueryResult<R>> {
@@ -161,8 +162,8 @@ class BoundedPool implements Pool {
   }
 
   async #lease(signal: AbortSignal | undefined): Promise<Lease> {
-    const { acquireTimeoutMs: timeoutMs, driver, target } = this.#options
-    await this.#slots.take({ timeoutMs, signal, onTimeout: () => this.#timeout() })
+    const { driver, target } = this.#options
+    await this.#slots.take(signal)
     const client = await this.#connections.checkOut().catch((error: unknown) => {
       this.#slots.give()
       throw error

@@ -7,9 +7,9 @@ const closed = () => new Error('closed')
 const late = () => new Error('late')
 const newSlots = (max: number) => {
   const clock = createFakeClock()
-  return { clock, slots: new Slots(max, clock) }
+  return { clock, slots: new Slots({ max, timeoutMs: 100, onTimeout: late, clock }) }
 }
-const take = (slots: Slots, signal?: AbortSignal) => slots.take({ timeoutMs: 100, onTimeout: late, signal })
+const take = (slots: Slots, signal?: AbortSignal) => slots.take(signal)
 /** Settled, or still waiting, as a word. */
 const outcome = (promise: Promise<void>) =>
   Promise.race([

@@ -1,29 +1,34 @@
 import type { Clock } from '../time/clock.js'
+import { Deadlines } from '../time/deadlines.js'
 
 interface Waiter {
   readonly resolve: () => void
   readonly reject: (error: unknown) => void
 }
 
-interface TakeOptions {
+interface SlotsOptions {
+  readonly max: number
+  /** How long anybody waits. */
   readonly timeoutMs: number
   /** Makes the error of a wait that took too long. */
   readonly onTimeout: () => Error
-  readonly signal?: AbortSignal | undefined
+  readonly clock: Clock
 }
 
 /** A counting semaphore: at most `max` at a time, the others in the order in which they came. */
 export class Slots {
   readonly #max: number
-  readonly #clock: Clock
+  readonly #onTimeout: () => Error
+  readonly #deadlines: Deadlines
   readonly #waiters = new Set<Waiter>()
   #taken = 0
   #closed: (() => Error) | undefined
   #idle: (() => void)[] = []
 
-  constructor(max: number, clock: Clock) {
+  constructor({ max, timeoutMs, onTimeout, clock }: SlotsOptions) {
     this.#max = max
-    this.#clock = clock
+    this.#onTimeout = onTimeout
+    this.#deadlines = new Deadlines(clock, timeoutMs)
   }
 
   get taken(): number {
@@ -41,30 +46,35 @@ export class Slots {
     return true
   }
 
-  async take({ timeoutMs, onTimeout, signal }: TakeOptions): Promise<void> {
+  /** Takes a slot, or waits for one. Raises the signal's reason, and what `onTimeout` makes. */
+  async take(signal?: AbortSignal): Promise<void> {
     signal?.throwIfAborted()
     if (this.#closed) throw this.#closed()
     if (this.#waiters.size === 0 && this.tryTake()) return
-    await this.#wait(timeoutMs, onTimeout, signal)
+    await this.#wait(signal)
   }
 
-  #wait(timeoutMs: number, onTimeout: () => Error, signal: AbortSignal | undefined): Promise<void> {
+  #wait(signal: AbortSignal | undefined): Promise<void> {
     return new Promise((resolve, reject) => {
-      const timer = new AbortController()
-      const settle = (act: () => void) => {
+      const leave = () => {
         this.#waiters.delete(waiter)
         signal?.removeEventListener('abort', onAbort)
-        timer.abort()
-        act()
+        takeBack()
       }
-      const waiter: Waiter = { resolve: () => settle(resolve), reject: (error) => settle(() => reject(error)) }
+      const waiter: Waiter = {
+        resolve: () => {
+          leave()
+          resolve()
+        },
+        reject: (error) => {
+          leave()
+          reject(error)
+        },
+      }
+      const takeBack = this.#deadlines.begin(() => waiter.reject(this.#onTimeout()))
       const onAbort = () => waiter.reject(signal?.reason)
       signal?.addEventListener('abort', onAbort, { once: true })
       this.#waiters.add(waiter)
-      this.#clock.sleep(timeoutMs, timer.signal).then(
-        () => waiter.reject(onTimeout()),
-        () => undefined,
-      )
     })
   }
 

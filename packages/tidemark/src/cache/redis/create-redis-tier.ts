@@ -1,13 +1,15 @@
 import { randomBytes } from 'node:crypto'
-import { parseSnapshot } from '../../feed/sources/wal/snapshot.js'
 import type { Redis } from '../../redis/redis.js'
 import { type Clock, systemClock } from '../../time/clock.js'
 import type { FillAnswer, LeaseAnswer, LoadStamp, NewValue, Purge, RedisTier, RedisValue } from '../redis-tier.js'
 import { companionKeys } from './companion-keys.js'
+import { type Fill, sendFills } from './fills.js'
 import { epochDigest, idLength, readFrame, writeFrame } from './frame.js'
 import { FrameReads } from './frame-reads.js'
+import { Gathered } from './gathered.js'
+import { type Lease, sendLeases } from './leases.js'
 import { purgeKeys } from './purge-keys.js'
-import { fillScript, leaseScript, releaseScript } from './tier-scripts.js'
+import { releaseScript } from './tier-scripts.js'
 import { createValueCipher, type EncryptionOptions, type ValueCipher } from './value-cipher.js'
 
 export interface RedisTierOptions {
@@ -28,18 +30,13 @@ const findNothing = '*'
 
 const newToken = (): string => randomBytes((idLength * 3) / 4).toString('base64url')
 
-/** A snapshot as the fill script takes it: xmin, xmax, the running ones between commas, and whose it is. */
-const stampArguments = (stamp: LoadStamp | null): readonly string[] => {
-  if (stamp === null) return ['0', '0', '', '']
-  const { xmin, xmax, inProgress } = parseSnapshot(stamp.snapshot)
-  return [String(xmin), String(xmax), `,${[...inProgress].join(',')},`, stamp.standby ? 'standby' : 'primary']
-}
-
 class RedisValueTier implements RedisTier {
   readonly leaseMs: number
   readonly #fenceMs: number
   readonly #redis: Redis
   readonly #reads: FrameReads
+  readonly #leases: Gathered<Lease, readonly Buffer[]>
+  readonly #fills: Gathered<Fill, FillAnswer>
   readonly #cipher: ValueCipher | undefined
   readonly #maxValueBytes: number
   readonly #clock: Clock
@@ -51,6 +48,9 @@ class RedisValueTier implements RedisTier {
     this.#fenceMs = Math.max(options.fenceMs ?? 60_000, 2 * this.leaseMs)
     this.#redis = options.redis
     this.#reads = new FrameReads(options.redis)
+    this.#leases = new Gathered((leases) => sendLeases(options.redis, leases, this.leaseMs), 'tick')
+    // Nobody waits for a value to be stored.
+    this.#fills = new Gathered((fills) => sendFills(options.redis, fills, this.#fenceMs), 'turn')
     this.#cipher = options.encryption && createValueCipher(options.encryption)
     this.#maxValueBytes = options.maxValueBytes ?? 8 * 2 ** 20
     this.#clock = options.clock ?? systemClock
@@ -69,10 +69,8 @@ class RedisValueTier implements RedisTier {
   }
 
   async lease(key: string, epoch: string, past = ''): Promise<LeaseAnswer> {
-    const { lease, fence } = companionKeys(key)
     const token = newToken()
-    const args = [this.#digest(epoch), past, token, this.leaseMs]
-    const [state, ...rest] = await this.#redis.script<Buffer[]>(leaseScript, [key, lease, fence], args, { buffers: true })
+    const [state, ...rest] = await this.#leases.ask({ key, epoch: this.#digest(epoch), past, token })
     switch (state!.toString()) {
       case 'granted':
         return { state: 'granted', token, fences: rest.map(String) }
@@ -96,9 +94,7 @@ class RedisValueTier implements RedisTier {
       await this.release(key, token)
       return 'unfit'
     }
-    const { lease, fence } = companionKeys(key)
-    const args = [token, frame, keptForMs, this.#fenceMs, ...stampArguments(stamp)]
-    return this.#redis.script<FillAnswer>(fillScript, [key, lease, fence], args)
+    return this.#fills.ask({ key, token, frame, keptForMs, stamp })
   }
 
   async release(key: string, token: string): Promise<void> {

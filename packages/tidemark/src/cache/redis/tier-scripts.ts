@@ -48,55 +48,73 @@ local function highest(fences)
 end`
 
 /**
- * Who may load a key. ARGV epoch, the id of a value that is not to be found (`*`: none is), token, how long it holds ·
- * gives 'found' and a value, 'taken', 'full', or 'granted' and the ids that a load has to have seen.
+ * Who may load which key. KEYS value, lease and fence of each · ARGV how long a lease holds, then of each: epoch, the id of a value that is
+ * not to be found (`*`: none is), token · gives of each 'found' and a value, 'taken', 'full', 'failed' and why, or 'granted' and the ids
+ * that a load has to have seen.
  */
 export const leaseScript = defineScript(
   'cache.lease',
   `${fullLua}
-if ARGV[2] ~= '*' then
-  local head = redis.pcall('GETRANGE', KEYS[1], ${epochAndIdRange.from}, ${epochAndIdRange.to})
-  if type(head) == 'string' and string.sub(head, 1, #ARGV[1]) == ARGV[1] and string.sub(head, #ARGV[1] + 1) ~= ARGV[2] then
-    return {'found', redis.call('GET', KEYS[1])}
+local function lease_of(value, lease, fence, epoch, past, token)
+  if past ~= '*' then
+    local head = redis.pcall('GETRANGE', value, ${epochAndIdRange.from}, ${epochAndIdRange.to})
+    if type(head) == 'string' and string.sub(head, 1, #epoch) == epoch and string.sub(head, #epoch + 1) ~= past then
+      return {'found', redis.call('GET', value)}
+    end
   end
+  local fences = redis.pcall('ZRANGE', fence, 0, -1)
+  if fences.err then return {'failed', fences.err} end
+  local set = redis.pcall('SET', lease, token, 'NX', 'PX', ARGV[1])
+  if is_full(set) then return {'full'} end
+  if type(set) == 'table' and set.err then return {'failed', set.err} end
+  if not set then return {'taken'} end
+  local answer = {'granted'}
+  for _, id in ipairs(fences) do answer[#answer + 1] = string.match(id, '%d+') end
+  return answer
 end
-local set = redis.pcall('SET', KEYS[2], ARGV[3], 'NX', 'PX', ARGV[4])
-if is_full(set) then return {'full'} end
-if type(set) == 'table' and set.err then return set end
-if not set then return {'taken'} end
-local answer = {'granted'}
-for _, fence in ipairs(redis.call('ZRANGE', KEYS[3], 0, -1)) do answer[#answer + 1] = string.match(fence, '%d+') end
-return answer`,
+local answers = {}
+for i = 1, #KEYS, 3 do
+  answers[#answers + 1] = lease_of(KEYS[i], KEYS[i + 1], KEYS[i + 2], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3])
+end
+return answers`,
 )
 
 /**
- * Stores a value, where its load held the lease all the time and saw every change that is fenced. SET is the first to write: without room
- * Redis refuses that one, and nothing after it. ARGV token, frame, how long it is kept, how long fences are, xmin, xmax, the running ids
- * between commas, and 'primary', 'standby' or '' for no snapshot.
+ * Stores values, each where its load held the lease all the time and saw every change that is fenced. For each, SET is the first to write:
+ * without room Redis refuses it. KEYS value, lease and fence of each · ARGV how long fences stand, then of each: token, frame, how long it is
+ * kept, xmin, xmax, the running ids between commas, and 'primary', 'standby' or '' for no snapshot · gives a word of each.
  */
 export const fillScript = defineScript(
   'cache.fill',
   `${fullLua}
 ${visibilityLua}
 ${boundLua}
-if redis.pcall('GET', KEYS[2]) ~= ARGV[1] then return 'refused' end
-local fences = redis.call('ZRANGE', KEYS[3], 0, -1)
-for _, fence in ipairs(fences) do
-  if ARGV[8] == '' or not sees(fence, ARGV[5], ARGV[6], ARGV[7], ARGV[8] == 'standby') then
-    redis.call('DEL', KEYS[2])
-    return 'refused'
+local function fill(value, lease, fence, token, frame, kept_for, xmin, xmax, running, whose)
+  if redis.pcall('GET', lease) ~= token then return 'refused' end
+  local fences = redis.pcall('ZRANGE', fence, 0, -1)
+  if fences.err then return fences.err end
+  for _, id in ipairs(fences) do
+    if whose == '' or not sees(id, xmin, xmax, running, whose == 'standby') then
+      redis.call('DEL', lease)
+      return 'refused'
+    end
   end
+  local set = redis.pcall('SET', value, frame, 'PX', kept_for)
+  redis.call('DEL', lease)
+  if is_full(set) then return 'full' end
+  if set.err then return set.err end
+  if whose == 'primary' and #fences > 0 and not (#fences == 1 and string.sub(fences[1], 1, 1) == 's') then
+    redis.call('DEL', fence)
+    redis.call('ZADD', fence, '-inf', 's' .. highest(fences))
+    redis.call('PEXPIRE', fence, ARGV[1])
+  end
+  return 'stored'
 end
-local set = redis.pcall('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
-redis.call('DEL', KEYS[2])
-if is_full(set) then return 'full' end
-if set.err then return set end
-if ARGV[8] == 'primary' and #fences > 0 and not (#fences == 1 and string.sub(fences[1], 1, 1) == 's') then
-  redis.call('DEL', KEYS[3])
-  redis.call('ZADD', KEYS[3], '-inf', 's' .. highest(fences))
-  redis.call('PEXPIRE', KEYS[3], ARGV[4])
+local words = {}
+for i = 0, #KEYS / 3 - 1 do
+  words[i + 1] = fill(KEYS[3 * i + 1], KEYS[3 * i + 2], KEYS[3 * i + 3], unpack(ARGV, 7 * i + 2, 7 * i + 8))
 end
-return 'stored'`,
+return words`,
 )
 
 /** Gives a lease back. ARGV token. */

@@ -1,0 +1,64 @@
+import { parseSnapshot } from '../../feed/sources/wal/snapshot.js'
+import type { Redis } from '../../redis/redis.js'
+import { replyError } from '../../redis/redis-error.js'
+import type { FillAnswer, LoadStamp } from '../redis-tier.js'
+import { companionKeys } from './companion-keys.js'
+import { fillScript } from './tier-scripts.js'
+
+/** A value to be stored. */
+export interface Fill {
+  readonly key: string
+  readonly token: string
+  readonly frame: Buffer
+  readonly keptForMs: number
+  readonly stamp: LoadStamp | null
+}
+
+const fillsPerScript = 64
+/** Where one frame is larger it goes alone. */
+const bytesPerScript = 256 * 1024
+
+/** A snapshot as the script takes it: xmin, xmax, the running ones between commas, and whose it is. */
+const stampArguments = (stamp: LoadStamp | null): readonly string[] => {
+  if (stamp === null) return ['0', '0', '', '']
+  const { xmin, xmax, inProgress } = parseSnapshot(stamp.snapshot)
+  return [String(xmin), String(xmax), `,${[...inProgress].join(',')},`, stamp.standby ? 'standby' : 'primary']
+}
+
+const isAnswer = (word: string): word is FillAnswer => word === 'stored' || word === 'refused' || word === 'full'
+
+const sendSome = async (redis: Redis, fills: readonly Fill[], fenceMs: number): Promise<readonly (FillAnswer | Error)[]> => {
+  const keys = fills.flatMap(({ key }) => {
+    const { lease, fence } = companionKeys(key)
+    return [key, lease, fence]
+  })
+  const args = fills.flatMap(({ token, frame, keptForMs, stamp }) => [token, frame, keptForMs, ...stampArguments(stamp)])
+  const words = await redis.script<string[]>(fillScript, keys, [fenceMs, ...args])
+  return words.map((word) => (isAnswer(word) ? word : replyError(word, redis.target)))
+}
+
+const inScripts = (fills: readonly Fill[]): readonly (readonly Fill[])[] => {
+  const scripts: Fill[][] = []
+  let bytes = Number.POSITIVE_INFINITY
+  for (const fill of fills) {
+    bytes += fill.frame.length
+    if (bytes > bytesPerScript || scripts.at(-1)!.length === fillsPerScript) {
+      scripts.push([])
+      bytes = fill.frame.length
+    }
+    scripts.at(-1)!.push(fill)
+  }
+  return scripts
+}
+
+/** What became of each. A script that failed is the failure of its own fills alone. */
+export const sendFills = async (
+  redis: Redis,
+  fills: readonly Fill[],
+  fenceMs: number,
+): Promise<readonly (FillAnswer | Error)[]> => {
+  const sent = inScripts(fills).map((some) =>
+    sendSome(redis, some, fenceMs).catch((error: Error): readonly (FillAnswer | Error)[] => some.map(() => error)),
+  )
+  return (await Promise.all(sent)).flat()
+}
