@@ -48,7 +48,7 @@ class RedisValueTier implements RedisTier {
     this.#fenceMs = Math.max(options.fenceMs ?? 60_000, 2 * this.leaseMs)
     this.#redis = options.redis
     this.#reads = new FrameReads(options.redis)
-    this.#leases = new Gathered((leases) => sendLeases(options.redis, leases, this.leaseMs), 'tick')
+    this.#leases = new Gathered((leases) => sendLeases(options.redis, leases, this.leaseMs), 'turn')
     // Nobody waits for a value to be stored.
     this.#fills = new Gathered((fills) => sendFills(options.redis, fills, this.#fenceMs), 'turn')
     this.#cipher = options.encryption && createValueCipher(options.encryption)

@@ -14,7 +14,7 @@ const isForeign = (error: unknown): boolean =>
 /** Reads frames. What is asked for one by one goes out together: one key as GET, more as one MGET. */
 export class FrameReads {
   readonly #redis: Redis
-  readonly #gathered = new Gathered<string, Frame>((keys) => (keys.length === 1 ? this.#get(keys[0]!) : this.many(keys)), 'tick')
+  readonly #gathered = new Gathered<string, Frame>((keys) => (keys.length === 1 ? this.#get(keys[0]!) : this.many(keys)), 'turn')
 
   constructor(redis: Redis) {
     this.#redis = redis
