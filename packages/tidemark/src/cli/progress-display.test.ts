@@ -4,7 +4,7 @@ import { expect, test } from 'vitest'
 import type { MoveEvent } from '../move/move.js'
 import { createFakeClock } from '../testing/fake-clock.js'
 import { createProgressDisplay } from './progress-display.js'
-import { createSharedScreen } from './shared-screen.js'
+import { createScreen } from './screen.js'
 import type { Terminal } from './terminal.js'
 
 const open = (live: boolean) => {
@@ -71,7 +71,7 @@ test('elsewhere there are plain lines, at most one for progress in five seconds'
 
 test('log lines share the screen with a display, and have it alone before and after', async () => {
   const { terminal, written } = open(true)
-  const screen = createSharedScreen(terminal)
+  const screen = createScreen(terminal)
   screen.print('before\n')
   const display = createProgressDisplay(terminal)
   await screen.during(display, async () => {

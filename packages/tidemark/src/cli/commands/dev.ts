@@ -2,7 +2,7 @@ import { hideSecrets } from '../../server/operations/status.js'
 import type { TidemarkServer } from '../../server/server.js'
 import { formatDuration } from '../../time/durations.js'
 import type { CommandContext, Run } from '../context.js'
-import { createSharedScreen } from '../shared-screen.js'
+import { createScreen } from '../screen.js'
 import { statusText } from '../status-text.js'
 import type { Colors } from '../terminal.js'
 import { type MovedSample, moveSample } from './sample.js'
@@ -47,7 +47,7 @@ const banner = async (
 export const dev: Run<DevFlags> = async (context, _operands, { sample, showKeys = false }) => {
   const { terminal, interrupt } = context
   const { defaultLogger } = await import('../../server/logger.js')
-  const screen = createSharedScreen(terminal)
+  const screen = createScreen(terminal)
   const config = await context.config()
   const log = defaultLogger(config, {
     pretty: config.log.pretty ?? true,

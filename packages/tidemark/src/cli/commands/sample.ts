@@ -7,7 +7,7 @@ import type { CommandContext } from '../context.js'
 import { renderFailure } from '../failure.js'
 import { createProgressDisplay } from '../progress-display.js'
 import { counted } from '../progress-text.js'
-import type { SharedScreen } from '../shared-screen.js'
+import type { Screen } from '../screen.js'
 
 /** What became of the sample, in words for the banner and as data. */
 export interface MovedSample {
@@ -63,7 +63,7 @@ const movedBefore = async (project: Project, file: string, schema: string): Prom
 
 const moveNow = async (
   context: CommandContext,
-  screen: SharedScreen,
+  screen: Screen,
   project: Project,
   file: string,
   schema: string,
@@ -88,7 +88,7 @@ const moveNow = async (
 /** Moves the sample on the first run. That it cannot be moved keeps nobody from the server, so it is told and no more. */
 export const moveSample = async (
   context: CommandContext,
-  screen: SharedScreen,
+  screen: Screen,
   project: Project,
   path: string,
 ): Promise<MovedSample | undefined> => {

@@ -2,13 +2,13 @@ import type { ProgressDisplay } from './progress-display.js'
 import type { Terminal } from './terminal.js'
 
 /** Lets log lines and a progress display share stderr: lines go above what is drawn over. */
-export interface SharedScreen {
+export interface Screen {
   print(text: string): void
   /** Shows the display until `work` is done. */
   during<T>(display: ProgressDisplay, work: () => Promise<T>): Promise<T>
 }
 
-export const createSharedScreen = (terminal: Terminal): SharedScreen => {
+export const createScreen = (terminal: Terminal): Screen => {
   let current: ProgressDisplay | undefined
   return {
     print: (text) => {
