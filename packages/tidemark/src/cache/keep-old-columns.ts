@@ -1,14 +1,8 @@
 /** Old rows have to tell the columns that make keys (FEED-5). */
 import { reasonOf } from '../errors.js'
 import { readIdentities, setReplicaIdentity } from '../feed/replica-identity.js'
-import type { TableId } from '../feed/table-id.js'
+import { tableIdOf } from '../feed/table-id.js'
 import type { Logger } from '../observability/observability.js'
-
-/** `schema.table` in its two parts. */
-export const tableIdOf = (name: string): TableId => {
-  const dot = name.indexOf('.')
-  return { schema: name.slice(0, dot), table: name.slice(dot + 1) }
-}
 
 /** Who waits for a lock keeps all others waiting behind it; so not for long. */
 const lockTimeoutMs = 3000

@@ -5,6 +5,7 @@ import { outboxSources } from '../feed/fan-out/outbox-sources.js'
 import { walSources } from '../feed/fan-out/wal-sources.js'
 import type { Follower } from '../feed/feed.js'
 import { installOutbox } from '../feed/sources/outbox/install-outbox.js'
+import { tableIdOf } from '../feed/table-id.js'
 import { silentLogger } from '../observability/observability.js'
 import { type Client, connectPostgres, createPools, type Pools } from '../postgres/postgres.js'
 import { createRedis } from '../redis/create-redis.js'
@@ -12,7 +13,7 @@ import { platformSource } from '../schema/migration-files.js'
 import { createMigrator } from '../schema/migrator.js'
 import { sessionsOf } from '../schema/sessions.js'
 import { type Cache, type CacheOptions, createCache, type Definitions } from './create-cache.js'
-import { keepOldColumns, tableIdOf } from './keep-old-columns.js'
+import { keepOldColumns } from './keep-old-columns.js'
 
 export interface OpenCacheOptions<D extends Definitions> extends Omit<CacheOptions<D>, 'pool' | 'redis'> {
   /** Address of the primary, for loads and writes. */

@@ -6,5 +6,11 @@ export interface TableId {
   readonly table: string
 }
 
+/** `schema.table` in its two parts. */
+export const tableIdOf = (name: string): TableId => {
+  const dot = name.indexOf('.')
+  return { schema: name.slice(0, dot), table: name.slice(dot + 1) }
+}
+
 /** `"schema"."table"`. */
 export const quoteTable = ({ schema, table }: TableId): string => `${quoteIdentifier(schema)}.${quoteIdentifier(table)}`

@@ -1,16 +1,10 @@
 import type { TidemarkConfig } from '../config/config.js'
 import { TidemarkError } from '../errors.js'
 import type { FanOut, FeedSources } from '../feed/fan-out/fan-out.js'
-import type { TableId } from '../feed/table-id.js'
+import { tableIdOf } from '../feed/table-id.js'
 import type { Logger } from '../observability/observability.js'
 import type { Database } from './database.js'
 import type { Runtime } from './runtime.js'
-
-/** `schema.table` in its two parts. */
-export const tableIdOf = (name: string): TableId => {
-  const dot = name.indexOf('.')
-  return { schema: name.slice(0, dot), table: name.slice(dot + 1) }
-}
 
 interface Rights {
   readonly walLevel: string

@@ -1,6 +1,7 @@
 /** The outbox of a project: for databases that give no replication slot. */
 import { TidemarkError } from '../../errors.js'
 import type { OutboxState } from '../../feed/sources/outbox/prune-outbox.js'
+import { tableIdOf } from '../../feed/table-id.js'
 import type { Project } from '../project.js'
 
 export interface OutboxReport extends Omit<OutboxState, 'readers'> {
@@ -31,11 +32,6 @@ const withOutbox = <T>(project: Project, work: (client: Client, outbox: Outbox) 
 
 const nameOf = ({ schema, table }: { readonly schema: string; readonly table: string }): string => `${schema}.${table}`
 
-const idsOf = async (names: readonly string[]) => {
-  const { tableIdOf } = await import('../feed-sources.js')
-  return names.map(tableIdOf)
-}
-
 const reportOf = async (client: Client, { outboxState, outboxTables }: Outbox): Promise<OutboxReport> => {
   const { readers, ...state } = await outboxState(client)
   const tables = await outboxTables(client)
@@ -59,7 +55,7 @@ export const feedInstallOutbox = (project: Project, names: readonly string[]): P
     throw new TidemarkError('TM_CLI_USAGE', { reason, command: 'tidemark feed outbox' })
   }
   return withOutbox(project, async (client, { installOutbox }) => {
-    const installed = await installOutbox(client, await idsOf(wanted))
+    const installed = await installOutbox(client, wanted.map(tableIdOf))
     return { installed: installed.map(({ always, ...table }) => ({ table: nameOf(table), always })) }
   })
 }
@@ -71,7 +67,7 @@ export const feedRemoveOutbox = (
 ): Promise<{ readonly removed: readonly string[]; readonly rows: number }> =>
   withOutbox(project, async (client, outbox) => {
     const before = await reportOf(client, outbox)
-    await outbox.removeOutbox(client, names.length > 0 ? await idsOf(names) : 'all')
+    await outbox.removeOutbox(client, names.length > 0 ? names.map(tableIdOf) : 'all')
     if (names.length === 0) return { removed: before.tables, rows: before.rows }
     return { removed: before.tables.filter((table) => names.includes(table)), rows: 0 }
   })

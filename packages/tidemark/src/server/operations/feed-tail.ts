@@ -12,9 +12,9 @@ import {
 } from '../../feed/feed.js'
 import { formatPosition, type Position, parsePosition } from '../../feed/position.js'
 import { parseWalEpoch } from '../../feed/sources/wal/wal-epoch.js'
-import type { TableId } from '../../feed/table-id.js'
+import { type TableId, tableIdOf } from '../../feed/table-id.js'
 import type { ConnectOptions } from '../../postgres/postgres.js'
-import { sourceKind, tableIdOf } from '../feed-sources.js'
+import { sourceKind } from '../feed-sources.js'
 import type { OpenedRedis } from '../open-redis.js'
 import type { Project } from '../project.js'
 
