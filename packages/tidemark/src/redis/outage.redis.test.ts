@@ -1,22 +1,20 @@
-import { afterEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { createLogger } from '../observability/log.js'
 import { createSignals } from '../observability/signals.js'
 import { acquirePort } from '../state/state.js'
 import { startTestRedis, type TestRedis } from '../testing/redis-server.js'
 import { sharedRedisUrl } from '../testing/redis-setup.js'
 import { startUpstashFacade, type UpstashFacade } from '../testing/upstash-facade.js'
+import { useCleanups } from '../testing/use-cleanups.js'
 import { until } from '../time/until.js'
 import { createRedis, type RedisOptions } from './create-redis.js'
 import { defineScript } from './lua-script.js'
 import type { Redis, RedisState } from './redis.js'
 
-const cleanUps: (() => Promise<unknown>)[] = []
-afterEach(async () => {
-  for (const cleanUp of cleanUps.splice(0).reverse()) await cleanUp()
-})
+const cleanups = useCleanups()
 
 const closing = <T extends { stop(): Promise<void> }>(thing: T): T => {
-  cleanUps.push(() => thing.stop())
+  cleanups.push(() => thing.stop())
   return thing
 }
 
@@ -113,7 +111,7 @@ describe.skipIf(sharedRedisUrl() === undefined).each(drivers)('an outage over %s
     const scene = await scenes[driver]()
     const redis = await open(scene.options)
     scene.freeze()
-    cleanUps.push(async () => scene.thaw())
+    cleanups.push(async () => scene.thaw())
     const first = await timed(() => redis.command(['GET', 'k']))
     expect(first.error).toMatchObject({ ...unreachable, message: expect.stringContaining('no answer within 300 ms') })
     expect(first.ms).toBeLessThan(450)

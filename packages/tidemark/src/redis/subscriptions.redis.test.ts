@@ -1,16 +1,13 @@
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
-import { afterEach, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { sharedRedisUrl } from '../testing/redis-setup.js'
+import { useCleanups } from '../testing/use-cleanups.js'
 import { until } from '../time/until.js'
 import { createRedis } from './create-redis.js'
 
 const url = sharedRedisUrl()
-const cleanUps: (() => Promise<unknown>)[] = []
-
-afterEach(async () => {
-  for (const cleanUp of cleanUps.splice(0).reverse()) await cleanUp()
-})
+const cleanups = useCleanups()
 
 /** Passes everything on, and cuts lines. */
 const openProxy = async (target: string) => {
@@ -38,7 +35,7 @@ const openProxy = async (target: string) => {
   })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
-  cleanUps.push(async () => {
+  cleanups.push(async () => {
     server.close()
     proxy.cut()
   })
@@ -52,7 +49,7 @@ test.skipIf(url === undefined)(
   async () => {
     const proxy = await openProxy(url!)
     const redis = await createRedis({ url: proxy.url, retryMaxMs: 5 })
-    cleanUps.push(() => redis.stop())
+    cleanups.push(() => redis.stop())
     const heard: string[] = []
     await redis.subscribe(['lines:a', 'lines:b'], (message, channel) => heard.push(`${channel} ${message}`))
     proxy.cutsSubscribers = true

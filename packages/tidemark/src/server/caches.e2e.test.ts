@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import pg from 'pg'
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { CacheEntry } from '../cache/cache.js'
 import { cached } from '../cache/cached.js'
 import { resolveConfig } from '../config/config.js'
@@ -11,20 +11,18 @@ import { silentLogger } from '../observability/observability.js'
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../postgres/embedded/embedded.js'
 import { openState } from '../state/state.js'
 import { startTestRedis } from '../testing/redis-server.js'
+import { useCleanups } from '../testing/use-cleanups.js'
 import { until } from '../time/until.js'
 import { openDatabase } from './database.js'
 import { createServer, type TidemarkServer } from './server.js'
 
 let dir: string
 let postgres: EmbeddedPostgres
-const cleanups: (() => Promise<unknown>)[] = []
+const cleanups = useCleanups()
 
 beforeAll(async () => {
   dir = await mkdtemp(join(tmpdir(), 'tidemark-caches-'))
   postgres = await startEmbeddedPostgres({ state: await openState(join(dir, 'server')), disposable: true, restart: false })
-})
-afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).reverse()) await cleanup()
 })
 afterAll(async () => {
   await postgres.stop()

@@ -1,11 +1,12 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { createRedis } from '../../redis/create-redis.js'
 import type { Redis } from '../../redis/redis.js'
 import { startTestRedis } from '../../testing/redis-server.js'
 import { sharedRedisUrl } from '../../testing/redis-setup.js'
+import { useCleanups } from '../../testing/use-cleanups.js'
 import { until } from '../../time/until.js'
 import type { LeaseAnswer, NewValue } from '../redis-tier.js'
 import { companionKeys } from './companion-keys.js'
@@ -27,24 +28,21 @@ const granted = (answer: LeaseAnswer): string => {
 }
 
 describe.skipIf(sharedRedisUrl() === undefined)('The tier in a Redis that fails', () => {
-  const undo: (() => Promise<unknown>)[] = []
-  afterEach(async () => {
-    for (const step of undo.splice(0).reverse()) await step()
-  })
+  const cleanups = useCleanups()
   const serve = async (...args: readonly string[]) => {
     const server = await startTestRedis({ args })
-    undo.push(() => server.stop())
+    cleanups.push(() => server.stop())
     return server
   }
   const connect = async (url: string): Promise<Redis> => {
     const redis = await createRedis({ url, commandTimeoutMs: 20_000 })
-    undo.push(() => redis.stop())
+    cleanups.push(() => redis.stop())
     return redis
   }
 
   it('S12 voids what comes back with an old snapshot file, and what an old lease may still store', async () => {
     const dir = await mkdtemp(join(tmpdir(), 'tidemark-snapshot-'))
-    undo.push(() => rm(dir, { recursive: true, force: true }))
+    cleanups.push(() => rm(dir, { recursive: true, force: true }))
     const first = await serve('--dir', dir)
     const before = await connect(first.url)
     const tier = createRedisTier({ redis: before, leaseMs })

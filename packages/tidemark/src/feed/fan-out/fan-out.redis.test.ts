@@ -2,13 +2,15 @@ import { randomBytes } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createRedis } from '../../redis/create-redis.js'
 import type { Redis } from '../../redis/redis.js'
 import { type FeedWitness, witness } from '../../testing/feed-witness.js'
-import { startTestRedis, type TestRedis } from '../../testing/redis-server.js'
+import { startTestRedis } from '../../testing/redis-server.js'
 import { sharedRedisUrl } from '../../testing/redis-setup.js'
 import { createScriptedLog, type ScriptedLog } from '../../testing/scripted-log.js'
+import { useCleanups } from '../../testing/use-cleanups.js'
+import { useRedis } from '../../testing/use-redis.js'
 import { until } from '../../time/until.js'
 import { zeroId } from './entry-id.js'
 import type { FanOut, FanOutOptions } from './fan-out.js'
@@ -21,22 +23,16 @@ import { type StreamEntry, TransactionCollector } from './transaction-collector.
 const none = sharedRedisUrl() === undefined
 
 describe.skipIf(none)('nodes of one feed', () => {
-  let server: TestRedis
+  const server = useRedis()
+  const cleanups = useCleanups()
   let admin: Redis
-  const cleanups: (() => Promise<unknown>)[] = []
 
   beforeAll(async () => {
-    server = await startTestRedis()
     admin = await createRedis({ url: server.url })
-  })
-
-  afterEach(async () => {
-    for (const cleanup of cleanups.splice(0).reverse()) await cleanup()
   })
 
   afterAll(async () => {
     await admin?.stop()
-    await server?.stop()
   })
 
   const newLog = (options: Parameters<typeof createScriptedLog>[0] = {}): ScriptedLog =>

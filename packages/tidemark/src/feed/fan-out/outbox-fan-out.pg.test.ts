@@ -1,13 +1,14 @@
 import pg from 'pg'
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createPools } from '../../postgres/pools.js'
 import type { Pools } from '../../postgres/postgres.js'
 import { createRedis } from '../../redis/create-redis.js'
 import { findRedisServer } from '../../redis/embedded/find-server.js'
 import { bootstrappedTemplate } from '../../schema/bootstrapped-template.js'
 import { type FeedWitness, witness } from '../../testing/feed-witness.js'
-import { startTestRedis, type TestRedis } from '../../testing/redis-server.js'
+import { useCleanups } from '../../testing/use-cleanups.js'
 import { useClient, useDatabase } from '../../testing/use-database.js'
+import { useRedis } from '../../testing/use-redis.js'
 import { until } from '../../time/until.js'
 import { columnValue } from '../feed.js'
 import { installOutbox } from '../sources/outbox/install-outbox.js'
@@ -20,21 +21,16 @@ const program = await findRedisServer()
 describe.skipIf(program === undefined)('nodes on one outbox', () => {
   const database = useDatabase({ template: bootstrappedTemplate })
   const client = useClient(database)
-  let redis: TestRedis
+  const redis = useRedis()
+  const cleanups = useCleanups()
   let pools: Pools
-  const cleanups: (() => Promise<unknown>)[] = []
   const tables = [{ schema: 'public', table: 'things' }]
 
   beforeAll(async () => {
     await client.query('create table things (id bigint generated always as identity primary key, n int not null)')
-    redis = await startTestRedis()
     pools = createPools({ url: database.url })
   })
-  afterEach(async () => {
-    for (const cleanup of cleanups.splice(0).reverse()) await cleanup()
-  })
   afterAll(async () => {
-    await redis?.stop()
     await pools?.stop()
   })
 

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { silentLogger } from '../../observability/observability.js'
 import { createRedis } from '../../redis/create-redis.js'
 import type { Redis } from '../../redis/redis.js'
@@ -11,6 +11,7 @@ import { startTestRedis } from '../../testing/redis-server.js'
 import { sharedRedisUrl } from '../../testing/redis-setup.js'
 import { scriptedRelation } from '../../testing/scripted-log.js'
 import { startUpstashFacade, type UpstashFacade } from '../../testing/upstash-facade.js'
+import { useCleanups } from '../../testing/use-cleanups.js'
 import { systemClock } from '../../time/clock.js'
 import { until } from '../../time/until.js'
 import type { Source } from '../feed.js'
@@ -46,13 +47,10 @@ const claim = async (redis: Redis, scope: string, base = 100n, force = false): P
 describe.skipIf(url === undefined)('the stream', () => {
   let redis: Redis
   let scope: string
-  const cleanups: (() => Promise<unknown>)[] = []
+  const cleanups = useCleanups()
 
   beforeAll(async () => {
     redis = await createRedis({ url: url ?? '' })
-  })
-  afterEach(async () => {
-    for (const cleanup of cleanups.splice(0).reverse()) await cleanup()
   })
   afterAll(async () => {
     await redis?.stop()

@@ -1,10 +1,11 @@
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { createRedis } from '../../redis/create-redis.js'
 import { findRedisServer } from '../../redis/embedded/find-server.js'
 import { bootstrappedTemplate } from '../../schema/bootstrapped-template.js'
 import { type FeedWitness, witness } from '../../testing/feed-witness.js'
-import { startTestRedis, type TestRedis } from '../../testing/redis-server.js'
+import { useCleanups } from '../../testing/use-cleanups.js'
 import { useClient, useDatabase } from '../../testing/use-database.js'
+import { useRedis } from '../../testing/use-redis.js'
 import { until } from '../../time/until.js'
 import { columnValue, type FeedEvent } from '../feed.js'
 import { databaseOid, listSlots, slotName } from '../slots.js'
@@ -23,24 +24,19 @@ const numbers = (events: readonly FeedEvent[]): number[] =>
 describe.skipIf(program === undefined)('nodes on one slot', () => {
   const database = useDatabase({ template: bootstrappedTemplate })
   const client = useClient(database)
-  let redis: TestRedis
+  const redis = useRedis()
   let named = 0
-  const cleanups: (() => Promise<unknown>)[] = []
 
   beforeAll(async () => {
     await client.query('create table things (id bigint generated always as identity primary key, n int not null)')
     await client.query('create table others (id bigint generated always as identity primary key)')
-    redis = await startTestRedis()
   })
 
   afterEach(async () => {
-    for (const cleanup of cleanups.splice(0).reverse()) await cleanup()
     await client.query('truncate things')
   })
 
-  afterAll(async () => {
-    await redis?.stop()
-  })
+  const cleanups = useCleanups()
 
   interface Node {
     readonly fanOut: FanOut

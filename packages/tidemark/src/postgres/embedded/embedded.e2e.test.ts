@@ -6,8 +6,9 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import pg from 'pg'
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { openState } from '../../state/state.js'
+import { useCleanups } from '../../testing/use-cleanups.js'
 import { until } from '../../time/until.js'
 import { runProgram } from './cluster.js'
 import { describeEmbeddedPostgres, startEmbeddedPostgres } from './embedded.js'
@@ -45,10 +46,7 @@ beforeAll(async () => {
 })
 afterAll(() => rm(scriptDir, { recursive: true }))
 
-const cleanups: (() => Promise<unknown> | unknown)[] = []
-afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).reverse()) await cleanup()
-})
+const cleanups = useCleanups()
 
 const newDir = async (prefix = 'tidemark-embedded-'): Promise<string> => {
   const dir = await mkdtemp(join(tmpdir(), prefix))

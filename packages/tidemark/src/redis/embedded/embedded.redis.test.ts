@@ -7,6 +7,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { isAlive, openState, processIdentity, type State } from '../../state/state.js'
 import { startTestRedis } from '../../testing/redis-server.js'
 import { sharedRedisUrl } from '../../testing/redis-setup.js'
+import { useCleanups } from '../../testing/use-cleanups.js'
 import { systemClock } from '../../time/clock.js'
 import { until } from '../../time/until.js'
 import { createRedis } from '../create-redis.js'
@@ -18,29 +19,28 @@ import { spawnServer } from './server-process.js'
 
 let dir: string
 let state: State
-const cleanUps: (() => Promise<unknown>)[] = []
 
 beforeEach(async () => {
   dir = await mkdtemp(join(tmpdir(), 'tidemark "quoted" redis-'))
   state = await openState(dir)
 })
 afterEach(async () => {
-  for (const cleanUp of cleanUps.splice(0).reverse()) await cleanUp()
   const left = await state.child('redis').read()
   if (left && (await isAlive(left))) process.kill(left.pid, 'SIGKILL')
   await rm(dir, { recursive: true, force: true })
 })
+const cleanups = useCleanups()
 
 const start = async (options: Partial<Parameters<typeof startEmbeddedRedis>[0]> = {}): Promise<EmbeddedRedis> => {
   const server = await startEmbeddedRedis({ state: await openState(dir), restart: false, ...options })
   if (!server) throw new Error('no server program')
-  cleanUps.push(() => server.stop())
+  cleanups.push(() => server.stop())
   return server
 }
 
 const connect = async (server: EmbeddedRedis): Promise<Redis> => {
   const redis = await createRedis({ url: server.url, retryMaxMs: 100 })
-  cleanUps.push(() => redis.stop())
+  cleanups.push(() => redis.stop())
   return redis
 }
 
@@ -63,7 +63,7 @@ const anotherCommand = async (
   child.stdout.on('data', (chunk: Buffer) => {
     said += chunk.toString()
   })
-  cleanUps.push(async () => child.kill('SIGKILL'))
+  cleanups.push(async () => child.kill('SIGKILL'))
   await until(() => said !== '' || child.exitCode !== null, { timeoutMs: 30_000, what: 'Another command' })
   return Object.assign(child, { said: () => said.trim() })
 }
@@ -98,7 +98,7 @@ describe.skipIf(sharedRedisUrl() === undefined)('the embedded Redis', () => {
     expect(await redis.command(['CONFIG', 'GET', 'appendonly'])).toEqual(['appendonly', 'yes'])
     expect(await redis.command(['CONFIG', 'GET', 'maxmemory-policy'])).toEqual(['maxmemory-policy', 'noeviction'])
     const stranger = await createRedis({ url: `redis://127.0.0.1:${server.port}` })
-    cleanUps.push(() => stranger.stop())
+    cleanups.push(() => stranger.stop())
     await expect(stranger.ping()).rejects.toMatchObject({ code: 'TM_REDIS_AUTHENTICATION' })
     const password = decodeURIComponent(new URL(server.url).password)
     expect(password.length).toBeGreaterThan(30)
@@ -202,14 +202,14 @@ describe.skipIf(sharedRedisUrl() === undefined)('the embedded Redis', () => {
 
   it('takes the next port where another program has its own, be it a Redis or not', async () => {
     const otherRedis = await startTestRedis()
-    cleanUps.push(() => otherRedis.stop())
+    cleanups.push(() => otherRedis.stop())
     const server = await start({ preferredPort: otherRedis.port })
     expect(server.port).not.toBe(otherRedis.port)
     expect(await (await connect(server)).ping()).toBeGreaterThan(0)
     await server.stop()
     const squatter = createServer((socket) => void socket.resume())
     await new Promise<void>((resolve) => squatter.listen(server.port, '127.0.0.1', resolve))
-    cleanUps.push(() => new Promise((resolve) => squatter.close(resolve)))
+    cleanups.push(() => new Promise((resolve) => squatter.close(resolve)))
     const moved = await start()
     expect(moved.port).not.toBe(server.port)
     expect(await (await connect(moved)).ping()).toBeGreaterThan(0)
@@ -218,7 +218,7 @@ describe.skipIf(sharedRedisUrl() === undefined)('the embedded Redis', () => {
   it('of two projects has two servers', async () => {
     const otherDir = await mkdtemp(join(tmpdir(), 'tidemark-redis-'))
     const other = await startEmbeddedRedis({ state: await openState(otherDir), restart: false })
-    cleanUps.push(async () => {
+    cleanups.push(async () => {
       await other?.stop()
       await rm(otherDir, { recursive: true, force: true })
     })
