@@ -1,22 +1,22 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { silentLogger } from '../observability/observability.js'
 import { createRedis } from '../redis/create-redis.js'
 import { findRedisServer } from '../redis/embedded/find-server.js'
-import { bootstrappedTemplate } from '../schema/bootstrapped-template.js'
-import { startTestRedis, type TestRedis } from '../testing/redis-server.js'
-import { useClient, useDatabase } from '../testing/use-database.js'
+import { startTestRedis } from '../testing/redis-server.js'
 import { systemClock } from '../time/clock.js'
 import { until } from '../time/until.js'
 import type { LoadClient } from './cache.js'
 import { cached } from './cached.js'
 import type { Definitions } from './create-cache.js'
 import { Intents } from './intents.js'
-import { type OpenCache, type OpenCacheOptions, openCache } from './open-cache.js'
+import { type OpenCache, openCache } from './open-cache.js'
 import { Gate } from './testing/gate.js'
 import { openHoldingProxy } from './testing/holding-proxy.js'
+import { type NodeOptions, untilUp } from './testing/use-nodes.js'
+import { useStage } from './testing/use-stage.js'
 
 const program = await findRedisServer()
 
@@ -83,62 +83,24 @@ const definitions = (gate: Gate, linearizable: boolean) => ({
 type Node = OpenCache<ReturnType<typeof definitions>> & { readonly gate: Gate }
 
 describe.skipIf(program === undefined)('a cache under attack', () => {
-  const database = useDatabase({ template: bootstrappedTemplate })
-  const client = useClient(database)
-  let redis: TestRedis
-  let named = 0
-  const cleanups: (() => Promise<unknown>)[] = []
-
-  beforeAll(async () => {
-    await client.query('create table things (id bigint primary key, n integer not null)')
-    await client.query('create table named (name text primary key, n integer not null)')
-    redis = await startTestRedis()
+  const { database, client, redis, cleanups, name, open } = useStage({
+    things: 'id bigint primary key, n integer not null',
+    named: 'name text primary key, n integer not null',
   })
 
-  afterEach(async () => {
-    for (const cleanup of cleanups.splice(0).reverse()) await cleanup()
-    await client.query('truncate things, named')
-  })
-
-  afterAll(async () => {
-    await redis?.stop()
-  })
-
-  interface Given extends Partial<Omit<OpenCacheOptions<ReturnType<typeof definitions>>, 'entries'>> {
+  interface Given extends NodeOptions {
     readonly linearizable?: boolean
   }
 
-  const open = async ({ linearizable = false, ...options }: Given): Promise<Node> => {
-    const gate = new Gate()
-    const cache = await openCache({
-      entries: definitions(gate, linearizable),
-      database: database.url,
-      redis: redis.url,
-      name: `x${named}`,
-      prefix: `x${named}:`,
-      // Waits end by what they wait for, however slow the machine is.
-      waitMs: 10_000,
-      maxSilenceMs: 2000,
-      ...options,
-    })
-    cleanups.push(async () => {
-      gate.open()
-      await cache.stop()
-    })
-    return { ...cache, gate }
-  }
-
-  const areUp = (nodes: readonly Node[]) =>
-    until(() => nodes.every((node) => node.freshness() < 2000 && node.node.state().redisEpoch !== null), {
-      what: 'Nodes that are fresh, and Redis',
-      timeoutMs: 20_000,
-    })
-
   const nodes = async (...given: readonly Given[]): Promise<readonly [Node, Node]> => {
-    named++
     const opened: Node[] = []
-    for (const each of given) opened.push(await open(each))
-    await areUp(opened)
+    for (const { linearizable = false, ...options } of given) {
+      const gate = new Gate()
+      // Waits end by what they wait for, however slow the machine is.
+      const cache = await open(definitions(gate, linearizable), { waitMs: 10_000, maxSilenceMs: 2000, ...options })
+      cleanups.push(() => gate.open())
+      opened.push({ ...cache, gate })
+    }
     return opened as unknown as readonly [Node, Node]
   }
 
@@ -297,7 +259,7 @@ describe.skipIf(program === undefined)('a cache under attack', () => {
     const [a, b] = await nodes({ redis: own.url, maxSilenceMs: 1000 }, { redis: own.url, maxSilenceMs: 1000 })
     await allGive([a, b], 1)
     const knife = await createRedis({ url: own.url })
-    await until(async () => (await knife.command(['EXISTS', `x${named}:thing:1`])) === 1, { what: 'The value in Redis' })
+    await until(async () => (await knife.command(['EXISTS', `${name()}:thing:1`])) === 1, { what: 'The value in Redis' })
     await knife.command(['SAVE'])
     await knife.stop()
     const { position } = await a.write(change(2))
@@ -313,7 +275,7 @@ describe.skipIf(program === undefined)('a cache under attack', () => {
     const reading = (async () => {
       while (!back) for (const thing of wanted) expect(await thing.get({ id: 1 }, { after: position })).toBe(2)
     })()
-    await areUp([a, b])
+    for (const each of [a, b]) await untilUp(each, 2000)
     back = true
     await reading
     for (const { entries } of [a, b]) entries.thing.evict({ id: 1 }).catch(() => undefined)
@@ -339,11 +301,11 @@ describe.skipIf(program === undefined)('a cache under attack', () => {
     const stands = () =>
       knife.command<number>([
         'EXISTS',
-        ...['cycle', 'class', 'function', 'nothing', 'large'].map((kind) => `x${named}:odd:${kind}`),
+        ...['cycle', 'class', 'function', 'nothing', 'large'].map((kind) => `${name()}:odd:${kind}`),
       ])
-    await until(async () => (await knife.command(['EXISTS', `x${named}:odd:plain`])) === 1)
+    await until(async () => (await knife.command(['EXISTS', `${name()}:odd:plain`])) === 1)
     expect(await stands()).toBe(0)
-    expect(await knife.command(['KEYS', `*x${named}:odd:*:lease`])).toEqual([])
+    expect(await knife.command(['KEYS', `*${name()}:odd:*:lease`])).toEqual([])
   })
 
   it('R39: keys of any text are those of their rows, and no two are one', async () => {

@@ -1,23 +1,21 @@
 import Fastify from 'fastify'
-import pg from 'pg'
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { formatPosition, parsePosition } from '../feed/position.js'
 import { createMetrics } from '../observability/metrics.js'
 import { createSignals } from '../observability/signals.js'
 import { createRedis } from '../redis/create-redis.js'
 import { findRedisServer } from '../redis/embedded/find-server.js'
-import { createBootstrappedDatabase } from '../schema/bootstrapped-template.js'
-import type { TestDatabase } from '../testing/database.js'
-import { startTestRedis, type TestRedis } from '../testing/redis-server.js'
 import { until } from '../time/until.js'
 import type { LoadClient } from './cache.js'
 import { createCacheMetrics } from './cache-metrics.js'
 import { cached } from './cached.js'
 import { takeStamp } from './load-value.js'
 import { readReports } from './node-reports.js'
-import { type OpenCache, type OpenCacheOptions, openCache } from './open-cache.js'
+import type { OpenCache } from './open-cache.js'
 import { positionPlugin } from './position-plugin.js'
 import { createRedisTier } from './redis/create-redis-tier.js'
+import type { NodeOptions } from './testing/use-nodes.js'
+import { useStage } from './testing/use-stage.js'
 
 const program = await findRedisServer()
 
@@ -53,48 +51,9 @@ const inPieces = (text: string): ReadableStream => {
 }
 
 describe.skipIf(program === undefined)('a cache that is looked after', () => {
-  let database: TestDatabase
-  let client: pg.Client
-  let redis: TestRedis
-  let named = 0
-  const cleanups: (() => Promise<unknown>)[] = []
-
-  beforeAll(async () => {
-    database = await createBootstrappedDatabase()
-    client = new pg.Client({ connectionString: database.url })
-    await client.connect()
-    await client.query(
-      'create table things (id bigint primary key, n integer not null, at timestamptz not null, big bigint not null)',
-    )
-    redis = await startTestRedis()
-  })
-
-  afterEach(async () => {
-    for (const cleanup of cleanups.splice(0).reverse()) await cleanup()
-    await client.query('truncate things')
-  })
-
-  afterAll(async () => {
-    await redis?.stop()
-    await client?.end()
-    await database?.drop()
-  })
-
-  const open = async (options: Partial<OpenCacheOptions<Definitions>> = {}): Promise<OpenCache<Definitions>> => {
-    const cache = await openCache({
-      entries: definitions(),
-      database: database.url,
-      redis: redis.url,
-      name: `k${named}`,
-      prefix: `k${named}:`,
-      sampleEveryMs: 10,
-      ...options,
-    })
-    cleanups.push(() => cache.stop())
-    await until(() => cache.freshness() < 1000, { what: 'A proof of freshness' })
-    if (options.redis !== '') await until(() => cache.node.state().redisEpoch !== null, { what: 'Redis' })
-    return cache
-  }
+  const stage = useStage({ things: 'id bigint primary key, n integer not null, at timestamptz not null, big bigint not null' })
+  const { client, redis, cleanups, name } = stage
+  const open = (options: NodeOptions = {}) => stage.open(definitions(), { sampleEveryMs: 10, ...options })
 
   const set = (id: number, n: number) =>
     client.query(
@@ -110,7 +69,6 @@ describe.skipIf(program === undefined)('a cache that is looked after', () => {
 
   describe('the sampler', () => {
     it('finds nothing wrong with dates, big integers and rows that change all the time', async () => {
-      named++
       const signals = createSignals()
       const cache = await open({ signals })
       for (let id = 1; id <= 5; id++) await set(id, 0)
@@ -130,7 +88,6 @@ describe.skipIf(program === undefined)('a cache that is looked after', () => {
     })
 
     it('finds a wrong value in memory, tells its key and not its value, and evicts it', async () => {
-      named++
       const signals = createSignals()
       const cache = await open({ signals })
       await set(1, 1)
@@ -147,7 +104,6 @@ describe.skipIf(program === undefined)('a cache that is looked after', () => {
     })
 
     it('finds a wrong value in Redis, that no node has in memory', async () => {
-      named++
       const writer = await open({ sampleEveryMs: 0 })
       await set(1, 1)
       await isKept(writer, 1)
@@ -174,7 +130,6 @@ describe.skipIf(program === undefined)('a cache that is looked after', () => {
     })
 
     it('finds a table that `from` leaves out', async () => {
-      named++
       const cache = await open()
       await set(1, 1)
       expect(await cache.entries.hidden.get({ id: 1 })).toEqual([{ n: 1 }])
@@ -187,7 +142,6 @@ describe.skipIf(program === undefined)('a cache that is looked after', () => {
 
   describe('a session', () => {
     it('CACHE-5: sees what it wrote, and what its client wrote elsewhere, without a position at each read', async () => {
-      named++
       const [a, b] = [await open({ sampleEveryMs: 0 }), await open({ sampleEveryMs: 0 })]
       await set(1, 0)
       for (let n = 1; n < 30; n++) {
@@ -208,7 +162,6 @@ describe.skipIf(program === undefined)('a cache that is looked after', () => {
     })
 
     it('is answered by Postgres for a position of another history', async () => {
-      named++
       const cache = await open({ sampleEveryMs: 0 })
       await set(1, 1)
       await isKept(cache, 1)
@@ -221,7 +174,6 @@ describe.skipIf(program === undefined)('a cache that is looked after', () => {
     })
 
     it('CACHE-5: goes over HTTP, as Tidemark-Position', async () => {
-      named++
       const [a, b] = [await open({ sampleEveryMs: 0 }), await open({ sampleEveryMs: 0 })]
       await set(1, 0)
       const serve = async (cache: OpenCache<Definitions>) => {
@@ -260,24 +212,22 @@ describe.skipIf(program === undefined)('a cache that is looked after', () => {
   })
 
   it('leaves its report in Redis, under the prefix, and takes it along when it goes', async () => {
-    named++
     const [a, b] = [await open({ sampleEveryMs: 0 }), await open({ sampleEveryMs: 0 })]
     await a.entries.thing.get({ id: 1 })
     const shared = await createRedis({ url: redis.url })
     cleanups.push(() => shared.stop())
     const reports = await until(async () => {
-      const found = await readReports(shared, `k${named}:`)
+      const found = await readReports(shared, `${name()}:`)
       return found.length === 2 ? found : undefined
     })
     expect(new Set(reports.map(({ node }) => node))).toEqual(new Set([a.report().node, b.report().node]))
     expect(a.report().entries['thing']).toMatchObject({ template: 'thing:{id}', loads: 1, keys: 1 })
     await b.stop()
-    expect((await readReports(shared, `k${named}:`)).map(({ node }) => node)).toEqual([a.report().node])
+    expect((await readReports(shared, `${name()}:`)).map(({ node }) => node)).toEqual([a.report().node])
     expect(await readReports(shared, '')).toEqual([])
   })
 
   it('shows what it does as metrics', async () => {
-    named++
     const cache = await open({ sampleEveryMs: 0 })
     const metrics = createMetrics()
     const shown = createCacheMetrics(metrics, cache)

@@ -15,16 +15,16 @@ import { createPools } from '../postgres/postgres.js'
 import { createRedis } from '../redis/create-redis.js'
 import { findRedisServer } from '../redis/embedded/find-server.js'
 import { openState } from '../state/state.js'
-import { startTestRedis, type TestRedis } from '../testing/redis-server.js'
+import { useRedis } from '../testing/use-redis.js'
 import { until } from '../time/until.js'
 import type { Answer, LoadClient } from './cache.js'
 import { cached } from './cached.js'
 import { createCache } from './create-cache.js'
 import { takeStamp } from './load-value.js'
-import { openCache } from './open-cache.js'
 import type { CacheProcessOptions } from './testing/cache-process.js'
 import { Gate } from './testing/gate.js'
 import { type Standby, startStandby } from './testing/standby.js'
+import { useNodes } from './testing/use-nodes.js'
 
 const program = await findRedisServer()
 const nodeProgram = fileURLToPath(new URL('../../dist/cache/testing/cache-process.js', import.meta.url))
@@ -84,9 +84,6 @@ describe.skipIf(program === undefined)('a cache on a server of its own', () => {
   let dir: string
   let postgres: EmbeddedPostgres
   let client: pg.Client
-  let redis: TestRedis
-  let named = 0
-  const cleanups: (() => Promise<unknown>)[] = []
 
   beforeAll(async () => {
     dir = await mkdtemp(join(tmpdir(), 'tidemark-cache-e2e-'))
@@ -101,35 +98,30 @@ describe.skipIf(program === undefined)('a cache on a server of its own', () => {
     client = new pg.Client({ connectionString: postgres.url })
     await client.connect()
     await client.query('create table things (id bigint primary key, n integer not null)')
-    redis = await startTestRedis()
   })
 
   afterEach(async () => {
-    for (const cleanup of cleanups.splice(0).reverse()) await cleanup()
     await client.query('truncate things')
   })
 
   afterAll(async () => {
-    await redis?.stop()
     await client?.end()
     await postgres?.stop()
     await rm(dir, { recursive: true, force: true, maxRetries: 5 })
   })
 
+  const server = {
+    get url() {
+      return postgres.url
+    },
+  }
+  const redis = useRedis()
+  const nodes = useNodes({ database: server, redis })
+  const { cleanups } = nodes
+
   const open = async (linearizable = false) => {
     const gate = new Gate()
-    const name = `s${named}`
-    const cache = await openCache({
-      entries: definitions(gate, linearizable),
-      database: postgres.url,
-      redis: redis.url,
-      name,
-      prefix: `${name}:`,
-      maxSilenceMs: 1000,
-    })
-    cleanups.push(() => cache.stop())
-    await until(() => cache.freshness() < 1000 && cache.node.state().redisEpoch !== null, { what: 'A node that is fresh' })
-    return { ...cache, gate }
+    return { ...(await nodes.open(definitions(gate, linearizable), { maxSilenceMs: 1000 })), gate }
   }
 
   const set = (n: number) => client.query('insert into things values (1, $1) on conflict (id) do update set n = excluded.n', [n])
@@ -140,7 +132,6 @@ describe.skipIf(program === undefined)('a cache on a server of its own', () => {
   }
 
   it('S1: keeps nothing of before a commit that the log has and readers do not see yet', async () => {
-    named++
     await set(1)
     const [a, b] = [await open(), await open()]
     for (const { entries } of [a, b]) await until(async () => (await entries.thing.lookup({ id: 1 })).source === 'memory')
@@ -177,10 +168,9 @@ describe.skipIf(program === undefined)('a cache on a server of its own', () => {
   it('S13: a linearizable write waits for a frozen node no longer than its proof lasts, and not for a dead one again', {
     timeout: 120_000,
   }, async () => {
-    named++
     await set(0)
     const a = await open(true)
-    const other = new NodeProcess({ database: postgres.url, redis: redis.url, name: `s${named}`, maxSilenceMs: 1000 })
+    const other = new NodeProcess({ database: postgres.url, redis: redis.url, name: nodes.name(), maxSilenceMs: 1000 })
     cleanups.push(() => other.end())
     const inMemory = () =>
       until(async () => (await other.answer()).source === 'memory', { timeoutMs: 60_000, what: 'A value in memory' })
@@ -211,10 +201,9 @@ describe.skipIf(program === undefined)('a cache on a server of its own', () => {
   })
 
   it('S11: keeps nothing that a standby answered before it had replayed what was told', { timeout: 120_000 }, async () => {
-    named++
     await set(1)
     const primary = await open()
-    const standby: Standby = await startStandby(postgres, join(dir, `standby-${named}`))
+    const standby: Standby = await startStandby(postgres, join(dir, `standby-${nodes.name()}`))
     const pools = createPools({ url: standby.url })
     const shared = await createRedis({ url: redis.url })
     const replay = new pg.Client({ connectionString: standby.url })
@@ -229,7 +218,7 @@ describe.skipIf(program === undefined)('a cache on a server of its own', () => {
       entries: definitions(new Gate()),
       pool: pools.primary,
       redis: shared,
-      prefix: `s${named}:`,
+      prefix: `${nodes.name()}:`,
     })
     const target = { url: postgres.url }
     // As the other node has it: either may come to read the log.
@@ -241,7 +230,7 @@ describe.skipIf(program === undefined)('a cache on a server of its own', () => {
             return { schema, table }
           })
     const connect = () => createRedis({ url: redis.url })
-    const name = `s${named}`
+    const name = nodes.name()
     const sources = walSources({
       target,
       adminTarget: target,

@@ -1,40 +1,15 @@
-import pg from 'pg'
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { findRedisServer } from '../redis/embedded/find-server.js'
-import { createBootstrappedDatabase } from '../schema/bootstrapped-template.js'
-import type { TestDatabase } from '../testing/database.js'
-import { startTestRedis, type TestRedis } from '../testing/redis-server.js'
+import { startTestRedis } from '../testing/redis-server.js'
 import { until } from '../time/until.js'
 import type { LoadClient } from './cache.js'
 import { cached } from './cached.js'
-import { type OpenCache, type OpenCacheOptions, openCache } from './open-cache.js'
+import type { OpenCache } from './open-cache.js'
+import { Gate } from './testing/gate.js'
+import type { NodeOptions } from './testing/use-nodes.js'
+import { useStage } from './testing/use-stage.js'
 
 const program = await findRedisServer()
-
-/** Holds loads of one node where they have read and not yet answered. */
-class Gate {
-  #closed: Promise<void> | undefined
-  #open: () => void = () => {}
-  waiting = 0
-
-  close(): void {
-    this.#closed = new Promise((resolve) => {
-      this.#open = resolve
-    })
-  }
-
-  open(): void {
-    this.#open()
-    this.#closed = undefined
-  }
-
-  async pass(): Promise<void> {
-    if (!this.#closed) return
-    this.waiting++
-    await this.#closed
-    this.waiting--
-  }
-}
 
 const definitions = (gate: Gate, loads: { count: number }, linearizable = false) => ({
   item: cached('item:{id}', {
@@ -66,56 +41,18 @@ const definitions = (gate: Gate, loads: { count: number }, linearizable = false)
 type Node = OpenCache<ReturnType<typeof definitions>> & { readonly gate: Gate; readonly loads: { count: number } }
 
 describe.skipIf(program === undefined)('a cache', () => {
-  let database: TestDatabase
-  let client: pg.Client
-  let redis: TestRedis
-  let named = 0
-  const cleanups: (() => Promise<unknown>)[] = []
+  const { client, cleanups, open } = useStage({ items: 'id bigint primary key, owner text, n integer not null' })
 
-  beforeAll(async () => {
-    database = await createBootstrappedDatabase()
-    client = new pg.Client({ connectionString: database.url })
-    await client.connect()
-    await client.query('create table items (id bigint primary key, owner text, n integer not null)')
-    redis = await startTestRedis()
-  })
-
-  afterEach(async () => {
-    for (const cleanup of cleanups.splice(0).reverse()) await cleanup()
-    await client.query('truncate items')
-  })
-
-  afterAll(async () => {
-    await redis?.stop()
-    await client?.end()
-    await database?.drop()
-  })
-
-  interface NodeOptions extends Partial<Omit<OpenCacheOptions<ReturnType<typeof definitions>>, 'entries'>> {
+  interface Given extends NodeOptions {
     readonly linearizable?: boolean
-    readonly alone?: boolean
   }
 
-  const open = async ({ linearizable = false, alone = false, ...options }: NodeOptions = {}): Promise<Node> => {
-    const [gate, loads] = [new Gate(), { count: 0 }]
-    const cache = await openCache({
-      entries: definitions(gate, loads, linearizable),
-      database: database.url,
-      ...(!alone && { redis: redis.url }),
-      name: `c${named}`,
-      prefix: `c${named}:`,
-      ...options,
-    })
-    cleanups.push(() => cache.stop())
-    await until(() => cache.freshness() < (options.maxSilenceMs ?? 1000), { what: 'A proof of freshness' })
-    return { ...cache, gate, loads }
-  }
-
-  const nodes = async (count: number, options: NodeOptions = {}): Promise<readonly Node[]> => {
-    named++
+  const nodes = async (count: number, { linearizable = false, ...options }: Given = {}): Promise<readonly Node[]> => {
     const opened: Node[] = []
-    for (let i = 0; i < count; i++) opened.push(await open(options))
-    await until(() => opened.every(({ node }) => options.alone || node.state().redisEpoch !== null), { what: 'Redis' })
+    for (let i = 0; i < count; i++) {
+      const [gate, loads] = [new Gate(), { count: 0 }]
+      opened.push({ ...(await open(definitions(gate, loads, linearizable), options)), gate, loads })
+    }
     return opened
   }
 
@@ -267,7 +204,7 @@ describe.skipIf(program === undefined)('a cache', () => {
   })
 
   it('works alone, from memory', async () => {
-    const [a] = await nodes(1, { alone: true })
+    const [a] = await nodes(1, { redis: undefined })
     await set(1, 1)
     const { position } = await a!.write((tx) => tx.query('update items set n = 2 where id = 1'))
     expect(await a!.entries.item.get({ id: 1 }, { after: position })).toBe(2)
