@@ -40,6 +40,12 @@ export const countRows = (rows: DifferingRows): number => {
   return count
 }
 
+/** The same, but for the rows of a table. */
+export const withoutTable = (doubt: Doubt, table: TableCheck): Doubt => ({
+  ...doubt,
+  rows: new Map([...doubt.rows].filter(([of]) => of !== table)),
+})
+
 export class Doubts {
   readonly #direction: CheckDirection
   readonly #clock: Clock

@@ -1,5 +1,6 @@
 /** The rows on record as different, and what is to be written of them. */
 import type { CheckChanges, KeptDifference } from './check-record.js'
+import type { DifferingRows } from './doubts.js'
 import type { Differing } from './table-comparer.js'
 
 const nameOf = ({ table, key }: Pick<KeptDifference, 'table' | 'key'>): string => `${table}\0${key}`
@@ -35,6 +36,10 @@ export class Findings {
       this.#found.set(nameOf(difference), difference)
       this.#settled.delete(nameOf(difference))
     }
+  }
+
+  addAll(found: DifferingRows, foundAt: Date): void {
+    for (const [table, rows] of found) this.add(table.name, rows, foundAt)
   }
 
   /** The rows are alike again. */
