@@ -1,13 +1,9 @@
 import { describe, expect, it } from 'vitest'
 import type { EntryOptions, LoadClient } from './cache.js'
 import { Entry } from './entry.js'
-import { EntryStats } from './entry-stats.js'
 import { FeedState } from './feed-state.js'
-import { parseTemplate } from './key-template.js'
-import { createMemoryTier } from './memory/memory-tier.js'
-import { resolveOptions } from './resolve-options.js'
-import { Sessions } from './session.js'
 import { ModelClock } from './testing/model-clock.js'
+import { modelParts } from './testing/model-parts.js'
 import { ModelPostgres } from './testing/model-postgres.js'
 import { ModelRedis } from './testing/model-redis.js'
 
@@ -37,27 +33,7 @@ const open = (given: Partial<EntryOptions<Params, unknown>> = {}) => {
     },
     ...given,
   }
-  const template = parseTemplate('item:{id}')
-  const entry = new Entry<Params, unknown>({
-    name: 'item',
-    definition: { template: template.text, options },
-    options: resolveOptions(template.text, options),
-    template,
-    prefix: '',
-    forms: ['text'],
-    memory: createMemoryTier({ maxBytes: 1_000_000 }),
-    redis,
-    feed,
-    isHeld: () => false,
-    mayBeStandby: () => false,
-    pool,
-    clock,
-    stats: new EntryStats(),
-    random: () => 0,
-    onEvict: async () => undefined,
-    onKept: () => undefined,
-    sessions: new Sessions(feed, clock),
-  })
+  const entry = new Entry(modelParts({ template: 'item:{id}', options }, { redis, feed, pool, clock }))
   return { entry, clock, redis, feed, loads: () => loads }
 }
 

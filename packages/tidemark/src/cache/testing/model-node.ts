@@ -5,18 +5,16 @@ import type { CachePool, LoadClient, WriteOptions, Written } from '../cache.js'
 import { type AnyEntry, type ChangeListener, createCacheFollower } from '../cache-follower.js'
 import { cached } from '../cached.js'
 import { Entry, type EntryParts } from '../entry.js'
-import { EntryStats } from '../entry-stats.js'
 import { FeedState } from '../feed-state.js'
 import { Intents, type IntentsOptions } from '../intents.js'
 import { parseTemplate } from '../key-template.js'
 import { Membership } from '../membership.js'
 import { createMemoryTier, type MemoryTier } from '../memory/memory-tier.js'
 import type { RedisTier } from '../redis-tier.js'
-import { resolveOptions } from '../resolve-options.js'
 import { type RuledEntry, Rules } from '../rules.js'
-import { Sessions } from '../session.js'
 import { createWrite } from '../write.js'
 import type { ModelClock, Step } from './model-clock.js'
+import { modelParts } from './model-parts.js'
 
 export type RuleKind = 'key' | 'whole' | 'tag'
 
@@ -155,7 +153,6 @@ export const createModelNode = (options: ModelNodeOptions): ModelNode => {
   const { clock, pool, bus, rule, linearizable, mayBeStandby, broken = {} } = options
   const definition = definitionOf(rule, linearizable)
   const template = parseTemplate(definition.template)
-  const resolved = resolveOptions(definition.template, definition.options)
   const ruled: RuledEntry = { name: 'item', template, from: definition.options.from ?? {}, forms: ['text'] }
   const rules = new Rules([ruled])
   const feed = new FeedState({ maxSilenceMs: broken.trustsSilence ? Number.POSITIVE_INFINITY : 1000, waitMs: 500, clock })
@@ -173,13 +170,7 @@ export const createModelNode = (options: ModelNodeOptions): ModelNode => {
   }
   const intents = broken.announcesToNobody ? new HastyIntents(intentsOptions) : new Intents(intentsOptions)
   const tier = broken.promotesBlindly ? promotingBlindly(options.redis, memory, clock) : options.redis
-  const parts: EntryParts<{ readonly id: string }, number> = {
-    name: 'item',
-    definition: definition as never,
-    options: resolved,
-    template,
-    prefix: '',
-    forms: ['text'],
+  const parts: EntryParts<{ readonly id: string }, number> = modelParts(definition as never, {
     memory,
     redis: broken.forgetsAsOf ? forgettingAsOf(tier) : tier,
     feed,
@@ -187,12 +178,7 @@ export const createModelNode = (options: ModelNodeOptions): ModelNode => {
     mayBeStandby: () => mayBeStandby,
     pool,
     clock,
-    stats: new EntryStats(),
-    random: () => 0,
-    onEvict: async () => undefined,
-    onKept: () => undefined,
-    sessions: new Sessions(feed, clock),
-  }
+  })
   const entry = broken.keepsFlights ? new ForgetfulEntry(parts) : new Entry(parts)
   const others = linearizable ? [intents, membership] : []
   const inner = createCacheFollower({
