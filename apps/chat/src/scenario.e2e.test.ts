@@ -1,29 +1,19 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { SignJWT } from 'jose'
 import pg from 'pg'
 import { createRedis, type Redis } from 'tidemark'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import {
-  type CliProcess,
-  createProjectFolder,
-  runCli,
-  startCli,
-  untilServing,
-} from '../../../packages/tidemark/src/testing/cli-process.js'
-import { startTestRedis, type TestRedis } from '../../../packages/tidemark/src/testing/redis-server.js'
+import { type TestApp, useApps } from '../../../packages/tidemark/src/testing/use-apps.js'
+import { useProject } from '../../../packages/tidemark/src/testing/use-project.js'
+import { useRedis } from '../../../packages/tidemark/src/testing/use-redis.js'
 import { until } from '../../../packages/tidemark/src/time/until.js'
 import { chat } from './chat.js'
 import { userIdOf } from './legacy-ids.js'
 
 const dist = (name: string): string => fileURLToPath(new URL(`../dist/${name}`, import.meta.url))
 const secret = 'a secret of the scenario that is long enough'
-
-interface Node {
-  readonly url: string
-  readonly child: ChildProcess
-}
 
 interface Answer<T> {
   readonly status: number
@@ -39,27 +29,18 @@ interface Message {
 }
 
 describe('S4: chats come out of Redis, are answered from caches, and are never old', () => {
-  let dir: string
-  let remove: () => Promise<void>
-  let server: CliProcess
-  let redis: TestRedis
+  const redis = useRedis()
+  const project = useProject()
   let keys: Redis
   let owner: pg.Client
   let urls: Readonly<Record<'app' | 'migrator' | 'feed', string>>
-  const nodes: Node[] = []
-  const running: ChildProcess[] = []
-
-  const tidemark = async <T>(...args: string[]): Promise<T> => {
-    const { exitCode, stdout, stderr } = await runCli([...args, '--json'], { cwd: dir })
-    if (exitCode !== 0) throw new Error(`tidemark ${args.join(' ')} ended with ${exitCode}: ${stdout}${stderr}`)
-    return JSON.parse(stdout) as T
-  }
+  const nodes: TestApp[] = []
 
   const run = async (
     script: string,
     ...args: string[]
   ): Promise<{ readonly exitCode: number; readonly report: Record<string, unknown> }> => {
-    const child = spawn(process.execPath, [dist(script), ...args], { cwd: dir, stdio: ['ignore', 'pipe', 'pipe'] })
+    const child = spawn(process.execPath, [dist(script), ...args], { cwd: project.dir, stdio: ['ignore', 'pipe', 'pipe'] })
     let stdout = ''
     child.stdout.setEncoding('utf8').on('data', (text: string) => {
       stdout += text
@@ -70,27 +51,6 @@ describe('S4: chats come out of Redis, are answered from caches, and are never o
 
   const importChats = (...args: string[]) =>
     run('import/main.js', '--redis', redis.url, '--database', urls.app, '--json', ...args)
-
-  const startNode = async (): Promise<Node> => {
-    const env = {
-      PATH: process.env['PATH'],
-      PORT: '0',
-      DATABASE_URL: urls.app,
-      OWNER_DATABASE_URL: urls.migrator,
-      FEED_DATABASE_URL: urls.feed,
-      REDIS_URL: redis.url,
-      CACHE_PREFIX: 'test:',
-      JWT_SECRET: secret,
-    }
-    const child = spawn(process.execPath, [dist('main.js')], { cwd: dir, env, stdio: ['ignore', 'pipe', 'inherit'] })
-    running.push(child)
-    const url = await new Promise<string>((resolve) => {
-      child.stdout.setEncoding('utf8').on('data', (text: string) => {
-        for (const line of text.split('\n')) if (line.startsWith('{"url"')) resolve((JSON.parse(line) as { url: string }).url)
-      })
-    })
-    return { url, child }
-  }
 
   const tokenOf = (sub: string, role = 'authenticated'): Promise<string> =>
     new SignJWT({ role })
@@ -138,31 +98,33 @@ describe('S4: chats come out of Redis, are answered from caches, and are never o
   }
 
   beforeAll(async () => {
-    ;({ dir, remove } = await createProjectFolder())
-    redis = await startTestRedis()
     keys = await createRedis({ url: redis.url })
-    server = startCli(['start', '--json'], { cwd: dir, env: { PORT: '0' } })
-    await untilServing(server)
-    await tidemark('schema', 'up', '--migrations', fileURLToPath(chat.migrations))
+    await project.serve()
+    await project.run('schema', 'up', '--migrations', fileURLToPath(chat.migrations))
     const roles = ['app', 'migrator', 'feed'] as const
-    const found = await Promise.all(roles.map((role) => tidemark<{ url: string }>('db', 'url', '--role', role)))
+    const found = await Promise.all(roles.map((role) => project.run<{ url: string }>('db', 'url', '--role', role)))
     urls = Object.fromEntries(roles.map((role, i) => [role, found[i]!.url])) as typeof urls
     owner = new pg.Client({ connectionString: urls.migrator })
     await owner.connect()
   })
 
   afterAll(async () => {
-    for (const child of running) {
-      child.kill('SIGTERM')
-      if (child.exitCode === null && child.signalCode === null) await once(child, 'close')
-    }
     await owner?.end()
     await keys?.stop()
-    server?.child.kill('SIGTERM')
-    await server?.ended
-    await redis?.stop()
-    await remove?.()
   })
+
+  const startApp = useApps()
+  const startNode = (): Promise<TestApp> => {
+    const env = {
+      DATABASE_URL: urls.app,
+      OWNER_DATABASE_URL: urls.migrator,
+      FEED_DATABASE_URL: urls.feed,
+      REDIS_URL: redis.url,
+      CACHE_PREFIX: 'test:',
+      JWT_SECRET: secret,
+    }
+    return startApp(dist('main.js'), { cwd: project.dir, env })
+  }
 
   it('step 1 (C57): chats come over from Redis, what is broken is accounted for, and a second run brings nothing', async () => {
     await run('import/seed.js', redis.url)

@@ -3,13 +3,7 @@ import { fileURLToPath } from 'node:url'
 import Sqlite from 'better-sqlite3'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import {
-  type CliProcess,
-  createProjectFolder,
-  runCli,
-  startCli,
-  untilServing,
-} from '../../../packages/tidemark/src/testing/cli-process.js'
+import { useProject } from '../../../packages/tidemark/src/testing/use-project.js'
 import { generateAcceptanceSample } from './generate.js'
 import { reannaRouter } from './reanna-router.js'
 
@@ -27,10 +21,8 @@ interface Plan {
 }
 
 describe('S1: a REanna file moves into the tables of its new home', () => {
-  let dir: string
+  const project = useProject()
   let file: string
-  let remove: () => Promise<void>
-  let server: CliProcess
   let url: string
   let token: string
   let database: pg.Client
@@ -44,33 +36,22 @@ describe('S1: a REanna file moves into the tables of its new home', () => {
     return { status: response.status, body: (await response.json()) as Record<string, unknown> }
   }
 
-  const cli = async <T>(...args: string[]): Promise<{ code: number | null; result: T }> => {
-    const { exitCode: code, stdout } = await runCli([...args, '--json'], { cwd: dir })
-    return { code, result: JSON.parse(stdout) as T }
-  }
-
   const into = ['--into', 'existing', '--map', map] as const
 
   beforeAll(async () => {
-    const folder = await createProjectFolder()
-    ;({ dir, remove } = folder)
-    file = join(dir, 'reanna_router.db')
+    file = join(project.dir, 'reanna_router.db')
     generateAcceptanceSample(file)
-    server = startCli(['dev', '--json'], { cwd: dir, env: { PORT: '0' } })
-    url = await untilServing(server)
-    const status = JSON.parse(server.stdout) as { admin: { token: string }; database: { url: string } }
+    url = await project.serve(['dev'])
+    const status = JSON.parse(project.server.stdout) as { admin: { token: string }; database: { url: string } }
     token = status.admin.token
     database = new pg.Client({ connectionString: status.database.url })
     await database.connect()
-    const up = await cli('schema', 'up', '--migrations', fileURLToPath(reannaRouter.migrations))
-    expect(up.code).toBe(0)
+    const up = await project.json('schema', 'up', '--migrations', fileURLToPath(reannaRouter.migrations))
+    expect(up.exitCode).toBe(0)
   })
 
   afterAll(async () => {
     await database?.end()
-    server.child.kill('SIGTERM')
-    await server.ended
-    await remove()
   })
 
   const expectPlan = ({ tables, hazards }: Plan) => {
@@ -80,9 +61,9 @@ describe('S1: a REanna file moves into the tables of its new home', () => {
   }
 
   it('step 2: the plan counts 3/7/12/5, foretells the orphan and the broken JSON, and writes nothing', async () => {
-    const planned = await cli<Plan>('move', 'plan', 'reanna_router.db', ...into)
-    expect(planned.code).toBe(0)
-    expectPlan(planned.result)
+    const planned = await project.json<Plan>('move', 'plan', 'reanna_router.db', ...into)
+    expect(planned.exitCode).toBe(0)
+    expectPlan(planned.data)
     const asked = await post('/move/plan', { file: 'reanna_router.db', into: 'existing', map })
     expect(asked.status).toBe(200)
     expectPlan(asked.body as unknown as Plan)
@@ -93,11 +74,11 @@ describe('S1: a REanna file moves into the tables of its new home', () => {
   })
 
   it('step 3: copy carries every row that has a home, and a second copy carries none', async () => {
-    const first = await cli<{ ok: boolean; tables: { table: string; copied: number; rejected: number; replaced: number }[] }>(
+    const first = await project.json<{ ok: boolean; tables: { table: string; copied: number; rejected: number; replaced: number }[] }>(
       'move', 'copy', 'reanna_router.db', ...into,
     ) // biome-ignore format: one line reads better
-    expect(first.code).toBe(0)
-    const came = Object.fromEntries(first.result.tables.map(({ table, ...rest }) => [table, rest]))
+    expect(first.exitCode).toBe(0)
+    const came = Object.fromEntries(first.data.tables.map(({ table, ...rest }) => [table, rest]))
     expect(came).toMatchObject({
       tours: { copied: 3, rejected: 0, replaced: 1 },
       property_visits: { copied: 6, rejected: 1 },
@@ -111,12 +92,12 @@ describe('S1: a REanna file moves into the tables of its new home', () => {
   })
 
   it('step 3: verify accounts for every row, and the five extra columns are there (C16)', async () => {
-    const { code, result } = await cli<{ ok: boolean; tables: Record<string, number | string>[] }>(
+    const { exitCode, data } = await project.json<{ ok: boolean; tables: Record<string, number | string>[] }>(
       'move', 'verify', 'reanna_router.db', ...into,
     ) // biome-ignore format: one line reads better
-    expect(code).toBe(0)
-    expect(result.ok).toBe(true)
-    for (const { rows, equal, mapped, rejected, missing, extra, sourceChecksum, targetChecksum } of result.tables) {
+    expect(exitCode).toBe(0)
+    expect(data.ok).toBe(true)
+    for (const { rows, equal, mapped, rejected, missing, extra, sourceChecksum, targetChecksum } of data.tables) {
       expect([missing, extra]).toEqual([0, 0])
       expect(Number(equal) + Number(mapped) + Number(rejected)).toBe(rows)
       expect(sourceChecksum).toBe(targetChecksum)

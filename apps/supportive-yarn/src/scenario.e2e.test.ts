@@ -1,16 +1,9 @@
-import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import Sqlite from 'better-sqlite3'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import {
-  type CliProcess,
-  createProjectFolder,
-  runCli,
-  startCli,
-  untilServing,
-} from '../../../packages/tidemark/src/testing/cli-process.js'
+import { beforeAll, describe, expect, it } from 'vitest'
+import { useApps } from '../../../packages/tidemark/src/testing/use-apps.js'
+import { useProject } from '../../../packages/tidemark/src/testing/use-project.js'
 import { until } from '../../../packages/tidemark/src/time/until.js'
 import { supportiveYarn } from './supportive-yarn.js'
 
@@ -27,44 +20,10 @@ interface Reply {
 }
 
 describe('S3: a yarn goes on through the move to Postgres and back', () => {
-  let dir: string
-  let remove: () => Promise<void>
-  let server: CliProcess
-  let app: ChildProcess
+  const project = useProject()
+  const startApp = useApps()
   let url: string
   let session: string
-
-  const tidemark = async <T>(...args: string[]): Promise<T> => {
-    const { exitCode, stdout, stderr } = await runCli([...args, '--json', '--verbose'], { cwd: dir })
-    if (exitCode !== 0) throw new Error(`tidemark ${args.join(' ')} ended with ${exitCode}: ${stdout}${stderr}`)
-    return JSON.parse(stdout) as T
-  }
-
-  const startServer = async (): Promise<void> => {
-    server = startCli(['start', '--json'], { cwd: dir, env: { PORT: '0' } })
-    await untilServing(server)
-  }
-
-  const stopServer = async (): Promise<void> => {
-    server.child.kill('SIGTERM')
-    await server.ended
-  }
-
-  const startApp = async (databaseUrl: string): Promise<void> => {
-    const env = {
-      PATH: process.env['PATH'],
-      PORT: '0',
-      SQLITE_PATH: join(dir, file),
-      DATABASE_URL: databaseUrl,
-      CHAT_PER_MINUTE: '100000',
-    }
-    app = spawn(process.execPath, [main], { cwd: dir, env, stdio: ['ignore', 'pipe', 'inherit'] })
-    url = await new Promise((resolve) => {
-      app.stdout!.setEncoding('utf8').on('data', (text: string) => {
-        for (const line of text.split('\n')) if (line.startsWith('{"url"')) resolve((JSON.parse(line) as { url: string }).url)
-      })
-    })
-  }
 
   const post = async (body: string, type = 'application/json'): Promise<{ status: number; body: Reply }> => {
     const response = await fetch(`${url}/chat`, { method: 'POST', headers: { 'content-type': type }, body })
@@ -78,7 +37,7 @@ describe('S3: a yarn goes on through the move to Postgres and back', () => {
   }
 
   const inFile = (sql: string): unknown[] => {
-    const db = new Sqlite(join(dir, file), { readonly: true })
+    const db = new Sqlite(join(project.dir, file), { readonly: true })
     try {
       return db.prepare(sql).pluck().all()
     } finally {
@@ -87,18 +46,11 @@ describe('S3: a yarn goes on through the move to Postgres and back', () => {
   }
 
   beforeAll(async () => {
-    ;({ dir, remove } = await createProjectFolder())
-    await startServer()
-    await tidemark('schema', 'up', '--migrations', migrations)
-    const { url: databaseUrl } = await tidemark<{ url: string }>('db', 'url', '--role', 'app')
-    await startApp(databaseUrl)
-  })
-
-  afterAll(async () => {
-    app?.kill('SIGTERM')
-    if (app) await once(app, 'close')
-    if (server) await stopServer()
-    await remove?.()
+    await project.serve()
+    await project.run('schema', 'up', '--migrations', migrations)
+    const { url: databaseUrl } = await project.run<{ url: string }>('db', 'url', '--role', 'app')
+    const env = { SQLITE_PATH: join(project.dir, file), DATABASE_URL: databaseUrl, CHAT_PER_MINUTE: '100000' }
+    url = (await startApp(main, { cwd: project.dir, env })).url
   })
 
   it('steps 1 to 3: on SQLite the yarn goes through its steps, and answers a risk without moving', async () => {
@@ -125,19 +77,19 @@ describe('S3: a yarn goes on through the move to Postgres and back', () => {
   })
 
   it('step 6: the same yarn goes on, on Postgres, without a restart', async () => {
-    await tidemark('move', file, '--into', 'existing', '--map', map, '--until-ready')
+    await project.run('move', file, '--into', 'existing', '--map', map, '--until-ready')
     expect((await say('idk')).state).toBe('worries')
-    const { ok } = await tidemark<{ ok: boolean }>('move', 'cutover', file, '--no-mirror', '--max-pause', '20s')
+    const { ok } = await project.run<{ ok: boolean }>('move', 'cutover', file, '--no-mirror', '--max-pause', '20s')
     expect(ok).toBe(true)
     const before = inFile('SELECT count(*) FROM chat_history')
     expect((await say('dunno')).state).toBe('goals')
     expect(inFile('SELECT count(*) FROM chat_history')).toEqual(before)
-    const { moves } = await tidemark<{ moves: { state: string; writer: string }[] }>('move', 'status', file)
+    const { moves } = await project.run<{ moves: { state: string; writer: string }[] }>('move', 'status', file)
     expect(moves[0]).toMatchObject({ state: 'mirroring', writer: 'postgres' })
   })
 
   it('step 7: with the database gone a risk is answered at once and anything else kindly, and it comes back', async () => {
-    await stopServer()
+    await project.end()
     await until(async () => (await fetch(`${url}/health`)).status === 503, { timeoutMs: 20_000, what: 'the loss' })
     expect(await (await fetch(`${url}/health`)).json()).toEqual({ status: 'error', database: 'disconnected' })
     const started = performance.now()
@@ -145,7 +97,7 @@ describe('S3: a yarn goes on through the move to Postgres and back', () => {
     expect(performance.now() - started).toBeLessThan(2000)
     expect(risky.reply).toContain('13YARN 13 92 76')
     expect(await say('hello there')).toMatchObject({ state: null })
-    await startServer()
+    await project.serve()
     await until(async () => (await fetch(`${url}/health`)).status === 200, { timeoutMs: 30_000, what: 'the way back' })
   })
 
@@ -158,7 +110,7 @@ describe('S3: a yarn goes on through the move to Postgres and back', () => {
   it('step 9: C47: what was said on Postgres is in SQLite after the way back, and the yarn goes on there', async () => {
     const lines = ['finish year 10', 'five', 'six', 'seven', 'eight']
     for (const line of lines) await say(line)
-    const { ok } = await tidemark<{ ok: boolean }>('move', 'rollback', file, '--max-pause', '20s')
+    const { ok } = await project.run<{ ok: boolean }>('move', 'rollback', file, '--max-pause', '20s')
     expect(ok).toBe(true)
     const kept = inFile("SELECT message FROM chat_history WHERE role = 'user' ORDER BY ts, id")
     expect(kept).toEqual(expect.arrayContaining(lines))
