@@ -52,6 +52,35 @@ const finished = async <T>(clock: ModelClock, work: Promise<T>): Promise<T> => {
 }
 
 describe('an entry', () => {
+  it('stops looking in Redis before it asks for a lease where Redis has next to nothing, and looks again once it has', async () => {
+    const { entry, redis, clock, loads } = open()
+    let looks = 0
+    const get = redis.get.bind(redis)
+    redis.get = (...args) => {
+      looks++
+      return get(...args)
+    }
+    const read = (id: number) => {
+      entry.memory?.clear()
+      return finished(clock, entry.lookup({ id }))
+    }
+    const looksOf = async (ids: readonly number[]) => {
+      looks = 0
+      for (const id of ids) await read(id)
+      return looks
+    }
+    const ids = (from: number, count: number) => Array.from({ length: count }, (_, i) => from + i)
+    expect(await looksOf(ids(0, 40))).toBe(40)
+    await looksOf(ids(40, 20))
+    expect(await looksOf(ids(60, 20))).toBe(0)
+    // What is there is found all the same, and soon looked for again.
+    const before = loads()
+    expect(await read(60)).toMatchObject({ source: 'redis' })
+    await looksOf(ids(0, 40))
+    expect(await looksOf(ids(0, 40))).toBe(40)
+    expect(loads()).toBe(before)
+  })
+
   it('CACHE-3: waits a second for a load elsewhere, of which nothing may be left, and then loads for itself', async () => {
     const { entry, clock, redis, loads } = open()
     expect(await redis.lease(key, 'r')).toMatchObject({ state: 'granted' })

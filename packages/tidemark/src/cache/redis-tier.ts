@@ -3,6 +3,8 @@
 /** A value as Redis has it. */
 export interface RedisValue {
   readonly value: unknown
+  /** True where it came as JSON. */
+  readonly plain: boolean
   /** Of this value among all that ever stood under the key: see {@link RedisTier.lease}. */
   readonly id: string
   /** Bytes of the frame. */

@@ -9,7 +9,7 @@ import type { Flight } from './flights.js'
 import type { KeptValues } from './kept-values.js'
 import type { RedisTier, RedisValue } from './redis-tier.js'
 import type { ResolvedOptions } from './resolve-options.js'
-import { freezeDeep } from './value.js'
+import { freezeDeep, freezeParsed } from './value.js'
 
 export interface SharedValuesParts {
   readonly options: ResolvedOptions
@@ -45,11 +45,16 @@ interface Leased<P> {
 const [firstLookMs, longestLookMs] = [2, 25]
 /** Then whoever has the lease is slow, or dead, and the waiting one loads for itself. */
 const longestWaitMs = 1000
+/** Where Redis had less than this share of the last few dozen, a lease is asked for at once: it brings along what is there after all. */
+const worthLookingFrom = 0.25
+const weightOfOne = 1 / 32
 
 export class SharedValues<P, V> {
   readonly #parts: SharedValuesParts
   readonly #loads: FencedLoads<P, V>
   readonly #kept: KeptValues<Answer<V>>
+  /** From 0 to 1: how often Redis had what it was asked for, lately. */
+  #hitRate = 1
 
   constructor(parts: SharedValuesParts, loads: FencedLoads<P, V>, kept: KeptValues<Answer<V>>) {
     this.#parts = parts
@@ -108,13 +113,15 @@ export class SharedValues<P, V> {
   async #find(way: Way<V>, { key, params, first }: Wanted<P>): Promise<Answer<V> | undefined> {
     const { clock, stats } = this.#parts
     const { redis, epoch } = way
-    let found = await (first ?? redis.get(key, epoch))
+    const isWorthLooking = this.#hitRate >= worthLookingFrom
+    let found = await (first ?? (isWorthLooking ? redis.get(key, epoch) : undefined))
     const endMs = clock.monotonicMs() + Math.min(redis.leaseMs, longestWaitMs)
     for (let lookMs = firstLookMs; clock.monotonicMs() < endMs; lookMs = Math.min(longestLookMs, lookMs * 2)) {
       if (!this.#isUsable(epoch)) return undefined
       const answer = found && this.#promote(way, key, found)
       if (answer) return answer
       const lease = await redis.lease(key, epoch, found?.id)
+      if (lease.state !== 'found') this.#note(false)
       if (lease.state === 'full') return undefined
       if (lease.state === 'granted') return this.#fill(way, { key, params, token: lease.token, fences: lease.fences })
       found = lease.state === 'found' ? lease.found : undefined
@@ -154,6 +161,10 @@ export class SharedValues<P, V> {
     return answerOf(loaded)
   }
 
+  #note(isHit: boolean): void {
+    this.#hitRate += ((isHit ? 1 : 0) - this.#hitRate) * weightOfOne
+  }
+
   /** Whether what Redis holds may be answered now. */
   #isUsable(epoch: string): boolean {
     const { feed } = this.#parts
@@ -164,7 +175,8 @@ export class SharedValues<P, V> {
   #promote({ flight }: Way<V>, key: string, found: RedisValue): Answer<V> | undefined {
     const { stats } = this.#parts
     if (found.freshForMs <= 0 || this.#kept.isVoid(found)) return undefined
-    this.#kept.keep(flight, key, { ...found, bytes: freezeDeep(found.value).heapBytes })
+    this.#note(true)
+    this.#kept.keep(flight, key, { ...found, bytes: found.plain ? freezeParsed(found.value) : freezeDeep(found.value).heapBytes })
     stats.redis++
     stats.served(found.ageMs)
     return { value: found.value as V, source: 'redis', ageMs: found.ageMs }

@@ -1,7 +1,7 @@
 import { runInNewContext } from 'node:vm'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { freezeDeep } from './value.js'
+import { freezeDeep, freezeParsed } from './value.js'
 
 /** Every object in a value, each once. */
 const objectsIn = (value: unknown, seen = new Set<object>()): Set<object> => {
@@ -28,6 +28,20 @@ class Money {
 }
 
 describe('a cached value', () => {
+  test('that JSON gave is frozen and counted by a shorter way to the same end', () => {
+    fc.assert(
+      fc.property(fc.json({ maxDepth: 6 }), (text) => {
+        const value = JSON.parse(text) as unknown
+        const bytes = freezeParsed(value)
+        for (const object of objectsIn(value)) expect(Object.isFrozen(object)).toBe(true)
+        expect(freezeDeep(JSON.parse(text)).heapBytes).toBe(bytes)
+      }),
+    )
+    let deep = '1'
+    for (let depth = 0; depth < 100_000; depth++) deep = `[${deep}]`
+    expect(freezeParsed(JSON.parse(deep))).toBeGreaterThan(100_000)
+  })
+
   test('is frozen to its last object, and what JSON gives back as it is counts as JSON', () => {
     fc.assert(
       fc.property(fc.jsonValue({ maxDepth: 5 }), (value) => {

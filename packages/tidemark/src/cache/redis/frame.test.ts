@@ -52,7 +52,7 @@ describe.each([
         (value, asOf, tags, age, fresh, kept) => {
           const rest = { asOf, tags, ageMs: age, freshForMs: fresh, keptForMs: kept + 1 }
           const frame = written(value, place, rest)
-          expect(readFrame(frame, place)).toEqual({ value, id, bytes: frame.length, ...rest })
+          expect(readFrame(frame, place)).toEqual({ value, plain: true, id, bytes: frame.length, ...rest })
         },
       ),
     )

@@ -146,8 +146,10 @@ export const readFrame = (frame: Buffer, place: FramePlace): RedisValue | undefi
     const content = readContent(frame, place)
     if (content === undefined) return undefined
     const tagsEnd = tagsWidth + readNumber(content, 0, tagsWidth)
+    const plain = (flags & structured) === 0
     return {
-      value: readValue((flags & structured) === 0 ? 'json' : 'structured', content.subarray(tagsEnd)),
+      value: readValue(plain ? 'json' : 'structured', content.subarray(tagsEnd)),
+      plain,
       id: frame.toString('latin1', idAt, flagsAt),
       bytes: frame.length,
       ageMs,

@@ -65,9 +65,8 @@ export class ModelRedis implements RedisTier {
       kept.lease = undefined
       const fences = this.#broken.withoutFence ? [] : [...kept.fences]
       if (fences.length > 0 && (stamp === null || !sees(stamp, fences))) return 'refused'
-      const { plain: _, ...rest } = value
       kept.value = {
-        value: { ageMs: 0, bytes: 8, ...rest, id: token },
+        value: { ageMs: 0, bytes: 8, ...value, id: token },
         epoch,
         storedAtMs: this.#clock.now(),
         untilMs: this.#clock.now() + value.keptForMs,
