@@ -1,5 +1,6 @@
 // `npm run bench:cache`: the cache beside bentocache and what it stands on. See README.md.
 
+import { count, main, parseOptions, UsageError } from '../scripts/options.ts'
 import { memoryHits, redisHits } from './cache/hits.ts'
 import { hitRate, memoryBytes } from './cache/memory.ts'
 import { misses, stampede } from './cache/misses.ts'
@@ -8,7 +9,6 @@ import type { Part, PartReport } from './cache/part.ts'
 import { openCacheStage, type PartOptions } from './cache/stage.ts'
 import { externalWriters, feedLost } from './cache/staleness.ts'
 import { writes } from './cache/writes.ts'
-import { count, main, parseOptions, UsageError } from './options.ts'
 import { closingLine, judge, loadText, summaryTable } from './report.ts'
 
 const parts: Readonly<Record<string, Part>> = {

@@ -4,7 +4,7 @@ import { runInNewContext } from 'node:vm'
 import { createMemoryTier, type MemoryTier } from '../packages/tidemark/dist/cache/memory/memory-tier.js'
 import { freezeDeep } from '../packages/tidemark/dist/cache/value.js'
 import { mulberry32, zipfTrace } from '../packages/tidemark/dist/testing/zipf.js'
-import { count, main, parseOptions } from './options.ts'
+import { count, main, parseOptions } from '../scripts/options.ts'
 
 const usage = `npx jiti bench/memory-tier.ts [options]
   --operations <n>   of the memory test, for each kind of eviction (default 10000000)

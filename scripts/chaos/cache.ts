@@ -8,7 +8,7 @@ import { mkdtemp } from 'node:fs/promises'
 import { cpus, loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
-import { parseArgs } from 'node:util'
+import { count, parseOptions, toVerdict, UsageError } from '../options.ts'
 import { type Fault, faults } from './cache-faults.ts'
 import { Storm, type Totals } from './cache-storm.ts'
 import { diceOf } from './random.ts'
@@ -47,11 +47,18 @@ interface Sum {
   readonly failures: string[]
 }
 
-const phase = async (storm: Storm, fault: Fault, seconds: number, sum: Sum): Promise<void> => {
+interface PhaseLength {
+  readonly seconds: number
+  /** At least. */
+  readonly reads: number
+}
+
+const phase = async (storm: Storm, fault: Fault, { seconds, reads }: PhaseLength, sum: Sum): Promise<void> => {
   storm.run()
   await pause(seconds * 300)
   await fault.strike(storm)
   await pause(seconds * 700)
+  while (storm.totals.reads < reads) await pause(1000)
   await storm.pause()
   const found = [...judge(fault, storm.totals, storm.options.maxSilenceMs + graceMs)]
   const stuck = await storm.stuck()
@@ -67,34 +74,42 @@ const phase = async (storm: Storm, fault: Fault, seconds: number, sum: Sum): Pro
   for (const each of found) tell(`  WRONG ${each}`)
 }
 
-const main = async (): Promise<number> => {
-  const option = { type: 'string' } as const
-  const { values } = parseArgs({
-    options: {
-      minutes: option,
-      seed: option,
-      faults: option,
-      nodes: option,
-      keys: option,
-      loops: option,
-      seconds: option,
-      silence: option,
-    },
-  })
-  const number = (name: keyof typeof values, preset: number): number => Number(values[name] ?? preset)
-  const [minutes, seed, seconds] = [number('minutes', 5), number('seed', 1), number('seconds', 10)]
-  const names = values.faults?.split(',') ?? faults.map(({ name }) => name)
-  const chosen = faults.filter(({ name }) => names.includes(name))
+const usage = `npm run chaos:cache -- [options]
+  --minutes <n>      goes through the faults again and again for so long (default 5; 0: once)
+  --seconds <n>      length of each phase (default 10)
+  --reads <n>        a phase goes on until so many reads were judged (default 0)
+  --faults <a,b,…>   of ${faults.map(({ name }) => name).join(', ')} (default: all)
+  --nodes <n>        processes (default 3)
+  --keys <n>         keys of each kind (default 40)
+  --loops <n>        readers in a process (default 8)
+  --silence <n>      milliseconds without a proof after which nothing is answered from a cache (default 1000)
+  --seed <n>         what the dice begin with (default 1)`
+
+const chosenFaults = (given: unknown): readonly Fault[] => {
+  const names = given === undefined ? faults.map(({ name }) => name) : String(given).split(',')
   const unknown = names.filter((name) => !faults.some((fault) => fault.name === name))
-  if (unknown.length > 0)
-    throw new Error(`no fault is named ${unknown.join(', ')}; there are ${faults.map(({ name }) => name).join(', ')}`)
+  if (unknown.length > 0) throw new UsageError(`no fault is named ${unknown.join(', ')}\n\n${usage}`)
+  return faults.filter(({ name }) => names.includes(name))
+}
+
+const main = async (): Promise<boolean> => {
+  const option = { type: 'string' } as const
+  const presets = { minutes: 5, seconds: 10, reads: 0, nodes: 3, keys: 40, loops: 8, silence: 1000, seed: 1 }
+  const values = parseOptions(usage, {
+    ...Object.fromEntries(Object.keys(presets).map((name) => [name, option])),
+    faults: option,
+  })
+  const number = (name: keyof typeof presets): number =>
+    count(name, values[name], { default: presets[name], min: 0, max: 2 ** 31 })
+  const [minutes, seed, seconds, reads] = [number('minutes'), number('seed'), number('seconds'), number('reads')]
+  const chosen = chosenFaults(values['faults'])
   const storm = await Storm.open({
     dir: await mkdtemp(join(tmpdir(), 'tidemark-chaos-cache-')),
-    nodes: number('nodes', 3),
-    keys: number('keys', 40),
-    loops: number('loops', 8),
+    nodes: number('nodes'),
+    keys: number('keys'),
+    loops: number('loops'),
     writeShare: 0.02,
-    maxSilenceMs: number('silence', 1000),
+    maxSilenceMs: number('silence'),
     seed,
     dice: diceOf(seed),
   })
@@ -102,7 +117,7 @@ const main = async (): Promise<number> => {
   const endsAt = Date.now() + minutes * 60_000
   try {
     await storm.start()
-    do for (const fault of chosen) await phase(storm, fault, seconds, sum)
+    do for (const fault of chosen) await phase(storm, fault, { seconds, reads }, sum)
     while (Date.now() < endsAt && sum.failures.length === 0)
   } catch (error) {
     sum.failures.push(String(error))
@@ -114,7 +129,7 @@ const main = async (): Promise<number> => {
   console.log(
     `${sum.failures.length === 0 ? 'PASSED' : 'FAILED'}: ${sum.reads} reads, ${sum.strikes} phases, seed ${seed}, ${load}`,
   )
-  return sum.failures.length === 0 ? 0 : 1
+  return sum.failures.length === 0
 }
 
-process.exitCode = await main()
+await toVerdict(main)

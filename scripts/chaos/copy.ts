@@ -8,8 +8,8 @@ import { chmod, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { parseArgs } from 'node:util'
 import Sqlite from 'better-sqlite3'
+import { count, parseOptions, toVerdict } from '../options.ts'
 import { diceOf } from './random.ts'
 
 const executable = fileURLToPath(new URL('../../packages/tidemark/bin/tidemark.js', import.meta.url))
@@ -93,9 +93,17 @@ const ordeal = async (
   if (code !== 0) tally.failures.push(`verification of ${schema} ended with ${code}: ${output.slice(0, 2000)}`)
 }
 
-const main = async (): Promise<number> => {
-  const { values } = parseArgs({ options: { kills: { type: 'string' }, rows: { type: 'string' }, seed: { type: 'string' } } })
-  const [kills, rows, seed] = [Number(values.kills ?? 50), Number(values.rows ?? 200_000), Number(values.seed ?? 1)]
+const usage = `npm run chaos:copy -- [options]
+  --kills <n>   how often a copy is killed (default 50)
+  --rows <n>    rows of the file (default 200000)
+  --seed <n>    what the dice begin with (default 1)`
+
+const main = async (): Promise<boolean> => {
+  const option = { type: 'string' } as const
+  const values = parseOptions(usage, { kills: option, rows: option, seed: option })
+  const kills = count('kills', values['kills'], { default: 50, min: 0, max: 100_000 })
+  const rows = count('rows', values['rows'], { default: 200_000, min: 1, max: 100_000_000 })
+  const seed = count('seed', values['seed'], { default: 1, min: 0, max: 2 ** 31 })
   const random = diceOf(seed)
   const cwd = await mkdtemp(join(tmpdir(), 'tidemark-chaos-'))
   await chmod(cwd, 0o755)
@@ -119,7 +127,7 @@ const main = async (): Promise<number> => {
   console.log(
     `chaos:copy ${verdict}: ${tally.kills} kills (seed ${seed}), ${tally.copies} copies, ${tally.resumed} of them taken up after a kill, ${tally.failures.length} failures`,
   )
-  return tally.failures.length === 0 ? 0 : 1
+  return tally.failures.length === 0
 }
 
-process.exitCode = await main()
+await toVerdict(main)

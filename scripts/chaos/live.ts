@@ -8,8 +8,8 @@ import { chmod, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
-import { parseArgs } from 'node:util'
 import Sqlite from 'better-sqlite3'
+import { count, parseOptions, toVerdict, UsageError } from '../options.ts'
 import { faultNames, NextFault, parseFaults } from './faults/faults.ts'
 import { journey } from './journey.ts'
 import { createMachineClock } from './machine-clock.ts'
@@ -19,25 +19,25 @@ import { SqliteWriter } from './sqlite-writer.ts'
 import { Tally, tell } from './tally.ts'
 import { checkTraces } from './verdict.ts'
 
-const { values } = parseArgs({
-  options: {
-    minutes: { type: 'string', default: '5' },
-    kills: { type: 'string', default: '0' },
-    seed: { type: 'string', default: '1' },
-    faults: { type: 'string', default: faultNames.join(',') },
-    /** How many faults each state sees in a journey. */
-    rounds: { type: 'string', default: '4-8' },
-  },
-})
+const usage = `npm run chaos:move -- [options]
+  --minutes <n>      begins journeys for so long (default 5; 0: one)
+  --kills <n>        and until so many processes were killed (default 0)
+  --faults <a,b,…>   of ${faultNames.join(', ')} (default: all)
+  --rounds <n-m>     how many faults each state sees in a journey (default 4-8)
+  --seed <n>         what the dice begin with (default 1)`
 
 const wanted = () => {
-  const [least, most] = values.rounds.split('-').map(Number)
+  const option = { type: 'string' } as const
+  const values = parseOptions(usage, { minutes: option, kills: option, seed: option, faults: option, rounds: option })
+  const number = (name: string, preset: number) => count(name, values[name], { default: preset, min: 0, max: 2 ** 31 })
+  const rounds = /^(\d+)(?:-(\d+))?$/.exec(String(values['rounds'] ?? '4-8'))
+  if (!rounds) throw new UsageError(`--rounds is "${values['rounds']}", and has to be a number or two, as in 4-8.`)
   return {
-    until: Date.now() + Number(values.minutes) * 60_000,
-    kills: Number(values.kills),
-    seed: Number(values.seed),
-    faults: parseFaults(values.faults),
-    rounds: [least!, most ?? least!] as const,
+    until: Date.now() + number('minutes', 5) * 60_000,
+    kills: number('kills', 0),
+    seed: number('seed', 1),
+    faults: parseFaults(String(values['faults'] ?? faultNames.join(','))),
+    rounds: [Number(rounds[1]), Number(rounds[2] ?? rounds[1])] as const,
   }
 }
 
@@ -51,7 +51,7 @@ const fillFile = async (project: Project, seed: number): Promise<void> => {
   await first.stop()
 }
 
-const main = async (): Promise<number> => {
+const main = async (): Promise<boolean> => {
   const { until, kills, seed, faults, rounds } = wanted()
   const cwd = await mkdtemp(join(tmpdir(), 'tidemark-chaos-'))
   await chmod(cwd, 0o755)
@@ -81,7 +81,7 @@ const main = async (): Promise<number> => {
   const minutes = ((performance.now() - began) / 60_000).toFixed(1)
   const what = `${tally.count('kill')} kills, ${tally.cutovers} cutovers, ${tally.rollbacks} rollbacks in ${minutes} min, seed ${seed}, clock by ${clock.kind}`
   console.log(`${tally.failures.length === 0 ? 'PASSED' : `FAILED (${cwd} is kept)`}: ${what}`)
-  return tally.failures.length === 0 ? 0 : 1
+  return tally.failures.length === 0
 }
 
-process.exitCode = await main()
+await toVerdict(main)

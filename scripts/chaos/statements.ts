@@ -7,12 +7,12 @@ import { chmod, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
-import { parseArgs } from 'node:util'
 import type { Database, Statement } from 'better-sqlite3'
 import type { Follow } from '../../packages/tidemark/dist/move/follow/follow.js'
 import { type FollowedFile, followedFile } from '../../packages/tidemark/dist/move/follow/testing/followed-file.js'
 import { startEmbeddedPostgres } from '../../packages/tidemark/dist/postgres/embedded/embedded.js'
 import { openState } from '../../packages/tidemark/dist/state/state.js'
+import { count, parseOptions, toVerdict } from '../options.ts'
 import { differences } from './compare.ts'
 import { createMachineClock } from './machine-clock.ts'
 import { Project } from './project.ts'
@@ -134,7 +134,7 @@ interface Asked {
   readonly seed: number
 }
 
-const main = async (asked: Asked): Promise<number> => {
+const main = async (asked: Asked): Promise<boolean> => {
   const folder = await mkdtemp(join(tmpdir(), 'tidemark-chaos-'))
   await chmod(folder, 0o755)
   const tally = new Tally()
@@ -166,15 +166,20 @@ const main = async (asked: Asked): Promise<number> => {
   const seconds = Math.round((performance.now() - began) / 1000)
   const what = `${application?.ran ?? 0} statements (${application?.refused ?? 0} refused) in ${seconds} s, both sides equal after each batch of ${asked.batch}, seed ${asked.seed}`
   console.log(`${tally.failures.length === 0 ? 'PASSED' : `FAILED (${folder} is kept)`}: ${what}`)
-  return tally.failures.length === 0 ? 0 : 1
+  return tally.failures.length === 0
 }
 
-const { values } = parseArgs({
-  options: {
-    statements: { type: 'string', default: '100000' },
-    batch: { type: 'string', default: '2000' },
-    seed: { type: 'string', default: '1' },
-  },
-})
+const usage = `npm run chaos:statements -- [options]
+  --statements <n>   how many (default 100000)
+  --batch <n>        statements between two comparisons (default 2000)
+  --seed <n>         what the dice begin with (default 1)`
 
-process.exitCode = await main({ statements: Number(values.statements), batch: Number(values.batch), seed: Number(values.seed) })
+await toVerdict(() => {
+  const option = { type: 'string' } as const
+  const values = parseOptions(usage, { statements: option, batch: option, seed: option })
+  return main({
+    statements: count('statements', values['statements'], { default: 100_000, min: 1, max: 1e9 }),
+    batch: count('batch', values['batch'], { default: 2000, min: 1, max: 1e9 }),
+    seed: count('seed', values['seed'], { default: 1, min: 0, max: 2 ** 31 }),
+  })
+})

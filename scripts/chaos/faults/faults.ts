@@ -1,4 +1,5 @@
 /** The faults by name, and which strikes next. */
+import { UsageError } from '../../options.ts'
 import { type Dice, oneOf } from '../random.ts'
 import { appLocks } from './app-locks.ts'
 import { everywhere, type Fault, type Phase } from './fault.ts'
@@ -31,7 +32,7 @@ export const faultOf = (name: Exclude<FaultName, 'kill'>): Fault => faults[name]
 export const parseFaults = (text: string): readonly FaultName[] =>
   text.split(',').map((name) => {
     if ((faultNames as readonly string[]).includes(name)) return name as FaultName
-    throw new Error(`${name} is no fault; there are ${faultNames.join(', ')}`)
+    throw new UsageError(`${name} is no fault; there are ${faultNames.join(', ')}`)
   })
 
 /** Three of ten are kills; of the others, that which a phase has seen least. */

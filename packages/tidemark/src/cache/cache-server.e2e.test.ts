@@ -240,7 +240,7 @@ describe.skipIf(program === undefined)('a cache on a server of its own', () => {
       maxSilenceMs: 1000,
     })
     const node = await openFeedNode({
-      fanOut: createFanOut({ sources, redis: { redis: shared, connect }, onBeforePublish: cache.onBeforePublish! }),
+      fanOut: createFanOut({ sources, redis: { redis: shared, connect }, ...cache.purging }),
       followers: [cache.follower],
     })
     cache.attach({

@@ -1,5 +1,6 @@
 /** Puts a cache together: entries over their tiers, the follower that keeps them right, and the writes that tell where they are. */
-import type { FeedReset, Follower, TransactionPiece } from '../feed/feed.js'
+import type { FanOutOptions } from '../feed/fan-out/fan-out.js'
+import type { FeedReset, Follower } from '../feed/feed.js'
 import type { Position } from '../feed/position.js'
 import { type Logger, type Signals, silentLogger } from '../observability/observability.js'
 import type { Redis } from '../redis/redis.js'
@@ -54,7 +55,7 @@ export interface Cache<D extends Definitions> {
   /** Register it with the feed. */
   readonly follower: Follower
   /** For the fan-out: takes out of Redis what the pieces change. Undefined where nothing is in Redis. */
-  readonly onBeforePublish: ((pieces: readonly TransactionPiece[]) => Promise<void>) | undefined
+  readonly purging: Required<Pick<FanOutOptions, 'onBeforePublish' | 'purges'>> | undefined
   /** Columns whose old values the feed has to tell, by `schema.table`. */
   readonly neededColumns: ReadonlyMap<string, readonly string[]>
   /** From now on the cache may answer. */
@@ -132,7 +133,13 @@ export const createCache = async <const D extends Definitions>(given: CacheOptio
         await probe().catch(() => undefined)
       },
     },
-    onBeforePublish: tier ? (pieces) => purgeRedis({ rules, prefix, redis: tier }, pieces) : undefined,
+    purging:
+      tier === null
+        ? undefined
+        : {
+            onBeforePublish: (pieces) => purgeRedis({ rules, prefix, redis: tier }, pieces),
+            purges: rules.digest(prefix),
+          },
     neededColumns: new Map(rules.tables.map((table) => [table, rules.columnsOf(table)])),
     attach: (source) => {
       feed.attach(source)

@@ -115,7 +115,7 @@ export const openCache = async <const D extends Definitions>(options: OpenCacheO
       maxSilenceMs,
       log,
       ...(clock && { clock }),
-      ...(cache.onBeforePublish && { onBeforePublish: cache.onBeforePublish }),
+      ...cache.purging,
     })
     const node = await openFeedNode({ fanOut, followers: all, log, ...(clock && { clock }) })
     stops.push(() => node.stop())

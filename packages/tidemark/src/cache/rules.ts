@@ -1,4 +1,5 @@
 /** Which values a change takes away: the rules of all entries, by table. */
+import { createHash } from 'node:crypto'
 import { isTidemarkError } from '../errors.js'
 import { type Change, columnValue, type Relation, type Row, type TransactionPiece, tableName, type Value } from '../feed/feed.js'
 import type { FromRule } from './cache.js'
@@ -112,6 +113,20 @@ export class Rules {
   /** The entries that follow a table. */
   entriesOf(table: string): ReadonlySet<string> {
     return new Set((this.#byTable.get(qualified(table)) ?? []).map(({ entry }) => entry.name))
+  }
+
+  /** Names which keys which changes take away: the same for two nodes exactly where they take away the same. */
+  digest(prefix: string): string {
+    const said = [...this.#byTable].flatMap(([table, rules]) =>
+      rules.flatMap((rule) => {
+        const { template, forms } = rule.entry
+        return rule.kind === 'key' ? [JSON.stringify([table, prefix + template.text, forms, rule.columns])] : []
+      }),
+    )
+    return createHash('sha256')
+      .update([...new Set(said)].sort().join('\n'))
+      .digest('hex')
+      .slice(0, 16)
   }
 
   /** What a piece of a transaction takes away. */

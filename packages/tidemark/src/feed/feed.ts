@@ -76,6 +76,8 @@ export type ResetReason =
   | 'gap'
   /** Redis lost its state. */
   | 'streamLost'
+  /** The node that reads takes other things out of Redis than the one before: what Redis holds may be old. */
+  | 'purgesChanged'
 
 /** From here on positions are of `epoch`, and what came before may be incomplete: drop or resync everything derived from it. */
 export interface FeedReset {

@@ -1,6 +1,6 @@
 import type { TidemarkConfig } from '../config/config.js'
 import { reasonOf } from '../errors.js'
-import type { BeforePublish, FanOut, FeedSources } from '../feed/fan-out/fan-out.js'
+import type { FanOut, FanOutOptions, FeedSources } from '../feed/fan-out/fan-out.js'
 import type { FeedNode } from '../feed/fan-out/open-feed-node.js'
 import type { Follower, SourceLag } from '../feed/feed.js'
 import type { HealthFinding, Logger } from '../observability/observability.js'
@@ -48,7 +48,8 @@ export interface ServerFeedOptions {
   readonly observation: Observation
   readonly followers: readonly Follower[]
   /** What has to be gone from Redis when other servers hear of a change. */
-  readonly onBeforePublish?: BeforePublish
+  /** What is taken out of Redis before a change is published. */
+  readonly purging?: Pick<FanOutOptions, 'onBeforePublish' | 'purges'> | undefined
   readonly log: Logger
 }
 
@@ -189,10 +190,7 @@ export const openServerFeed = async (options: ServerFeedOptions): Promise<Server
   }
 }
 
-const openFanOut = async (
-  { config, runtime, onBeforePublish, log }: ServerFeedOptions,
-  tables: readonly string[],
-): Promise<FanOut> => {
+const openFanOut = async ({ config, runtime, purging, log }: ServerFeedOptions, tables: readonly string[]): Promise<FanOut> => {
   const [{ createFanOut }, { openFeedSources, openSupabase }] = await Promise.all([
     import('../feed/fan-out/open-fan-out.js'),
     import('./feed-sources.js'),
@@ -200,7 +198,6 @@ const openFanOut = async (
   const { source, maxSilenceMs, replayWindowMs } = config.feed
   if (source === 'supabase') return openSupabase({ config, tables, log })
   const sources = lazily(() => openFeedSources({ config, runtime, tables, log }))
-  const purging = onBeforePublish && { onBeforePublish }
   return createFanOut({ sources, redis: runtime.redis, maxSilenceMs, replayWindowMs, log, ...purging })
 }
 

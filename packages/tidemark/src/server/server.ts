@@ -166,9 +166,8 @@ class Server implements TidemarkServer {
     const wanted = roles.has('feed') && (followers.length > 0 || this.#config.feed.tables.length > 0)
     if (!wanted || this.#stopping) return
     const { openServerFeed } = await import('./feed.js')
-    const onBeforePublish = caches?.cache.onBeforePublish
     const shared = { config: this.#config, runtime, observation, followers, log }
-    const feed = await openServerFeed({ ...shared, ...(onBeforePublish && { onBeforePublish }) })
+    const feed = await openServerFeed({ ...shared, purging: caches?.cache.purging })
     this.#parts = { ...this.#parts, feed }
     if (feed.node) caches?.attach(feed.node)
   }

@@ -226,7 +226,7 @@ describe.skipIf(none)('nodes of one feed', () => {
     }
     await source.stop()
     const scope = await log.sources.scope()
-    const stream = await PublishedStream.claim({ redis: admin, scope, epoch: log.epoch, base: base.number })
+    const stream = await PublishedStream.claim({ redis: admin, scope, epoch: log.epoch, base: base.number, purges: '' })
     if (stream === 'fenced') throw new Error('fenced')
     await stream.append(entries.slice(0, 2))
     const one = await node(log)
@@ -360,6 +360,7 @@ describe.skipIf(none)('nodes of one feed', () => {
       log.commit(1)
       const newest = log.all().at(-1) ?? ''
       await until(() => second.seen.changes.includes(newest))
+      await has(first, log.all())
       expect(first.seen.changes).toEqual(log.all())
       // Its own slot gave it what Redis did not; the change of history was said.
       expect(new Set(second.seen.changes)).toEqual(new Set(log.all()))

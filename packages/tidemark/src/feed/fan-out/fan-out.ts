@@ -68,6 +68,8 @@ export interface FanOutOptions {
   /** The stream gives up older entries, however young, above this. Default 64 MiB. */
   readonly maxStreamBytes?: number
   readonly onBeforePublish?: BeforePublish
+  /** Names what `onBeforePublish` takes out of Redis. Where the reading node names another, this one answers nothing from Redis. Default: nothing. */
+  readonly purges?: string
   /** Called before the first entry of a new stream: what Redis holds may be of another past (the stream's epoch voids it). */
   readonly onStreamEpoch?: (epoch: string) => Promise<void>
   readonly clock?: Clock

@@ -54,8 +54,12 @@ class FanOutNode implements FanOut {
       epoch: this.#epoch,
       streamEpoch: this.#stint?.streamEpoch() ?? null,
       redisEpoch: this.#stint?.redisEpoch() ?? null,
-      problem: this.#problem ?? (this.#staleMs() > this.#settings.maxSilenceMs ? (this.#lookout?.refusal ?? null) : null),
+      problem: this.#problem ?? this.#refusal ?? this.#stint?.lacks?.() ?? null,
     }
+  }
+
+  get #refusal(): string | null {
+    return this.#staleMs() > this.#settings.maxSilenceMs ? (this.#lookout?.refusal ?? null) : null
   }
 
   #staleMs(): number {
@@ -189,10 +193,13 @@ class FanOutNode implements FanOut {
   async #tailing(scope: string): Promise<Stint> {
     const redis = await this.#options.redis.connect('tidemark-feed')
     const source = createStreamSource({ redis, scope, settings: this.#settings })
+    const { purges } = this.#options
+    const isPurged = () => purges === undefined || source.purges === null || source.purges === purges
     return {
       role: 'tailing',
       streamEpoch: () => source.streamEpoch,
-      redisEpoch: () => source.streamEpoch,
+      redisEpoch: () => (isPurged() ? source.streamEpoch : null),
+      lacks: () => (isPurged() ? null : unpurged),
       events: (signal) => source.events(signal, this.#cursor.position),
       lag: () => source.lag(),
       stop: () => source.stop(),
@@ -219,6 +226,9 @@ class FanOutNode implements FanOut {
     for (const listener of this.#listeners) listener(this.state())
   }
 }
+
+const unpurged =
+  'the node that reads the feed keeps other values in Redis than this one, which goes without Redis until they agree'
 
 const withoutWords: Readonly<Partial<Record<FeedNodeState['role'], string>>> = {
   apart: 'Redis does not answer: this node reads the log by itself',

@@ -18,8 +18,10 @@ export interface ClaimOptions {
   readonly epoch: string
   /** Everything after this number will be published. */
   readonly base: bigint
-  /** Why a stream that has to be begun is begun. Default: `streamLost` where one of the same epoch was named before, else `start`. */
+  /** Why a stream that has to be begun is begun. Default: `purgesChanged` or `streamLost` where one of the same epoch was named before, else `start`. */
   readonly reason?: ResetReason
+  /** What the reader takes out of Redis before it publishes: another begins a new stream. */
+  readonly purges: string
   /** Begins a new stream in any case. */
   readonly force?: boolean
 }
@@ -80,12 +82,12 @@ export class PublishedStream {
 
   /** Makes this node the publisher: of the stream that stands, or of a new one. Raises TM_REDIS_*; gives `fenced` where another came since. */
   static async claim(options: ClaimOptions): Promise<PublishedStream | 'fenced'> {
-    const { redis, scope, epoch, base, reason = '', force = false } = options
+    const { redis, scope, epoch, base, purges, reason = '', force = false } = options
     const drawn = `${epoch}-${randomBytes(5).toString('hex')}`
     const [term, run, stream, heldBase, isNew] = await redis.script<[string, string, string, string, number]>(
       claimScript,
       [currentKey(scope)],
-      [epoch, drawn, String(base), reason, force ? 1 : 0, ttlMs],
+      [epoch, drawn, String(base), reason, force ? 1 : 0, ttlMs, purges],
     )
     const key = streamKey(stream)
     const [answer, top, beat] = await redis.script<[Buffer, RedisReply, RedisReply]>(

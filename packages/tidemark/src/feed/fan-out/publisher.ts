@@ -23,7 +23,7 @@ interface Acknowledged {
   readonly at: number
 }
 
-type PublisherOptions = Pick<FanOutOptions, 'redis' | 'onBeforePublish' | 'onStreamEpoch'>
+type PublisherOptions = Pick<FanOutOptions, 'redis' | 'onBeforePublish' | 'purges' | 'onStreamEpoch'>
 
 /** Publishes what the source gives, in its order, and says how far it came. Raises TM_FEED_FENCED once another node publishes. */
 export class Publisher {
@@ -81,6 +81,7 @@ export class Publisher {
         scope: this.#scope,
         epoch: base.epoch,
         base: base.number,
+        purges: this.#options.purges ?? '',
         force: this.#lost,
         ...(this.#lost && { reason: 'streamLost' as const }),
         ...(reason && !this.#lost && { reason }),

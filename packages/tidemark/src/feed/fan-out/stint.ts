@@ -8,6 +8,8 @@ export interface Stint {
   readonly streamEpoch: () => string | null
   /** The same, while nothing in Redis is older than what this node's followers were given. */
   readonly redisEpoch: () => string | null
+  /** What this node goes without, in this role. One sentence. */
+  readonly lacks?: () => string | null
   /** Ends when another role is due, and raises what ended it. */
   events(signal: AbortSignal): AsyncIterable<FeedEvent>
   lag(): Promise<SourceLag>

@@ -9,6 +9,8 @@ export interface CurrentStream {
   /** Of the positions. */
   readonly epoch: string
   readonly stream: string
+  /** What the node that publishes takes out of Redis. */
+  readonly purges: string
   /** Everything after this number is in the stream, or was and has been trimmed. */
   readonly base: bigint
   readonly reason: ResetReason
@@ -29,7 +31,7 @@ export interface Reading {
   readonly beats: readonly Beat[]
 }
 
-const reasons: readonly string[] = ['start', 'slotLost', 'newHistory', 'gap', 'streamLost']
+const reasons: readonly string[] = ['start', 'slotLost', 'newHistory', 'gap', 'streamLost', 'purgesChanged']
 
 const list = (reply: RedisReply | undefined): readonly RedisReply[] => (Array.isArray(reply) ? reply : [])
 
@@ -44,10 +46,10 @@ const textMap = (reply: RedisReply | undefined): ReadonlyMap<string, string> =>
 /** Undefined where no reader has named one. */
 export const readCurrent = async (redis: Redis, scope: string): Promise<CurrentStream | undefined> => {
   const held = textMap(await redis.command(['HGETALL', currentKey(scope)]))
-  const [epoch, stream, base, reason] = ['epoch', 'stream', 'base', 'reason'].map((name) => held.get(name))
+  const [epoch, stream, base, reason, purges = ''] = ['epoch', 'stream', 'base', 'reason', 'purges'].map((name) => held.get(name))
   if (epoch === undefined || stream === undefined || !/^\d{1,20}$/.test(base ?? '')) return undefined
   const known = reason !== undefined && reasons.includes(reason)
-  return { epoch, stream, base: BigInt(base ?? 0), reason: known ? (reason as ResetReason) : 'start' }
+  return { epoch, stream, purges, base: BigInt(base ?? 0), reason: known ? (reason as ResetReason) : 'start' }
 }
 
 const entryOf = (reply: RedisReply): RawEntry | undefined => {

@@ -9,23 +9,27 @@ end`
 
 /**
  * Makes the caller the present reader, under a term above all before it, and names its stream: the one that stands, where that is of the
- * same epoch and Redis is the same as it was then; else the given new one.
- * KEYS current · ARGV epoch, new stream, base, reason, force, ttl · gives term, run id, stream, base, 1 where it is new.
+ * same epoch, Redis is the same as it was then, and the reader before purged the same; else the given new one.
+ * KEYS current · ARGV epoch, new stream, base, reason, force, ttl, what the reader purges · gives term, run id, stream, base, 1 where it is
+ * new.
  */
 export const claimScript = defineScript(
   'feed.claim',
   `${runId}
 local run = run_id()
 local time = redis.call('TIME')
-local held = redis.call('HMGET', KEYS[1], 'term', 'epoch', 'run', 'stream', 'base')
+local held = redis.call('HMGET', KEYS[1], 'term', 'epoch', 'run', 'stream', 'base', 'purges')
 local term = string.format('%.0f', math.max(time[1] * 1000000 + time[2], (tonumber(held[1] or '0') or 0) + 1))
-local fresh = ARGV[5] == '1' or held[2] ~= ARGV[1] or held[3] ~= run or not held[4]
+local purges = held[6] or ''
+local fresh = ARGV[5] == '1' or held[2] ~= ARGV[1] or held[3] ~= run or not held[4] or purges ~= ARGV[7]
 local stream, base, reason = held[4], held[5], false
 if fresh then
   stream, base, reason = ARGV[2], ARGV[3], ARGV[4]
-  if reason == '' then reason = (held[2] == ARGV[1]) and 'streamLost' or 'start' end
+  if reason == '' then
+    reason = held[2] ~= ARGV[1] and 'start' or held[3] == run and purges ~= ARGV[7] and 'purgesChanged' or 'streamLost'
+  end
 end
-redis.call('HSET', KEYS[1], 'term', term, 'epoch', ARGV[1], 'run', run, 'stream', stream, 'base', base)
+redis.call('HSET', KEYS[1], 'term', term, 'epoch', ARGV[1], 'run', run, 'stream', stream, 'base', base, 'purges', ARGV[7])
 if reason then redis.call('HSET', KEYS[1], 'reason', reason) end
 redis.call('PEXPIRE', KEYS[1], ARGV[6])
 return {term, run, stream, base, fresh and 1 or 0}`,

@@ -39,7 +39,7 @@ const entry = (number: bigint): StreamEntry => ({
 })
 
 const claim = async (redis: Redis, scope: string, base = 100n, force = false): Promise<PublishedStream> => {
-  const stream = await PublishedStream.claim({ redis, scope, epoch, base, force })
+  const stream = await PublishedStream.claim({ redis, scope, epoch, base, force, purges: '' })
   if (stream === 'fenced') throw new Error('fenced')
   return stream
 }

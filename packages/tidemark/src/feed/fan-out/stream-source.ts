@@ -52,6 +52,11 @@ class StreamSource implements Source {
     return this.#joined?.current.stream ?? null
   }
 
+  /** What the node that publishes takes out of Redis. */
+  get purges(): string | null {
+    return this.#joined?.current.purges ?? null
+  }
+
   async *events(signal: AbortSignal, from?: Position): AsyncGenerator<FeedEvent, void, undefined> {
     this.#at = from
     this.#joined = undefined
@@ -121,7 +126,8 @@ class StreamSource implements Source {
       throw new TidemarkError('TM_FEED_NOT_KEPT', { position: formatPosition(at), reason })
     }
     this.#joined = { ...fresh, after: covered ? endOf(at.number) : zeroId, chained: false }
-    if (covered && !before) return
+    // Nothing is missing where the stream before ended for what Redis holds alone.
+    if (covered && (!before || current.reason === 'purgesChanged')) return
     const reason = known
       ? 'streamLost'
       : current.reason === 'start' || current.reason === 'streamLost'

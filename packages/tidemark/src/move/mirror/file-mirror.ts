@@ -65,6 +65,7 @@ const lossReasons: Readonly<Record<FeedReset['reason'], string>> = {
   newHistory: 'the database was restored, promoted or replaced',
   gap: 'changes are missing',
   streamLost: 'changes are missing',
+  purgesChanged: 'changes are missing',
 }
 
 /** The mirror itself; made by openMirror. */

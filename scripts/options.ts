@@ -30,17 +30,22 @@ export const count = (
   throw new UsageError(`--${name} is "${text}", and has to be a whole number from ${min} to ${max}.`)
 }
 
-/** Runs a benchmark, with SIGINT and SIGTERM as an orderly end. Exit code 0: every target met, 1: one missed or a failure, 2: usage. */
+/** Runs to a verdict. Exit code 0: all is well, 1: it is not, or a failure, 2: usage. */
+export const toVerdict = async (run: () => Promise<boolean>): Promise<void> => {
+  try {
+    process.exitCode = (await run()) ? 0 : 1
+  } catch (error) {
+    console.error(error instanceof UsageError ? error.message : error)
+    process.exitCode = error instanceof UsageError ? 2 : 1
+  }
+}
+
+/** The same for a benchmark, with SIGINT and SIGTERM as an orderly end (130). */
 export const main = async (run: (signal: AbortSignal) => Promise<boolean>): Promise<void> => {
   const abort = new AbortController()
   const interrupt = (): void => abort.abort(new UsageError('interrupted'))
   process.once('SIGINT', interrupt)
   process.once('SIGTERM', interrupt)
-  try {
-    process.exitCode = (await run(abort.signal)) ? 0 : 1
-  } catch (error) {
-    if (error instanceof UsageError) console.error(error.message)
-    else console.error(error)
-    process.exitCode = abort.signal.aborted ? 130 : error instanceof UsageError ? 2 : 1
-  }
+  await toVerdict(() => run(abort.signal))
+  if (abort.signal.aborted) process.exitCode = 130
 }
