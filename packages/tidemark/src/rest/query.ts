@@ -152,8 +152,12 @@ interface Common {
   readonly target: Target
   readonly read: Read
   readonly preferences: Preferences
-  /** In the order in which the caller likes them. */
+  /** In the order in which the caller likes them. Never empty. */
   readonly accept: readonly Media[]
+  /** All that the Accept header names, known or not, as a refusal (PGRST107) lists them. */
+  readonly acceptNames: readonly string[]
+  /** A header chose the schema, or there are several: the answer names it. */
+  readonly profiled: boolean
   /** HEAD: the answer's headers without its body. */
   readonly headOnly: boolean
 }
@@ -191,4 +195,6 @@ export type RestRequest =
       readonly range: RowRange | undefined
     })
   /** The root: what there is. */
-  | { readonly kind: 'root'; readonly schema: string; readonly headOnly: boolean }
+  | { readonly kind: 'root'; readonly schema: string; readonly profiled: boolean; readonly headOnly: boolean }
+  /** OPTIONS: what may be done with a relation, a function (`target`) or the root. */
+  | { readonly kind: 'options'; readonly on: 'relation' | 'function' | 'root'; readonly target: Target }
