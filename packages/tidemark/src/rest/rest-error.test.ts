@@ -104,7 +104,7 @@ describe('an error of Postgres', () => {
     ['P0002', 500],
     ['XX000', 500],
     ['PT402', 402],
-    ['PTabc', 500],
+    ['PTABC', 500],
     ['PT099', 500],
     ['PT999', 500],
   ])('%s has the status %i', (code, status) => {
