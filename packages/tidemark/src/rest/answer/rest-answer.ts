@@ -24,7 +24,8 @@ const bodyHeaders = ({ media }: RestResult, request: RestRequest & { readonly ta
 
 /** As in the query of a URL: `id=eq.5&name=eq.a%20b`. */
 const locationOf = (table: string, key: NonNullable<RestResult['location']>): string => {
-  const escaped = (text: string) => encodeURIComponent(text).replace(/[!'()*]/g, (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`)
+  const escaped = (text: string) =>
+    encodeURIComponent(text).replace(/[!'()*]/g, (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`)
   const filters = key.map(([column, value]) => `${escaped(column)}=${escaped(value === null ? 'is.null' : `eq.${value}`)}`)
   return `/${escaped(table)}?${filters.join('&')}`
 }

@@ -1,8 +1,7 @@
 import type { Condition, Filter } from '../query.js'
 import { type Cursor, parsed } from './cursor.js'
-import { delimiter, field } from './names.js'
+import { comma, delimiter, field } from './names.js'
 import { type Operation, operation, valueInLogic, wholeValue } from './operation.js'
-import { comma } from './select.js'
 
 const filterInLogic = (cursor: Cursor): Filter | undefined => {
   const column = field(cursor)

@@ -3,8 +3,8 @@ import { restErrors } from '../rest-errors.js'
 import { limits } from './limits.js'
 import { lineAndColumn, shownCharacter, shownText } from './shown.js'
 
-/** Something that did not fit, in a chain with what else did not fit at the same place. */
-interface Miss {
+/** Something that did not fit, in a chain with what else did not fit at the same place. Made often: a class of one shape. */
+class Miss {
   readonly at: number
   /** Where the character stands that was not wanted; -1 where `shown` says it. The end of the text is one, too. */
   readonly unexpected: number
@@ -12,6 +12,14 @@ interface Miss {
   /** What would have fitted. */
   readonly labels: readonly string[]
   readonly earlier: Miss | undefined
+
+  constructor(at: number, unexpected: number, shown: string | undefined, labels: readonly string[], earlier: Miss | undefined) {
+    this.at = at
+    this.unexpected = unexpected
+    this.shown = shown
+    this.labels = labels
+    this.earlier = earlier
+  }
 }
 
 const holds = (chain: Miss | undefined, one: Miss): boolean => {
@@ -24,7 +32,7 @@ const joined = (first: Miss | undefined, second: Miss | undefined): Miss | undef
   if (!first || !second) return second ?? first
   if (first.at !== second.at) return first.at > second.at ? first : second
   if (holds(second, first)) return second
-  return { ...second, earlier: joined(first, second.earlier) }
+  return new Miss(second.at, second.unexpected, second.shown, second.labels, joined(first, second.earlier))
 }
 
 const inOrder = (miss: Miss | undefined): readonly Miss[] => {
@@ -69,19 +77,19 @@ export class Cursor {
 
   /** Notes what would have fitted here. */
   expected(labels: readonly string[], unexpected = this.at): void {
-    this.#add({ at: this.at, unexpected, shown: undefined, labels })
+    this.#add(this.at, unexpected, undefined, labels)
   }
 
   /** Notes that the character before `at` is one too many. */
   unwanted(at: number): void {
     const shown = shownCharacter(this.text[at - 1] ?? '')
-    this.#add({ at, unexpected: -1, shown, labels: [] })
+    this.#add(at, -1, shown, [])
   }
 
-  #add(miss: Omit<Miss, 'earlier'>): void {
+  #add(at: number, unexpected: number, shown: string | undefined, labels: readonly string[]): void {
     const known = this.miss
-    if (known && known.at > miss.at) return
-    this.miss = { ...miss, earlier: known?.at === miss.at ? known : undefined }
+    if (known !== undefined && known.at > at) return
+    this.miss = new Miss(at, unexpected, shown, labels, known !== undefined && known.at === at ? known : undefined)
   }
 
   /** Reads up to `at`. */
@@ -137,7 +145,7 @@ export class Cursor {
     }
     const unexpected = chain.find((one) => one.unexpected >= 0)?.unexpected ?? -1
     const shown = chain.find((one) => one.shown !== undefined)?.shown
-    this.miss = joined(before, { at: first.at, unexpected, shown, labels, earlier: undefined })
+    this.miss = joined(before, new Miss(first.at, unexpected, shown, labels, undefined))
   }
 
   /** Notes that the text should have ended here; true where it does. */
@@ -145,7 +153,7 @@ export class Cursor {
     if (this.at >= this.text.length) return true
     const char = String.fromCodePoint(this.text.codePointAt(this.at) ?? 0)
     const shown = shownCharacter(char)
-    this.#add({ at: this.at, unexpected: -1, shown, labels: endLabels })
+    this.#add(this.at, -1, shown, endLabels)
     return false
   }
 

@@ -118,6 +118,14 @@ export const delimiter = (cursor: Cursor): boolean => {
   return true
 }
 
+/** A comma with spaces around it. */
+export const comma = (cursor: Cursor): boolean => {
+  cursor.spaces()
+  if (!cursor.take(',')) return false
+  cursor.spaces()
+  return true
+}
+
 /** A colon that is not the first of `::`. */
 export const aliasSeparator = (cursor: Cursor): boolean => {
   if (!cursor.take(':')) return false

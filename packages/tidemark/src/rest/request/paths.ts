@@ -1,7 +1,6 @@
 import type { Field } from '../query.js'
 import { type Cursor, parsed } from './cursor.js'
-import { delimiter, fieldName, jsonPath } from './names.js'
-import { comma } from './select.js'
+import { comma, delimiter, fieldName, jsonPath } from './names.js'
 
 /** Names with `separator` between them. */
 const namesBy =

@@ -1,6 +1,6 @@
 import type { Aggregate, Embed, SelectItem } from '../query.js'
 import { type Cursor, parsed } from './cursor.js'
-import { aliasSeparator, field, fieldName, identifier } from './names.js'
+import { aliasSeparator, comma, field, fieldName, identifier } from './names.js'
 import { emptyDraft } from './read-draft.js'
 
 /** Something optional that began and did not go on as it must. */
@@ -170,14 +170,6 @@ const item = (cursor: Cursor): SelectItem | undefined => {
   const result = firstOf(cursor, [all, count, column])
   if (result) cursor.spaces()
   return result
-}
-
-/** A comma with spaces around it. */
-export const comma = (cursor: Cursor): boolean => {
-  cursor.spaces()
-  if (!cursor.take(',')) return false
-  cursor.spaces()
-  return true
 }
 
 /** Items with commas between them, possibly none. */
