@@ -13,8 +13,10 @@ export interface Column {
   readonly description: string | undefined
   /** As `format_type` writes it, schema included where it is not on the path: `character varying(20)`, `public.mood`. Safe in SQL. */
   readonly type: string
-  /** The same without length and precision. */
+  /** The same without length and precision. Safe in SQL: `bpchar` and `"bit"` for those that would have a length of 1 under their usual names. */
   readonly baseType: string
+  /** What a domain is made of, in the end, without length and precision; {@link baseType} for any other. Safe in SQL. */
+  readonly underlyingType: string
   /** pg_type.typcategory: A array, B boolean, C composite, D date/time, E enum, N numeric, R range, S string, … */
   readonly category: string
   readonly nullable: boolean
@@ -82,6 +84,8 @@ export interface Argument {
 }
 
 export interface SqlFunction extends RelationName {
+  /** Postgres' own number of it, which tells overloads apart. */
+  readonly oid: number
   readonly description: string | undefined
   readonly arguments: readonly Argument[]
   readonly volatility: 'immutable' | 'stable' | 'volatile'
@@ -96,7 +100,7 @@ export interface SqlFunction extends RelationName {
     /** `rows 1`, or no set at all. */
     readonly single: boolean
   }
-  /** Its own `SET` clauses that have to hold for the whole transaction, such as statement_timeout. */
+  /** Of its own `SET` clauses those that have to hold for the whole transaction: statement_timeout, default_transaction_isolation. */
   readonly settings: ReadonlyMap<string, string>
   readonly securityDefiner: boolean
 }
