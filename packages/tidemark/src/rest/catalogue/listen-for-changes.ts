@@ -1,0 +1,75 @@
+import { reasonOf } from '../../errors.js'
+import type { Logger } from '../../observability/observability.js'
+import { type ConnectOptions, connectPostgres } from '../../postgres/connect.js'
+import { within } from '../../postgres/within.js'
+import { exponential } from '../../resilience/backoff.js'
+import type { Clock } from '../../time/clock.js'
+
+/** PostgREST's: event triggers, migrations and people tell of changes there. */
+const channel = 'pgrst'
+const payloads: ReadonlySet<string> = new Set(['', 'reload schema', 'reload config'])
+const backoff = { baseMs: 250, maxMs: 30_000 }
+const closeGraceMs = 2_000
+
+/** The event triggers that announce changes of structure: our own, Supabase's, and the one of PostgREST's documentation. */
+const triggersSql = `
+  select exists (select from pg_catalog.pg_event_trigger where evtevent = 'ddl_command_end' and evtenabled in ('O', 'A')
+                    and evtname in ('tidemark_ddl_watch', 'pgrst_ddl_watch', 'pgrst_watch')) as present`
+
+export interface ListenOptions {
+  readonly target: ConnectOptions
+  readonly clock: Clock
+  readonly log: Logger
+  readonly signal: AbortSignal
+  /** Somebody says that something has changed. */
+  announced(): void
+  /** From now on changes are heard of; what changed before may have been missed. `complete`: DDL announces itself. */
+  opened(complete: boolean): void
+  /** Nothing is heard until {@link opened} again. */
+  lost(): void
+}
+
+const session = async ({ target, clock, signal, announced, opened }: ListenOptions): Promise<void> => {
+  const client = await connectPostgres({ ...target, name: 'rest-catalogue' })
+  const ended = new Promise<void>((resolve) => {
+    client.once('end', () => resolve())
+    client.on('error', () => resolve())
+    signal.addEventListener('abort', () => resolve(), { once: true })
+    // It may have been aborted while the session was made.
+    if (signal.aborted) resolve()
+  })
+  client.on('notification', (message) => {
+    if (message.channel === channel && payloads.has(message.payload ?? '')) announced()
+  })
+  try {
+    await client.query(`listen ${channel}`)
+    const { rows } = await client.query<{ present: boolean }>(triggersSql)
+    opened(rows[0]?.present === true)
+    await ended
+  } finally {
+    await within(clock, closeGraceMs, client.end())
+  }
+}
+
+/** Keeps one session that listens, opened again wherever it is lost, until the signal ends it. Never raises. */
+export const listenForChanges = async (options: ListenOptions): Promise<void> => {
+  const { clock, log, signal, lost } = options
+  for (let failures = 0; !signal.aborted; ) {
+    let open = false
+    try {
+      await session({
+        ...options,
+        opened: (complete) => {
+          open = true
+          options.opened(complete)
+        },
+      })
+    } catch (error) {
+      if (!signal.aborted) log.warn('changes of structure are not heard of: no session to listen in', { reason: reasonOf(error) })
+    }
+    if (signal.aborted) return
+    lost()
+    failures = open ? 1 : failures + 1
+    await clock.sleep(exponential(failures, backoff), signal).catch(() => undefined)
+  }
+}
