@@ -19,28 +19,29 @@ const maxLengthOf = (name: string, modifier: number): number | undefined => {
   return name === 'bit' || name === 'varbit' ? modifier : undefined
 }
 
-export const columnOf = (types: Types, fact: ColumnFact): Column => {
-  const [, name, description, type, typeOid, modifier, notNull, expression, generated, identity] = fact
-  const chain = typeChain(types, typeOid)
+const columnOf = (types: Types, fact: ColumnFact): Column => {
+  const type = fact[3]!
+  const generated = fact[8] !== ''
+  const chain = typeChain(types, Number(fact[4]))
   const [own, base] = [chain[0], chain.at(-1)]
-  const lastModifier = [modifier, ...chain.map((link) => link.modifier)].findLast((known) => known > 0) ?? -1
+  const modifiers = [Number(fact[5]), ...chain.map((link) => link.modifier)]
   return {
-    name,
-    description: description ?? undefined,
+    name: fact[1]!,
+    description: fact[2] ?? undefined,
     type,
     baseType: own?.sql ?? type,
     underlyingType: base?.sql ?? type,
     category: own?.category ?? 'X',
-    nullable: !(notNull || chain.some((link) => link.notNull)),
-    default: expression ?? (generated === '' ? own?.default : undefined),
-    generated: generated !== '' || identity === 'a',
+    nullable: fact[6] === 'false' && !chain.some((link) => link.notNull),
+    default: fact[7] ?? (generated ? undefined : own?.default),
+    generated: generated || fact[9] === 'a',
     enumValues: base?.enumValues ?? [],
-    maxLength: base && base.schema === 'pg_catalog' ? maxLengthOf(base.name, lastModifier) : undefined,
+    maxLength: base?.schema === 'pg_catalog' ? maxLengthOf(base.name, modifiers.findLast((known) => known > 0) ?? -1) : undefined,
   }
 }
 
 export const columnsOf = (types: Types, facts: readonly ColumnFact[]): ReadonlyMap<string, Column> =>
-  new Map(facts.map((fact) => [fact[1], columnOf(types, fact)] as const))
+  new Map(facts.map((fact) => [fact[1]!, columnOf(types, fact)] as const))
 
 const kinds = {
   r: 'table',
@@ -63,7 +64,7 @@ export const exposedRelation = (
 ): Exposed | undefined => {
   const { oid, schema, name, kind, partition, description, updatable, columns } = fact
   if (kind === 'c' || partition || !schemas.has(schema)) return undefined
-  const columnNames = new Map(columns.map(([number, column]) => [number, column] as const))
+  const columnNames = new Map(columns.map((fact) => [Number(fact[0]), fact[1]!] as const))
   const table: Table = {
     schema,
     name,

@@ -3,7 +3,7 @@ import { computedColumn, computedRelationship, type FunctionContext, functionOf 
 import { exposedRelation, primaryKeys } from './build-tables.js'
 import { detectRelationships, viewKey } from './detect-relationships.js'
 import { groupBy } from './group-by.js'
-import type { ConstraintFact, FunctionFact, HeadFact, RelationFact, TypeFact, ViewRow } from './queries.js'
+import type { ConstraintFact, FunctionFact, HeadFact, RelationFact, TypeFacts, ViewRow } from './queries.js'
 import { relationKey } from './relation-key.js'
 import { traceViews } from './trace-views.js'
 import { cataloguedType, createTypeNames } from './type-names.js'
@@ -14,7 +14,7 @@ export interface CatalogueFacts {
   readonly extraSearchPath: readonly string[]
   readonly generation: number
   readonly head: HeadFact
-  readonly types: readonly TypeFact[]
+  readonly types: TypeFacts
   readonly functions: readonly FunctionFact[]
   readonly relations: readonly RelationFact[]
   readonly constraints: readonly ConstraintFact[]
@@ -23,7 +23,13 @@ export interface CatalogueFacts {
 }
 
 const functionContext = (facts: CatalogueFacts): FunctionContext & { readonly origins: ReturnType<typeof traceViews> } => {
-  const types = new Map(facts.types.map((fact) => [fact[0], cataloguedType(fact)] as const))
+  const labels = new Map(facts.types.labels.map((known) => [known.type, known.labels] as const))
+  const types = new Map(
+    facts.types.types.map((fact) => {
+      const type = cataloguedType(fact, labels)
+      return [type.oid, type] as const
+    }),
+  )
   const origins = traceViews(facts.views)
   const keys = primaryKeys(facts.constraints)
   const exposedSchemas = new Set(facts.schemas)

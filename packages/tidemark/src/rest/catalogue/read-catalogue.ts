@@ -9,6 +9,7 @@ import {
   type HeadFact,
   headSql,
   relationsSql,
+  type TypeFacts,
   timezonesSql,
   typesSql,
   type ViewRow,
@@ -54,14 +55,14 @@ const ask = async <T>(client: CatalogueClient, text: string, values: readonly un
 }
 
 /** The relations of rows that functions give and that are not among the exposed ones anyway. */
-const returnedRelations = (types: CatalogueFacts['types'], functions: readonly FunctionFact[]): readonly number[] => {
-  const byOid = new Map(types.map(([oid, , , , , , , base, , relation]) => [oid, { base, relation }] as const))
-  const relationOf = (oid: number): number => {
-    const type = byOid.get(oid)
-    if (!type) return 0
-    return type.base === 0 ? type.relation : relationOf(type.base)
+const returnedRelations = ({ types }: TypeFacts, functions: readonly FunctionFact[]): readonly number[] => {
+  const byOid = new Map(types.map((fact) => [fact[0], fact] as const))
+  const relationOf = (oid: string): number => {
+    const fact = byOid.get(oid)
+    if (!fact) return 0
+    return fact[7] === '0' ? Number(fact[9]) : relationOf(fact[7]!)
   }
-  return [...new Set(functions.map(({ returns }) => relationOf(returns)).filter((oid) => oid !== 0))]
+  return [...new Set(functions.map(({ returns }) => relationOf(String(returns))).filter((oid) => oid !== 0))]
 }
 
 const readFacts = async (client: CatalogueClient, options: ReadCatalogueOptions): Promise<CatalogueFacts> => {
@@ -69,7 +70,7 @@ const readFacts = async (client: CatalogueClient, options: ReadCatalogueOptions)
   const head = await ask<HeadFact>(client, headSql, [[...schemas, ...extraSearchPath], authenticator])
   const oids = (names: readonly string[]) => head.schemas.filter(({ name }) => names.includes(name)).map(({ oid }) => oid)
   const exposed = oids(schemas)
-  const types = await ask<CatalogueFacts['types']>(client, typesSql)
+  const types = await ask<TypeFacts>(client, typesSql)
   const functions = await ask<CatalogueFacts['functions']>(client, functionsSql, [exposed, oids(extraSearchPath)])
   const relations = await ask<CatalogueFacts['relations']>(client, relationsSql, [exposed, returnedRelations(types, functions)])
   const major = Math.floor(head.versionNumber / 10_000)
@@ -79,22 +80,27 @@ const readFacts = async (client: CatalogueClient, options: ReadCatalogueOptions)
   return { schemas, extraSearchPath, generation, head, types, functions, relations, constraints, views, timezones }
 }
 
-/** What the catalogue is made of and the digest of the same moment. */
-export const readWithDigest = async (client: CatalogueClient, options: ReadCatalogueOptions): Promise<Reading> => {
+/** Does something as of one moment, with an empty search path. */
+const atOneMoment = async <T>(client: CatalogueClient, work: () => Promise<T>): Promise<T> => {
   await client.query(beginSql)
   try {
-    const facts = await readFacts(client, options)
-    const digest = await readDigest(client)
-    return { catalogue: createCatalogue(facts), digest }
+    return await work()
   } finally {
     // Where the connection is gone, so is the transaction; the first error is the one to tell.
     await client.query('rollback').catch(() => undefined)
   }
 }
 
+/** The catalogue, and the digest of the same moment. */
+export const readWithDigest = (client: CatalogueClient, options: ReadCatalogueOptions): Promise<Reading> =>
+  atOneMoment(client, async () => {
+    const catalogue = createCatalogue(await readFacts(client, options))
+    return { catalogue, digest: await readDigest(client) }
+  })
+
 /**
  * Reads what the exposed schemas hold, as of one moment, with a handful of queries of Postgres' own tables. The session must be in no
  * transaction; any role can do it.
  */
 export const readCatalogue = async (client: CatalogueClient, options: ReadCatalogueOptions): Promise<Catalogue> =>
-  (await readWithDigest(client, options)).catalogue
+  createCatalogue(await atOneMoment(client, () => readFacts(client, options)))

@@ -23,11 +23,28 @@ export interface CataloguedType {
   readonly enumValues: readonly string[]
 }
 
-export const cataloguedType = ([oid, schema, name, sql, kind, category, ...rest]: TypeFact): CataloguedType => {
-  const [arrayOid, baseOid, modifier, relationOid, takesModifier, notNull, expression, labels] = rest
-  const facts = { oid, schema, name, sql, kind, category, baseOid, modifier, relationOid, takesModifier, notNull }
-  return { ...facts, hasArray: arrayOid !== 0, default: expression ?? undefined, enumValues: labels ?? [] }
+/** `labels` are those of enums, by number. */
+export const cataloguedType = (fact: TypeFact, labels: ReadonlyMap<number, readonly string[]>): CataloguedType => {
+  const oid = Number(fact[0])
+  return {
+    oid,
+    schema: fact[1]!,
+    name: fact[2]!,
+    sql: fact[3]!,
+    kind: fact[4]!,
+    category: fact[5]!,
+    hasArray: fact[6] !== '0',
+    baseOid: Number(fact[7]),
+    modifier: Number(fact[8]),
+    relationOid: Number(fact[9]),
+    takesModifier: fact[10] === 'true',
+    notNull: fact[11] === 'false',
+    default: fact[12] ?? undefined,
+    enumValues: labels.get(oid) ?? none,
+  }
 }
+
+const none: readonly string[] = []
 
 type Token = { readonly kind: 'word' | 'quoted' | 'number' | 'sign'; readonly text: string }
 

@@ -5,6 +5,11 @@ export interface ViewColumn {
   readonly tableColumn: number
 }
 
+const backslash = 92
+const isBlank = (code: number): boolean => code === 32 || (code >= 9 && code <= 13)
+const isOpening = (code: number): boolean => code === 123 || code === 40
+const isClosing = (code: number): boolean => code === 125 || code === 41
+
 /**
  * Reads Postgres' own notation of a parsed query: `{NODE :field value …}`, lists in parentheses, and a backslash before
  * each blank or bracket that belongs to a name.
@@ -17,76 +22,80 @@ class NodeReader {
     this.#text = text
   }
 
-  #skipBlanks(): void {
-    while (/\s/.test(this.#text[this.#at] ?? '')) this.#at += 1
+  /** Goes to the next letter that is no blank, and gives its code; NaN at the end. */
+  #next(): number {
+    let code = this.#text.charCodeAt(this.#at)
+    while (isBlank(code)) {
+      this.#at += 1
+      code = this.#text.charCodeAt(this.#at)
+    }
+    return code
   }
 
-  /** The next bracket, if it is that one. */
-  open(bracket: '{' | '(' | '}' | ')'): boolean {
-    this.#skipBlanks()
-    if (this.#text[this.#at] !== bracket) return false
+  /** Passes over that bracket, if it comes next. */
+  bracket(bracket: '{' | '(' | '}' | ')'): boolean {
+    if (this.#next() !== bracket.charCodeAt(0)) return false
     this.#at += 1
     return true
   }
 
   /** A bare word, empty where a bracket or the end comes next. */
   word(): string {
-    this.#skipBlanks()
+    let code = this.#next()
     const from = this.#at
-    for (; this.#at < this.#text.length; this.#at += 1) {
-      const letter = this.#text[this.#at]!
-      if (letter === '\\') this.#at += 1
-      else if (/[\s(){}]/.test(letter)) break
+    while (this.#at < this.#text.length && !isBlank(code) && !isOpening(code) && !isClosing(code)) {
+      this.#at += code === backslash ? 2 : 1
+      code = this.#text.charCodeAt(this.#at)
     }
     return this.#text.slice(from, this.#at)
   }
 
   /** Passes over a word or a whole group. Most of a query is passed over here. */
   skipValue(): void {
-    this.#skipBlanks()
-    if (!/[({]/.test(this.#text[this.#at] ?? '')) {
+    if (!isOpening(this.#next())) {
       this.word()
       return
     }
+    const text = this.#text
+    let at = this.#at
     let depth = 0
     do {
-      const code = this.#text.charCodeAt(this.#at)
-      if (code === 92) this.#at += 1
-      else if (code === 123 || code === 40) depth += 1
-      else if (code === 125 || code === 41) depth -= 1
-      this.#at += 1
-    } while (depth > 0 && this.#at < this.#text.length)
+      const code = text.charCodeAt(at)
+      if (code === backslash) at += 1
+      else if (isOpening(code)) depth += 1
+      else if (isClosing(code)) depth -= 1
+      at += 1
+    } while (depth > 0 && at < text.length)
+    this.#at = at
   }
 }
 
-/** The numbers among the fields of a node whose `{` was just read, up to its end. */
-const readNumbers = (reader: NodeReader): ReadonlyMap<string, number> => {
-  const numbers = new Map<string, number>()
+/** One column of the result, whose `{` was just read. */
+const readTarget = (reader: NodeReader): ViewColumn => {
+  let [column, table, tableColumn] = [0, 0, 0]
   reader.word()
   for (let field = reader.word(); field !== ''; field = reader.word()) {
-    // The expression, and the name, which may look like anything.
-    if (field === ':resno' || field === ':resorigtbl' || field === ':resorigcol') numbers.set(field, Number(reader.word()))
+    if (field === ':resno') column = Number(reader.word())
+    else if (field === ':resorigtbl') table = Number(reader.word())
+    else if (field === ':resorigcol') tableColumn = Number(reader.word())
+    // The expression, or the name, which may look like anything.
     else reader.skipValue()
   }
-  reader.open('}')
-  return numbers
+  reader.bracket('}')
+  return { column, table, tableColumn }
 }
 
 const readTargets = (reader: NodeReader): readonly ViewColumn[] => {
   const columns: ViewColumn[] = []
-  if (!reader.open('(')) return columns
-  while (reader.open('{')) {
-    const numbers = readNumbers(reader)
-    const [column = 0, table = 0, tableColumn = 0] = [':resno', ':resorigtbl', ':resorigcol'].map((field) => numbers.get(field))
-    if (table > 0 && tableColumn > 0) columns.push({ column, table, tableColumn })
-  }
-  return columns
+  if (!reader.bracket('(')) return columns
+  while (reader.bracket('{')) columns.push(readTarget(reader))
+  return columns.filter(({ table, tableColumn }) => table > 0 && tableColumn > 0)
 }
 
 /** What a view's rewrite rule tells of the origin of its columns. Subqueries, expressions and CTEs inside do not count as columns of it. */
 export const viewColumns = (rule: string): readonly ViewColumn[] => {
   const reader = new NodeReader(rule)
-  if (!reader.open('(') || !reader.open('{')) return []
+  if (!reader.bracket('(') || !reader.bracket('{')) return []
   reader.word()
   for (let field = reader.word(); field !== ''; field = reader.word()) {
     if (field === ':targetList') return readTargets(reader)
