@@ -120,6 +120,66 @@ const adoptPlatformSql = (owner: string): string => `do $adopt$
     end if;
   end $adopt$;`
 
+const quoted = (words: readonly string[]): string => words.map(literal).join(', ')
+
+/** Commands after which another table, column, key, function or type may be there. */
+const structureCommands = [
+  ...[
+    'DOMAIN',
+    'EXTENSION',
+    'FOREIGN TABLE',
+    'FUNCTION',
+    'MATERIALIZED VIEW',
+    'RULE',
+    'SCHEMA',
+    'TABLE',
+    'TRIGGER',
+    'TYPE',
+    'VIEW',
+  ].flatMap((kind) => [`CREATE ${kind}`, `ALTER ${kind}`]),
+  ...['ALTER ROUTINE', 'COMMENT', 'CREATE TABLE AS', 'IMPORT FOREIGN SCHEMA', 'SELECT INTO'],
+]
+
+const structureKinds = [
+  ...['default value', 'domain constraint', 'foreign table', 'function', 'materialized view', 'rule', 'schema', 'table'],
+  ...['table column', 'table constraint', 'trigger', 'type', 'view'],
+]
+
+/** Whoever may not own an event trigger must not own its function either: a superuser's next command would run it. */
+const watch = (name: string, admin: string, condition: string, event: string): string =>
+  `create or replace function tidemark.${name}() returns event_trigger language plpgsql set search_path = '' as $f$
+     begin
+       if ${condition} then perform pg_catalog.pg_notify('pgrst', 'reload schema'); end if;
+     end $f$;
+   alter function tidemark.${name}() owner to ${id(admin)};
+   drop event trigger if exists tidemark_${name};
+   create event trigger tidemark_${name} on ${event} execute function tidemark.${name}()`
+
+/**
+ * Has changes of structure announce themselves on the channel that PostgREST listens on, too. Temporary tables do not count.
+ * Where Supabase's own triggers do it, they are left to it.
+ */
+const watchStep = (admin: string): BootstrapStep => ({
+  what: 'the event triggers that announce changes of structure',
+  consequence: "/rest/v1 sees a change of structure some seconds later, or at once after NOTIFY pgrst, 'reload schema'",
+  sql: `do $watch$ begin
+    if not exists (select from pg_event_trigger where evtname = 'pgrst_ddl_watch' and evtenabled in ('O', 'A')) then
+      ${watch(
+        'ddl_watch',
+        admin,
+        "exists (select from pg_catalog.pg_event_trigger_ddl_commands() where schema_name is distinct from 'pg_temp')",
+        `ddl_command_end when tag in (${quoted(structureCommands)})`,
+      )};
+      ${watch(
+        'drop_watch',
+        admin,
+        `exists (select from pg_catalog.pg_event_trigger_dropped_objects() where not is_temporary and object_type in (${quoted(structureKinds)}))`,
+        'sql_drop',
+      )};
+    end if;
+  end $watch$`,
+})
+
 /** What every database needs besides its roles, in order. */
 export const databaseSteps = (owners: Owners, database: string): readonly BootstrapStep[] => {
   const { migrator, app, feed, authenticator, admin } = owners
@@ -184,5 +244,6 @@ export const databaseSteps = (owners: Owners, database: string): readonly Bootst
       sql: `grant select, insert, update, delete on all tables in schema public to ${id(app)};
         grant usage, select on all sequences in schema public to ${id(app)}`,
     },
+    watchStep(admin),
   ]
 }

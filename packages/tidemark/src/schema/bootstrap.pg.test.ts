@@ -2,6 +2,7 @@ import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createTestDatabase } from '../testing/database.js'
 import { useDatabase } from '../testing/use-database.js'
+import { until } from '../time/until.js'
 import { bootstrap, urlForRole } from './bootstrap.js'
 import { bootstrappedTemplate, connectTo, testPasswords, testUrl } from './bootstrapped-template.js'
 import type { LoginRole, SchemaClient } from './schema.js'
@@ -313,6 +314,58 @@ describe('bootstrap', () => {
     )
     expect(reports.map(({ skipped }) => skipped)).toEqual([[], [], []])
     for (const one of fresh) await one.drop()
+  })
+})
+
+describe('a change of structure', () => {
+  const hears = async (sql: string): Promise<boolean> => {
+    const listener = (await connectTo(database.url)()) as unknown as pg.Client
+    const heard: unknown[] = []
+    listener.on('notification', ({ payload }) => heard.push(payload))
+    await listener.query('listen pgrst')
+    await migrator.query(sql)
+    // Notifications come in the order of their commits.
+    await migrator.query(`notify pgrst, 'the end'`)
+    await until(() => heard.includes('the end'), { what: 'the notification' })
+    await listener.end()
+    return heard.includes('reload schema')
+  }
+
+  it.each([
+    'create table watched (id int primary key)',
+    'alter table watched add column a int',
+    'alter table watched rename column a to b',
+    "comment on table watched is 'x'",
+    'create view watched_view as select * from watched',
+    'create function watched_function(watched) returns int language sql as $$select 1$$',
+    'alter function watched_function stable',
+    "create type watched_type as enum ('a')",
+    "alter type watched_type add value 'b'",
+    'drop function watched_function',
+    'drop table watched cascade',
+    'create schema watched; drop schema watched',
+  ])('announces itself: %s', async (sql) => {
+    expect(await hears(sql)).toBe(true)
+  })
+
+  it.each([
+    'create temporary table passing (id int); alter table passing add column a int; drop table passing',
+    'begin; create table undone (id int); rollback',
+    'grant select on notes to anon',
+    "insert into notes (owner, body) values ('ana', 'more')",
+  ])('does not where nothing has changed for others: %s', async (sql) => {
+    expect(await hears(sql)).toBe(false)
+  })
+
+  it('runs no code of anybody but the superuser who made the trigger', async () => {
+    const { rows } = await migrator.query(`select distinct p.proowner = e.evtowner as same, r.rolsuper as super
+      from pg_event_trigger e join pg_proc p on p.oid = e.evtfoid join pg_roles r on r.oid = p.proowner`)
+    expect(rows).toEqual([{ same: true, super: true }])
+    await expect(
+      migrator.query(
+        `create or replace function tidemark.ddl_watch() returns event_trigger language plpgsql as 'begin perform 1; end'`,
+      ),
+    ).rejects.toThrow('must be owner')
   })
 })
 

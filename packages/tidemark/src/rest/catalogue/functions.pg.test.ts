@@ -100,7 +100,6 @@ describe('functions', () => {
         'any_type(a anyelement) scalar anyelement []',
         'with_settings() scalar integer []',
         'named_json(j json) scalar integer []',
-        // Of a row: each is a computed column of nobody, and can be called with the row as its body only by name.
       ].toSorted(),
     )
   })

@@ -1,7 +1,7 @@
-import { beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { useClient, useDatabase } from '../../testing/use-database.js'
 import type { Catalogue } from '../catalogue.js'
-import { readCatalogue } from './read-catalogue.js'
+import { readCatalogue, readDigest } from './read-catalogue.js'
 
 const database = useDatabase()
 const client = useClient(database)
@@ -132,5 +132,73 @@ describe('the tables', () => {
     expect(catalogue.tables('absent')).toEqual([])
     expect(catalogue.timezones.has('Europe/Paris')).toBe(true)
     expect(catalogue.postgresMajor).toBeGreaterThanOrEqual(15)
+  })
+})
+
+describe('the digest', () => {
+  beforeAll(() =>
+    client.query(`create schema d; create table d.a (id int primary key, b int); create table d.rows (id int);
+      create type d.mood as enum ('a'); create function d.f() returns int language sql as 'select 1'; create view d.v as select id from d.a`),
+  )
+
+  it.each([
+    'create table d.other (id int)',
+    'alter table d.a add column c int',
+    'alter table d.a rename column c to e',
+    'alter table d.a drop column e',
+    'alter table d.a alter column b set not null',
+    'alter table d.a alter column b set default 5',
+    'alter table d.a alter column b set default 6',
+    'alter table d.a add foreign key (b) references d.a',
+    'alter table d.a drop constraint a_b_fkey',
+    'alter table d.a add unique (b)',
+    "comment on column d.a.b is 'x'",
+    "comment on table d.a is 'y'",
+    'create or replace view d.v as select id, b from d.a',
+    "alter type d.mood add value 'b'",
+    "create or replace function d.f() returns int language sql as 'select 2'",
+    'alter function d.f() immutable',
+    'drop function d.f()',
+    'create trigger t instead of insert on d.v for each row execute function t.nothing()',
+    'drop trigger t on d.v',
+    'create schema d2',
+    'drop schema d2',
+    'drop table d.other',
+    'alter role current_user in database "DATABASE" set statement_timeout = \'59s\'',
+    'alter role current_user in database "DATABASE" reset statement_timeout',
+  ])('differs after: %s', async (sql) => {
+    const before = await readDigest(client)
+    await client.query(sql.replace('DATABASE', database.name))
+    expect(await readDigest(client)).not.toBe(before)
+  })
+
+  it('is the same after what changes rows, statistics or temporary tables alone', async () => {
+    const before = await readDigest(client)
+    await client.query('insert into d.rows select generate_series(1, 5000); update d.rows set id = 0; delete from d.rows')
+    await client.query('create temporary table passing (id serial primary key)')
+    await client.query('vacuum analyze d.rows')
+    expect(await readDigest(client)).toBe(before)
+  })
+})
+
+describe('settings of roles', () => {
+  const role = `set_${database.name}`
+  afterAll(async () => {
+    await client.query(`drop role "${role}"`)
+  })
+
+  it('are those that a request may set, of the database before those of the server', async () => {
+    await client.query(`create role "${role}"; alter role "${role}" set statement_timeout = '5s'; alter role "${role}" set work_mem = '9MB';
+      alter role "${role}" in database ${database.name} set statement_timeout = '6s'; alter role "${role}" set log_min_duration_statement = 1;
+      alter role "${role}" set role = 'pg_monitor'; alter role "${role}" set timezone = 'Asia/Tokyo'`)
+    const plain = await readCatalogue(client, { schemas: [], timezones: new Set(), authenticator: role })
+    expect(Object.fromEntries(plain.roleSettings(role))).toEqual({
+      statement_timeout: '6s',
+      work_mem: '9MB',
+      TimeZone: 'Asia/Tokyo',
+    })
+    const superuser = await readCatalogue(client, { schemas: [], timezones: new Set() })
+    expect(superuser.roleSettings(role).get('log_min_duration_statement')).toBe('1')
+    expect(plain.roleSettings('nobody').size).toBe(0)
   })
 })
