@@ -665,6 +665,14 @@ export const errorTable = {
   TM_STORE_READ_ONLY: entry('A read tried to {what}.', 'Use `store.write` for it.', 'failed', 500),
   TM_STORE_CLOSED: entry('The store is closed.', 'Open it again, or stop using it before it is closed.', 'failed', 500),
 
+  TM_AUTH_JWKS: entry(
+    'The public keys at {url} cannot be read: {reason}.',
+    'Check that the address answers from here. Tokens that a shared secret signs are verified all the same.',
+    'unreachable',
+    503,
+    true,
+  ),
+
   TM_SERVER_PORT_TAKEN: entry(
     'Port {port} on {host} is taken.',
     'End what uses it, or choose another with PORT or --port.',
