@@ -1,3 +1,4 @@
+import { authTablesStep } from './auth-tables.js'
 import { quoteIdentifier as id, quoteLiteral as literal } from './sql-errors.js'
 
 /** One act of the preparation. All are safe to repeat. */
@@ -14,6 +15,8 @@ export interface Owners {
   readonly authenticator: string
   readonly app: string
   readonly feed: string
+  /** Undefined where the schema `auth` is another system's. */
+  readonly auth: string | undefined
   /** The role of the session that prepares the database. */
   readonly admin: string
 }
@@ -33,9 +36,9 @@ export const createRole = (name: string, attributes: string): string =>
    exception when duplicate_object or unique_violation then null;
    end $guard$`
 
-/** auth.jwt(), auth.uid() and auth.role() with the meaning they have on Supabase, each only where it is missing. */
+/** auth.jwt(), auth.uid(), auth.role() and auth.email() with the meaning they have on Supabase, each only where it is missing. */
 export const authStep: BootstrapStep = {
-  what: 'the schema auth with auth.jwt(), auth.uid() and auth.role()',
+  what: 'the schema auth with auth.jwt(), auth.uid(), auth.role() and auth.email()',
   consequence: 'policies and migrations that call them fail',
   sql: [
     whenMissing("to_regnamespace('auth') is null", 'create schema auth;'),
@@ -66,6 +69,15 @@ export const authStep: BootstrapStep = {
            nullif(auth.jwt() ->> 'role', '')
          ) $f$;
        grant execute on function auth.role() to public;`,
+    ),
+    whenMissing(
+      "to_regprocedure('auth.email()') is null",
+      `create function auth.email() returns text language sql stable as $f$
+         select coalesce(
+           nullif(current_setting('request.jwt.claim.email', true), ''),
+           nullif(auth.jwt() ->> 'email', '')
+         ) $f$;
+       grant execute on function auth.email() to public;`,
     ),
     whenMissing(
       "not has_schema_privilege('authenticated', 'auth', 'USAGE') or not has_schema_privilege('anon', 'auth', 'USAGE')",
@@ -182,7 +194,7 @@ const watchStep = (admin: string): BootstrapStep => ({
 
 /** What every database needs besides its roles, in order. */
 export const databaseSteps = (owners: Owners, database: string): readonly BootstrapStep[] => {
-  const { migrator, app, feed, authenticator, admin } = owners
+  const { migrator, app, feed, authenticator, auth, admin } = owners
   const servers = [...new Set([app, 'service_role'])].filter((role) => role !== migrator).map(id)
   const migratorIsApart = migrator !== admin
   return [
@@ -194,6 +206,7 @@ export const databaseSteps = (owners: Owners, database: string): readonly Bootst
         grant usage on schema tidemark to anon, authenticated, ${servers.join(', ')}`,
     },
     authStep,
+    ...(auth === undefined ? [] : [authTablesStep(auth, migrator, admin)]),
     {
       what: 'the schema public closed to everybody but the migrator',
       consequence: 'any login may make objects in public; close it with REVOKE CREATE ON SCHEMA public FROM PUBLIC as its owner',
@@ -205,7 +218,7 @@ export const databaseSteps = (owners: Owners, database: string): readonly Bootst
       what: `the right of ${migrator} to make schemas and of the logins to connect`,
       consequence: 'a move into a schema of its own must find that schema made',
       sql: `grant connect, create, temporary on database ${id(database)} to ${id(migrator)};
-        grant connect on database ${id(database)} to ${[...new Set([authenticator, app, feed])].map(id).join(', ')}`,
+        grant connect on database ${id(database)} to ${[...new Set([authenticator, app, feed, ...(auth === undefined ? [] : [auth])])].map(id).join(', ')}`,
     },
     {
       what: 'the default privileges of what the migrator makes',

@@ -1,5 +1,6 @@
 import { reasonOf, TidemarkError } from '../errors.js'
 import { systemClock } from '../time/clock.js'
+import { authTablesMark } from './auth-tables.js'
 import { apiRoles, createRole, databaseSteps, type Owners } from './bootstrap-steps.js'
 import { withMigrationLock } from './migration-lock.js'
 import type { BootstrapOptions, BootstrapReport, BootstrapSkip, LoginRole, SchemaClient } from './schema.js'
@@ -18,6 +19,7 @@ interface Mark {
   readonly databaseOid: number
   readonly roles: Readonly<Record<LoginRole, string>>
   readonly skipped: readonly BootstrapSkip[]
+  readonly ownsAuth: boolean
 }
 
 interface Role {
@@ -34,6 +36,9 @@ interface State {
   readonly database: string
   readonly databaseOid: number
   readonly comment: string | null
+  /** The comment of auth.users; null where there is none, and where there is no such table. */
+  readonly authMark: string | null
+  readonly hasAuthUsers: boolean
   readonly roles: readonly Role[]
 }
 
@@ -42,6 +47,8 @@ const readState = async (client: SchemaClient): Promise<State> => {
     `select current_user::text as admin, r.rolsuper as superuser, current_database()::text as database,
             (select oid::int8::text::float8 from pg_database where datname = current_database()) as "databaseOid",
             obj_description(to_regnamespace('tidemark')::oid, 'pg_namespace') as comment,
+            obj_description(to_regclass('auth.users')::oid, 'pg_class') as "authMark",
+            to_regclass('auth.users') is not null as "hasAuthUsers",
             (select jsonb_agg(jsonb_build_object(
                'name', o.rolname,
                'ours', coalesce(shobj_description(o.oid, 'pg_authid') = 'tidemark', false),
@@ -174,8 +181,7 @@ const makeRoles = async (preparation: Preparation, state: State, { passwords }: 
   }
 
   // Supabase and PostgREST set-ups have an authenticator of their own, whose password is not ours to change.
-  const foreign = state.roles.some((role) => role.name === 'authenticator' && !role.ours)
-  const door = foreign ? 'tidemark_authenticator' : 'authenticator'
+  const door = hasForeign(state, 'authenticator') ? 'tidemark_authenticator' : 'authenticator'
   const authenticator = await loginRole(preparation, state, door, 'noinherit', passwords.authenticator, apiRoles)
 
   const app = await loginRole(preparation, state, 'tidemark_app', '', passwords.app)
@@ -183,7 +189,22 @@ const makeRoles = async (preparation: Preparation, state: State, { passwords }: 
 
   const feed = await loginRole(preparation, state, 'tidemark_feed', '', passwords.feed)
   await attribute(preparation, state, feed, 'replication', 'changes are read from an outbox instead of the write-ahead log')
-  return { migrator, authenticator, app, feed, admin: state.admin }
+  return { migrator, authenticator, app, feed, auth: await makeAuthRole(preparation, state, passwords.auth), admin: state.admin }
+}
+
+const hasForeign = (state: State, name: string): boolean => state.roles.some((role) => role.name === name && !role.ours)
+
+/** The owner of the tables of auth, who is nobody else; undefined where those are Supabase's, or of another system like it. */
+const makeAuthRole = async (preparation: Preparation, state: State, password: string): Promise<string | undefined> => {
+  const foreign = state.hasAuthUsers ? state.authMark !== authTablesMark : hasForeign(state, 'supabase_admin')
+  if (foreign) return undefined
+  const name = hasForeign(state, 'supabase_auth_admin') ? 'tidemark_auth' : 'supabase_auth_admin'
+  const auth = await loginRole(preparation, state, name, 'noinherit', password)
+  if (!state.superuser && auth !== state.admin) {
+    const consequence = '/auth/v1 is not served'
+    await preparation.try(`${state.admin} as a member of ${auth}`, `grant ${id(auth)} to ${id(state.admin)}`, consequence)
+  }
+  return auth
 }
 
 /** The URL with another login. A pooler that routes by `user.project` keeps its project. */
@@ -194,16 +215,21 @@ export const urlForRole = (url: string, role: string, password: string): string 
 }
 
 const reportOf = (
-  roles: Mark['roles'],
-  skipped: Mark['skipped'],
+  { roles, skipped, ownsAuth }: Pick<Mark, 'roles' | 'skipped' | 'ownsAuth'>,
   admin: string,
   options: BootstrapOptions,
   upToDate: boolean,
-) => {
+): BootstrapReport => {
   const url = (role: LoginRole): string =>
     roles[role] === admin ? options.url : urlForRole(options.url, roles[role], options.passwords[role])
-  const urls = { migrator: url('migrator'), authenticator: url('authenticator'), app: url('app'), feed: url('feed') }
-  return { urls, roles, skipped, upToDate } satisfies BootstrapReport
+  const urls = {
+    migrator: url('migrator'),
+    authenticator: url('authenticator'),
+    app: url('app'),
+    feed: url('feed'),
+    auth: url('auth'),
+  }
+  return { urls, roles, skipped, ownsAuth, upToDate }
 }
 
 const preparedBefore = async (
@@ -213,24 +239,27 @@ const preparedBefore = async (
 ): Promise<BootstrapReport | undefined> => {
   const mark = parseMark(state)
   if (!mark || !(await passwordsHold(client, state, mark, options))) return undefined
-  return reportOf(mark.roles, mark.skipped, state.admin, options, true)
+  return reportOf(mark, state.admin, options, true)
 }
 
 const prepareDatabase = async (client: SchemaClient, state: State, options: BootstrapOptions): Promise<BootstrapReport> => {
   const preparation = new Preparation(client)
-  const { admin, ...roles } = await makeRoles(preparation, state, options)
-  for (const { what, sql, consequence } of databaseSteps({ admin, ...roles }, state.database)) {
+  const owners = await makeRoles(preparation, state, options)
+  for (const { what, sql, consequence } of databaseSteps(owners, state.database)) {
     await preparation.try(what, sql, consequence)
   }
   const { skipped } = preparation
-  const done: Mark = { bootstrap: bootstrapVersion, databaseOid: state.databaseOid, roles, skipped }
+  const { admin, auth, ...others } = owners
+  const roles = { ...others, auth: auth ?? admin }
+  const ownsAuth = auth !== undefined && (await readState(client)).authMark === authTablesMark
+  const done: Mark = { bootstrap: bootstrapVersion, databaseOid: state.databaseOid, roles, skipped, ownsAuth }
   try {
     await run(client, `comment on schema tidemark is ${literal(JSON.stringify(done))}`)
   } catch (error) {
     const why = skipped.map((skip) => `${skip.what}: ${skip.why}`).join('; ')
     throw new TidemarkError('TM_SCHEMA_BOOTSTRAP', { reason: why || reasonOf(error) }, { cause: error })
   }
-  return reportOf(roles, skipped, admin, options, false)
+  return reportOf(done, admin, options, false)
 }
 
 /**

@@ -11,6 +11,7 @@ export const testPasswords: Readonly<Record<LoginRole, string>> = {
   authenticator: 'test-authenticator-password',
   app: 'test-app-password',
   feed: 'test-feed-password',
+  auth: 'test-auth-password',
 }
 
 const roles: Readonly<Record<LoginRole, string>> = {
@@ -18,6 +19,7 @@ const roles: Readonly<Record<LoginRole, string>> = {
   authenticator: 'authenticator',
   app: 'tidemark_app',
   feed: 'tidemark_feed',
+  auth: 'supabase_auth_admin',
 }
 
 /** The URL of a test database as one of the roles that the bootstrap makes. */

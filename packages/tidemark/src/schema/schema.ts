@@ -139,7 +139,7 @@ export interface Migrator {
 }
 
 /** The login roles that take over from the superuser. */
-export type LoginRole = 'migrator' | 'authenticator' | 'app' | 'feed'
+export type LoginRole = 'migrator' | 'authenticator' | 'app' | 'feed' | 'auth'
 
 export interface BootstrapOptions {
   /** Printable ASCII. Roles belong to the whole server: databases that share a server share these. */
@@ -159,9 +159,14 @@ export interface BootstrapSkip {
 export interface BootstrapReport {
   /** Connection URLs with the passwords given; never to be logged. Where a role could not be made, the URL given stands in. */
   readonly urls: Readonly<Record<LoginRole, string>>
-  /** Names behind the URLs: `authenticator` may be `tidemark_authenticator` where the server's own is another program's. */
+  /**
+   * Names behind the URLs: `authenticator` may be `tidemark_authenticator`, and `auth` (ordinarily `supabase_auth_admin`) `tidemark_auth`,
+   * where the server's own is another program's.
+   */
   readonly roles: Readonly<Record<LoginRole, string>>
   readonly skipped: readonly BootstrapSkip[]
+  /** Whether the tables of the schema `auth` are Tidemark's own. On Supabase they are Supabase's, and are left alone. */
+  readonly ownsAuth: boolean
   /** True where nothing had to be done. */
   readonly upToDate: boolean
 }

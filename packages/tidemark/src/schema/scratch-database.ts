@@ -39,7 +39,7 @@ const prepare = async (scratch: SchemaClient, database: string): Promise<void> =
     "select current_user::text as me, exists (select from pg_roles where rolname = 'tidemark_app') as app",
   )
   const me = rows[0]?.me ?? ''
-  const owners = { migrator: me, admin: me, authenticator: me, feed: me, app: rows[0]?.app ? 'tidemark_app' : me }
+  const owners = { migrator: me, admin: me, authenticator: me, feed: me, auth: me, app: rows[0]?.app ? 'tidemark_app' : me }
   for (const { sql } of databaseSteps(owners, database)) {
     await scratch.query(sql).catch((error: unknown) => {
       if (!postgresErrorOf(error)) throw error

@@ -1,12 +1,10 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { jwtVerify } from 'jose'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { resolveConfig } from '../config/config.js'
 import { openState, type State } from '../state/state.js'
 import { adminTokensOf } from './admin-token.js'
-import { apiKeysOf, jwtSecretOf } from './api-keys.js'
 import { hideSecrets, type ProjectStatus } from './operations/status.js'
 import { announce, findServer, withdraw } from './presence.js'
 import { rolePasswords } from './role-passwords.js'
@@ -22,34 +20,6 @@ beforeEach(async () => {
 afterEach(() => rm(dir, { recursive: true, force: true }))
 
 describe('keys', () => {
-  test('are HS256 JWTs of the two roles, valid for ten years, and the same every time', async () => {
-    const config = configOf()
-    const keys = await apiKeysOf(config, state)
-    expect(await apiKeysOf(config, state)).toEqual(keys)
-    const secret = new TextEncoder().encode(await jwtSecretOf(config, state))
-    for (const [key, role] of [
-      [keys.anon, 'anon'],
-      [keys.service, 'service_role'],
-    ] as const) {
-      const { payload, protectedHeader } = await jwtVerify(key, secret, { issuer: 'tidemark' })
-      expect(protectedHeader).toEqual({ alg: 'HS256', typ: 'JWT' })
-      expect(payload['role']).toBe(role)
-      expect(payload.exp! - payload.iat!).toBe(10 * 365 * 86_400)
-    }
-  })
-
-  test('change with their secret; configured ones are taken as they are', async () => {
-    const keys = await apiKeysOf(configOf(), state)
-    const other = await apiKeysOf(configOf({ SUPABASE_JWT_SECRET: 'another secret of at least 32 characters' }), state)
-    expect(other.anon).not.toBe(keys.anon)
-    const given = { SUPABASE_ANON_KEY: 'given-anon', SUPABASE_SERVICE_ROLE_KEY: 'given-service' }
-    expect(await apiKeysOf(configOf(given), state)).toEqual({ anon: 'given-anon', service: 'given-service' })
-    expect(await apiKeysOf(configOf({ SUPABASE_ANON_KEY: 'given-anon' }), state)).toEqual({
-      anon: 'given-anon',
-      service: keys.service,
-    })
-  })
-
   test("a configured admin token is shown, and the project's own goes on to count", async () => {
     const [own] = await adminTokensOf(configOf(), state)
     expect(await adminTokensOf(configOf({ TIDEMARK_ADMIN_TOKEN: 'configured-token-1234' }), state)).toEqual([
@@ -64,7 +34,7 @@ describe('passwords of the roles', () => {
     const other = await openState(join(dir, 'other'))
     const passwords = await rolePasswords('of-the-url', state)
     expect(await rolePasswords('of-the-url', other)).toEqual(passwords)
-    expect(new Set(Object.values(passwords)).size).toBe(4)
+    expect(new Set(Object.values(passwords)).size).toBe(5)
     expect(await rolePasswords('changed', state)).not.toEqual(passwords)
     for (const password of Object.values(passwords)) expect(password).toMatch(/^[\w-]{43}$/)
   })

@@ -4,11 +4,11 @@ import type { State } from '../state/state.js'
 
 type Passwords = BootstrapOptions['passwords']
 
-const roles = ['migrator', 'authenticator', 'app', 'feed'] as const
+const roles = ['migrator', 'authenticator', 'app', 'feed', 'auth'] as const
 
 const fill = (make: (role: (typeof roles)[number]) => string): Passwords => {
-  const [migrator, authenticator, app, feed] = roles.map(make) as [string, string, string, string]
-  return { migrator, authenticator, app, feed }
+  const [migrator, authenticator, app, feed, auth] = roles.map(make) as [string, string, string, string, string]
+  return { migrator, authenticator, app, feed, auth }
 }
 
 /**

@@ -97,7 +97,7 @@ const publishableSql = `
   select n.nspname as schema, c.relname as "table"
     from pg_class c join pg_namespace n on n.oid = c.relnamespace
    where c.relkind in ('r', 'p') and c.relpersistence = 'p' and not c.relispartition
-     and n.nspname not in ('tidemark', 'supabase_migrations', 'information_schema') and n.nspname !~ '^pg_'
+     and n.nspname not in ('auth', 'tidemark', 'supabase_migrations', 'information_schema') and n.nspname !~ '^pg_'
      and pg_has_role(c.relowner, 'usage')
      and (c.relreplident in ('f', 'i') or c.relkind = 'p'
           or (c.relreplident = 'd' and exists (select from pg_index i where i.indrelid = c.oid and i.indisprimary)))
