@@ -672,6 +672,24 @@ export const errorTable = {
     503,
     true,
   ),
+  TM_AUTH_KEY_CONFIGURED: entry(
+    'The secret that signs JWTs comes from SUPABASE_JWT_SECRET.',
+    'Change it there, and put the old one into auth.previousJwtSecrets for as long as what it signed should count.',
+    'usage',
+    409,
+  ),
+  TM_AUTH_KEY_MISSING: entry(
+    'The project has no key of the kind {kind}.',
+    'Add one with `tidemark auth keys add {kind}`.',
+    'usage',
+    404,
+  ),
+  TM_AUTH_KEY_EXISTS: entry(
+    'The project has an ES256 key already.',
+    'Replace it with `tidemark auth keys rotate es256`.',
+    'usage',
+    409,
+  ),
 
   TM_SERVER_PORT_TAKEN: entry(
     'Port {port} on {host} is taken.',

@@ -1,3 +1,5 @@
+export type { CodeMessage, SendCode } from './auth-options.js'
+
 import type { ConfigInput } from './options.js'
 
 export type { CacheDefinitionInput } from './cache-options.js'

@@ -11,12 +11,12 @@ describe('poolDemand', () => {
       },
     })
     expect(poolDemand(config)).toEqual([
-      { server: 'a:5432', pools: ['primary', 'migration'], connections: 25 },
+      { server: 'a:5432', pools: ['primary', 'migration', 'auth'], connections: 30 },
       { server: 'pooler:6543', pools: ['analytics'], connections: 10 },
       { server: 'b:5433', pools: ['secondary'], connections: 10 },
     ])
     expect(poolDemand(resolveConfig({ env: {} }))).toEqual([
-      { server: 'embedded', pools: ['primary', 'analytics', 'migration'], connections: 35 },
+      { server: 'embedded', pools: ['primary', 'analytics', 'migration', 'auth'], connections: 40 },
     ])
     expect(poolDemand(resolveConfig({ env: { DATABASE_URL: 'postgres:///d?host=/run/postgresql' } }))[0]?.server).toBe(
       '/run/postgresql:5432',
@@ -28,8 +28,8 @@ describe('configNotices', () => {
   it("C73: the pools' sum is compared with what the server allows", () => {
     const config = resolveConfig({ env: {} })
     expect(configNotices(config, { maxConnections: 100 })).toEqual([])
-    expect(configNotices(config, { maxConnections: 38 })).toEqual([])
-    expect(configNotices(config, { maxConnections: 37 })[0]).toContain('may open 35 connections to embedded, which allows 37')
+    expect(configNotices(config, { maxConnections: 43 })).toEqual([])
+    expect(configNotices(config, { maxConnections: 42 })[0]).toContain('may open 40 connections to embedded, which allows 42')
     expect(configNotices(config)).toEqual([])
   })
 

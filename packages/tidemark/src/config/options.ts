@@ -1,4 +1,5 @@
 import { availableParallelism } from 'node:os'
+import { authOptions } from './auth-options.js'
 import { cacheOptions } from './cache-options.js'
 import { feedOptions } from './feed-options.js'
 import { boolean, bytes, durationMs, host, integer, names, oneOf, paths, text } from './kinds.js'
@@ -147,6 +148,7 @@ export const options = {
   ...feedOptions,
   ...cacheOptions,
   ...supabaseOptions,
+  ...authOptions,
   ...appOptions,
 } as const
 
@@ -165,7 +167,7 @@ export type TidemarkConfig = Resolved<typeof options> & {
 export type ConfigInput = Given<typeof options>
 
 /** The name of a pool, which is also its group under `postgres`. */
-export type PoolName = 'primary' | 'analytics' | 'migration' | 'secondary'
+export type PoolName = 'primary' | 'analytics' | 'migration' | 'secondary' | 'auth'
 
 /** Documented variables that are not taken over under their own name, and what to use instead. */
 export const successors: Readonly<Record<string, string>> = {

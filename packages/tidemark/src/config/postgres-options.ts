@@ -1,7 +1,7 @@
 import { durationMs, integer, oneOf, postgresUrl } from './kinds.js'
 import { option } from './option.js'
 
-type Pool = 'primary' | 'analytics' | 'migration' | 'secondary'
+type Pool = 'primary' | 'analytics' | 'migration' | 'secondary' | 'auth'
 
 const maxConnections = (
   pool: Pool,
@@ -96,6 +96,10 @@ export const postgresOptions = {
     default: 30_000,
     systems: ['Agents'],
   }),
+  'postgres.auth.maxConnections': maxConnections('auth', 5),
+  'postgres.auth.minConnections': minConnections('auth', 0),
+  'postgres.auth.idleTimeoutMs': idleTimeoutMs('auth', 30_000),
+  'postgres.auth.connectTimeoutMs': connectTimeoutMs('auth', 2000),
   'postgres.statementTimeoutMs': option(durationMs(0), {
     help: 'Postgres ends a statement that runs longer; 0 never.',
     defaultText: 'what the server has set',

@@ -47,6 +47,7 @@ export const defaultPoolSettings: Readonly<Record<PoolName, PoolSettings>> = {
   analytics: { maxConnections: 10, minConnections: 2, idleTimeoutMs: 60_000, connectTimeoutMs: 2_000 },
   migration: { maxConnections: 5, minConnections: 1, idleTimeoutMs: 30_000, connectTimeoutMs: 10_000 },
   secondary: { maxConnections: 10, minConnections: 1, idleTimeoutMs: 30_000, connectTimeoutMs: 30_000 },
+  auth: { maxConnections: 5, minConnections: 0, idleTimeoutMs: 30_000, connectTimeoutMs: 2_000 },
 }
 
 const defaultRetry: RetryPolicy = { attempts: 4, baseMs: 50, maxMs: 1_000 }
@@ -97,6 +98,10 @@ const resolvePool = (name: PoolName, url: string, driver: Driver, options: Pools
     clock: options.clock ?? systemClock,
   })
 }
+
+/** One pool apart from the others, on `options.url`. Nothing is connected until `start` or the first query. Raises as {@link createPools}. */
+export const createNamedPool = (name: PoolName, options: PoolsOptions): Pool =>
+  resolvePool(name, options.url, options.driver === 'neon' ? neonDriver : pgDriver, options)
 
 const healthOf = async (pool: Pool, timeoutMs: number): Promise<PoolHealth> => {
   const startedAt = performance.now()

@@ -2,9 +2,10 @@ import type pg from 'pg'
 
 /**
  * primary: reads and writes of requests · analytics: long reads, on a pooled connection string where there is one ·
- * migration: schema changes and whatever needs a session, on the direct connection string · secondary: another database.
+ * migration: schema changes and whatever needs a session, on the direct connection string · secondary: another database ·
+ * auth: the tables of users and sessions, under their owner.
  */
-export type PoolName = 'primary' | 'analytics' | 'migration' | 'secondary'
+export type PoolName = 'primary' | 'analytics' | 'migration' | 'secondary' | 'auth'
 
 /** What every driver gives back, a subset of node-postgres' result. */
 export interface QueryResult<R> {
@@ -151,6 +152,6 @@ export {
   startEmbeddedPostgres,
 } from './embedded/embedded.js'
 export { directUrl, isTransactionPooler } from './pooler.js'
-export { createPools, defaultPoolSettings, type PoolsOptions } from './pools.js'
+export { createNamedPool, createPools, defaultPoolSettings, type PoolsOptions } from './pools.js'
 export { sqlstateOf, toPostgresError } from './postgres-error.js'
 export { checkVersion } from './version.js'

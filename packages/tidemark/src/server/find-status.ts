@@ -1,7 +1,7 @@
+import { apiKeysOf } from '../auth/keys/keyring.js'
 import { reasonOf, TidemarkError } from '../errors.js'
 import { isAlive } from '../state/state.js'
 import { adminTokensOf } from './admin-token.js'
-import { apiKeysOf } from './api-keys.js'
 import { cacheNames } from './caches.js'
 import { openRedis } from './open-redis.js'
 import type { ProjectStatus } from './operations/status.js'

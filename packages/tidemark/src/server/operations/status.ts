@@ -1,6 +1,6 @@
+import type { ApiKeys } from '../../auth/keys/sign-api-key.js'
 import type { RedisDriver, RedisState } from '../../redis/redis.js'
 import { maskSecrets } from '../../secrets.js'
-import type { ApiKeys } from '../api-keys.js'
 import type { CacheName } from '../caches.js'
 
 /** What runs in a project. Holds secrets unless {@link hideSecrets} took them out. */
