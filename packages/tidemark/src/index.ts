@@ -34,6 +34,8 @@ export {
   configNotices,
   configSources,
   defineConfig,
+  getSupabaseConfig,
+  getSupabaseDatabaseUrl,
   isSupabaseConfigured,
   type LoadConfigOptions,
   loadConfig,
@@ -41,8 +43,6 @@ export {
   type ResolveOptions,
   resolveConfig,
   type SupabaseConfig,
-  supabaseConfig,
-  supabaseDatabaseUrl,
   type TidemarkConfig,
 } from './config/config.js'
 

@@ -9,7 +9,7 @@ export { type MaskedOption, maskedConfig } from './mask.js'
 export { configNotices, type PoolDemand, poolDemand } from './notices.js'
 export type { ConfigInput, PoolName, TidemarkConfig } from './options.js'
 export { configSources, type ResolveOptions, resolveConfig } from './resolve.js'
-export { isSupabaseConfigured, type SupabaseConfig, supabaseConfig, supabaseDatabaseUrl } from './supabase.js'
+export { getSupabaseConfig, getSupabaseDatabaseUrl, isSupabaseConfigured, type SupabaseConfig } from './supabase.js'
 
 /** Gives the content of a `tidemark.config.ts` its type. Returns it unchanged. */
 export const defineConfig = (config: ConfigInput): ConfigInput => config

@@ -1,15 +1,15 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { isSupabaseConfigured, resolveConfig, supabaseConfig, supabaseDatabaseUrl } from './config.js'
+import { getSupabaseConfig, getSupabaseDatabaseUrl, isSupabaseConfigured, resolveConfig } from './config.js'
 
 const cloud = { SUPABASE_URL: 'https://abc.supabase.co', SUPABASE_DB_PASS: 'pw' }
 
-describe('supabaseDatabaseUrl', () => {
+describe('getSupabaseDatabaseUrl', () => {
   it('R97: builds a connection string from SUPABASE_DB_*', () => {
     const env = { SUPABASE_DB_HOST: 'localhost', SUPABASE_DB_PORT: '54322', SUPABASE_DB_NAME: 'app', SUPABASE_DB_USER: 'me' }
-    expect(supabaseDatabaseUrl(resolveConfig({ env }))).toBe('postgresql://me@localhost:54322/app')
-    expect(supabaseDatabaseUrl(resolveConfig({ env: {} }))).toBeUndefined()
-    expect(supabaseDatabaseUrl(resolveConfig({ env: { SUPABASE_DB_HOST: '::1' } }))).toBe(
+    expect(getSupabaseDatabaseUrl(resolveConfig({ env }))).toBe('postgresql://me@localhost:54322/app')
+    expect(getSupabaseDatabaseUrl(resolveConfig({ env: {} }))).toBeUndefined()
+    expect(getSupabaseDatabaseUrl(resolveConfig({ env: { SUPABASE_DB_HOST: '::1' } }))).toBe(
       'postgresql://postgres@[::1]:5432/postgres',
     )
   })
@@ -25,7 +25,7 @@ describe('supabaseDatabaseUrl', () => {
         word.filter((text) => !/^\.{1,2}$/.test(text)),
         (user, password, name) => {
           const database = { host: 'h', user, password, name }
-          const url = new URL(supabaseDatabaseUrl(resolveConfig({ env: {}, file: { supabase: { database } } }))!)
+          const url = new URL(getSupabaseDatabaseUrl(resolveConfig({ env: {}, file: { supabase: { database } } }))!)
           expect([url.username, url.password, url.pathname.slice(1)].map(decodeURIComponent)).toEqual([user, password, name])
         },
       ),
@@ -33,10 +33,10 @@ describe('supabaseDatabaseUrl', () => {
   })
 
   it("finds the host of a cloud project's database, which speaks TLS only", () => {
-    expect(supabaseDatabaseUrl(resolveConfig({ env: cloud }))).toBe(
+    expect(getSupabaseDatabaseUrl(resolveConfig({ env: cloud }))).toBe(
       'postgresql://postgres:pw@db.abc.supabase.co:5432/postgres?sslmode=require',
     )
-    expect(supabaseDatabaseUrl(resolveConfig({ env: { SUPABASE_URL: cloud.SUPABASE_URL } }))).toBeUndefined()
+    expect(getSupabaseDatabaseUrl(resolveConfig({ env: { SUPABASE_URL: cloud.SUPABASE_URL } }))).toBeUndefined()
   })
 })
 
@@ -73,7 +73,7 @@ describe('the settings object', () => {
   })
 
   it('R97: holds the settings of the integration', () => {
-    const settings = supabaseConfig(resolveConfig({ env: { ...cloud, SUPABASE_CONNECTION_TIMEOUT: '60' } }))
+    const settings = getSupabaseConfig(resolveConfig({ env: { ...cloud, SUPABASE_CONNECTION_TIMEOUT: '60' } }))
     expect(settings).toMatchObject({
       agentSchema: 'public',
       realtime: true,
@@ -86,6 +86,6 @@ describe('the settings object', () => {
   })
 
   it('C46: without credentials nothing is raised', () => {
-    expect(() => supabaseConfig(resolveConfig({ env: { DATABASE_PROVIDER: 'sqlite' } }))).not.toThrow()
+    expect(() => getSupabaseConfig(resolveConfig({ env: { DATABASE_PROVIDER: 'sqlite' } }))).not.toThrow()
   })
 })

@@ -27,10 +27,10 @@ export type SupabaseConfig = TidemarkConfig['supabase'] & {
 }
 
 /** Successor of `get_supabase_config()`. */
-export const supabaseConfig = (config: TidemarkConfig): SupabaseConfig => ({
+export const getSupabaseConfig = (config: TidemarkConfig): SupabaseConfig => ({
   ...config.supabase,
   connectionTimeoutMs: config.postgres.secondary.connectTimeoutMs,
-  databaseUrl: supabaseDatabaseUrl(config),
+  databaseUrl: getSupabaseDatabaseUrl(config),
 })
 
 /** Successor of `is_supabase_configured()`: the integration is on, and the server has a URL and a key to use it with. */
@@ -38,5 +38,5 @@ export const isSupabaseConfigured = ({ supabase }: TidemarkConfig): boolean =>
   supabase.enabled && supabase.url !== undefined && supabase.serviceRoleKey !== undefined
 
 /** Successor of `get_supabase_database_url()`: built from SUPABASE_DB_*, the password percent-encoded; undefined without a host. */
-export const supabaseDatabaseUrl = ({ supabase: { database } }: TidemarkConfig): string | undefined =>
+export const getSupabaseDatabaseUrl = ({ supabase: { database } }: TidemarkConfig): string | undefined =>
   databaseUrl({ ...database, host: database.host, password: database.password })
