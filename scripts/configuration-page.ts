@@ -10,11 +10,13 @@ const titles: Readonly<Record<string, string>> = {
   server: 'Server',
   log: 'Log',
   database: 'Database',
+  schema: 'Schema',
   move: 'Move',
   postgres: 'Postgres',
   redis: 'Redis',
   feed: 'Feed',
   cache: 'Caches',
+  rest: 'REST',
   supabase: 'Supabase',
   apps: 'Applications',
 }

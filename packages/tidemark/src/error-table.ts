@@ -258,6 +258,18 @@ export const errorTable = {
     'gate',
     409,
   ),
+  TM_SCHEMA_EXPOSED: entry(
+    'The migration {version} ({file}) opens {object}: {reason}.',
+    'Add to it: {sql} Where that is meant, name the object in schema.accepted, or set schema.rowSecurity to warn; {state}.',
+    'gate',
+    409,
+  ),
+  TM_SCHEMA_OPEN: entry(
+    'Callers from outside reach {count} object(s) that they should not.',
+    'Run `tidemark schema check` to see them with the SQL that closes them, and write a migration.',
+    'gate',
+    409,
+  ),
   TM_SCHEMA_DUPLICATE: entry(
     'The files {first} and {second} have the same version {version}.',
     'Give one of them a newer version.',

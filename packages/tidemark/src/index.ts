@@ -156,6 +156,9 @@ export { withTimeout } from './resilience/with-timeout.js'
 
 // Schema
 export { bootstrap } from './schema/bootstrap.js'
+export { checkExposure } from './schema/exposure/check-exposure.js'
+export type { ExposureCode, ExposureFinding, ExposureOptions, ExposureReport } from './schema/exposure/exposure.js'
+export type { RowSecurityOptions } from './schema/exposure/exposure-watch.js'
 export { appSource, platformSource, projectSource } from './schema/migration-files.js'
 export { createMigrator, type MigratorOptions } from './schema/migrator.js'
 export type {
@@ -163,6 +166,7 @@ export type {
   MigrationSource,
   MigrationStatus,
   Migrator,
+  SchemaClient,
   SchemaConnect,
   SchemaDifference,
   UpReport,

@@ -247,6 +247,52 @@ describe('the schema', () => {
   })
 })
 
+describe('SEC-1: schema check', () => {
+  const migrate = async (name: string, sql: string) => {
+    const created = await json(['schema', 'new', name])
+    await writeFile(String(created.data['path']), sql)
+    return json(['schema', 'up'])
+  }
+
+  test('6 where rows are open to callers, with the SQL that closes them; the server says the same', async () => {
+    expect((await migrate('Note it', 'create table note (id int); alter table note enable row level security')).exitCode).toBe(0)
+    expect(await json(['schema', 'check'])).toMatchObject({ exitCode: 0, data: { ok: true, schemas: ['public'] } })
+    await json(['db', 'psql', '-c', 'alter table note disable row level security; grant select on note to anon'])
+    const open = { level: 'error', code: 'rowSecurityOff', object: 'public.note', roles: ['anon'] }
+    const found = await json(['schema', 'check'])
+    expect(found.exitCode).toBe(6)
+    expect(found.data).toMatchObject({ ok: false })
+    expect(found.data['findings']).toContainEqual(expect.objectContaining(open))
+    const text = await cli(['schema', 'check'])
+    expect(text.exitCode).toBe(6)
+    for (const part of [
+      '✗ public.note (rowSecurityOff)',
+      'anon may read every row',
+      '→ alter table public.note enable row level security',
+    ])
+      expect(text.stdout).toContain(part)
+    expect(text.stderr).toContain('TM_SCHEMA_OPEN')
+    expect((await json(['schema', 'check', '--schema', 'tidemark'])).exitCode).toBe(0)
+    const { url, admin } = (await json(['status'])).data as { url: string; admin: { token: string } }
+    const answer = await fetch(`${url}/admin/v1/schema/check?schemas=public`, {
+      headers: { authorization: `Bearer ${admin.token}` },
+    })
+    expect(await answer.json()).toEqual(found.data)
+    await json(['db', 'psql', '-c', 'drop table note'])
+  })
+
+  test('6 where a migration would open rows, and nothing of it stays; warn lets it pass and says so', async () => {
+    const refused = await migrate('Open a list', 'create table list (id int); grant select on list to anon')
+    expect([refused.exitCode, refused.data.error?.code]).toEqual([6, 'TM_SCHEMA_EXPOSED'])
+    expect(refused.data.error?.fix).toContain('alter table public.list enable row level security')
+    expect((await json(['schema', 'status'])).data).toMatchObject({ pending: 1 })
+    const passed = await cli(['schema', 'up'], { env: { TIDEMARK_ROW_SECURITY: 'warn' } })
+    expect(passed.exitCode).toBe(0)
+    expect(passed.stderr).toContain('✗ public.list (rowSecurityOff)')
+    expect((await cli(['schema', 'check'], { env: { TIDEMARK_SCHEMA_ACCEPTED: 'list' } })).exitCode).toBe(0)
+  })
+})
+
 describe('db', () => {
   /** A PATH on which there is a Node and nothing else. */
   const withoutPsql = async (): Promise<string> => {

@@ -62,6 +62,11 @@ export const describeSchema = (program: Command, lazily: Lazily): void => {
     .option('--schema <names>', 'schemas to compare (repeat, or separate by commas)', list)
     .action(lazily(async () => (await import('./commands/schema.js')).schemaDiff))
   schema
+    .command('check')
+    .description('what anon and authenticated reach and should not, with the SQL that closes it; exit code 6 on errors')
+    .option('--schema <names>', 'schemas to look at (repeat, or separate by commas; default: those that the API serves)', list)
+    .action(lazily(async () => (await import('./commands/schema.js')).schemaCheck))
+  schema
     .command('types')
     .description('TypeScript types of the live database')
     .option('--schema <names>', 'schemas to describe (repeat, or separate by commas; default: public)', list)

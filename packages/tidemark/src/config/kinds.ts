@@ -177,6 +177,43 @@ export const tableNames: Kind<readonly string[]> = {
   argument: 'tables',
 }
 
+/** Tables by their name, or as `schema.table`, kept as they are given. */
+export const relationNames: Kind<readonly string[]> = {
+  schema: z.array(
+    z
+      .string({ error: 'a name in it is not text' })
+      .regex(/^[^.,\s]+(?:\.[^.,\s]+)?$/, { error: 'a name in it is not that of a table' }),
+    { error: 'it is not a list' },
+  ),
+  fromText: (value) =>
+    value
+      .split(',')
+      .map((name) => name.trim())
+      .filter((name) => name !== ''),
+  expected: 'tables, with or without their schema, separated by commas',
+  argument: 'tables',
+}
+
+/** Names of schemas, in the order in which they are given. */
+export const schemaNames: Kind<readonly string[]> = {
+  schema: z
+    .array(
+      z.string({ error: 'a name in it is not text' }).regex(/^[^,\s]{1,63}$/, { error: 'a name in it is not that of a schema' }),
+      {
+        error: 'it is not a list',
+      },
+    )
+    .min(1, { error: 'it is empty' })
+    .refine((names) => new Set(names).size === names.length, { error: 'it names one twice' }),
+  fromText: (value) =>
+    value
+      .split(',')
+      .map((name) => name.trim())
+      .filter((name) => name !== ''),
+  expected: 'names of schemas, separated by commas',
+  argument: 'schemas',
+}
+
 const parsedUrl = (value: string): URL | undefined => (URL.canParse(value) ? new URL(value) : undefined)
 
 const url = (

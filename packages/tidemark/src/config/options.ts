@@ -2,10 +2,11 @@ import { availableParallelism } from 'node:os'
 import { authOptions } from './auth-options.js'
 import { cacheOptions } from './cache-options.js'
 import { feedOptions } from './feed-options.js'
-import { boolean, bytes, durationMs, host, integer, names, oneOf, paths, text } from './kinds.js'
+import { boolean, bytes, durationMs, host, integer, names, oneOf, paths, tableNames, text } from './kinds.js'
 import { type Given, option, type Resolved } from './option.js'
 import { postgresOptions } from './postgres-options.js'
 import { redisOptions } from './redis-options.js'
+import { restOptions } from './rest-options.js'
 import { supabaseOptions } from './supabase-options.js'
 
 const serverOptions = {
@@ -98,6 +99,17 @@ const generalOptions = {
     default: [],
     defaultText: 'none',
   }),
+  'schema.rowSecurity': option(oneOf(['refuse', 'warn'], { warning: 'warn' }), {
+    help: 'What `tidemark schema up` does with a migration that opens rows to anon or authenticated: takes it back, or says so.',
+    env: ['TIDEMARK_ROW_SECURITY'],
+    default: 'refuse',
+  }),
+  'schema.accepted': option(tableNames, {
+    help: 'Tables, views and functions that are open on purpose: `tidemark schema check` warns of them instead.',
+    env: ['TIDEMARK_SCHEMA_ACCEPTED'],
+    default: [],
+    defaultText: 'none',
+  }),
   'move.workers': option(integer(1, 64), {
     help: 'Tables or key ranges that `tidemark move` copies at a time.',
     flag: 'workers',
@@ -147,6 +159,7 @@ export const options = {
   ...redisOptions,
   ...feedOptions,
   ...cacheOptions,
+  ...restOptions,
   ...supabaseOptions,
   ...authOptions,
   ...appOptions,

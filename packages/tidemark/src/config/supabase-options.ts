@@ -1,4 +1,4 @@
-import { boolean, durationMs, host, httpUrl, integer, text } from './kinds.js'
+import { boolean, durationMs, host, httpUrl, integer, relationNames, text } from './kinds.js'
 import { option } from './option.js'
 
 const identifier = text({
@@ -97,6 +97,12 @@ export const supabaseOptions = {
     env: ['SUPABASE_ENABLE_RLS'],
     default: true,
     systems: ['Agents'],
+  }),
+  'supabase.healthTables': option(relationNames, {
+    help: 'Tables that GET /api/v1/health/supabase looks at; without a schema, of the schema of the agent tables.',
+    env: ['SUPABASE_HEALTH_TABLES'],
+    default: [],
+    defaultText: 'none',
   }),
   'supabase.timeoutMs': option(durationMs(1, 600_000), {
     help: 'How long a request may take. A bare number in the environment counts seconds.',

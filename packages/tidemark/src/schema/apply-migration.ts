@@ -3,7 +3,7 @@ import type { Clock } from '../time/clock.js'
 import { recordMigration } from './ledger.js'
 import type { AppliedMigration, Migration, SchemaClient, Statement } from './schema.js'
 import { leadingWords } from './split-statements.js'
-import { postgresErrorOf } from './sql-errors.js'
+import { type PostgresError, postgresErrorOf } from './sql-errors.js'
 
 const opening = /^(begin|start transaction)\b/
 const closing = /^(commit|end)\b/
@@ -25,6 +25,12 @@ const lineOf = (statement: Statement, position: string | undefined): number => {
   return statement.textLine + before.filter((character) => character === '\n').length
 }
 
+/** C1: `agent_id = auth.uid()` does not compile where the column is text. */
+const comparesUid = ({ text }: Statement, { code, message }: PostgresError): boolean =>
+  code === '42883' &&
+  /\bauth\.uid\(\)/i.test(text) &&
+  /(?:text|character varying) (?:=|<>) uuid|uuid (?:=|<>) (?:text|character varying)/.test(message)
+
 const failure = (migration: Migration, statement: Statement, error: unknown): unknown => {
   const raised = postgresErrorOf(error)
   if (!raised) return error
@@ -32,6 +38,9 @@ const failure = (migration: Migration, statement: Statement, error: unknown): un
   const hints = [
     raised.detail,
     raised.hint,
+    comparesUid(statement, raised)
+      ? "auth.uid() is a uuid and raises on subjects that are none; compare text with (select auth.jwt() ->> 'sub')"
+      : undefined,
     raised.code === '25001' && migration.transactional
       ? 'put "-- tidemark: no-transaction" at the top of the file, where such a statement may run'
       : undefined,
@@ -74,7 +83,15 @@ const runAll = async (client: SchemaClient, migration: Migration, statements: re
   }
 }
 
-const inTransaction = async (client: SchemaClient, migration: Migration, elapsedMs: () => number): Promise<void> => {
+/** Looks at what a migration has made: within its transaction, where it has one, which a refusal takes back. */
+export type Inspect = (migration: Migration) => Promise<void>
+
+const inTransaction = async (
+  client: SchemaClient,
+  migration: Migration,
+  elapsedMs: () => number,
+  inspect: Inspect | undefined,
+): Promise<void> => {
   const statements = unwrapped(migration.statements)
   refuseControl(migration, statements)
   await client.query('begin')
@@ -86,6 +103,7 @@ const inTransaction = async (client: SchemaClient, migration: Migration, elapsed
       throw last ? failure(migration, last, error) : error
     })
     await client.query('reset all; reset role')
+    await inspect?.(migration)
     await recordMigration(client, migration, elapsedMs())
     await client.query('commit')
   } catch (error) {
@@ -96,16 +114,22 @@ const inTransaction = async (client: SchemaClient, migration: Migration, elapsed
 
 /**
  * Applies one file and records it: both or neither, where the file runs in a transaction. What a file sets for its session
- * (search_path, role) ends with it. Raises TM_SCHEMA_FAILED with file, statement, line and SQLSTATE.
+ * (search_path, role) ends with it. Raises TM_SCHEMA_FAILED with file, statement, line and SQLSTATE, and what `inspect` raises.
  */
-export const applyMigration = async (client: SchemaClient, migration: Migration, clock: Clock): Promise<AppliedMigration> => {
+export const applyMigration = async (
+  client: SchemaClient,
+  migration: Migration,
+  clock: Clock,
+  inspect?: Inspect,
+): Promise<AppliedMigration> => {
   const startedMs = clock.monotonicMs()
   const elapsedMs = () => clock.monotonicMs() - startedMs
-  if (migration.transactional) await inTransaction(client, migration, elapsedMs)
+  if (migration.transactional) await inTransaction(client, migration, elapsedMs, inspect)
   else {
     await runAll(client, migration, migration.statements)
     await client.query('reset all; reset role')
     await recordMigration(client, migration, elapsedMs())
+    await inspect?.(migration)
   }
   const { version, name, source, statements } = migration
   return { source: source.name, version, name, statements: statements.length, elapsedMs: elapsedMs() }

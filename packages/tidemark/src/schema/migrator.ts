@@ -5,6 +5,8 @@ import { type Clock, systemClock } from '../time/clock.js'
 import { applyMigration } from './apply-migration.js'
 import { readCatalogue } from './catalogue.js'
 import { compareCatalogues } from './compare-catalogues.js'
+import { checkExposure } from './exposure/check-exposure.js'
+import { ExposureWatch, type RowSecurityOptions } from './exposure/exposure-watch.js'
 import { generateTypes } from './generate-types.js'
 import { ensureLedgers, type LedgerEntry, readLedger } from './ledger.js'
 import { compareVersions, directoryOf, platformSource, readSource } from './migration-files.js'
@@ -39,6 +41,8 @@ export interface MigratorOptions {
   readonly listener?: MigrationListener
   /** How long to wait for another process that migrates. Default 60,000. */
   readonly lockTimeoutMs?: number
+  /** What is done about a migration that opens rows to `anon` or `authenticated`. Default: it is refused. */
+  readonly rowSecurity?: RowSecurityOptions
   readonly clock?: Clock
 }
 
@@ -109,6 +113,7 @@ export const createMigrator = (options: MigratorOptions): Migrator => {
   const { connect, sources } = options
   const clock = options.clock ?? systemClock
   const timeoutMs = options.lockTimeoutMs ?? 60_000
+  const rowSecurity = options.rowSecurity ?? {}
 
   const readFiles = () => Promise.all(sources.map(readSource))
   const read = async (client: SchemaClient, files: readonly (readonly Migration[])[]): Promise<readonly Comparison[]> => {
@@ -123,15 +128,17 @@ export const createMigrator = (options: MigratorOptions): Migrator => {
       await client.end().catch(() => undefined)
     }
   }
-  const applyAll = async (client: SchemaClient, pending: readonly Migration[]): Promise<readonly AppliedMigration[]> => {
+  const applyAll = async (client: SchemaClient, pending: readonly Migration[]): Promise<UpReport> => {
     const applied: AppliedMigration[] = []
+    const watch = new ExposureWatch(client, rowSecurity)
+    await watch.start()
     for (const migration of pending) {
       const event = { source: migration.source.name, version: migration.version, name: migration.name }
       options.listener?.({ type: 'migration:started', ...event })
-      applied.push(await applyMigration(client, migration, clock))
+      applied.push(await applyMigration(client, migration, clock, () => watch.check(migration)))
       options.listener?.({ type: 'migration:applied', ...event })
     }
-    return applied
+    return { applied, dryRun: false, findings: watch.news() }
   }
 
   return {
@@ -139,7 +146,7 @@ export const createMigrator = (options: MigratorOptions): Migrator => {
       const files = await readFiles()
       return session(async (client): Promise<UpReport> => {
         const pending = pendingOf(await read(client, files), upOptions)
-        if (pending.length === 0) return { applied: [], dryRun: upOptions.dryRun ?? false }
+        if (pending.length === 0) return { applied: [], dryRun: upOptions.dryRun ?? false, findings: [] }
         if (upOptions.dryRun) {
           const applied = pending.map(({ source, version, name, statements }) => ({
             source: source.name,
@@ -148,13 +155,13 @@ export const createMigrator = (options: MigratorOptions): Migrator => {
             statements: statements.length,
             elapsedMs: 0,
           }))
-          return { applied, dryRun: true }
+          return { applied, dryRun: true, findings: [] }
         }
         return withMigrationLock(client, { clock, timeoutMs }, async () => {
           await ensureLedgers(client)
           // Another process may have applied them while this one waited.
           const left = pendingOf(await read(client, files), upOptions)
-          return { applied: await applyAll(client, left), dryRun: false }
+          return applyAll(client, left)
         })
       })
     },
@@ -195,6 +202,8 @@ export const createMigrator = (options: MigratorOptions): Migrator => {
       })
       return session(async (client) => compareCatalogues(await readCatalogue(client), expected, diffOptions))
     },
+
+    check: (checkOptions = {}) => session((client) => checkExposure(client, { ...rowSecurity, ...checkOptions })),
 
     types: (typesOptions = {}) => session((client) => generateTypes(client, typesOptions)),
   }

@@ -1,6 +1,7 @@
 /** The words of the schema floor: how it reaches a database, where migrations come from, and what it reports. */
 
 import type { Clock } from '../time/clock.js'
+import type { ExposureFinding, ExposureOptions, ExposureReport } from './exposure/exposure.js'
 
 /** The part of a `pg` client that this floor uses. One client is one session: advisory locks and settings live in it. */
 export interface SchemaClient {
@@ -85,6 +86,8 @@ export interface UpReport {
   /** What was applied, or in a dry run would be, in order. */
   readonly applied: readonly AppliedMigration[]
   readonly dryRun: boolean
+  /** What callers reach since, and should not, or should not without a second thought. */
+  readonly findings: readonly ExposureFinding[]
 }
 
 /** What the objects compared by `diff` are. */
@@ -126,7 +129,10 @@ export interface TypesOptions {
 
 /** Brings a database to its migrations and tells how the two compare. */
 export interface Migrator {
-  /** Applies what is pending. Raises TM_SCHEMA_LOCKED, _CHECKSUM, _MISSING_FILE, _OUT_OF_ORDER, _UNKNOWN_TARGET, _FAILED. */
+  /**
+   * Applies what is pending. Raises TM_SCHEMA_LOCKED, _CHECKSUM, _MISSING_FILE, _OUT_OF_ORDER, _UNKNOWN_TARGET, _FAILED, and
+   * _EXPOSED where a migration opens rows to callers.
+   */
   up(options?: UpOptions): Promise<UpReport>
   /** Every migration of files and ledger, source by source, in order of version. Writes nothing. */
   status(): Promise<readonly MigrationStatus[]>
@@ -134,6 +140,8 @@ export interface Migrator {
   create(name: string): Promise<string>
   /** Compares the database with a scratch one built from the files. Raises TM_SCHEMA_SCRATCH where none can be made. */
   diff(options?: DiffOptions): Promise<readonly SchemaDifference[]>
+  /** What callers from outside reach in the exposed schemas and should not. Writes nothing. */
+  check(options?: Pick<ExposureOptions, 'schemas'>): Promise<ExposureReport>
   /** TypeScript types of the live schema, in the shape that supabase-js takes; the same schema gives the same text. */
   types(options?: TypesOptions): Promise<string>
 }

@@ -118,6 +118,7 @@ const openMigrator = async (connect: SchemaConnect, { config, cwd, log }: OpenDa
       ...folders.map((folder) => appSource(appName(folder), folder)),
     ],
     listener: ({ type, source, version, name }) => log.debug(type, { source, version, name }),
+    rowSecurity: { mode: config.schema.rowSecurity, schemas: config.rest.schemas, accepted: config.schema.accepted },
   })
 }
 

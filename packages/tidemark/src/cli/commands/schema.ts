@@ -5,6 +5,7 @@ import type { SchemaDifference } from '../../schema/schema.js'
 import * as operations from '../../server/operations/schema.js'
 import { commandProject } from '../command-project.js'
 import type { Run } from '../context.js'
+import { exposureLines, exposureText } from '../exposure-text.js'
 import { renderFailure } from '../failure.js'
 import { counted } from '../progress-text.js'
 import { table } from '../table.js'
@@ -43,6 +44,7 @@ export const schemaUp: Run<{ readonly allowOutOfOrder?: boolean }> = async (cont
       .map(({ version, name, source }) => `${colors.green('✓')} ${verb} ${version} ${name} ${colors.dim(`(${source})`)}`)
       .join('\n')
   })
+  if (!terminal.json) for (const finding of report.findings) terminal.stderr.write(`${exposureLines(finding, terminal.colors)}\n`)
   return exitCodes.ok
 }
 
@@ -80,6 +82,17 @@ export const schemaDiff: Run<{ readonly schema?: readonly string[] }> = async (c
   )
   if (diff.ok) return exitCodes.ok
   if (!terminal.json) terminal.stderr.write(`${renderFailure(operations.driftError(diff), terminal.colors, false)}\n`)
+  return exitCodes.gate
+}
+
+export const schemaCheck: Run<{ readonly schema?: readonly string[] }> = async (context, _operands, { schema }) => {
+  const { terminal } = context
+  const report = await operations.schemaCheck(await commandProject(context), {
+    schemas: schema === undefined ? undefined : [...schema],
+  })
+  terminal.result(report, (colors) => exposureText(report, colors))
+  if (report.ok) return exitCodes.ok
+  if (!terminal.json) terminal.stderr.write(`${renderFailure(operations.openError(report), terminal.colors, false)}\n`)
   return exitCodes.gate
 }
 

@@ -43,6 +43,11 @@ const addSchemaRoutes = (app: FastifyInstance, { project }: AdminRoutesOptions):
   })
   app.route({
     method: ['GET', 'POST'],
+    url: '/schema/check',
+    handler: async (request) => schema.schemaCheck(project(), schemasOf(request)),
+  })
+  app.route({
+    method: ['GET', 'POST'],
     url: '/schema/types',
     handler: async (request) => schema.schemaTypes(project(), schemasOf(request)),
   })

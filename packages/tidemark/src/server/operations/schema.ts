@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { TidemarkError } from '../../errors.js'
 import type { ConnectOptions } from '../../postgres/postgres.js'
+import type { ExposureReport } from '../../schema/exposure/exposure.js'
 import type { MigrationStatus, SchemaDifference, UpReport } from '../../schema/schema.js'
 import type { Project } from '../project.js'
 
@@ -61,9 +62,15 @@ export const schemaDiff = (project: Project, request: z.output<typeof schemasReq
     return { ok: differences.length === 0, differences }
   })
 
+export const schemaCheck = (project: Project, request: z.output<typeof schemasRequest>): Promise<ExposureReport> =>
+  project.withDatabase(undefined, ({ migrator }) => migrator.check(present(request)))
+
 export const schemaTypes = (project: Project, request: z.output<typeof schemasRequest>): Promise<{ readonly types: string }> =>
   project.withDatabase(undefined, async ({ migrator }) => ({ types: await migrator.types(present(request)) }))
 
-/** The error behind `ok: false`, for callers that want one. */
+/** The errors behind `ok: false`, for callers that want one. */
+export const openError = ({ findings }: ExposureReport): TidemarkError =>
+  new TidemarkError('TM_SCHEMA_OPEN', { count: findings.filter(({ level }) => level === 'error').length })
+
 export const driftError = ({ differences }: SchemaDiff): TidemarkError =>
   new TidemarkError('TM_SCHEMA_DRIFT', { count: differences.length })
