@@ -2,6 +2,7 @@ import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest, Fasti
 import { isTidemarkError, reasonOf, TidemarkError, toTidemarkError } from '../errors.js'
 import type { Logger, Metrics } from '../observability/observability.js'
 import { maskSecrets } from '../secrets.js'
+import { systemPaths } from './system-routes.js'
 
 export interface HttpOptions {
   readonly log: Logger
@@ -65,7 +66,7 @@ const measure = (app: FastifyInstance, { log, metrics }: HttpOptions): void => {
       ip: request.ip,
     }
     // Probes and scrapes come every few seconds and say nothing new.
-    if (route === '/health' || route === '/livez' || route === '/readyz' || route === '/metrics') log.debug('request', fields)
+    if (systemPaths.has(route)) log.debug('request', fields)
     else log.info('request', fields)
   })
 }

@@ -14,6 +14,7 @@ import type { ProjectStatus } from './operations/status.js'
 import type { Project } from './project.js'
 import type { Role } from './roles.js'
 import type { Runtime } from './runtime.js'
+import { createSupabaseHealth } from './supabase-health/supabase-health.js'
 import { addSystemRoutes, systemPaths } from './system-routes.js'
 import { readVersion } from './version.js'
 
@@ -63,6 +64,7 @@ export const createShell = async (options: ShellOptions): Promise<Shell> => {
     refreshGauges,
     version: readVersion(),
     runtime: options.runtime,
+    supabaseHealth: createSupabaseHealth({ config, runtime: options.runtime }),
     uptimeSeconds: () => Math.round((Date.now() - startedAtMs) / 1000),
   })
   if (options.roles.has('admin')) {

@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import type { Health, Metrics } from '../observability/observability.js'
 import type { Runtime } from './runtime.js'
+import type { SupabaseHealthAnswer } from './supabase-health/supabase-health.js'
 
 export interface SystemRoutesOptions {
   readonly health: Health
@@ -11,12 +12,13 @@ export interface SystemRoutesOptions {
   uptimeSeconds(): number
   /** Brings the gauges up to date before a scrape. */
   refreshGauges(): void
+  supabaseHealth(): Promise<SupabaseHealthAnswer>
 }
 
 /** Paths that a server answers in every phase of its life. */
-export const systemPaths: ReadonlySet<string> = new Set(['/health', '/livez', '/readyz', '/metrics'])
+export const systemPaths: ReadonlySet<string> = new Set(['/health', '/livez', '/readyz', '/metrics', '/api/v1/health/supabase'])
 
-/** `/health` for people and load balancers, `/livez` and `/readyz` for orchestrators, `/metrics` for Prometheus. */
+/** `/health` for people and load balancers, `/api/v1/health/supabase` for the tables behind the API, `/livez` and `/readyz` for orchestrators, `/metrics` for Prometheus. */
 export const addSystemRoutes = (app: FastifyInstance, options: SystemRoutesOptions): void => {
   const { health, metrics, version } = options
   app.get('/health', async (_request, reply) => {
@@ -33,6 +35,10 @@ export const addSystemRoutes = (app: FastifyInstance, options: SystemRoutesOptio
         uptimeSeconds: options.uptimeSeconds(),
         ...rest,
       })
+  })
+  app.get('/api/v1/health/supabase', async (_request, reply) => {
+    const { httpStatus, body } = await options.supabaseHealth()
+    return reply.status(httpStatus).header('cache-control', 'no-store').send(body)
   })
   app.get('/livez', async (_request, reply) => {
     const { httpStatus, body } = health.live()
