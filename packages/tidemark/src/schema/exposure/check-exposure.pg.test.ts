@@ -152,6 +152,13 @@ describe('roles and schemas', () => {
     expect(await mended()).toEqual([])
   })
 
+  it('a role that may become such a role is an error', async () => {
+    expect(await found('grant service_role to authenticated')).toEqual([
+      'error roleAboveRowSecurity role authenticated authenticated',
+    ])
+    expect(await mended()).toEqual([])
+  })
+
   it('a schema in which callers make objects is an error', async () => {
     expect(await found('grant create on schema public to public')).toEqual([
       'error schemaWritable schema public anon,authenticated',

@@ -12,6 +12,8 @@ export interface RoleFact {
   readonly name: string
   /** A superuser, or BYPASSRLS: no policy holds it. */
   readonly aboveRowSecurity: boolean
+  /** Such roles that it may become. */
+  readonly mayBecome: readonly string[]
 }
 
 export interface SchemaFact {
@@ -129,7 +131,12 @@ export const userMetadataPattern = 'user_meta_?data'
 
 // $1 the exposed schemas, $2 the roles of callers, $3 the schemas of Supabase itself.
 const parts: Readonly<Record<keyof ExposureFacts, string>> = {
-  roles: 'select name, above as "aboveRowSecurity" from api order by name',
+  roles: `
+    select name, above as "aboveRowSecurity",
+           coalesce((select jsonb_agg(r.rolname order by r.rolname) from pg_roles r
+                      where (r.rolsuper or r.rolbypassrls) and r.oid <> api.oid and not api.above
+                        and pg_has_role(api.oid, r.oid, 'MEMBER')), '[]') as "mayBecome"
+      from api order by name`,
   roleNames: 'select rolname::text as name from pg_roles',
   schemas: `
     select n.nspname::text as name, quote_ident(n.nspname) as object,

@@ -2,19 +2,27 @@ import type { ExposureFacts } from './exposure-facts.js'
 import type { NamedFinding } from './find-exposure.js'
 import { joined, verb } from './words.js'
 
-/** Roles of callers that no policy holds. */
+/** Roles of callers that no policy holds, or that may become such a role. */
 export const roleFindings = ({ roles }: ExposureFacts): readonly NamedFinding[] =>
-  roles
-    .filter(({ aboveRowSecurity }) => aboveRowSecurity)
-    .map(({ name }) => ({
-      level: 'error',
-      code: 'roleAboveRowSecurity',
-      object: `role ${name}`,
-      name,
-      roles: [name],
-      why: `${name} is a superuser or has BYPASSRLS: whoever acts as it sees and changes every row, whatever the policies say.`,
-      fix: `alter role ${name} nosuperuser nobypassrls;`,
-    }))
+  roles.flatMap(({ name, aboveRowSecurity, mayBecome }): readonly NamedFinding[] => {
+    const found = { level: 'error', code: 'roleAboveRowSecurity', object: `role ${name}`, name, roles: [name] } as const
+    if (aboveRowSecurity)
+      return [
+        {
+          ...found,
+          why: `${name} is a superuser or has BYPASSRLS: whoever acts as it sees and changes every row, whatever the policies say.`,
+          fix: `alter role ${name} nosuperuser nobypassrls;`,
+        },
+      ]
+    if (mayBecome.length === 0) return []
+    return [
+      {
+        ...found,
+        why: `${name} is a member of ${joined(mayBecome)}, which no policy holds: any function that it calls may SET ROLE to that.`,
+        fix: `revoke ${mayBecome.join(', ')} from ${name};`,
+      },
+    ]
+  })
 
 const writable = ({ schemas }: ExposureFacts): readonly NamedFinding[] =>
   schemas
