@@ -1,5 +1,18 @@
 export { type Clock, systemClock } from '../time/clock.js'
 export { type UntilOptions, until } from '../time/until.js'
+export {
+  type Access,
+  type AccessCase,
+  type AccessDeclaration,
+  type AccessMatrix,
+  type AccessSession,
+  accessMatrix,
+  type Caller,
+  type Operation,
+  type RowOf,
+  type TableAccess,
+  type Values,
+} from './access-matrix.js'
 export { createFakeClock, type FakeClock } from './fake-clock.js'
 export { type ConformanceCase, redisConformance } from './redis-conformance.js'
 export { startTestRedis, type TestRedis, type TestRedisOptions } from './redis-server.js'
