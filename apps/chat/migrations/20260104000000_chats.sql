@@ -73,3 +73,9 @@ create table public.chat_audit (
 create index idx_chat_audit_record on public.chat_audit (table_name, record_id, at desc);
 -- An import must not bring back what was purged.
 create index idx_chat_audit_purged on public.chat_audit ((details ->> 'legacy_key')) where action = 'purge';
+
+-- Closed from the first moment on: where new tables are granted to everybody by default, as in a Supabase project, they would stand open
+-- until the policies come.
+alter table public.chat_sessions enable row level security;
+alter table public.chat_messages enable row level security;
+alter table public.chat_audit enable row level security;

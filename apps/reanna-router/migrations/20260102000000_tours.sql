@@ -83,3 +83,10 @@ create index idx_feedback_task_id on public.feedback (task_id);
 create index idx_feedback_sent_status on public.feedback (sent_to_agent);
 -- The next stop of a tour is asked for all day long.
 create index idx_property_visits_next on public.property_visits (tour_id, scheduled_arrival) where status = 'scheduled';
+
+-- Closed from the first moment on: where new tables are granted to everybody by default, as in a Supabase project, they would stand open
+-- until the policies come.
+alter table public.tours enable row level security;
+alter table public.property_visits enable row level security;
+alter table public.tasks enable row level security;
+alter table public.feedback enable row level security;

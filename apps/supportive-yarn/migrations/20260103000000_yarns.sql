@@ -90,3 +90,14 @@ create table public.system_logs (
 );
 create index idx_logs_level on public.system_logs (log_level);
 create index idx_logs_session on public.system_logs (session_id);
+
+-- Closed from the first moment on: where new tables are granted to everybody by default, as in a Supabase project, they would stand open
+-- until the policies come.
+alter table public.sessions enable row level security;
+alter table public.chat_history enable row level security;
+alter table public.user_responses enable row level security;
+alter table public.risk_detections enable row level security;
+alter table public.session_summaries enable row level security;
+alter table public.analytics enable row level security;
+alter table public.intent_classifications enable row level security;
+alter table public.system_logs enable row level security;
