@@ -23,9 +23,10 @@ export default defineConfig({
       project('unit', [`${roots}/*.test.ts`], { exclude: ['**/node_modules/**', '**/dist/**', '**/*.{pg,redis,e2e}.test.ts'] }),
       project('postgres', [`${roots}/*.pg.test.ts`], { globalSetup: [source('testing/postgres-setup.ts')] }),
       project('redis', [`${roots}/*.redis.test.ts`], { globalSetup: [source('testing/redis-setup.ts')] }),
-      project('e2e', [`${roots}/*.e2e.test.ts`], { fileParallelism: false, testTimeout: 180_000 }),
+      project('e2e', [`${roots}/*.e2e.test.ts`], { testTimeout: 180_000 }),
     ],
-    maxWorkers: 2,
+    // One more than the smallest machine has processors: much of a test is waiting for a server or a child.
+    maxWorkers: 3,
     coverage: {
       provider: 'v8',
       include: ['packages/*/src/**/*.ts'],
