@@ -84,6 +84,7 @@ describe('relationships of partitioned tables', () => {
       create table p.sales (region text references p.regions, id int, primary key (region, id)) partition by list (region);
       create table p.sales_eu partition of p.sales for values in ('eu');
       create table p.returns (region text, id int, foreign key (region, id) references p.sales);
+      create view p.eu as select * from p.sales_eu;
     `),
   )
 
@@ -95,6 +96,7 @@ describe('relationships of partitioned tables', () => {
     ])
     expect(ways(catalogue, 'p', 'regions')).toEqual(['one-to-many sales by sales_region_fkey name=region'])
     expect(catalogue.table('p', 'sales_eu')).toBeUndefined()
+    expect(ways(catalogue, 'p', 'eu')).toEqual([])
   })
 })
 
@@ -213,10 +215,10 @@ describe('names that need quotes', () => {
   beforeAll(() =>
     client.query(`
       create schema "Odd.Schema";
-      create table "Odd.Schema"."a ""b"" {c}" ("Id, (x)" int primary key, ":resno 7" int, "backslash" int, "${long}" int);
+      create table "Odd.Schema"."a ""b"" {c}" ("Id, (x)" int primary key, ":resno 7" int, "open ({(" int, "back\\slash" int, "${long}" int);
       create table "Odd.Schema"."日本.表" ("select" int references "Odd.Schema"."a ""b"" {c}", "__proto__" int);
       create view "Odd.Schema"."${long}" as
-        select ":resno 7", "backslash" as "} ) :resorigtbl 5", "Id, (x)" as "{key}", "${long}" as "<>" from "Odd.Schema"."a ""b"" {c}";
+        select ":resno 7", "back\\slash" as "} ) :resorigtbl 5", "Id, (x)" as "{key}", "${long}" as "<>" from "Odd.Schema"."a ""b"" {c}";
       create type "Odd.Schema"."My Type" as enum ('it''s', '"x"');
       create table "Odd.Schema"."T" (c "Odd.Schema"."My Type" default 'it''s');
     `),

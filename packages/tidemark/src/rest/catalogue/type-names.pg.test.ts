@@ -15,7 +15,12 @@ beforeAll(async () => {
     create type n.mood as enum ('a'); create domain n.positive as int check (value > 0); create type n.pair as (a int, b text);
     create type n."Mixed ""Case""" as enum ('b'); create domain n."integer" as text; create type "N.x"."[]" as enum ('c');
     create type far.hidden as enum ('d'); create table n.books (id int); create type n.span as range (subtype = float8);
-    create type n."table" as enum ('e'); create type n.shell;`)
+    create type n."table" as enum ('e'); create type n.shell;
+    -- As extensions make types with modifiers of their own.
+    create type n.sized;
+    create function n.sized_in(cstring, oid, int) returns n.sized immutable strict language internal as 'varcharin';
+    create function n.sized_out(n.sized) returns cstring immutable strict language internal as 'varcharout';
+    create type n.sized (input = n.sized_in, output = n.sized_out, typmod_in = varchartypmodin, typmod_out = varchartypmodout, like = varchar);`)
   catalogue = await readCatalogue(client, { schemas: ['n', 'N.x'], extraSearchPath: [], timezones: new Set() })
 })
 
@@ -85,6 +90,8 @@ const known: readonly (readonly [string, string])[] = [
   ['books', 'n.books'],
   ['span', 'n.span'],
   ['uuid', 'uuid'],
+  ['n.sized(3)', 'n.sized(3)'],
+  ['sized(3)[]', 'n.sized(3)[]'],
   ['regclass', 'regclass'],
   ['information_schema.yes_or_no', 'information_schema.yes_or_no'],
 ]
@@ -120,6 +127,9 @@ const unknown: readonly string[] = [
   'float(54)',
   '_int4[]',
   '_varchar(3)',
+  '_sized(3)',
+  'sized("3\'")',
+  'positive(3)',
   'mood(3)',
   'int[',
   'int]',
