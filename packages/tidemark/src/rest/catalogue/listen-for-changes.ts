@@ -1,4 +1,4 @@
-import { reasonOf } from '../../errors.js'
+import { isTidemarkError, reasonOf } from '../../errors.js'
 import type { Logger } from '../../observability/observability.js'
 import { type ConnectOptions, connectPostgres } from '../../postgres/connect.js'
 import { within } from '../../postgres/within.js'
@@ -51,25 +51,29 @@ const session = async ({ target, clock, signal, announced, opened }: ListenOptio
   }
 }
 
-/** Keeps one session that listens, opened again wherever it is lost, until the signal ends it. Never raises. */
+/**
+ * Keeps one session that listens, opened again wherever it is lost, until the signal ends it. Gives up where only a transaction pooler
+ * is known, which has no sessions. Never raises.
+ */
 export const listenForChanges = async (options: ListenOptions): Promise<void> => {
   const { clock, log, signal, lost } = options
   for (let failures = 0; !signal.aborted; ) {
-    let open = false
-    try {
-      await session({
-        ...options,
-        opened: (complete) => {
-          open = true
-          options.opened(complete)
-        },
-      })
-    } catch (error) {
-      if (!signal.aborted) log.warn('changes of structure are not heard of: no session to listen in', { reason: reasonOf(error) })
+    let reason = 'the session ended'
+    let hopeless = false
+    const opened = (complete: boolean): void => {
+      failures = 0
+      options.opened(complete)
     }
+    await session({ ...options, opened }).catch((error: unknown) => {
+      reason = reasonOf(error)
+      hopeless = isTidemarkError(error, 'TM_CONFIG_MISSING')
+    })
     if (signal.aborted) return
     lost()
-    failures = open ? 1 : failures + 1
+    failures += 1
+    // Once for each time that it is away.
+    if (failures === 1) log.warn('changes of the schema do not announce themselves: they are looked for', { reason })
+    if (hopeless) return
     await clock.sleep(exponential(failures, backoff), signal).catch(() => undefined)
   }
 }
