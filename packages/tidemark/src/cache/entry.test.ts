@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import type { EntryOptions, LoadClient } from './cache.js'
 import { Entry } from './entry.js'
 import { FeedState } from './feed-state.js'
+import { Gate } from './testing/gate.js'
 import { ModelClock } from './testing/model-clock.js'
 import { modelParts } from './testing/model-parts.js'
 import { ModelPostgres } from './testing/model-postgres.js'
@@ -176,6 +177,51 @@ describe('an entry', () => {
     fails = true
     other.entry.dropTag('t', 11n)
     expect(await other.entry.get(params).catch(() => 'nothing')).toBe('nothing')
+  })
+
+  describe('with tags that only values tell', () => {
+    /** A load that waits where it has read, of an entry whose tags are what it read. */
+    const held = (reads: readonly number[]) => {
+      const gates = reads.map((value) => ({ value, gate: new Gate() }))
+      for (const { gate } of gates) gate.close()
+      const left = [...gates]
+      const load = async () => {
+        const { value, gate } = left.shift()!
+        await gate.pass()
+        return value
+      }
+      return { gates: gates.map(({ gate }) => gate), load, tags: (_params: Params, value: unknown) => [`n:${value}`] }
+    }
+
+    it('CACHE-3: goes on with a load, shares it and keeps it, where the tag of another changes', async () => {
+      const { gates, ...given } = held([1])
+      const { entry } = open(given)
+      const before = entry.get(params)
+      await settled()
+      entry.dropTag('n:7', 11n)
+      const after = entry.get(params)
+      gates[0]!.open()
+      expect(await Promise.all([before, after])).toEqual([1, 1])
+      await settled()
+      expect([entry.peek(params), entry.stats.loads, entry.stats.refused]).toEqual([1, 1, 0])
+      expect(await entry.inRedis(key)).toMatchObject({ value: 1, tags: ['n:1'] })
+    })
+
+    it('CACHE-3: keeps a load of the tag nowhere, and who comes after the change gets the next', async () => {
+      const { gates, ...given } = held([1, 2])
+      const { entry, redis } = open(given)
+      const before = entry.get(params)
+      await settled()
+      entry.dropTag('n:1', 11n)
+      const after = [entry.get(params), entry.get(params)]
+      gates[0]!.open()
+      expect(await before).toBe(1)
+      await settled()
+      expect([entry.peek(params), redis.look(key, 'r'), gates[1]!.waiting]).toEqual([undefined, undefined, 1])
+      gates[1]!.open()
+      expect(await Promise.all(after)).toEqual([2, 2])
+      expect([entry.stats.loads, entry.stats.refused]).toEqual([2, 1])
+    })
   })
 
   it('keeps to itself what fails behind whoever went away', async () => {

@@ -42,10 +42,10 @@ export class Entry<P, V> implements CacheEntry<P, V> {
   readonly #loads: FencedLoads<P, V>
   readonly #shared: SharedValues<P, V>
 
-  constructor(parts: EntryParts<P, V>) {
+  constructor(parts: EntryParts<P, V>, kept = new KeptValues<Answer<V>>(parts)) {
     this.#parts = parts
     this.#keyOf = parts.template.keyer(parts.prefix, parts.forms)
-    this.#kept = new KeptValues(parts)
+    this.#kept = kept
     this.#loads = new FencedLoads(parts)
     this.#shared = new SharedValues(parts, this.#loads, this.#kept)
   }
@@ -196,7 +196,9 @@ export class Entry<P, V> implements CacheEntry<P, V> {
       stats.misses++
       if (feed.isFresh && !isHeld(key)) {
         const old = this.#kept.stale(key, 'staleWhileRevalidateMs')
-        const flying = flights.join(key, (flight) => this.#fly(flight, { key, params, first }))
+        const fly = (flight: Flight<Answer<V>>) => this.#fly(flight, { key, params, first })
+        // Anew from here: what Redis was asked for is of before.
+        const flying = flights.join(key, fly, () => this.#lookup(key, params))
         if (!old) return unlessAborted(this.#orStale(key, flying), signal)
         flying.catch(() => undefined)
         return this.#answerStale(old)

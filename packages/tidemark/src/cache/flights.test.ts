@@ -11,6 +11,8 @@ const held = <T>() => {
   return { promise, release, refuse }
 }
 
+const never = (): Promise<never> => Promise.reject(new Error('nothing was doubted'))
+
 describe('flights', () => {
   it('are joined until they land', async () => {
     const flights = new Flights<number>()
@@ -20,7 +22,7 @@ describe('flights', () => {
       loads++
       return first.promise
     }
-    const waiting = Array.from({ length: 100 }, () => flights.join('k', load))
+    const waiting = Array.from({ length: 100 }, () => flights.join('k', load, never))
     await Promise.resolve()
     first.release(1)
     expect(await Promise.all(waiting)).toEqual(waiting.map(() => 1))
@@ -31,18 +33,60 @@ describe('flights', () => {
     const flights = new Flights<string>()
     const [old, young] = [held<string>(), held<string>()]
     let detached: Flight<string> | undefined
-    const before = flights.join('k', (flight) => {
+    const load = (flight: Flight<string>) => {
       detached = flight
       return old.promise
-    })
+    }
+    const before = flights.join('k', load, never)
     await Promise.resolve()
     flights.detach('k')
-    const after = flights.join('k', () => young.promise)
+    const after = flights.join('k', () => young.promise, never)
     young.release('new')
     expect(await after).toBe('new')
     old.release('old')
     expect(await before).toBe('old')
     expect([detached?.isDetached, flights.size]).toEqual([true, 0])
+  })
+
+  it.each([
+    ['is sure', true, 'old'],
+    ['is not sure', false, 'new'],
+  ])(
+    'CACHE-3: a doubted one that %s answers those who came before, and later ones with what is sure',
+    async (_what, isSure, later) => {
+      const flights = new Flights<string>()
+      const old = held<string>()
+      const load = (flight: Flight<string>) => {
+        flight.isSure = () => isSure
+        return old.promise
+      }
+      const again = () => flights.join('k', async () => 'new', never)
+      const before = flights.join('k', load, never)
+      await Promise.resolve()
+      flights.doubt()
+      const after = [1, 2].map(() => flights.join('k', load, again))
+      old.release('old')
+      expect([await before, ...(await Promise.all(after))]).toEqual(['old', later, later])
+    },
+  )
+
+  it('CACHE-3: a doubted one is of no use to who came later where it was detached, or cannot tell', async () => {
+    const flights = new Flights<string>()
+    const [sure, silent] = [held<string>(), held<string>()]
+    const again = async () => 'new'
+    const load = (flight: Flight<string>) => {
+      flight.isSure = () => true
+      return sure.promise
+    }
+    void flights.join('sure', load, never)
+    void flights.join('silent', () => silent.promise, never)
+    await Promise.resolve()
+    flights.doubt()
+    const later = [flights.join('sure', load, again), flights.join('silent', () => silent.promise, again)]
+    flights.detachAll()
+    sure.release('old')
+    silent.release('old')
+    expect(await Promise.all(later)).toEqual(['new', 'new'])
   })
 
   it('CACHE-3: where changes are not heard of, nobody joins what began before', async () => {
@@ -76,10 +120,10 @@ describe('flights', () => {
 
   it('that fail leave nothing behind', async () => {
     const flights = new Flights<number>()
-    await expect(flights.join('k', async () => Promise.reject(new Error('no')))).rejects.toThrow('no')
+    await expect(flights.join('k', async () => Promise.reject(new Error('no')), never)).rejects.toThrow('no')
     await expect(flights.after('k', async () => Promise.reject(new Error('no')))).rejects.toThrow('no')
     await new Promise(setImmediate)
-    expect(await flights.join('k', async () => 1)).toBe(1)
+    expect(await flights.join('k', async () => 1, never)).toBe(1)
     expect(await flights.after('k', async () => 2)).toBe(2)
   })
 })

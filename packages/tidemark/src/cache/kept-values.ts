@@ -65,6 +65,7 @@ export class KeptValues<T> {
   /** Into memory, unless something changed since the load began, or may not be kept. */
   keep(flight: Flight<T>, key: string, value: KeepableValue): void {
     const { memory, clock, options, feed, stats, isHeld, onKept } = this.#parts
+    flight.isSure = () => !this.isVoid(value)
     if (!memory || value.keptForMs <= 0) return
     if (value.bytes > options.maxValueBytes) {
       stats.tooLarge++
@@ -101,10 +102,11 @@ export class KeptValues<T> {
     else this.flights.detach(key)
   }
 
+  /** Which loads under way are of the tag is known when they have their values: those are void then, as of before the position. */
   dropTag(tag: string, position: bigint): void {
     const { memory, stats } = this.#parts
-    this.flights.detachAll()
     this.#voids.voidTag(tag, position)
+    this.flights.doubt()
     stats.evictions += memory?.deleteTag(tag) ?? 0
   }
 

@@ -13,13 +13,14 @@ const node = fc.nat(2)
 const sceneOf = (linearizable: boolean, given: Partial<Scene> = {}) =>
   fc
     .record({
-      rule: fc.constantFrom('key' as const, 'whole' as const, 'tag' as const),
+      rule: fc.constantFrom('key' as const, 'whole' as const, 'tag' as const, 'value' as const),
       nodes: fc.constantFrom(2, 3),
       readers: fc.array(fc.record({ node, times: fc.constantFrom(1, 2), many: fc.boolean() }), { minLength: 1, maxLength: 3 }),
       writers: fc.array(fc.record({ node, rollsBack: fc.nat(4).map((n) => n === 0), times: fc.constantFrom(1, 1, 2) }), {
         minLength: 1,
         maxLength: 2,
       }),
+      others: fc.constantFrom(0, 0, 1, 2),
       warm: fc.subarray([0, 1, 2]),
       inPieces: fc.boolean(),
       pauses: fc.array(fc.constantFrom(100, 600, 1300), { maxLength: 2 }),
@@ -95,6 +96,9 @@ describe.each<readonly [rule: string, scenes: SceneOf, broken: Broken]>([
   ['Redis is purged before others hear', sceneOf(false, { rule: 'key' }), { feed: { publishesFirst: true } }],
   ['a change is told when it is visible', sceneOf(false, { rule: 'whole' }), { feed: { runsAhead: true } }],
   ['a change detaches the load under way', sceneOf(false, { rule: 'key' }), { node: { keepsFlights: true } }],
+  ['what a tag voids is not kept', sceneOf(false, { rule: 'tag' }), { node: { keepsVoid: true } }],
+  ['who comes after the change of a tag joins nothing of it', sceneOf(false, { rule: 'tag' }), { node: { doubtsNothing: true } }],
+  ['nor where only the value tells its tags', sceneOf(false, { rule: 'value' }), { node: { doubtsNothing: true } }],
   ['what Redis gives is looked at again', sceneOf(false, { rule: 'key' }), { node: { promotesBlindly: true } }],
   ['a value tells as of when it was loaded', sceneOf(false, { rule: 'whole' }), { node: { forgetsAsOf: true } }],
   ['a tag tells since when it is void', sceneOf(false, { rule: 'tag' }), { node: { forgetsAsOf: true } }],

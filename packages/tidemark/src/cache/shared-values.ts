@@ -146,7 +146,7 @@ export class SharedValues<P, V> {
       release()
       throw error
     }
-    if (value === undefined) {
+    if (value === undefined || this.#kept.isVoid(value)) {
       release()
       stats.refused++
       return answerOf(loaded)

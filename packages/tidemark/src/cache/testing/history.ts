@@ -13,6 +13,8 @@ export interface Scene {
   /** Each of them reads so often, on its node. */
   readonly readers: readonly { readonly node: number; readonly times: number; readonly many: boolean }[]
   readonly writers: readonly { readonly node: number; readonly rollsBack: boolean; readonly times: number }[]
+  /** Changes of another row, of which those reads need know nothing. */
+  readonly others: number
   /** Nodes that have the value in memory before. The first of them has put it into Redis. */
   readonly warm: readonly number[]
   readonly inPieces: boolean
@@ -46,7 +48,7 @@ interface Read {
   readonly least: number
 }
 
-const id = '1'
+const [id, otherId] = ['1', '2']
 /** Lets promises that wait for nothing but their turn settle. */
 const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 
@@ -105,7 +107,7 @@ export const play = async (scene: Scene, turns: Turns, broken: Broken = {}): Pro
     const options = after ? { after: after.position } : undefined
     try {
       const [value = -1] = many
-        ? await node.entry.getMany([{ id }, { id: '2' }], options)
+        ? await node.entry.getMany([{ id }, { id: otherId }], options)
         : [options ? await node.entry.get({ id }, options) : await node.entry.get({ id })]
       reads.push({ what, began, ended: ++now, value, least })
     } catch (error) {
@@ -152,6 +154,8 @@ export const play = async (scene: Scene, turns: Turns, broken: Broken = {}): Pro
       await does()
     }
   }
+  const other = () => nodes[0]!.write((tx) => tx.query('update items set n = n + 1 where id = $1', [otherId]))
+  act(later('another row is changed', other, scene.others))
   act(later('proves', () => void feed.prove(), scene.proofs))
   for (const pauseMs of scene.pauses) act(later(`${pauseMs} ms pass`, () => clock.advance(pauseMs), 1))
   if (scene.standby) act(later('the standby replays', () => postgres.replay(), 2 + scene.writers.length * 2))
@@ -177,6 +181,7 @@ export const play = async (scene: Scene, turns: Turns, broken: Broken = {}): Pro
   // When all is delivered, nothing old is left.
   for (const _ of postgres.log) postgres.replay()
   const last = postgres.numberOf(id)
+  const lastOther = postgres.numberOf(otherId)
   void feed.prove()
   await finish()
   racing = false
@@ -184,6 +189,8 @@ export const play = async (scene: Scene, turns: Turns, broken: Broken = {}): Pro
     if (node.feed.position!.number < token) problems.push(`node ${i} never comes to where a write was told to be`)
     const kept = node.entry.peek({ id })
     if (kept !== undefined && kept !== last) problems.push(`node ${i} keeps ${kept} in memory, and ${last} stands`)
+    const other = node.entry.peek({ id: otherId })
+    if (other !== undefined && other !== lastOther) problems.push(`node ${i} keeps the other ${other}, and ${lastOther} stands`)
   }
   const standing = redis.look(`item:${id}`, redisEpoch)?.value
   if (rule === 'key' && standing !== undefined && standing !== last) problems.push(`Redis keeps ${standing}, and ${last} stands`)

@@ -1,12 +1,14 @@
 import type { Follower } from '../../feed/feed.js'
 import { silentLogger } from '../../observability/observability.js'
 import type { Redis } from '../../redis/redis.js'
-import type { CachePool, LoadClient, WriteOptions, Written } from '../cache.js'
+import type { CachePool, EntryOptions, LoadClient, WriteOptions, Written } from '../cache.js'
 import { type AnyEntry, type ChangeListener, createCacheFollower } from '../cache-follower.js'
 import { cached } from '../cached.js'
 import { Entry, type EntryParts } from '../entry.js'
 import { FeedState } from '../feed-state.js'
+import { Flights } from '../flights.js'
 import { Intents, type IntentsOptions } from '../intents.js'
+import { KeptValues } from '../kept-values.js'
 import { parseTemplate } from '../key-template.js'
 import { Membership } from '../membership.js'
 import { createMemoryTier, type MemoryTier } from '../memory/memory-tier.js'
@@ -16,12 +18,17 @@ import { createWrite } from '../write.js'
 import type { ModelClock, Step } from './model-clock.js'
 import { modelParts } from './model-parts.js'
 
-export type RuleKind = 'key' | 'whole' | 'tag'
+/** `value`: tags that only the value tells. */
+export type RuleKind = 'key' | 'whole' | 'tag' | 'value'
 
 /** Rules that a broken node does not keep. */
 export interface BrokenNode {
   /** A change takes the value away, and not the load that is under way. */
   readonly keepsFlights?: boolean
+  /** What a tag's change voids is kept all the same. */
+  readonly keepsVoid?: boolean
+  /** Whoever comes after a tag's change joins the load from before it. */
+  readonly doubtsNothing?: boolean
   /** What Redis gives goes to memory, whatever came in between. */
   readonly promotesBlindly?: boolean
   /** Writes do not wait for other nodes. */
@@ -87,22 +94,52 @@ export interface ModelNode {
   write<T>(fn: (tx: LoadClient) => Promise<T>, options?: WriteOptions): Promise<Written<T>>
 }
 
-const fromOf = { key: { items: 'id' }, whole: { items: true }, tag: { items: { tag: 'item:{id}' } } } as const
+const fromOf = {
+  key: { items: 'id' },
+  whole: { items: true },
+  tag: { items: { tag: 'item:{id}' } },
+  value: { items: { tag: 'n:{n}' } },
+} as const
+
+type TagsOf = NonNullable<EntryOptions<{ readonly id: unknown }, number>['tags']>
+
+const tagsOf: Readonly<Partial<Record<RuleKind, TagsOf>>> = {
+  tag: ({ id }) => [`item:${id}`],
+  value: (_params, n) => [`n:${n}`],
+}
 
 const definitionOf = (rule: RuleKind, linearizable: boolean) =>
   cached('item:{id}', {
     ttl: '1h',
     from: fromOf[rule],
     linearizable,
-    ...(rule === 'tag' && { tags: ({ id }: { readonly id: unknown }) => [`item:${id}`] }),
+    ...(tagsOf[rule] && { tags: tagsOf[rule] }),
     load: async ({ id }, db: LoadClient) =>
       Number((await db.query<{ n: number }>('select n from items where id = $1', [id])).rows[0]?.n ?? 0),
   })
 
-class ForgetfulEntry extends Entry<{ readonly id: string }, number> {
+class ForgetfulValues<T> extends KeptValues<T> {
   override drop(key: string): boolean {
     return this.memory?.delete(key) ?? false
   }
+}
+
+class LenientValues<T> extends KeptValues<T> {
+  override isVoid(): boolean {
+    return false
+  }
+}
+
+class TrustingValues<T> extends KeptValues<T> {
+  override readonly flights = new (class extends Flights<T> {
+    override doubt(): void {}
+  })()
+}
+
+const valuesOf = ({ keepsFlights, keepsVoid, doubtsNothing }: BrokenNode): typeof KeptValues => {
+  if (keepsFlights) return ForgetfulValues
+  if (keepsVoid) return LenientValues
+  return doubtsNothing ? TrustingValues : KeptValues
 }
 
 class HastyIntents extends Intents {
@@ -179,7 +216,8 @@ export const createModelNode = (options: ModelNodeOptions): ModelNode => {
     pool,
     clock,
   })
-  const entry = broken.keepsFlights ? new ForgetfulEntry(parts) : new Entry(parts)
+  const Values = valuesOf(broken)
+  const entry = new Entry(parts, new Values(parts))
   const others = linearizable ? [intents, membership] : []
   const inner = createCacheFollower({
     entries: new Map<string, AnyEntry>([['item', entry]]),
