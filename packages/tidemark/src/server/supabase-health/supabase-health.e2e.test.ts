@@ -1,0 +1,88 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import pg from 'pg'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { resolveConfig } from '../../config/config.js'
+import { silentLogger } from '../../observability/observability.js'
+import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../postgres/embedded/embedded.js'
+import { openState } from '../../state/state.js'
+import { createServer, type TidemarkServer } from '../server.js'
+
+const tables = ['agent_instances', 'agent_executions', 'agent_metrics'] as const
+
+let dir: string
+let postgres: EmbeddedPostgres
+let admin: pg.Client
+let server: TidemarkServer
+
+beforeAll(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'tidemark-health-'))
+  postgres = await startEmbeddedPostgres({ state: await openState(join(dir, 'server')), disposable: true, restart: false })
+  server = createServer({
+    cwd: dir,
+    log: silentLogger,
+    config: resolveConfig({
+      cwd: dir,
+      env: {
+        DATABASE_URL: postgres.url,
+        PORT: '0',
+        TIDEMARK_STATE_DIR: 'state',
+        TIDEMARK_REDIS_EMBEDDED: 'false',
+        SUPABASE_HEALTH_TABLES: tables.join(', '),
+        SUPABASE_TIMEOUT: '5',
+      },
+    }),
+  })
+  await server.start()
+  admin = new pg.Client({ connectionString: postgres.url })
+  // The server is stopped under it.
+  admin.on('error', () => undefined)
+  await admin.connect()
+})
+
+afterAll(async () => {
+  await server.stop()
+  await admin.end().catch(() => undefined)
+  await postgres.stop()
+  await rm(dir, { recursive: true, force: true })
+})
+
+const health = async () => {
+  const answer = await fetch(`${server.url}/api/v1/health/supabase`)
+  return {
+    status: answer.status,
+    cached: answer.headers.get('cache-control'),
+    body: (await answer.json()) as Record<string, unknown>,
+  }
+}
+
+const all = (accessible: boolean) => Object.fromEntries(tables.map((table) => [table, accessible]))
+
+describe('R112, S5.8: GET /api/v1/health/supabase', () => {
+  test('is degraded without the tables, healthy with them, degraded again without a grant', async () => {
+    expect(await health()).toMatchObject({ status: 200, body: { status: 'degraded', tables_accessible: all(false) } })
+    for (const table of tables)
+      await admin.query(`create table ${table} (id int); grant select on ${table} to service_role, tidemark_app`)
+    const healthy = await health()
+    expect(healthy).toEqual({
+      status: 200,
+      cached: 'no-store',
+      body: { status: 'healthy', response_time_ms: expect.any(Number), tables_accessible: all(true), realtime_enabled: true },
+    })
+    expect(Object.keys(healthy.body)).toEqual(['status', 'response_time_ms', 'tables_accessible', 'realtime_enabled'])
+    await admin.query('revoke all on agent_metrics from service_role, tidemark_app')
+    expect(await health()).toMatchObject({
+      status: 200,
+      body: { status: 'degraded', tables_accessible: { ...all(true), agent_metrics: false } },
+    })
+  })
+
+  test('is unhealthy with 503 when Postgres is stopped', async () => {
+    await postgres.stop()
+    const { status, body } = await health()
+    expect(status).toBe(503)
+    expect(body).toMatchObject({ status: 'unhealthy', tables_accessible: all(false), realtime_enabled: true })
+    expect(Number(body['response_time_ms'])).toBeLessThan(6000)
+  })
+})
