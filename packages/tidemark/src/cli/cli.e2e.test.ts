@@ -273,6 +273,9 @@ describe('SEC-1: schema check', () => {
       expect(text.stdout).toContain(part)
     expect(text.stderr).toContain('TM_SCHEMA_OPEN')
     expect((await json(['schema', 'check', '--schema', 'tidemark'])).exitCode).toBe(0)
+    expect((await json(['doctor'])).data['findings']).toContainEqual(
+      expect.objectContaining({ check: 'row security', verdict: 'warn', message: expect.stringContaining('public.note') }),
+    )
     const { url, admin } = (await json(['status'])).data as { url: string; admin: { token: string } }
     const answer = await fetch(`${url}/admin/v1/schema/check?schemas=public`, {
       headers: { authorization: `Bearer ${admin.token}` },

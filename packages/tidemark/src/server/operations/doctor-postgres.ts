@@ -1,6 +1,7 @@
 import { poolDemand } from '../../config/config.js'
 import { isTidemarkError, reasonOf, toTidemarkError } from '../../errors.js'
 import type { ConnectOptions } from '../../postgres/postgres.js'
+import type { SchemaClient } from '../../schema/schema.js'
 import { isAlive } from '../../state/state.js'
 import type { Project } from '../project.js'
 import { away, type Finding, ok, warn } from './finding.js'
@@ -85,6 +86,24 @@ const checkClock = (facts: Facts, askedAt: number, answeredAt: number): readonly
   return [warn('clock', message, 'Turn on time synchronisation (NTP) on both machines.')]
 }
 
+/** What callers reach past row-level security, once there is something to reach. */
+const checkOpen = async ({ config }: Project, client: SchemaClient, { prepared }: Facts): Promise<readonly Finding[]> => {
+  if (!prepared) return []
+  const { checkExposure } = await import('../../schema/exposure/check-exposure.js')
+  const { findings, schemas } = await checkExposure(client, { schemas: config.rest.schemas, accepted: config.schema.accepted })
+  const errors = findings.filter(({ level }) => level === 'error')
+  if (errors.length === 0) return [ok('row security', `nothing in ${schemas.join(', ')} is open that should not be`)]
+  const named = errors.slice(0, 3).map(({ object }) => object)
+  const more = errors.length > named.length ? ' …' : ''
+  return [
+    warn(
+      'row security',
+      `open to anon or authenticated: ${named.join(', ')}${more}`,
+      'Run `tidemark schema check`: it says why, and which SQL closes it.',
+    ),
+  ]
+}
+
 interface Place {
   readonly options: ConnectOptions
   readonly embedded: boolean
@@ -151,6 +170,7 @@ const inspect = async (project: Project, { options, embedded }: Place): Promise<
             `the connection to ${host} is not encrypted`,
             'Add sslmode=require (or verify-full) to the URL, or set PGSSLMODE.',
           ),
+      ...(await checkOpen(project, client as SchemaClient, facts)),
     ]
   } finally {
     await client.end().catch(() => undefined)
