@@ -1,4 +1,5 @@
 import type pg from 'pg'
+import type { BatchResult, BatchStatement } from './batch.js'
 import type { Target } from './connection.js'
 
 /** What a pool tells a driver about the connections it wants. */
@@ -19,6 +20,8 @@ export interface Driver {
   clientClass(options: SessionOptions): Promise<new () => pg.ClientBase>
   /** Asks the server to end what the client runs. Best effort: resolves when that was asked, or could not be. */
   cancel(client: pg.ClientBase): Promise<void>
+  /** Sends the statements in one round trip; after one that fails none runs. Left out where the driver cannot. */
+  batch?(client: pg.ClientBase, statements: readonly BatchStatement[]): Promise<readonly BatchResult[]>
   /** The client as node-postgres' own; undefined where it is another's. */
   raw(client: pg.ClientBase): pg.ClientBase | undefined
 }

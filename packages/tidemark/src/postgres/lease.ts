@@ -1,5 +1,6 @@
 import type pg from 'pg'
 import { TidemarkError } from '../errors.js'
+import type { BatchResult, BatchStatement } from './batch.js'
 import { cancellable } from './cancellable.js'
 import type { Target } from './connection.js'
 import type { Driver } from './driver.js'
@@ -24,6 +25,18 @@ const combine = (signals: readonly (AbortSignal | undefined)[]): AbortSignal | u
 const transactionStatus = (client: pg.ClientBase): string | null | undefined =>
   (client as { getTransactionStatus?(): string | null }).getTransactionStatus?.()
 
+const asText = { getTypeParser: () => (value: string) => value }
+
+const oneByOne = async (client: pg.ClientBase, statements: readonly BatchStatement[]): Promise<readonly BatchResult[]> => {
+  const results: BatchResult[] = []
+  for (const { text, values, ...named } of statements) {
+    const query = { text, values: [...values], ...named, rowMode: 'array', types: asText } as const
+    const { rows, command } = await client.query<(string | null)[]>(query as unknown as pg.QueryArrayConfig)
+    results.push({ rows, tag: command })
+  }
+  return results
+}
+
 /** One connection while a caller has it. */
 export class Lease implements Client {
   readonly #options: LeaseOptions
@@ -40,14 +53,26 @@ export class Lease implements Client {
     return this.#options.driver.raw(this.#options.client)
   }
 
-  async query<R>(text: string, values: readonly unknown[] = [], options: QueryOptions = {}): Promise<QueryResult<R>> {
+  query<R>(text: string, values: readonly unknown[] = [], options: QueryOptions = {}): Promise<QueryResult<R>> {
+    return this.#run(text, options.signal, () => this.#send<R>(text, values, options.name))
+  }
+
+  /**
+   * Statements in one round trip, or one after the other where the driver knows no other way. None runs after one that fails.
+   * `text` is what they are called where they are slow.
+   */
+  batch(statements: readonly BatchStatement[], text: string): Promise<readonly BatchResult[]> {
+    return this.#run(text, undefined, () => this.#sendAll(statements))
+  }
+
+  async #run<T>(text: string, ownSignal: AbortSignal | undefined, send: () => Promise<T>): Promise<T> {
     if (this.#released) throw new TidemarkError('TM_INTERNAL', { reason: 'a connection was used after it was given back' })
-    const signal = combine([this.#signal, options.signal])
+    const signal = combine([this.#signal, ownSignal])
     signal?.throwIfAborted()
     const startedAt = performance.now()
     let failed = true
     try {
-      const work = this.#send<R>(text, values, options.name)
+      const work = send()
       const result = await (signal ? cancellable(work, signal, () => this.cancel()) : work)
       failed = false
       return result
@@ -58,11 +83,22 @@ export class Lease implements Client {
 
   async #send<R>(text: string, values: readonly unknown[], name: string | undefined): Promise<QueryResult<R>> {
     const { client, target } = this.#options
+    const named = name === undefined || target.transactionPooler ? {} : { name }
+    const sent = client.query({ text, values: [...values], ...named })
+    return (await this.#mapped(sent)) as unknown as QueryResult<R>
+  }
+
+  async #sendAll(statements: readonly BatchStatement[]): Promise<readonly BatchResult[]> {
+    const { client, target, driver } = this.#options
+    const known = target.transactionPooler ? statements.map(({ text, values }) => ({ text, values })) : statements
+    return this.#mapped(driver.batch ? driver.batch(client, known) : oneByOne(client, known))
+  }
+
+  async #mapped<T>(work: Promise<T>): Promise<T> {
     try {
-      const named = name === undefined || target.transactionPooler ? {} : { name }
-      return (await client.query({ text, values: [...values], ...named })) as unknown as QueryResult<R>
+      return await work
     } catch (error) {
-      const mapped = toPostgresError(error, target)
+      const mapped = toPostgresError(error, this.#options.target)
       if (isConnectionLoss(mapped)) this.#broken = true
       throw mapped
     }

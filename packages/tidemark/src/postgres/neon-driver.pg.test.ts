@@ -70,6 +70,27 @@ describe("Neon's driver", () => {
     await pools.migration.withClient(async ({ raw }) => expect(raw).toBeDefined())
   })
 
+  it('runs a batch one statement after the other, with the same outcome', async () => {
+    const { primary, migration } = open()
+    await migration.query('create table if not exists batched (id int primary key)')
+    for (const pool of [primary, migration]) {
+      const add = { text: 'insert into batched values ($1)', values: ['1'], name: 'add' }
+      const read = { text: `select id, null, '\\x00ff'::bytea, current_user from batched`, values: [] }
+      const results = await pool.batch([add, read], {
+        settings: [
+          ['role', 'pg_monitor'],
+          ['role', 'none'],
+        ],
+        end: 'rollback',
+      })
+      expect(results[1]?.rows).toEqual([['1', null, '\\x00ff', expect.any(String)]])
+      await expect(pool.batch([add, add])).rejects.toMatchObject({ code: 'TM_POSTGRES_QUERY' })
+      expect((await pool.query('select id from batched')).rows).toEqual([])
+      expect((await pool.batch([add, read], { end: (own) => (own.length === 2 ? 'rollback' : 'commit') })).length).toBe(2)
+      expect((await pool.query('select id from batched')).rows).toEqual([])
+    }
+  })
+
   it('answers like the other one', async () => {
     const { primary, migration } = open()
     for (const pool of [primary, migration]) {

@@ -1,9 +1,11 @@
 import type { ConnectionOptions } from 'node:tls'
 import pg from 'pg'
+import { Batch } from './batch.js'
 import { cancelRequest } from './cancel-request.js'
 import { requireChannelBinding } from './channel-binding.js'
 import type { Target } from './connection.js'
 import type { Driver, SessionOptions } from './driver.js'
+import { PreparedNames } from './prepared-names.js'
 import { resolveTls } from './tls.js'
 
 /** A server that went away without a word is noticed by the kernel, not after hours. */
@@ -41,6 +43,18 @@ export const secure = (client: pg.Client, { channelBinding }: Target): void => {
   if (channelBinding === 'require') requireChannelBinding(client.connection)
 }
 
+/** Each costs memory of its session, up to a megabyte for a plan over many relations. */
+const maxPrepared = 128
+const preparedOf = new WeakMap<pg.ClientBase, PreparedNames>()
+
+const namesOf = (client: pg.ClientBase): PreparedNames => {
+  const held = preparedOf.get(client)
+  if (held) return held
+  const names = new PreparedNames(maxPrepared)
+  preparedOf.set(client, names)
+  return names
+}
+
 /** node-postgres over TCP or a Unix socket. */
 export const pgDriver: Driver = {
   name: 'pg',
@@ -57,5 +71,6 @@ export const pgDriver: Driver = {
     }
   },
   cancel: (client) => (client instanceof pg.Client ? cancelRequest(client) : Promise.resolve()),
+  batch: (client, statements) => client.query(new Batch(statements, namesOf(client))).results,
   raw: (client) => client,
 }

@@ -1,8 +1,20 @@
 import { TidemarkError } from '../errors.js'
 import { retry } from '../resilience/retry.js'
+import type { BatchResult, BatchStatement } from './batch.js'
+import { BatchRunner, checkCommit } from './batch-transaction.js'
 import { Connections, type ConnectionsOptions } from './connections.js'
 import { Lease, notify } from './lease.js'
-import type { Client, Pool, PoolName, PoolQueryOptions, PoolStats, QueryResult, TransactionOptions } from './postgres.js'
+import type {
+  BatchOptions,
+  Client,
+  Pool,
+  PoolName,
+  PoolQueryOptions,
+  PoolStats,
+  QueryResult,
+  Setting,
+  TransactionOptions,
+} from './postgres.js'
 import { isConnectionLoss, isOutcomeUnknown } from './postgres-error.js'
 import { Slots } from './slots.js'
 import { Stopwatch } from './timing.js'
@@ -32,6 +44,7 @@ class BoundedPool implements Pool {
   readonly #options: PoolOptions
   readonly #connections: Connections
   readonly #slots: Slots
+  readonly #batches: BatchRunner
   readonly #leases = new Set<Lease>()
   readonly #acquireTimes = new Stopwatch()
   readonly #queryTimes = new Stopwatch()
@@ -45,6 +58,7 @@ class BoundedPool implements Pool {
     this.#connections = new Connections(options)
     const { maxConnections: max, acquireTimeoutMs: timeoutMs, clock } = options
     this.#slots = new Slots({ max, timeoutMs, clock, onTimeout: () => this.#timeout() })
+    this.#batches = new BatchRunner(this.#limit())
   }
 
   async query<R>(text: string, values: readonly unknown[] = [], options: PoolQueryOptions = {}): Promise<QueryResult<R>> {
@@ -75,6 +89,19 @@ class BoundedPool implements Pool {
     } finally {
       lease.release()
     }
+  }
+
+  batch(statements: readonly BatchStatement[], options: BatchOptions = {}): Promise<readonly BatchResult[]> {
+    return this.#acquire(options.signal, async (lease) => {
+      try {
+        return await this.#batches.run(lease, statements, options)
+      } catch (error) {
+        await lease.rollback()
+        throw options.readOnly || options.end === 'rollback' ? error : this.#ofUnknownOutcome(error)
+      } finally {
+        lease.release()
+      }
+    })
   }
 
   async withClient<T>(fn: (client: Client) => Promise<T>, options: { readonly signal?: AbortSignal } = {}): Promise<T> {
@@ -200,11 +227,9 @@ class BoundedPool implements Pool {
 
   /** Until BEGIN and its settings are answered nothing has happened that could not happen twice. */
   async #begin(lease: Lease, options: TransactionOptions): Promise<Lease> {
-    const { target, statementTimeoutMs } = this.#options
-    // Behind a transaction pooler the session cannot carry the limit, so each transaction does.
-    const limit = target.transactionPooler && statementTimeoutMs ? { statement_timeout: String(statementTimeoutMs) } : {}
+    const settings = { ...Object.fromEntries(this.#limit()), ...options.settings }
     try {
-      for (const { text, values } of beginStatements({ ...options, settings: { ...limit, ...options.settings } })) {
+      for (const { text, values } of beginStatements({ ...options, settings })) {
         await lease.query(text, values)
       }
       return lease
@@ -215,14 +240,17 @@ class BoundedPool implements Pool {
     }
   }
 
+  /** Behind a transaction pooler the session cannot carry the limit of statements, so each transaction does. */
+  #limit(): readonly Setting[] {
+    const { target, statementTimeoutMs } = this.#options
+    return target.transactionPooler && statementTimeoutMs ? [['statement_timeout', String(statementTimeoutMs)]] : []
+  }
+
   async #commit(lease: Lease): Promise<void> {
     const { command } = await lease.query('commit').catch((error: unknown) => {
       throw this.#ofUnknownOutcome(error)
     })
-    if (command === 'COMMIT') return
-    // Postgres answers COMMIT with ROLLBACK where a statement failed before and the error was caught.
-    const reason = 'the transaction was rolled back, since one of its statements had failed'
-    throw new TidemarkError('TM_POSTGRES_QUERY', { sqlstate: '25P02', reason })
+    checkCommit(command)
   }
 
   /** A statement that was on its way when the connection broke may or may not have taken effect. */

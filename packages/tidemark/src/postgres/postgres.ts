@@ -1,4 +1,5 @@
 import type pg from 'pg'
+import type { BatchResult, BatchStatement } from './batch.js'
 
 /**
  * primary: reads and writes of requests · analytics: long reads, on a pooled connection string where there is one ·
@@ -48,6 +49,18 @@ export interface TransactionOptions {
   readonly signal?: AbortSignal
 }
 
+/** A name and its value, as `set_config(name, value, true)` takes them. */
+export type Setting = readonly [name: string, value: string]
+
+export type BatchEnd = 'commit' | 'rollback'
+
+export interface BatchOptions extends Pick<TransactionOptions, 'isolation' | 'readOnly' | 'signal'> {
+  /** Made in this order, before the statements. */
+  readonly settings?: readonly Setting[]
+  /** Default `commit`. A function decides after the statements' results, which takes a second round trip; its throw rolls back. */
+  readonly end?: BatchEnd | ((results: readonly BatchResult[]) => BatchEnd)
+}
+
 /** Durations of one kind since the pool was made, in milliseconds. */
 export interface Timing {
   readonly count: number
@@ -91,6 +104,11 @@ export interface Pool {
   ): Promise<QueryResult<R>>
   /** Runs `fn` between BEGIN and COMMIT on one connection; a throw rolls back and passes on. `fn` runs once. */
   transaction<T>(fn: (client: Client) => Promise<T>, options?: TransactionOptions): Promise<T>
+  /**
+   * Runs the statements as one transaction, in one round trip where the driver can. No statement runs after one that fails,
+   * and nothing stays of a transaction of which one did. Run again where it is certain that the lost connection took it along.
+   */
+  batch(statements: readonly BatchStatement[], options?: BatchOptions): Promise<readonly BatchResult[]>
   /** Lends one connection outside a transaction. */
   withClient<T>(fn: (client: Client) => Promise<T>, options?: { readonly signal?: AbortSignal }): Promise<T>
   /** Opens the minimum of connections. The pool keeps them from then on, replacing what is lost. */
@@ -142,6 +160,7 @@ export interface Pools {
   stop(timeoutMs?: number): Promise<void>
 }
 
+export type { BatchResult, BatchStatement, BatchValue } from './batch.js'
 export { type ConnectOptions, connectPostgres, sessionUrl } from './connect.js'
 export { parseConnection, type SslMode, type Target } from './connection.js'
 export {

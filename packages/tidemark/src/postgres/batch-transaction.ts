@@ -1,0 +1,65 @@
+import { TidemarkError } from '../errors.js'
+import type { BatchResult, BatchStatement } from './batch.js'
+import type { Lease } from './lease.js'
+import type { BatchOptions, Setting } from './postgres.js'
+import { sqlstateOf } from './postgres-error.js'
+import { beginBatch, endStatement } from './transaction.js'
+
+/** Postgres answers COMMIT with ROLLBACK where a statement failed before and the error was caught. */
+export const checkCommit = (tag: string | undefined): void => {
+  if (tag === 'COMMIT') return
+  const reason = 'the transaction was rolled back, since one of its statements had failed'
+  throw new TidemarkError('TM_POSTGRES_QUERY', { sqlstate: '25P02', reason })
+}
+
+const textOf = (statements: readonly BatchStatement[]): string => statements.map(({ text }) => text).join('; ')
+
+/** A statement's name that the session does not know, or knows already. */
+const isLostName = (error: unknown): boolean => /^(26000|42P05)$/.test(sqlstateOf(error) ?? '')
+
+/** What the transactions of one pool have in common. */
+export class BatchRunner {
+  /** Made in every transaction. */
+  readonly #settings: readonly Setting[]
+  #named = true
+
+  constructor(settings: readonly Setting[]) {
+    this.#settings = settings
+  }
+
+  /** Runs the statements as one transaction. The caller rolls back what failed. */
+  async run(lease: Lease, statements: readonly BatchStatement[], options: BatchOptions): Promise<readonly BatchResult[]> {
+    const named = this.#named
+    try {
+      return await this.#transact(lease, statements, options, named)
+    } catch (error) {
+      if (!named || !isLostName(error)) throw error
+      // A pooler that does not show in the connection string. Nothing of the transaction stays, so it can be run again.
+      this.#named = false
+      await lease.rollback()
+      return this.#transact(lease, statements, options, false)
+    }
+  }
+
+  async #transact(
+    lease: Lease,
+    statements: readonly BatchStatement[],
+    options: BatchOptions,
+    named: boolean,
+  ): Promise<readonly BatchResult[]> {
+    const { end = 'commit', settings = [] } = options
+    const send = (sent: readonly BatchStatement[]) =>
+      lease.batch(named ? sent : sent.map(({ text, values }) => ({ text, values })), textOf(statements))
+    const opening = beginBatch({ ...options, settings: [...this.#settings, ...settings] })
+    if (typeof end !== 'function') {
+      const results = await send([...opening, ...statements, endStatement(end)])
+      if (end === 'commit') checkCommit(results.at(-1)?.tag)
+      return results.slice(opening.length, -1)
+    }
+    const results = (await send([...opening, ...statements])).slice(opening.length)
+    const chosen = end(results)
+    const ended = await send([endStatement(chosen)])
+    if (chosen === 'commit') checkCommit(ended[0]?.tag)
+    return results
+  }
+}
