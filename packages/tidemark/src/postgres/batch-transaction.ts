@@ -12,8 +12,6 @@ export const checkCommit = (tag: string | undefined): void => {
   throw new TidemarkError('TM_POSTGRES_QUERY', { sqlstate: '25P02', reason })
 }
 
-const textOf = (statements: readonly BatchStatement[]): string => statements.map(({ text }) => text).join('; ')
-
 /** A statement's name that the session does not know, or knows already. */
 const isLostName = (error: unknown): boolean => /^(26000|42P05)$/.test(sqlstateOf(error) ?? '')
 
@@ -48,18 +46,11 @@ export class BatchRunner {
     named: boolean,
   ): Promise<readonly BatchResult[]> {
     const { end = 'commit', settings = [] } = options
-    const send = (sent: readonly BatchStatement[]) =>
-      lease.batch(named ? sent : sent.map(({ text, values }) => ({ text, values })), textOf(statements))
     const opening = beginBatch({ ...options, settings: [...this.#settings, ...settings] })
-    if (typeof end !== 'function') {
-      const results = await send([...opening, ...statements, endStatement(end)])
-      if (end === 'commit') checkCommit(results.at(-1)?.tag)
-      return results.slice(opening.length, -1)
-    }
-    const results = (await send([...opening, ...statements])).slice(opening.length)
-    const chosen = end(results)
-    const ended = await send([endStatement(chosen)])
-    if (chosen === 'commit') checkCommit(ended[0]?.tag)
-    return results
+    const all = [...opening, ...statements, endStatement(end)]
+    const text = statements.map((statement) => statement.text).join('; ')
+    const results = await lease.batch(named ? all : all.map(({ text, values }) => ({ text, values })), text)
+    if (end === 'commit') checkCommit(results.at(-1)?.tag)
+    return results.slice(opening.length, -1)
   }
 }

@@ -3,7 +3,7 @@ import { afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { useClient, useDatabase } from '../testing/use-database.js'
 import { until } from '../time/until.js'
 import { createPools, type PoolsOptions } from './pools.js'
-import type { BatchEnd, BatchStatement, Pool, Pools } from './postgres.js'
+import type { BatchStatement, Pool, Pools } from './postgres.js'
 import { sqlstateOf } from './postgres-error.js'
 
 const database = useDatabase()
@@ -147,7 +147,7 @@ describe('a batch', () => {
     const pool = open()
     const { pid } = (await stateOf(pool)) as { pid: number }
     const failing = [insert(1), statement('select 1 / $1::int', ['0'], 'division'), insert(2)]
-    for (const end of ['commit', 'rollback', (): BatchEnd => 'commit'] as const) {
+    for (const end of ['commit', 'rollback'] as const) {
       const batch = pool.batch(failing, { end, settings: [['role', 'pg_write_all_data']] })
       await expect(batch).rejects.toMatchObject({
         code: 'TM_POSTGRES_QUERY',
@@ -173,28 +173,6 @@ describe('a batch', () => {
     const [, count] = await pool.batch([insert(1), statement('select count(*) from note')], { end: 'rollback' })
     expect(count?.rows).toEqual([['1']])
     expect(await ids()).toEqual([])
-  })
-
-  it('ends as its results decide, in a second round trip', async () => {
-    const proxy = await startProxy()
-    const pool = open({ url: proxy.url })
-    await pool.query('select 1')
-    const before = proxy.turns()
-    const decide = (limit: number) =>
-      pool.batch([insert(limit), statement('select count(*) from note')], {
-        end: ([, count]) => (Number(count?.rows[0]?.[0]) > limit ? 'rollback' : 'commit'),
-      })
-    await decide(1)
-    expect(proxy.turns() - before).toBe(2)
-    await pool
-      .batch([insert(2), insert(3)], {
-        end: () => {
-          throw new Error('no')
-        },
-      })
-      .catch((error: unknown) => expect(error).toMatchObject({ message: 'no' }))
-    expect(await ids()).toEqual([1])
-    expect(await stateOf(pool)).toMatchObject({ busy: false })
   })
 
   it('ends at the limit of time that one of its settings makes', async () => {

@@ -52,13 +52,11 @@ export interface TransactionOptions {
 /** A name and its value, as `set_config(name, value, true)` takes them. */
 export type Setting = readonly [name: string, value: string]
 
-export type BatchEnd = 'commit' | 'rollback'
-
 export interface BatchOptions extends Pick<TransactionOptions, 'isolation' | 'readOnly' | 'signal'> {
   /** Made in this order, before the statements. */
   readonly settings?: readonly Setting[]
-  /** Default `commit`. A function decides after the statements' results, which takes a second round trip; its throw rolls back. */
-  readonly end?: BatchEnd | ((results: readonly BatchResult[]) => BatchEnd)
+  /** Default `commit`. */
+  readonly end?: 'commit' | 'rollback'
 }
 
 /** Durations of one kind since the pool was made, in milliseconds. */
