@@ -92,8 +92,10 @@ export type ConditionPlan =
 
 export type OrderTarget =
   | { readonly kind: 'field'; readonly field: FieldPlan }
-  /** What the embed shows under an index, or one of its keys. */
-  | { readonly kind: 'related'; readonly embed: EmbedPlan; readonly of: 'output' | 'key'; readonly index: number }
+  /** A column that a spread embed shows. */
+  | { readonly kind: 'spread'; readonly embed: EmbedPlan; readonly index: number }
+  /** One of an embed's keys; `shown`: what the embed shows tells it, so that groups may be told apart by it. */
+  | { readonly kind: 'key'; readonly embed: EmbedPlan; readonly index: number; readonly shown: boolean }
   /** An output of the relation itself, by its alias. */
   | { readonly kind: 'output'; readonly output: Output }
 

@@ -35,9 +35,12 @@ export const namingOf = ({ media, read }: BodyOptions): Naming =>
 
 const nullsStripped = (media: Media): boolean => 'nullsStripped' in media && media.nullsStripped
 
-const element = (options: BodyOptions): Sql => {
-  if (isValue(options.shape)) return sql`x.v`
-  return namingOf(options) === 'known' ? sql`x.*` : objectSql(options.read)
+/** One row or value as JSON. A value may be null, a row may not. */
+const elementSql = (options: BodyOptions): Sql => {
+  const strip = (json: Sql): Sql => (nullsStripped(options.media) ? sql`json_strip_nulls(${json})` : json)
+  if (isValue(options.shape)) return sql`coalesce(${strip(sql`to_json(x.v)`)}::text, 'null')`
+  const row = namingOf(options) === 'known' ? sql`row_to_json(x.*)` : objectSql(options.read)
+  return sql`${strip(row)}::text`
 }
 
 const csvSql = ({ read, shape }: BodyOptions): Sql => {
@@ -54,15 +57,15 @@ const csvSql = ({ read, shape }: BodyOptions): Sql => {
 /** The body of an answer, aggregated over the rows of one page, which are called `x`. */
 export const bodySql = (options: BodyOptions): Sql => {
   const { media, shape } = options
-  const strip = (json: Sql): Sql => (nullsStripped(media) ? sql`json_strip_nulls(${json})` : json)
-  const single = sql`coalesce(string_agg(${strip(sql`to_json(${element(options)})`)}::text, ''), 'null')`
-  switch (formOf(media)) {
+  const form = formOf(media)
+  switch (form) {
     case 'object':
-      return single
     case 'json':
     case 'array':
-      if (shape === 'row' || shape === 'value') return single
-      return sql`coalesce(${strip(sql`json_agg(${element(options)})`)}, '[]')`
+      if (form === 'object' || shape === 'row' || shape === 'value')
+        return sql`coalesce(string_agg(${elementSql(options)}, ''), 'null')`
+      // Text by text: an array of JSON would be read once more than it is written.
+      return sql`coalesce('[' || string_agg(${elementSql(options)}, ',') || ']', '[]')`
     case 'csv':
       return csvSql(options)
     case 'geojson':

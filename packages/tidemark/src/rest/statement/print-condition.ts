@@ -1,7 +1,7 @@
 import type { Comparison, Containment, Test, TextSearch } from '../query.js'
 import type { ConditionPlan, EmbedPlan, FieldPlan } from './plan.js'
 import { fieldSql, type Scope, typeOf } from './print-field.js'
-import { join, type Sql, sql, value } from './sql.js'
+import { join, nothing, type Sql, sql, typeSql, value } from './sql.js'
 
 const comparisonSql: Readonly<Record<Comparison, Sql>> = {
   eq: sql`=`,
@@ -47,6 +47,13 @@ const truthSql = {
 export const arrayLiteral = (values: readonly string[]): string =>
   `{${values.map((text) => `"${text.replaceAll('\\', '\\\\').replaceAll('"', '\\"')}"`).join(',')}}`
 
+/** Compared with a row, a text without a type would count as a row of unknown make. */
+const typed = ({ base, path }: FieldPlan, text: string, list = false): Sql => {
+  const plain = value(text)
+  if (path.length > 0 || base.kind !== 'column' || base.column.category !== 'C') return plain
+  return sql`${plain}::${typeSql(base.column.baseType)}${list ? sql`[]` : nothing}`
+}
+
 const searchTest = (field: Sql, isVector: boolean, test: Extract<Test, { readonly operator: TextSearch }>): Sql => {
   const configuration = test.configuration === undefined ? sql`` : sql`${value(test.configuration)}::regconfig, `
   const vector = isVector ? field : sql`to_tsvector(${configuration}${field})`
@@ -60,7 +67,7 @@ const testSql = (scope: Scope, plan: FieldPlan, test: Test): Sql => {
       return sql`${field} ${truthSql[test.value]}`
     case 'in':
       // One empty text between the parentheses is none.
-      return sql`${field} = any(${value(test.values.length === 1 && test.values[0] === '' ? '{}' : arrayLiteral(test.values))})`
+      return sql`${field} = any(${typed(plan, test.values.join('') === '' && test.values.length < 2 ? '{}' : arrayLiteral(test.values), true)})`
     case 'fts':
     case 'plfts':
     case 'phfts':
@@ -75,16 +82,16 @@ const testSql = (scope: Scope, plan: FieldPlan, test: Test): Sql => {
     case 'nxl':
     case 'nxr':
     case 'adj':
-      return sql`${field} ${containmentSql[test.operator]} ${value(test.value)}`
+      return sql`${field} ${containmentSql[test.operator]} ${typed(plan, test.value)}`
     default:
-      return comparisonTest(field, test)
+      return comparisonTest(plan, field, test)
   }
 }
 
-const comparisonTest = (field: Sql, test: Extract<Test, { readonly operator: Comparison }>): Sql => {
+const comparisonTest = (plan: FieldPlan, field: Sql, test: Extract<Test, { readonly operator: Comparison }>): Sql => {
   const operator = comparisonSql[test.operator]
-  if (!('quantifier' in test)) return sql`${field} ${operator} ${value(test.value)}`
-  const list = value(test.value)
+  if (!('quantifier' in test)) return sql`${field} ${operator} ${typed(plan, test.value)}`
+  const list = typed(plan, test.value, true)
   return test.quantifier === 'any' ? sql`${field} ${operator} any(${list})` : sql`${field} ${operator} all(${list})`
 }
 

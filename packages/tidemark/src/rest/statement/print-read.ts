@@ -41,8 +41,10 @@ const orderTargetSql = (read: ReadPlan, { target }: OrderPlan): Sql => {
       return fieldSql(read, target.field)
     case 'output':
       return outputSql(read, target.output)
-    case 'related':
-      return sql`${embedOf(target.embed)}.${own(target.of === 'output' ? 'c' : 'o', target.index)}`
+    case 'spread':
+      return sql`${embedOf(target.embed)}.${own('c', target.index)}`
+    case 'key':
+      return sql`${embedOf(target.embed)}.${own('o', target.index)}`
   }
 }
 
@@ -63,8 +65,10 @@ const limitSql = ({ limit, offset }: Pick<ReadPlan, 'limit' | 'offset'>): Sql =>
 /** By position: a name could be a column's too, and an expression is only the same with the same parameters. */
 const groupSql = (read: ReadPlan): Sql => {
   if (!read.grouped) return nothing
-  const positions = outputsOf(read).flatMap(({ aggregate }, index) => (aggregate ? [] : [index + 1]))
-  return positions.length === 0 ? nothing : sql` group by ${join(positions.map(position))}`
+  const positions = outputsOf(read).flatMap(({ aggregate }, index) => (aggregate ? [] : [position(index + 1)]))
+  const keys = read.order.flatMap((term) => (term.target.kind === 'key' && term.target.shown ? [orderTargetSql(read, term)] : []))
+  const groups = [...positions, ...keys]
+  return groups.length === 0 ? nothing : sql` group by ${join(groups)}`
 }
 
 const digits = [sql`0`, sql`1`, sql`2`, sql`3`, sql`4`, sql`5`, sql`6`, sql`7`, sql`8`, sql`9`] as const

@@ -20,10 +20,10 @@ const relatedTarget = (
   if (!embed.toOne) throw restErrors.relatedOrder(row.relation?.name ?? row.label, relation)
   const outputs = outputsOf(embed.read)
   const index = named(outputs, field)
-  if (embed.spread && index >= 0) return { kind: 'related', embed, of: 'output', index }
+  if (embed.spread && index >= 0) return { kind: 'spread', embed, index }
   const value = outputs[index]?.value
   const key = value?.kind === 'field' ? value.field : resolveField(catalogue, embed.read.row, field)
-  return { kind: 'related', embed, of: 'key', index: embed.keys.push(key) - 1 }
+  return { kind: 'key', embed, index: embed.keys.push(key) - 1, shown: value !== undefined }
 }
 
 const ownTarget = ({ catalogue }: ResolveContext, row: RowType, field: Field, items: readonly Item[]): OrderTarget => {

@@ -39,6 +39,7 @@ create table api.sales (id int primary key, book_id int references api.books, am
 create table api.nodes (id int primary key, parent_id int references api.nodes, name text);
 create table api.pairs (a int, b int, note text default 'none', primary key (a, b));
 create table api.keyless (a int, b text);
+create table api.words (id int primary key, word text unique);
 create table api.strict (id int primary key, parent int references api.strict deferrable initially deferred, made int generated always as (id * 2) stored);
 create view api.cheap_books with (security_invoker = true) as select id, title, author_id, price from api.books where price < 10;
 
@@ -93,6 +94,7 @@ grant select, insert, update, delete on all tables in schema api to anon, authen
 revoke all on api.secrets from anon, authenticated;
 grant select (id, public), update (public), insert (id, public) on api.secrets to authenticated;
 revoke insert, update, delete on api.todos from anon;
+grant usage on all sequences in schema api to anon, authenticated, service_role;
 grant execute on all functions in schema api to anon, authenticated, service_role;
 
 insert into api.authors (name, born, mood, home, tags, data, note) values
@@ -111,6 +113,7 @@ insert into api.book_genres values (1, 1, 5), (1, 2, 1), (2, 1, 2), (3, 2, 9);
 insert into api.sales values (1, 1, 10, '2024-01-01'), (2, 1, 5, '2024-01-02'), (3, 2, 7, '2024-01-01'), (4, 3, 1, '2024-01-03');
 insert into api.nodes values (1, null, 'root'), (2, 1, 'left'), (3, 1, 'right'), (4, 2, 'leaf');
 insert into api.keyless values (1, 'x'), (2, 'y');
+insert into api.words values (1, 'tide');
 insert into api.pairs values (1, 1, 'first'), (1, 2, 'second');
 insert into api.todos (owner, task, shared) values
   ('00000000-0000-4000-8000-00000000000a', 'a one', false),

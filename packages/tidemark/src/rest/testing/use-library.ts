@@ -3,13 +3,13 @@ import type { Caller } from '../../auth/caller.js'
 import { createPools, type Pool, type Pools } from '../../postgres/postgres.js'
 import { bootstrappedTemplate, connectTo, testUrl } from '../../schema/bootstrapped-template.js'
 import type { TestTemplate } from '../../testing/database.js'
-import { useDatabase } from '../../testing/use-database.js'
+import { useClient, useDatabase } from '../../testing/use-database.js'
 import type { RestResult } from '../answer/answer.js'
 import { readCatalogue } from '../catalogue/read-catalogue.js'
 import type { Catalogue } from '../catalogue.js'
-import { parseRequest, type RequestSettings } from '../request/request.js'
+import { parseRequest, type RequestSettings, type RestHttpRequest } from '../request/request.js'
 import { runStatement } from '../statement/run-statement.js'
-import { createStatement, type Statement, type StatementOptions } from '../statement/statement.js'
+import { createStatement, type Statement, type StatementOptions, type StatementRequest } from '../statement/statement.js'
 import { StatementNames } from '../statement/statement-names.js'
 import { librarySchema } from './library-schema.js'
 
@@ -66,9 +66,16 @@ const parsed = (text: RestResult['body']): unknown => {
   }
 }
 
-/** A library of this test file's own, and a way to ask it without HTTP. */
+export interface Prepared {
+  readonly http: RestHttpRequest
+  readonly request: StatementRequest
+  readonly statement: Statement
+}
+
+/** A library of this test file's own, and a way to ask it without HTTP. A request is written on one line: `GET /books?id=eq.1`. */
 export const useLibrary = () => {
   const database = useDatabase({ template: libraryTemplate })
+  const admin = useClient(database)
   const names = new StatementNames()
   let pools: Pools
   let catalogue: Catalogue
@@ -83,8 +90,7 @@ export const useLibrary = () => {
       readCatalogue(client, { schemas: ['api'], extraSearchPath: ['public', 'extensions'] })
     catalogue = await pools.primary.withClient(read)
   }
-  /** `GET /books?id=eq.1`, on one line. */
-  const prepare = (line: string, { body, headers = {}, options = {} }: AskOptions = {}) => {
+  const prepare = (line: string, { body, headers = {}, options = {} }: AskOptions = {}): Prepared => {
     const [method = 'GET', url = '/'] = line.split(/ (.*)/s)
     const [path = '/', query = ''] = url.split(/\?(.*)/s)
     const bytes = body === undefined ? undefined : Buffer.isBuffer(body) ? body : Buffer.from(JSON.stringify(body))
@@ -120,8 +126,17 @@ export const useLibrary = () => {
     })
     return { result, data: parsed(result.body), statement }
   }
+  /** What hand-written SQL of one column gives, as the superuser. */
+  const sql = async (text: string): Promise<unknown> => {
+    const { rows } = await admin.query<{ rows: unknown }>(
+      `select coalesce(json_agg(row_to_json(q)), '[]') as rows from (${text}) q`,
+    )
+    return rows[0]?.rows
+  }
   return {
     database,
+    admin,
+    sql,
     ask,
     prepare,
     reload,
