@@ -43,6 +43,6 @@ export const runStatement = async (statement: Statement, options: RunOptions): P
     })
     return statement.result(results.slice(first.length, first.length + own.length))
   } catch (error) {
-    throw statement.refusal(error) ?? error
+    throw statement.refusal(error)
   }
 }

@@ -1,8 +1,6 @@
 import type { BatchResult } from '../../postgres/postgres.js'
 import type { RestResult } from '../answer/answer.js'
-import type { Preferences } from '../query.js'
-import type { RestError } from '../rest-error.js'
-import { restErrors } from '../rest-errors.js'
+import { checkResult } from '../answer/check-result.js'
 import { refusedRows } from './print-limit.js'
 import { countPlanSql, statementSql } from './print-statement.js'
 import type { RequestPlan } from './request-plan.js'
@@ -24,10 +22,10 @@ export interface Statement {
   readonly readOnly: boolean
   /** Of the function that is called: for the whole transaction. */
   readonly settings: ReadonlyMap<string, string>
-  /** Of the results of `texts`. Raises PGRST116. */
+  /** Of the results of `texts`. Raises what makes them no answer, such as PGRST116. */
   result(results: readonly BatchResult[]): RestResult
-  /** What to raise where the statement failed since it concerns more or fewer rows than it may. */
-  refusal(error: unknown): RestError | undefined
+  /** What it means that the statement failed, where that is since it concerns more or fewer rows than it may. */
+  refusal(error: unknown): unknown
 }
 
 const noSettings: ReadonlyMap<string, string> = new Map()
@@ -35,21 +33,6 @@ const noSettings: ReadonlyMap<string, string> = new Map()
 const isReadOnly = (request: StatementRequest, plan: RequestPlan): boolean => {
   if (plan.kind !== 'call') return plan.kind === 'read'
   return (request.kind === 'call' && request.method === 'GET') || plan.call.function.volatility !== 'volatile'
-}
-
-/** Of a request's preferences, those that mean something to it. */
-const honoured = (request: StatementRequest): Preferences => {
-  const { preferences } = request
-  const writes = request.kind !== 'read' && request.kind !== 'call'
-  const isPost = request.kind === 'insert' && !request.put
-  const limited = request.kind !== 'read' && request.kind !== 'insert' && preferences.handling === 'strict'
-  return {
-    ...preferences,
-    return: writes ? preferences.return : undefined,
-    resolution: isPost ? preferences.resolution : undefined,
-    missing: isPost || request.kind === 'update' ? preferences.missing : undefined,
-    maxAffected: limited ? preferences.maxAffected : undefined,
-  }
 }
 
 const numberOf = (text: string | null | undefined): number | undefined =>
@@ -78,14 +61,6 @@ const totalOf = (
   return isWhole ? counted : Math.max(counted, planned ?? 0)
 }
 
-/** What is wrong about a number of rows, where there is something; where `writes`, Postgres has seen to it before. */
-const refusalOf = (request: StatementRequest, plan: RequestPlan, rows: number): RestError | undefined => {
-  const { limit } = plan
-  if (!limit || (rows <= limit.most && rows >= limit.least)) return undefined
-  if (request.kind === 'insert' && request.put) return restErrors.putPayload()
-  return plan.media.kind === 'object' && rows !== 1 ? restErrors.notSingular(rows) : restErrors.maxAffected(rows)
-}
-
 const bodyOf = ({ media, wantsBody }: RequestPlan, text: string | null | undefined): RestResult['body'] => {
   if (!wantsBody) return undefined
   if (media.kind === 'octets') return Buffer.from((text ?? '').slice(2), 'hex')
@@ -98,9 +73,10 @@ const locationOf = (plan: RequestPlan, text: string | null | undefined): RestRes
   return plan.location.map((name, index) => [name, values[index] ?? null])
 }
 
-const explainedResult = (request: StatementRequest, plan: RequestPlan, result: BatchResult | undefined): RestResult => ({
-  media: plan.media,
-  body: (result?.rows ?? []).map(([line]) => line ?? '').join('\n'),
+/** A result that is not there: neither rows nor a body. */
+const emptyResult = ({ preferences }: StatementRequest, { media }: RequestPlan): RestResult => ({
+  media,
+  body: undefined,
   rows: 0,
   total: undefined,
   inserted: undefined,
@@ -108,8 +84,19 @@ const explainedResult = (request: StatementRequest, plan: RequestPlan, result: B
   nothing: false,
   responseHeaders: undefined,
   responseStatus: undefined,
-  preferences: honoured(request),
+  preferences,
 })
+
+const refusalOf = (request: StatementRequest, plan: RequestPlan, error: unknown): unknown => {
+  const rows = refusedRows(error)
+  if (rows === undefined) return error
+  try {
+    checkResult(request, { ...emptyResult(request, plan), rows })
+  } catch (refusal) {
+    return refusal
+  }
+  return error
+}
 
 /**
  * Resolves a request against the catalogue and writes it as one statement. What came with the request is in its values alone.
@@ -125,13 +112,12 @@ export const createStatement = (request: StatementRequest, options: StatementOpt
     readOnly: isReadOnly(request, plan),
     settings: plan.kind === 'call' ? plan.call.function.settings : noSettings,
     result: ([main, explained]) => {
-      if (plan.media.kind === 'plan') return explainedResult(request, plan, main)
+      const empty = emptyResult(request, plan)
+      if (plan.media.kind === 'plan') return { ...empty, body: (main?.rows ?? []).map(([line]) => line ?? '').join('\n') }
       const [counted, rowsText, body, responseHeaders, responseStatus, location, inserted] = main?.rows[0] ?? []
       const rows = Number(rowsText ?? 0)
-      const refused = refusalOf(request, plan, rows)
-      if (refused) throw refused
-      return {
-        media: plan.media,
+      const result: RestResult = {
+        ...empty,
         body: bodyOf(plan, body),
         rows,
         total: totalOf(request, options, numberOf(counted), rows, plannedRows(explained)),
@@ -140,12 +126,10 @@ export const createStatement = (request: StatementRequest, options: StatementOpt
         nothing: plan.kind === 'call' && plan.nothing,
         responseHeaders: responseHeaders ?? undefined,
         responseStatus: responseStatus ?? undefined,
-        preferences: honoured(request),
       }
+      checkResult(request, result)
+      return result
     },
-    refusal: (error) => {
-      const rows = refusedRows(error)
-      return rows === undefined ? undefined : refusalOf(request, plan, rows)
-    },
+    refusal: (error) => refusalOf(request, plan, error),
   }
 }
