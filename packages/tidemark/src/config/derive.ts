@@ -9,7 +9,7 @@ const isDefault = (sources: Sources, key: string): boolean => (sources.get(key) 
 
 /** A smaller maximum lowers the default minimum with it; a minimum that was given above it is an error. */
 const fitPools = (values: Values, sources: Sources): void => {
-  for (const pool of ['primary', 'analytics', 'migration', 'secondary', 'auth']) {
+  for (const pool of ['primary', 'analytics', 'migration', 'secondary', 'auth', 'rest']) {
     const [minKey, maxKey] = [`postgres.${pool}.minConnections`, `postgres.${pool}.maxConnections`]
     const min = values.get(minKey) as number
     const max = values.get(maxKey) as number

@@ -147,6 +147,33 @@ export const names: Kind<readonly string[]> = {
   argument: 'names',
 }
 
+/** Schemas of a database, in the order in which they are given; perhaps none. */
+export const schemaNames: Kind<readonly string[]> = {
+  schema: z
+    .array(
+      z
+        .string({ error: 'a name in it is not text' })
+        .min(1, { error: 'a name in it is empty' })
+        .max(63, { error: 'a name in it is longer than 63 characters' })
+        .refine((name) => !/[\0,]/.test(name), { error: 'a name in it holds a comma' }),
+      { error: 'it is not a list' },
+    )
+    .refine((names) => new Set(names).size === names.length, { error: 'a name is in it twice' }),
+  fromText: (value) =>
+    value
+      .split(',')
+      .map((name) => name.trim())
+      .filter((name) => name !== ''),
+  expected: 'names of schemas, separated by commas',
+  argument: 'schemas',
+}
+
+/** At least one. */
+export const someSchemaNames: Kind<readonly string[]> = {
+  ...schemaNames,
+  schema: schemaNames.schema.refine((names) => names.length > 0, { error: 'it is empty' }),
+}
+
 /** Paths, none of them empty. */
 export const paths: Kind<readonly string[]> = {
   schema: z.array(z.string({ error: 'a path in it is not text' }).min(1, { error: 'a path in it is empty' }), {
@@ -192,26 +219,6 @@ export const relationNames: Kind<readonly string[]> = {
       .filter((name) => name !== ''),
   expected: 'tables, with or without their schema, separated by commas',
   argument: 'tables',
-}
-
-/** Names of schemas, in the order in which they are given. */
-export const schemaNames: Kind<readonly string[]> = {
-  schema: z
-    .array(
-      z.string({ error: 'a name in it is not text' }).regex(/^[^,\s]{1,63}$/, { error: 'a name in it is not that of a schema' }),
-      {
-        error: 'it is not a list',
-      },
-    )
-    .min(1, { error: 'it is empty' })
-    .refine((names) => new Set(names).size === names.length, { error: 'it names one twice' }),
-  fromText: (value) =>
-    value
-      .split(',')
-      .map((name) => name.trim())
-      .filter((name) => name !== ''),
-  expected: 'names of schemas, separated by commas',
-  argument: 'schemas',
 }
 
 const parsedUrl = (value: string): URL | undefined => (URL.canParse(value) ? new URL(value) : undefined)

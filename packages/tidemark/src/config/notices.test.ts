@@ -11,12 +11,12 @@ describe('poolDemand', () => {
       },
     })
     expect(poolDemand(config)).toEqual([
-      { server: 'a:5432', pools: ['primary', 'migration', 'auth'], connections: 30 },
+      { server: 'a:5432', pools: ['primary', 'migration', 'auth', 'rest'], connections: 50 },
       { server: 'pooler:6543', pools: ['analytics'], connections: 10 },
       { server: 'b:5433', pools: ['secondary'], connections: 10 },
     ])
     expect(poolDemand(resolveConfig({ env: {} }))).toEqual([
-      { server: 'embedded', pools: ['primary', 'analytics', 'migration', 'auth'], connections: 40 },
+      { server: 'embedded', pools: ['primary', 'analytics', 'migration', 'auth', 'rest'], connections: 60 },
     ])
     expect(poolDemand(resolveConfig({ env: { DATABASE_URL: 'postgres:///d?host=/run/postgresql' } }))[0]?.server).toBe(
       '/run/postgresql:5432',
@@ -28,8 +28,8 @@ describe('configNotices', () => {
   it("C73: the pools' sum is compared with what the server allows", () => {
     const config = resolveConfig({ env: {} })
     expect(configNotices(config, { maxConnections: 100 })).toEqual([])
-    expect(configNotices(config, { maxConnections: 43 })).toEqual([])
-    expect(configNotices(config, { maxConnections: 42 })[0]).toContain('may open 40 connections to embedded, which allows 42')
+    expect(configNotices(config, { maxConnections: 63 })).toEqual([])
+    expect(configNotices(config, { maxConnections: 62 })[0]).toContain('may open 60 connections to embedded, which allows 62')
     expect(configNotices(config)).toEqual([])
   })
 

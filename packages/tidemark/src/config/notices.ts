@@ -15,12 +15,14 @@ const serverOf = (url: string | undefined): string => {
 }
 
 /** The most connections that the pools open, by server. The first is the primary's. */
-export const poolDemand = ({ postgres, supabase, auth }: TidemarkConfig): readonly PoolDemand[] => {
+export const poolDemand = ({ postgres, supabase, auth, rest }: TidemarkConfig): readonly PoolDemand[] => {
+  const local = supabase.url === undefined || !supabase.enabled
   const urls: readonly (readonly [PoolName, string | undefined])[] = [
     ['primary', postgres.url],
     ['analytics', postgres.analyticsUrl ?? postgres.url],
     ['migration', postgres.migrationUrl ?? postgres.directUrl ?? postgres.url],
-    ...(auth.enabled && (supabase.url === undefined || !supabase.enabled) ? [['auth', postgres.url] as const] : []),
+    ...(auth.enabled && local ? [['auth', postgres.url] as const] : []),
+    ...(rest.enabled && local ? [['rest', postgres.url] as const] : []),
     ...(postgres.secondaryUrl === undefined ? [] : [['secondary', postgres.secondaryUrl] as const]),
   ]
   const demands = new Map<string, PoolDemand>()

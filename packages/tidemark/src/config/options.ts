@@ -161,6 +161,7 @@ export const options = {
   ...cacheOptions,
   ...restOptions,
   ...supabaseOptions,
+  ...restOptions,
   ...authOptions,
   ...appOptions,
 } as const
@@ -180,7 +181,7 @@ export type TidemarkConfig = Resolved<typeof options> & {
 export type ConfigInput = Given<typeof options>
 
 /** The name of a pool, which is also its group under `postgres`. */
-export type PoolName = 'primary' | 'analytics' | 'migration' | 'secondary' | 'auth'
+export type PoolName = 'primary' | 'analytics' | 'migration' | 'secondary' | 'auth' | 'rest'
 
 /** Documented variables that are not taken over under their own name, and what to use instead. */
 export const successors: Readonly<Record<string, string>> = {

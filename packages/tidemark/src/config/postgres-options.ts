@@ -1,7 +1,7 @@
 import { durationMs, integer, oneOf, postgresUrl } from './kinds.js'
 import { option } from './option.js'
 
-type Pool = 'primary' | 'analytics' | 'migration' | 'secondary' | 'auth'
+type Pool = 'primary' | 'analytics' | 'migration' | 'secondary' | 'auth' | 'rest'
 
 const maxConnections = (
   pool: Pool,
@@ -100,6 +100,10 @@ export const postgresOptions = {
   'postgres.auth.minConnections': minConnections('auth', 0),
   'postgres.auth.idleTimeoutMs': idleTimeoutMs('auth', 30_000),
   'postgres.auth.connectTimeoutMs': connectTimeoutMs('auth', 2000),
+  'postgres.rest.maxConnections': maxConnections('rest', 20),
+  'postgres.rest.minConnections': minConnections('rest', 2),
+  'postgres.rest.idleTimeoutMs': idleTimeoutMs('rest', 30_000),
+  'postgres.rest.connectTimeoutMs': connectTimeoutMs('rest', 2000),
   'postgres.statementTimeoutMs': option(durationMs(0), {
     help: 'Postgres ends a statement that runs longer; 0 never.',
     defaultText: 'what the server has set',

@@ -48,6 +48,7 @@ export const defaultPoolSettings: Readonly<Record<PoolName, PoolSettings>> = {
   migration: { maxConnections: 5, minConnections: 1, idleTimeoutMs: 30_000, connectTimeoutMs: 10_000 },
   secondary: { maxConnections: 10, minConnections: 1, idleTimeoutMs: 30_000, connectTimeoutMs: 30_000 },
   auth: { maxConnections: 5, minConnections: 0, idleTimeoutMs: 30_000, connectTimeoutMs: 2_000 },
+  rest: { maxConnections: 20, minConnections: 2, idleTimeoutMs: 30_000, connectTimeoutMs: 2_000 },
 }
 
 const defaultRetry: RetryPolicy = { attempts: 4, baseMs: 50, maxMs: 1_000 }

@@ -12,9 +12,9 @@ import { createMetrics } from '../../observability/metrics.js'
 import { createNamedPool, type Pool } from '../../postgres/postgres.js'
 import { bootstrappedTemplate, testUrl } from '../../schema/bootstrapped-template.js'
 import { openState, type State } from '../../state/state.js'
-import type { Clock } from '../../time/clock.js'
 import { useDatabase } from '../../testing/use-database.js'
 import { useFolder } from '../../testing/use-folder.js'
+import type { Clock } from '../../time/clock.js'
 import { addAuthRoutes } from '../auth-routes.js'
 import { createHttp } from '../http.js'
 
@@ -67,7 +67,12 @@ export interface AuthServerOptions {
 let count = 0
 
 /** A server of `/auth/v1` on a database of its own, for the tests of a file. */
-export const useAuthServer = ({ env = {}, clock, sends = true, prepare = (config) => config }: AuthServerOptions = {}): AuthServer => {
+export const useAuthServer = ({
+  env = {},
+  clock,
+  sends = true,
+  prepare = (config) => config,
+}: AuthServerOptions = {}): AuthServer => {
   const database = useDatabase({ template: bootstrappedTemplate })
   const folder = useFolder('auth-server')
   const number = count++
