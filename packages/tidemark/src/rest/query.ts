@@ -169,7 +169,12 @@ export interface RowRange {
 }
 
 export type RestRequest =
-  | (Common & { readonly kind: 'read'; readonly range: RowRange | undefined })
+  | (Common & {
+      readonly kind: 'read'
+      readonly range: RowRange | undefined
+      /** As they came: where the answer says that it is found. */
+      readonly parameters: readonly (readonly [name: string, value: string])[]
+    })
   | (Common & {
       readonly kind: 'insert'
       readonly payload: Payload & { readonly kind: 'json' }

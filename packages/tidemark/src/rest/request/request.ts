@@ -3,7 +3,7 @@ import { restErrors } from '../rest-errors.js'
 import { parseAccept, type Subject } from './accept.js'
 import { type BodySource, functionBody, relationBody } from './body.js'
 import { parsePreferences } from './preferences.js'
-import { parseQueryString } from './query-string.js'
+import { type Parameter, parseQueryString } from './query-string.js'
 import { parseRange, windowOf } from './ranges.js'
 import type { ReadDraft } from './read-draft.js'
 import { type QueryParameters, readParameters } from './read-tree.js'
@@ -96,6 +96,7 @@ const isPlainEquality = (condition: Condition): boolean =>
 
 interface Parts {
   readonly http: RestHttpRequest
+  readonly sent: readonly Parameter[]
   readonly target: Target
   readonly parameters: QueryParameters
   readonly common: Common
@@ -132,7 +133,7 @@ const callOf = ({ http, parameters, common, source }: Parts): RestRequest => {
 }
 
 const relationRequest = (parts: Parts): RestRequest => {
-  const { http, parameters, common, source } = parts
+  const { http, sent, parameters, common, source } = parts
   const { limit, offset } = parameters.read
   switch (http.method) {
     case 'POST':
@@ -146,7 +147,8 @@ const relationRequest = (parts: Parts): RestRequest => {
       return { kind: 'delete', ...common }
     default: {
       const range = http.method === 'GET' ? parseRange(headerOf(http, 'range')) : undefined
-      return { kind: 'read', ...common, read: withWindow(parameters.read, windowOf(limit, offset, range)), range }
+      const read = withWindow(parameters.read, windowOf(limit, offset, range))
+      return { kind: 'read', ...common, read, range, parameters: sent }
     }
   }
 }
@@ -164,7 +166,8 @@ export const parseRequest = (http: RestHttpRequest, settings: RequestSettings): 
   if (http.method === 'OPTIONS') return { kind: 'options', on: resource.on, target }
   const headOnly = http.method === 'HEAD'
   const isCall = resource.on === 'function'
-  const parameters = readParameters(parseQueryString(http.query), isCall && http.method !== 'POST')
+  const sent = parseQueryString(http.query)
+  const parameters = readParameters(sent, isCall && http.method !== 'POST')
   const { media, names } = parseAccept(headerOf(http, 'accept'), resource.on, settings.plans)
   if (resource.on === 'root') return { kind: 'root', schema, profiled, headOnly }
   const preferences: Preferences = parsePreferences(headerOf(http, 'prefer'), settings.transactionOverride)
@@ -173,6 +176,6 @@ export const parseRequest = (http: RestHttpRequest, settings: RequestSettings): 
   const contentType = headerOf(http, 'content-type')
   const bytes = http.body ?? Buffer.alloc(0)
   const source = { contentType, bytes, maxBytes: settings.maxBodyBytes, columns: parameters.columns }
-  const parts: Parts = { http, target, parameters, common, source }
+  const parts: Parts = { http, sent, target, parameters, common, source }
   return isCall ? callOf(parts) : relationRequest(parts)
 }
