@@ -65,7 +65,7 @@ describe('the answer to a read', () => {
   it.each(['/t?offset=16', '/rpc/f?offset=16'])('%s behind the last row is 416', (url) => {
     const { status, headers, body } = answer(sent('GET', url), { rows: 0, total: 15, body: '[]' })
     expect(status).toBe(416)
-    expect(headers).toEqual({
+    expect(headers).toMatchObject({
       'content-range': '*/15',
       'content-type': json,
       'proxy-status': 'PostgREST; error=PGRST103',
@@ -110,6 +110,13 @@ describe('the answer to a read', () => {
     expect(answer(sent('GET', '/t', {}, two)).headers['content-profile']).toBe('public')
     expect(answer(sent('GET', '/t', { 'accept-profile': 'private' }, two)).headers['content-profile']).toBe('private')
     expect(answer(sent('GET', '/t')).headers).not.toHaveProperty('content-profile')
+  })
+
+  it('says where the same is found again', () => {
+    const location = (url: string) => answer(sent('GET', url)).headers['content-location']
+    expect(location('/t')).toBe('/t')
+    expect(location('/t%20u?b=eq.1&select&a=in.(1,2)&a=gt.%C3%A9')).toBe('/t%20u?a=in.%281%2C2%29&a=gt.%C3%A9&b=eq.1')
+    expect(location('/rpc/f?a=1')).toBeUndefined()
   })
 
   it('of nothing is 204', () => {

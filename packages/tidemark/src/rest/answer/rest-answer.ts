@@ -6,6 +6,7 @@ import { appliedPreferences } from './applied-preferences.js'
 import { type AnswerHeaders, chosenHeaders, chosenStatus } from './chosen-answer.js'
 import { contentRange, rangeStatus } from './content-range.js'
 import { errorAnswer } from './error-answer.js'
+import { contentLocation, rowLocation } from './location.js'
 
 /** What is answered before a function of the database has its say. */
 interface Draft {
@@ -22,20 +23,15 @@ const bodyHeaders = ({ media }: RestResult, request: RestRequest & { readonly ta
   ...('profiled' in request && request.profiled && { 'content-profile': request.target.schema }),
 })
 
-/** As in the query of a URL: `id=eq.5&name=eq.a%20b`. */
-const locationOf = (table: string, key: NonNullable<RestResult['location']>): string => {
-  const escaped = (text: string) =>
-    encodeURIComponent(text).replace(/[!'()*]/g, (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`)
-  const filters = key.map(([column, value]) => `${escaped(column)}=${escaped(value === null ? 'is.null' : `eq.${value}`)}`)
-  return `/${escaped(table)}?${filters.join('&')}`
-}
-
 type Kind<K extends RestRequest['kind']> = RestRequest & { readonly kind: K }
 
 const readDraft = (request: Kind<'read' | 'call'>, result: RestResult): Draft => {
   const { rows, total } = result
   const from = request.read.offset ?? 0
-  const range = { 'content-range': contentRange(from, from + rows - 1, total) }
+  const range = {
+    'content-range': contentRange(from, from + rows - 1, total),
+    ...(request.kind === 'read' && { 'content-location': contentLocation(request.target.name, request.parameters) }),
+  }
   if (result.nothing) return { status: 204, headers: range, body: undefined }
   const status = rangeStatus(from, rows, total)
   const headers = { ...range, ...bodyHeaders(result, request) }
@@ -65,7 +61,7 @@ const insertDraft = (request: Kind<'insert'>, result: RestResult): Draft => {
   const status = preferences.resolution === 'merge-duplicates' && inserted === 0 ? 200 : 201
   const located = preferences.return === 'headers-only' && location && location.length > 0
   return writtenDraft(request, result, status, {
-    ...(located && { location: locationOf(request.target.name, location) }),
+    ...(located && { location: rowLocation(request.target.name, location) }),
     'content-range': contentRange(1, 0, counted(result)),
   })
 }

@@ -47,6 +47,15 @@ describe('select', () => {
     ['data->0,x', [column('data', { field: field('data', ['->', 0]) }), column('x')]],
     ['data->-1->>b', [column('data', { field: field('data', ['->', -1], ['->>', 'b']) })]],
     ['data->0x', [column('data', { field: field('data', ['->', '0x']) })]],
+    [
+      'data->0->0xy1->1->23-xy-45->1->xy-6->>0::int',
+      [
+        column('data', {
+          field: field('data', ['->', 0], ['->', '0xy1'], ['->', 1], ['->', '23-xy-45'], ['->', 1], ['->', 'xy-6'], ['->>', 0]),
+          cast: 'int',
+        }),
+      ],
+    ],
     ['data->>"a.b"', [column('data', { field: field('data', ['->>', 'a.b']) })]],
     ['data->!@#$%^&*_a::c', [column('data', { field: field('data', ['->', '!@#$%^&*_a']), cast: 'c' })]],
     ['x:data->>a-b::int', [column('data', { field: field('data', ['->>', 'a-b']), cast: 'int', alias: 'x' })]],
@@ -106,6 +115,11 @@ describe('an operation', () => {
     ['in.("")', { operator: 'in', values: [''] }],
     ['in.( 1, 2 )', { operator: 'in', values: ['1', ' 2 '] }],
     ['in.("a,b","c\\"d\\\\","e"f,(g)', { operator: 'in', values: ['a,b', 'c"d\\', '"e"f', '(g'] }],
+    ['in.(    )', { operator: 'in', values: [] }],
+    ['in.( ,3,4)', { operator: 'in', values: ['', '3', '4'] }],
+    ['in.(")', { operator: 'in', values: ['"'] }],
+    ['in.(\\)', { operator: 'in', values: ['\\'] }],
+    ['in.("D\\a\\vid W\\h\\ite")', { operator: 'in', values: ['David White'] }],
     ['in.(,)', { operator: 'in', values: ['', ''] }],
     ['is.null', { operator: 'is', value: 'null' }],
     ['is.not_null', { operator: 'is', value: 'not_null' }],

@@ -36,6 +36,12 @@ describe('what is wrong with select', () => {
     ['price.sam()', 7, 'unexpected "a" expecting "sum"'],
     ['price.x()', 7, 'unexpected "x" expecting "sum", "avg", "count", "max" or "min"'],
     ['price.mix()', 7, 'unexpected "m" expecting "sum", "avg", "count", "max" or "min"'],
+    [
+      'data->(!@#$%^&*_d->>!@#$%^&*_e::integer',
+      7,
+      'unexpected "(" expecting "-", digit or any non reserved character different from: .,>()',
+    ],
+    ['data->>--34', 9, 'unexpected "-" expecting digit'],
     ['...rel->json(*)', 9, "unexpected '>'"],
     ['"abc', 5, 'unexpected end of input expecting "\\\\" or "\\""'],
     ['a\n\t]', 2, `unexpected '\\n' expecting letter, digit, "-", "->>", "->", "::", ".", ")", "," or end of input`],
