@@ -54,16 +54,18 @@ const kinds = {
 const updateBit = 4
 const insertBit = 8
 const deleteBit = 16
+const everyBit = updateBit | insertBit | deleteBit
 
 /** A relation of an exposed schema; undefined for one that is there only because a function returns its rows. */
 export const exposedRelation = (
   types: Types,
   fact: RelationFact,
   schemas: ReadonlySet<string>,
-  key: readonly number[],
+  { key, updatable }: { readonly key: readonly number[]; readonly updatable: number | undefined },
 ): Exposed | undefined => {
-  const { oid, schema, name, kind, partition, description, updatable, columns } = fact
+  const { oid, schema, name, kind, partition, description, columns } = fact
   if (kind === 'c' || partition || !schemas.has(schema)) return undefined
+  const bits = kind === 'r' || kind === 'p' ? everyBit : (updatable ?? 0)
   const columnNames = new Map(columns.map((fact) => [Number(fact[0]), fact[1]!] as const))
   const table: Table = {
     schema,
@@ -72,9 +74,9 @@ export const exposedRelation = (
     description: description ?? undefined,
     columns: columnsOf(types, columns),
     primaryKey: key.map((column) => columnNames.get(column)).filter((column) => column !== undefined),
-    insertable: (updatable & insertBit) !== 0,
-    updatable: (updatable & updateBit) !== 0,
-    deletable: (updatable & deleteBit) !== 0,
+    insertable: (bits & insertBit) !== 0,
+    updatable: (bits & updateBit) !== 0,
+    deletable: (bits & deleteBit) !== 0,
   }
   return { oid, table, columnNames }
 }

@@ -1,4 +1,4 @@
-import type { Catalogue, ComputedColumn, SqlFunction, Table } from '../catalogue.js'
+import type { Catalogue, ComputedColumn, Relationship, SqlFunction, Table } from '../catalogue.js'
 import { computedColumn, computedRelationship, type FunctionContext, functionOf } from './build-functions.js'
 import { exposedRelation, primaryKeys } from './build-tables.js'
 import { detectRelationships, viewKey } from './detect-relationships.js'
@@ -17,6 +17,8 @@ export interface CatalogueFacts {
   readonly types: TypeFacts
   readonly functions: readonly FunctionFact[]
   readonly relations: readonly RelationFact[]
+  /** Of views and foreign tables, by number: bits of pg_relation_is_updatable. */
+  readonly updatable: ReadonlyMap<number, number>
   readonly constraints: readonly ConstraintFact[]
   readonly views: readonly ViewRow[]
   readonly timezones: ReadonlySet<string>
@@ -36,7 +38,7 @@ const functionContext = (facts: CatalogueFacts): FunctionContext & { readonly or
   const exposed = facts.relations
     .map((fact) => {
       const key = fact.kind === 'v' || fact.kind === 'm' ? viewKey(origins.get(fact.oid), keys) : keys.get(fact.oid)?.columns
-      return exposedRelation(types, fact, exposedSchemas, key ?? [])
+      return exposedRelation(types, fact, exposedSchemas, { key: key ?? [], updatable: facts.updatable.get(fact.oid) })
     })
     .filter((relation) => relation !== undefined)
   return {
@@ -75,45 +77,62 @@ const settingsByRole = ({ roleSettings }: HeadFact): ReadonlyMap<string, Readonl
     ]),
   )
 
-const none: ReadonlyMap<string, string> = new Map()
+/** What the catalogue looks things up in. */
+interface Parts extends Pick<Catalogue, 'schemas' | 'generation' | 'timezones' | 'postgresMajor' | 'typeName'> {
+  readonly tables: ReadonlyMap<string, Table>
+  readonly relationships: ReadonlyMap<string, readonly Relationship[]>
+  readonly columns: ReadonlyMap<string, ComputedColumn>
+  readonly functions: readonly SqlFunction[]
+  readonly settings: ReadonlyMap<string, ReadonlyMap<string, string>>
+  readonly descriptions: ReadonlyMap<string, string | undefined>
+}
 
-/** Puts what was read together, once, so that looking something up is one step. */
-export const createCatalogue = (facts: CatalogueFacts): Catalogue => {
+const partsOf = (facts: CatalogueFacts): Parts => {
   const { schemas, extraSearchPath, generation, head, timezones } = facts
   const context = functionContext(facts)
   const exposed = [...context.exposed.values()]
   const exposedSchemas = new Set(schemas)
-  const functions: readonly SqlFunction[] = facts.functions
-    .map((fact) => functionOf(context, fact))
-    .filter((known) => known !== undefined)
-    .filter(({ schema }) => exposedSchemas.has(schema))
   const computed = facts.functions
     .map((fact) => computedRelationship(context, fact))
     .filter((way) => way !== undefined)
     .filter((way) => exposedSchemas.has(way.function.schema))
-
-  const tables: ReadonlyMap<string, Table> = new Map(exposed.map(({ table }) => [relationKey(table), table] as const))
-  const tablesBySchema = groupBy(tables.values(), ({ schema }) => schema)
-  const functionsByName = groupBy(functions, relationKey)
-  const functionsBySchema = groupBy(functions, ({ schema }) => schema)
-  const relationships = detectRelationships({ exposed, constraints: facts.constraints, origins: context.origins }, computed)
-  const columns = computedColumns(facts, context)
-  const settings = settingsByRole(head)
-  const descriptions = new Map(head.schemas.map(({ name, description }) => [name, description ?? undefined] as const))
-
   return {
     schemas,
     generation,
     timezones,
     postgresMajor: Math.floor(head.versionNumber / 10_000),
+    typeName: createTypeNames(context.types.values(), [...schemas, ...extraSearchPath]),
+    tables: new Map(exposed.map(({ table }) => [relationKey(table), table] as const)),
+    relationships: detectRelationships({ exposed, constraints: facts.constraints, origins: context.origins }, computed),
+    columns: computedColumns(facts, context),
+    functions: facts.functions
+      .map((fact) => functionOf(context, fact))
+      .filter((known) => known !== undefined)
+      .filter(({ schema }) => exposedSchemas.has(schema)),
+    settings: settingsByRole(head),
+    descriptions: new Map(head.schemas.map(({ name, description }) => [name, description ?? undefined] as const)),
+  }
+}
+
+const none: ReadonlyMap<string, string> = new Map()
+
+/** Apart from what made the parts, so that nothing of that is kept. */
+const lookUpIn = ({ tables, relationships, columns, functions, settings, descriptions, ...rest }: Parts): Catalogue => {
+  const tablesBySchema = groupBy(tables.values(), ({ schema }) => schema)
+  const functionsByName = groupBy(functions, relationKey)
+  const functionsBySchema = groupBy(functions, ({ schema }) => schema)
+  return {
+    ...rest,
     table: (schema, name) => tables.get(relationKey({ schema, name })),
     tables: (schema) => tablesBySchema.get(schema) ?? [],
     relationships: (from) => relationships.get(relationKey(from)) ?? [],
     computedColumn: (relation, name) => columns.get(`${relationKey(relation)}\0${name}`),
     functions: (schema, name) => functionsByName.get(relationKey({ schema, name })) ?? [],
     allFunctions: (schema) => functionsBySchema.get(schema) ?? [],
-    typeName: createTypeNames(context.types.values(), [...schemas, ...extraSearchPath]),
     roleSettings: (role) => settings.get(role) ?? none,
     description: (schema) => descriptions.get(schema),
   }
 }
+
+/** Puts what was read together, once, so that looking something up is one step. */
+export const createCatalogue = (facts: CatalogueFacts): Catalogue => lookUpIn(partsOf(facts))

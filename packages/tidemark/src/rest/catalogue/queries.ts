@@ -104,8 +104,6 @@ export interface RelationFact {
   readonly kind: 'r' | 'v' | 'm' | 'f' | 'p' | 'c'
   readonly partition: boolean
   readonly description: string | null
-  /** Bits of pg_relation_is_updatable: 4 update, 8 insert, 16 delete. */
-  readonly updatable: number
   readonly columns: readonly ColumnFact[]
 }
 
@@ -113,7 +111,6 @@ export interface RelationFact {
 export const relationsSql = `
   select coalesce(json_agg(json_build_object('oid', c.oid::int8, 'schema', n.nspname, 'name', c.relname, 'kind', c.relkind,
            'partition', c.relispartition, 'description', d.description,
-           'updatable', case when c.relkind in ('r', 'p') then 28 when c.relkind in ('v', 'f') then pg_relation_is_updatable(c.oid, true) else 0 end,
            'columns', coalesce(a.columns, '[]')) order by c.relname collate "C"), '[]') as facts
     from pg_class c
     join pg_namespace n on n.oid = c.relnamespace
@@ -131,6 +128,17 @@ export const relationsSql = `
         left join pg_description cd on cd.objoid = a.attrelid and cd.classoid = 'pg_class'::regclass and cd.objsubid = a.attnum
        where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped) a
    where (c.relkind in ('r', 'v', 'm', 'f', 'p') and not c.relispartition and c.relnamespace = any($1::oid[])) or c.oid = any($2::oid[])`
+
+export interface UpdatableFact {
+  readonly oid: number
+  /** 4 update, 8 insert, 16 delete. */
+  readonly bits: number
+}
+
+/** $1 numbers of views and foreign tables. INSTEAD OF triggers count. Asks the wrapper of a foreign table, which may be broken. */
+export const updatableSql = `
+  select coalesce(json_agg(json_build_object('oid', oid::int8, 'bits', pg_relation_is_updatable(oid, true))), '[]') as facts
+    from unnest($1::oid[]) as relation (oid)`
 
 export interface ConstraintFact {
   readonly name: string

@@ -114,6 +114,30 @@ describe('the tables', () => {
     ])
   })
 
+  it('of a foreign server are there though their wrapper is broken', async () => {
+    await client.query(`
+      create schema w;
+      create foreign data wrapper broken; create server away foreign data wrapper broken;
+      create foreign table w.far (id int not null, name text) server away;
+      create table w.near (id int); create view w.over_near as select * from w.near; create view w.over_far as select * from w.far;
+      create view w.with_trigger as select 1 as n; create function w.nothing() returns trigger language plpgsql as 'begin return null; end';
+      create trigger i instead of delete on w.with_trigger for each row execute function w.nothing();`)
+    const catalogue = await read('w')
+    const told = catalogue
+      .tables('w')
+      .map(({ name, kind, insertable, updatable, deletable, columns }) => [
+        ...[name, kind, insertable, updatable, deletable],
+        columns.size,
+      ])
+    expect(told).toEqual([
+      ['far', 'foreign table', false, false, false, 2],
+      ['near', 'table', true, true, true, 1],
+      ['over_far', 'view', false, false, false, 2],
+      ['over_near', 'view', true, true, true, 1],
+      ['with_trigger', 'view', false, false, true, 1],
+    ])
+  })
+
   it('have their keys in the order of the key, views those that they show', async () => {
     const catalogue = await read('t')
     const keys = (name: string) => catalogue.table('t', name)?.primaryKey

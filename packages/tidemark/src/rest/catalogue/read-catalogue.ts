@@ -1,3 +1,4 @@
+import { sqlstateOf } from '../../postgres/postgres-error.js'
 import type { Catalogue } from '../catalogue.js'
 import { type CatalogueFacts, createCatalogue } from './create-catalogue.js'
 import {
@@ -12,6 +13,8 @@ import {
   type TypeFacts,
   timezonesSql,
   typesSql,
+  type UpdatableFact,
+  updatableSql,
   type ViewRow,
   viewsSql,
 } from './queries.js'
@@ -65,6 +68,27 @@ const returnedRelations = ({ types }: TypeFacts, functions: readonly FunctionFac
   return [...new Set(functions.map(({ returns }) => relationOf(String(returns))).filter((oid) => oid !== 0))]
 }
 
+/** A wrapper without a handler, one whose library is gone, and whatever it may raise itself; not a lost connection or a lock. */
+const isBroken = (error: unknown): boolean => {
+  const state = sqlstateOf(error)
+  return state !== undefined && !/^(08|40|53|55P03|57)/.test(state)
+}
+
+/** Of a whole list at once; where that fails, one by one, so that one broken foreign table does not hide all the others. */
+const readUpdatable = async (client: CatalogueClient, oids: readonly number[]): Promise<readonly UpdatableFact[]> => {
+  if (oids.length === 0) return []
+  await client.query('savepoint updatable')
+  try {
+    return await ask<readonly UpdatableFact[]>(client, updatableSql, [oids])
+  } catch (error) {
+    await client.query('rollback to updatable')
+    if (!isBroken(error)) throw error
+    if (oids.length === 1) return []
+  }
+  const half = Math.ceil(oids.length / 2)
+  return [...(await readUpdatable(client, oids.slice(0, half))), ...(await readUpdatable(client, oids.slice(half)))]
+}
+
 const readFacts = async (client: CatalogueClient, options: ReadCatalogueOptions): Promise<CatalogueFacts> => {
   const { schemas, extraSearchPath = ['public', 'extensions'], generation = 1, authenticator = null } = options
   const head = await ask<HeadFact>(client, headSql, [[...schemas, ...extraSearchPath], authenticator])
@@ -73,11 +97,13 @@ const readFacts = async (client: CatalogueClient, options: ReadCatalogueOptions)
   const types = await ask<TypeFacts>(client, typesSql)
   const functions = await ask<CatalogueFacts['functions']>(client, functionsSql, [exposed, oids(extraSearchPath)])
   const relations = await ask<CatalogueFacts['relations']>(client, relationsSql, [exposed, returnedRelations(types, functions)])
+  const viewed = relations.filter(({ kind }) => kind === 'v' || kind === 'f').map(({ oid }) => oid)
+  const updatable = new Map((await readUpdatable(client, viewed)).map(({ oid, bits }) => [oid, bits] as const))
   const major = Math.floor(head.versionNumber / 10_000)
   const constraints = await ask<CatalogueFacts['constraints']>(client, constraintsSql(major))
   const { rows: views } = await client.query<ViewRow>(viewsSql, [head.schemas.map(({ oid }) => oid)])
   const timezones = options.timezones ?? new Set(await ask<readonly string[]>(client, timezonesSql))
-  return { schemas, extraSearchPath, generation, head, types, functions, relations, constraints, views, timezones }
+  return { schemas, extraSearchPath, generation, head, types, functions, relations, updatable, constraints, views, timezones }
 }
 
 /** Does something as of one moment, with an empty search path. */
