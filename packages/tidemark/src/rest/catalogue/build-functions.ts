@@ -65,7 +65,7 @@ const outColumns = (types: Types, { name: own }: FunctionFact, parameters: reado
   const out = parameters.filter(({ comesOut }) => comesOut)
   const facts = out.map(({ name, type }, index) => {
     const unnamed = out.length === 1 ? own : `column${index + 1}`
-    return [String(index + 1), name || unnamed, null, type?.sql ?? '', String(type?.oid ?? 0), '-1', 'false', null, '', '']
+    return [String(index + 1), name || unnamed, null, null, String(type?.oid ?? 0), '-1', 'false', null, '', '']
   })
   // A domain's default is for rows that are stored.
   return new Map([...columnsOf(types, facts)].map(([name, column]) => [name, { ...column, default: undefined }] as const))

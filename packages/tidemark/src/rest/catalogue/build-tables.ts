@@ -20,10 +20,10 @@ const maxLengthOf = (name: string, modifier: number): number | undefined => {
 }
 
 const columnOf = (types: Types, fact: ColumnFact): Column => {
-  const type = fact[3]!
   const generated = fact[8] !== ''
   const chain = typeChain(types, Number(fact[4]))
   const [own, base] = [chain[0], chain.at(-1)]
+  const type = fact[3] ?? own?.sql ?? ''
   const modifiers = [Number(fact[5]), ...chain.map((link) => link.modifier)]
   return {
     name: fact[1]!,

@@ -94,7 +94,7 @@ export const functionsSql = `
      and (p.pronamespace = any($1::oid[]) or (p.pronamespace = any($2::oid[]) and p.pronargs = 1
           and exists (select from pg_type t where t.oid = p.proargtypes[0] and t.typrelid <> 0)))`
 
-/** As {@link TypeFact}: number, name, description, type, type's number, modifier, not null, default, attgenerated, attidentity. */
+/** As {@link TypeFact}: number, name, description, type where it has a modifier, type's number, modifier, not null, default, attgenerated, attidentity. */
 export type ColumnFact = readonly (string | null)[]
 
 export interface RelationFact {
@@ -116,7 +116,8 @@ export const relationsSql = `
     join pg_namespace n on n.oid = c.relnamespace
     left join pg_description d on d.objoid = c.oid and d.classoid = 'pg_class'::regclass and d.objsubid = 0
     cross join lateral (
-      select to_json(array_agg(array[a.attnum::text, a.attname, cd.description, format_type(a.atttypid, a.atttypmod), a.atttypid::text, a.atttypmod::text, a.attnotnull::text,
+      select to_json(array_agg(array[a.attnum::text, a.attname, cd.description,
+               case when a.atttypmod <> -1 then format_type(a.atttypid, a.atttypmod) end, a.atttypid::text, a.atttypmod::text, a.attnotnull::text,
                case when a.attidentity <> '' then (
                       select format('nextval(%L::regclass)', s.objid::regclass) from pg_depend s
                        where s.refclassid = 'pg_class'::regclass and s.refobjid = a.attrelid and s.refobjsubid = a.attnum
