@@ -19,7 +19,11 @@ import { createStatement, type StatementRequest } from './statement/statement.js
 import { StatementNames } from './statement/statement-names.js'
 
 export type { RestAnswer } from './answer/answer.js'
+export { errorAnswer } from './answer/error-answer.js'
+export { type OpenCatalogue, openCatalogue } from './catalogue/open-catalogue.js'
 export type { RestHttpRequest } from './request/request.js'
+export { RestError } from './rest-error.js'
+export { restErrors } from './rest-errors.js'
 
 export interface RestSettings extends RequestSettings {
   /** Searched after the schema of a request. */

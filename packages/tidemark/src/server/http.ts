@@ -10,6 +10,8 @@ export interface HttpOptions {
 }
 
 const maxBodyBytes = 1024 * 1024
+/** To receive a request: who sends a byte at a time holds a connection no longer. */
+const requestTimeoutMs = 300_000
 const latencyBuckets = [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60]
 
 /** A query may hold a key; the path alone says enough. */
@@ -100,6 +102,7 @@ export const createHttp = async (options: HttpOptions): Promise<FastifyInstance>
   const app = fastify({
     logger: false,
     bodyLimit: maxBodyBytes,
+    requestTimeout: requestTimeoutMs,
     requestIdHeader: false,
     forceCloseConnections: 'idle',
     return503OnClosing: false,

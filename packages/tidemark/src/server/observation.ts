@@ -20,6 +20,13 @@ export interface Observation {
   onRefresh(refresh: () => void): () => void
 }
 
+const poolsOf = ({ pools: { primary, analytics, migration, secondary } }: Runtime): readonly Pool[] => [
+  primary,
+  analytics,
+  migration,
+  ...(secondary ? [secondary] : []),
+]
+
 const checkPool = async (pool: Pool, signal: AbortSignal): Promise<HealthFinding> => {
   await pool.query('select 1', [], { signal, idempotent: true })
   return { status: 'up' }
@@ -56,7 +63,7 @@ export const createObservation = (log: Logger): Observation => {
       health.register({ name: 'redis', critical: false, check: () => checkRedis(redis.redis) })
     },
     refreshGauges: () => {
-      if (watched) showPools(watched.pools)
+      if (watched) showPools(poolsOf(watched))
       redisUp.set(watched?.redis.redis.state === 'up' ? 1 : 0)
       for (const refresh of refreshes) refresh()
     },

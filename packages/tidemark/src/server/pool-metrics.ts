@@ -1,5 +1,5 @@
 import type { Logger, Metrics } from '../observability/observability.js'
-import type { Pool, PoolObserver, Pools } from '../postgres/postgres.js'
+import type { Pool, PoolObserver } from '../postgres/postgres.js'
 
 const buckets = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10]
 
@@ -41,7 +41,7 @@ export const createPoolObserver = (metrics: Metrics, log: Logger): PoolObserver 
 }
 
 /** Puts the pools' sizes into the metrics, as they are now. To be called before each scrape. */
-export const createPoolGauges = (metrics: Metrics): ((pools: Pools) => void) => {
+export const createPoolGauges = (metrics: Metrics): ((pools: readonly Pool[]) => void) => {
   const connections = metrics.gauge('tidemark_postgres_pool_connections', 'Open connections, by what they do.', ['pool', 'state'])
   const limit = metrics.gauge('tidemark_postgres_pool_limit_connections', 'Most connections that a pool may open.', ['pool'])
   const waiting = metrics.gauge('tidemark_postgres_pool_waiting_entries', 'Callers that wait for a connection.', ['pool'])
@@ -54,7 +54,7 @@ export const createPoolGauges = (metrics: Metrics): ((pools: Pools) => void) => 
     waiting.set(stats.waiting, { pool: name })
     utilisation.set(stats.utilisation, { pool: name })
   }
-  return ({ primary, analytics, migration, secondary }) => {
-    for (const pool of [primary, analytics, migration, ...(secondary ? [secondary] : [])]) show(pool)
+  return (pools) => {
+    for (const pool of pools) show(pool)
   }
 }

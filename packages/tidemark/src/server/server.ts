@@ -14,6 +14,7 @@ import type { Observation } from './observation.js'
 import type { ProjectStatus } from './operations/status.js'
 import { announce, findServer, withdraw } from './presence.js'
 import { type Project, projectOver } from './project.js'
+import type { ServerRest } from './rest.js'
 import { type Role, resolveRoles } from './roles.js'
 import type { Runtime } from './runtime.js'
 import type { Shell } from './shell.js'
@@ -71,6 +72,7 @@ interface Started {
   readonly runtime: Runtime
   readonly feed: ServerFeed
   readonly caches: ServerCaches
+  readonly rest: ServerRest
 }
 
 class Server implements TidemarkServer {
@@ -156,7 +158,15 @@ class Server implements TidemarkServer {
     const runtime = await openRuntime({ config: this.#config, state, log, metrics, signals, database: opening })
     this.#parts = { ...this.#parts, runtime }
     observation.watch(runtime)
+    await this.#openRest(runtime, roles, observation, log)
     await this.#follow(runtime, roles, observation, log)
+  }
+
+  async #openRest(runtime: Runtime, roles: ReadonlySet<Role>, observation: Observation, log: Logger): Promise<void> {
+    const { openServerRest, servesRest } = await import('./rest.js')
+    if (!roles.has('rest') || !servesRest(this.#config) || this.#stopping) return
+    const rest = await openServerRest({ config: this.#config, runtime, observation, log: log.child('rest') })
+    this.#parts = { ...this.#parts, rest }
   }
 
   async #follow(runtime: Runtime, roles: ReadonlySet<Role>, observation: Observation, log: Logger): Promise<void> {
@@ -193,6 +203,7 @@ class Server implements TidemarkServer {
       runtime: () => this.#parts.runtime,
       feed: () => this.#parts.feed,
       cache: () => this.#parts.caches?.cache,
+      rest: () => this.#parts.rest?.rest,
       project: () => this.project(),
       status: () => this.status(),
     })
@@ -212,7 +223,7 @@ class Server implements TidemarkServer {
     this.#log?.info('serving', { url: this.url, pid: process.pid })
   }
 
-  #started(): Omit<Started, 'feed' | 'caches'> {
+  #started(): Omit<Started, 'feed' | 'caches' | 'rest'> {
     const { state, observation, shell, runtime } = this.#parts
     if (!state || !observation || !shell || !runtime) throw new TidemarkError('TM_SERVER_STARTING', {})
     return { state, observation, shell, runtime }
@@ -243,12 +254,13 @@ class Server implements TidemarkServer {
   async #stop(): Promise<void> {
     // What is half started cannot be let go of; starting is bounded.
     await this.#starting?.catch(() => undefined)
-    const { state, observation, shell, runtime, feed, caches } = this.#parts
+    const { state, observation, shell, runtime, feed, caches, rest } = this.#parts
     observation?.health.setPhase('draining')
     if (state) await withdraw(state).catch((err: unknown) => this.#log?.warn('the record of this server stays', { err }))
     if (shell) await drain(shell, this.#config.server.drainTimeoutMs)
     await feed?.stop()
     await caches?.stop()
+    await rest?.stop()
     await runtime?.stop()
     this.#log?.info('stopped')
   }

@@ -1,8 +1,10 @@
 import type { FastifyInstance } from 'fastify'
+import { openCallers } from '../auth/open-callers.js'
 import type { Cache, Definitions } from '../cache/create-cache.js'
 import type { TidemarkConfig } from '../config/config.js'
 import { TidemarkError } from '../errors.js'
 import type { Logger } from '../observability/observability.js'
+import type { Rest } from '../rest/rest.js'
 import type { State } from '../state/state.js'
 import { addAdminRoutes } from './admin/admin-routes.js'
 import { adminTokensOf, createTokenCheck } from './admin-token.js'
@@ -12,6 +14,7 @@ import { createJobs, type Jobs } from './jobs.js'
 import type { Observation } from './observation.js'
 import type { ProjectStatus } from './operations/status.js'
 import type { Project } from './project.js'
+import { servesRest } from './rest.js'
 import type { Role } from './roles.js'
 import type { Runtime } from './runtime.js'
 import { createSupabaseHealth } from './supabase-health/supabase-health.js'
@@ -37,6 +40,8 @@ export interface ShellOptions {
   runtime(): Runtime | undefined
   /** Undefined where this process has no part in the feed. */
   feed(): ServerFeed | undefined
+  /** Undefined while the server starts, and where it does not answer `/rest/v1`. */
+  rest(): Rest | undefined
   /** Undefined where nothing is cached. */
   cache(): Cache<Definitions> | undefined
   /** Raises TM_SERVER_STARTING meanwhile. */
@@ -81,6 +86,12 @@ export const createShell = async (options: ShellOptions): Promise<Shell> => {
         return examine(options.project(), { serving: true })
       },
     })
+  }
+  if (options.roles.has('rest') && servesRest(config)) {
+    const { addRestRoutes } = await import('./rest-routes.js')
+    const { maxBodyBytes, sendTimeoutMs } = config.rest
+    const { findCaller } = openCallers(config, state)
+    await addRestRoutes(app, { findCaller, maxBodyBytes, sendTimeoutMs, rest: options.rest, log: log.child('rest') })
   }
   return {
     app,

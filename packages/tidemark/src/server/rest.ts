@@ -1,0 +1,121 @@
+import { isCloud } from '../auth/open-callers.js'
+import type { TidemarkConfig } from '../config/config.js'
+import type { HealthFinding, Logger } from '../observability/observability.js'
+import type { Pool, PoolsOptions } from '../postgres/postgres.js'
+import type { OpenCatalogue, Rest, RestSettings } from '../rest/rest.js'
+import type { Observation } from './observation.js'
+import { createPoolGauges, createPoolObserver } from './pool-metrics.js'
+import type { Runtime } from './runtime.js'
+import { readVersion } from './version.js'
+
+/** `/rest/v1` as a server has it: its pool, what it knows of the schema, and what answers. */
+export interface ServerRest {
+  readonly rest: Rest
+  stop(): Promise<void>
+}
+
+export interface OpenRestOptions {
+  readonly config: TidemarkConfig
+  readonly runtime: Runtime
+  readonly observation: Observation
+  readonly log: Logger
+}
+
+/** Whether this server answers `/rest/v1`, where its roles say that it may. */
+export const servesRest = (config: TidemarkConfig): boolean => config.rest.enabled && !isCloud(config)
+
+export const restSettingsOf = ({ rest }: TidemarkConfig): RestSettings => {
+  const [schema, name] = rest.preRequest?.split('.') ?? []
+  return {
+    schemas: rest.schemas,
+    extraSearchPath: rest.extraSearchPath,
+    maxRows: rest.maxRows === 0 ? undefined : rest.maxRows,
+    maxBodyBytes: rest.maxBodyBytes,
+    aggregates: rest.aggregates,
+    plans: rest.plans,
+    transactionOverride: rest.transactionOverride,
+    root: true,
+    preRequest: schema !== undefined && name !== undefined ? { schema, name } : undefined,
+    appSettings: new Map(),
+    version: readVersion(),
+  }
+}
+
+/**
+ * The pool logs in as the one role that may become those of callers and can do nothing by itself. A transaction pooler knows only
+ * the logins it was told of, so through one the configured login stays.
+ */
+const poolOptions = async ({ config, runtime, observation, log }: OpenRestOptions): Promise<PoolsOptions> => {
+  const { isTransactionPooler } = await import('../postgres/postgres.js')
+  const { url, driver, rest, sslMode, channelBinding, statementTimeoutMs, slowQueryMs } = config.postgres
+  const pooled = url !== undefined && isTransactionPooler(url)
+  return {
+    url: pooled ? url : runtime.database.urls.authenticator,
+    driver,
+    slowQueryMs,
+    pools: { rest },
+    observer: createPoolObserver(observation.metrics, log.child('postgres')),
+    ...(sslMode !== undefined && { sslMode }),
+    ...(channelBinding !== undefined && { channelBinding }),
+    ...(statementTimeoutMs !== undefined && { statementTimeoutMs }),
+  }
+}
+
+/** How a session of its own hears of changes; undefined where only a transaction pooler is known. */
+const listenOptions = async ({ config, runtime }: OpenRestOptions) => {
+  const { directUrl } = await import('../postgres/postgres.js')
+  const { sslMode, channelBinding } = config.postgres
+  const url = directUrl(runtime.database.urls.authenticator)
+  if (url === undefined) return undefined
+  return { url, ...(sslMode !== undefined && { sslMode }), ...(channelBinding !== undefined && { channelBinding }) }
+}
+
+const checkCatalogue = (catalogue: OpenCatalogue): HealthFinding => {
+  const { generation, failure, changes } = catalogue.state()
+  if (generation === 0) return { status: 'down', detail: failure ?? 'the schema is being read' }
+  return failure === undefined
+    ? { status: 'up' }
+    : { status: 'degraded', detail: `the schema is not current (${changes}): ${failure}` }
+}
+
+/** Shows how much is known of the schema, and how many connections serve it. */
+const measure = ({ observation }: OpenRestOptions, catalogue: OpenCatalogue, pool: Pool): (() => void) => {
+  const { metrics } = observation
+  const generation = metrics.gauge('tidemark_rest_catalogue_generation_entries', 'Readings of the schema since the start.')
+  const duration = metrics.gauge('tidemark_rest_catalogue_read_seconds', 'How long the last reading of the schema took.')
+  const showPools = createPoolGauges(metrics)
+  return observation.onRefresh(() => {
+    const { generation: readings, readMs } = catalogue.state()
+    generation.set(readings)
+    if (readMs !== undefined) duration.set(readMs / 1000)
+    showPools([pool])
+  })
+}
+
+/** Opens it. The schema is read meanwhile: until it is, requests are answered with PGRST002. */
+export const openServerRest = async (options: OpenRestOptions): Promise<ServerRest> => {
+  const { config, runtime, observation, log } = options
+  const [{ createNamedPool }, { createRest, openCatalogue }] = await Promise.all([
+    import('../postgres/postgres.js'),
+    import('../rest/rest.js'),
+  ])
+  const pool = createNamedPool('rest', await poolOptions(options))
+  const catalogue = openCatalogue({
+    pool,
+    log,
+    schemas: config.rest.schemas,
+    extraSearchPath: config.rest.extraSearchPath,
+    authenticator: runtime.database.bootstrap.roles.authenticator,
+    listen: await listenOptions(options),
+  })
+  observation.health.register({ name: 'rest', critical: false, check: () => checkCatalogue(catalogue) })
+  const unmeasure = measure(options, catalogue, pool)
+  return {
+    rest: createRest({ pool, catalogue, settings: restSettingsOf(config), log }),
+    stop: async () => {
+      unmeasure()
+      await catalogue.stop()
+      await pool.stop()
+    },
+  }
+}
