@@ -5,6 +5,7 @@ import { detectRelationships, viewKey } from './detect-relationships.js'
 import { groupBy } from './group-by.js'
 import type { ConstraintFact, FunctionFact, HeadFact, RelationFact, TypeFacts, ViewRow } from './queries.js'
 import { relationKey } from './relation-key.js'
+import { inSignatureOrder } from './signature-order.js'
 import { traceViews } from './trace-views.js'
 import { cataloguedType, createTypeNames } from './type-names.js'
 
@@ -108,7 +109,8 @@ const partsOf = (facts: CatalogueFacts): Parts => {
     functions: facts.functions
       .map((fact) => functionOf(context, fact))
       .filter((known) => known !== undefined)
-      .filter(({ schema }) => exposedSchemas.has(schema)),
+      .filter(({ schema }) => exposedSchemas.has(schema))
+      .toSorted(inSignatureOrder),
     settings: settingsByRole(head),
     descriptions: new Map(head.schemas.map(({ name, description }) => [name, description ?? undefined] as const)),
   }

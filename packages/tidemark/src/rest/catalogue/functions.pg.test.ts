@@ -65,7 +65,8 @@ beforeAll(() =>
     create function f.over(a int) returns text language sql as $$select 'a'$$;
     create function f.over(a int, b int) returns text language sql as $$select 'ab'$$;
     create function f.over(b text, c int default 1) returns text language sql as $$select 'bc'$$;
-    create function f.ambiguous(a int) returns text language sql as $$select 'int'$$;
+    create function f.ambiguous(a text) returns text language sql as $$select 'text'$$;
+    create function f.ambiguous(a int, b int default 1) returns text language sql as $$select 'int'$$;
     create function f.ambiguous(a char) returns text language sql as $$select 'char'$$;
 
     create procedure f.proc() language sql as '';
@@ -164,11 +165,12 @@ describe('the function that a call means', () => {
     await expect(find('over', [], 'text')).rejects.toMatchObject({ code: 'PGRST202', hint: null })
   })
 
-  it('cannot be told where two fit equally', async () => {
+  it('cannot be told where several fit equally, which are listed in an order that does not depend on their age', async () => {
     await expect(find('ambiguous', ['a'])).rejects.toMatchObject({
       code: 'PGRST203',
       status: 300,
-      message: 'Could not choose the best candidate function between: f.ambiguous(a => integer), f.ambiguous(a => character)',
+      message:
+        'Could not choose the best candidate function between: f.ambiguous(a => character), f.ambiguous(a => text), f.ambiguous(a => integer, b => integer)',
       hint: 'Try renaming the parameters or the function itself in the database so function overloading can be resolved',
     })
     await expect(find('two_bodies', [], 'json')).rejects.toMatchObject({ code: 'PGRST203' })
