@@ -119,6 +119,13 @@ describe('insert', () => {
     expect(book).toMatchObject({ title: 'T', price: 9.5, stock: 1, id: expect.any(Number) })
   })
 
+  it('works a default out for each row, so that sequences give the numbers that they give elsewhere', async () => {
+    const body = [{ id: 9001, title: 'A' }, { title: 'B' }, { id: 9002, title: 'C' }, { title: 'D' }]
+    const rows = (await shown('POST /books?columns=id,title&select=id', body, 'missing=default')) as { id: number }[]
+    expect(rows[3]!.id - rows[1]!.id).toBe(2)
+    expect([rows[0]!.id, rows[2]!.id]).toEqual([9001, 9002])
+  })
+
   it('gives what was asked for back: nothing, the key, or the row', async () => {
     expect((await undone('POST /genres', { id: 9, name: 'x' }, '')).result).toMatchObject({
       body: undefined,
