@@ -155,6 +155,16 @@ describe('an embed', () => {
       'PGRST201',
       "Could not embed because more than one relationship was found for 'books' and 'authors'",
     ],
+    [
+      'books?select=authors!author_id(id),authors!editor_id(id)',
+      '42712',
+      'table name "books_authors_1" specified more than once',
+    ],
+    [
+      'publishers?select=books(a:authors!author_id(id),a:authors!editor_id(id))',
+      '42712',
+      'table name "books_a_2" specified more than once',
+    ],
     ['books?select=id,nodes(id)', 'PGRST200', "Could not find a relationship between 'books' and 'nodes' in the schema cache"],
     ['rpc/add?a=1&select=id,nodes(id)', '42703', 'column add.id does not exist'],
     ['rpc/add?a=1&select=nodes(id)', 'PGRST200', "Could not find a relationship between 'add' and 'nodes' in the schema cache"],

@@ -2,6 +2,7 @@ import { findRelationship } from '../catalogue/find-relationship.js'
 import { findTable } from '../catalogue/find-table.js'
 import type { Catalogue, RelationName, Relationship, Table } from '../catalogue.js'
 import type { Embed, Read } from '../query.js'
+import { RestError } from '../rest-error.js'
 import { restErrors } from '../rest-errors.js'
 import { outputsOf } from './outputs.js'
 import type { Item, Link, Output, ReadPlan, RowType } from './plan.js'
@@ -84,6 +85,13 @@ const resolveEmbed = (context: ResolveContext, row: RowType, embed: Embed, depth
   return { draft, outputs: draft.hidden ? [] : [{ name, known: namesOf(way).includes(name), value, aggregate: undefined }] }
 }
 
+/** Two of one name would be two keys of one name in an object, of which most readers see the second only. */
+const refuseTwice = (row: RowType, earlier: readonly EmbedDraft[], { name, spread }: EmbedDraft, depth: number): void => {
+  if (spread || !earlier.some((other) => other.name === name && !other.spread)) return
+  const table = `${row.relation?.name ?? row.label}_${name}_${depth}`
+  throw new RestError({ code: '42712', status: 400, message: `table name "${table}" specified more than once` })
+}
+
 export interface ReadSource {
   readonly row: RowType
   readonly from: ReadPlan['from']
@@ -97,7 +105,7 @@ export interface ReadSource {
 const least = (limit: number | undefined, max: number | undefined): number | undefined =>
   limit === undefined || max === undefined ? (limit ?? max) : Math.min(limit, max)
 
-/** Looks every name of a read up. Raises 42703, 42704 and the errors of relationships. */
+/** Looks every name of a read up. Raises 42703, 42704, 42712 and the errors of relationships. */
 export const resolveRead = (context: ResolveContext, read: Read, source: ReadSource): ReadPlan => {
   const id = context.nextId()
   const { row, from, single, depth, written = false } = source
@@ -106,6 +114,7 @@ export const resolveRead = (context: ResolveContext, read: Read, source: ReadSou
     if (item.kind === 'all') return [{ kind: 'all' }]
     if (item.kind !== 'embed') return [{ kind: 'output', ...resolveItem(context, row, item) }]
     const { draft, outputs } = resolveEmbed(context, row, item, depth + 1)
+    refuseTwice(row, embeds, draft, depth + 1)
     embeds.push(draft)
     return outputs.map((output) => ({ kind: 'output', ...output }))
   })
