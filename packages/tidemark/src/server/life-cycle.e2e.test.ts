@@ -115,7 +115,7 @@ describe('a server over a Postgres that is given', () => {
     await expect(fetch(`${server.url}/livez`)).rejects.toThrow()
   })
 
-  test('R122: requests run as tidemark_app, and the server that was given is named in its status', async () => {
+  test('R122: requests run as tidemark_app or as their caller, and the server that was given is named in its status', async () => {
     const url = await makeDatabase()
     const server = serverOn(url, 'roles')
     await server.start()
@@ -130,7 +130,7 @@ describe('a server over a Postgres that is given', () => {
       )
       return rows.map(({ usename }) => usename).sort()
     })
-    expect(users).toEqual(['tidemark_app', 'tidemark_migrator'])
+    expect(users).toEqual(['authenticator', 'tidemark_app', 'tidemark_migrator'])
     await server.stop()
   })
 

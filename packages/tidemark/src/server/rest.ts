@@ -2,7 +2,9 @@ import { isCloud } from '../auth/open-callers.js'
 import type { TidemarkConfig } from '../config/config.js'
 import type { HealthFinding, Logger } from '../observability/observability.js'
 import type { Pool, PoolsOptions } from '../postgres/postgres.js'
+import { within } from '../postgres/within.js'
 import type { OpenCatalogue, Rest, RestSettings } from '../rest/rest.js'
+import { systemClock } from '../time/clock.js'
 import type { Observation } from './observation.js'
 import { createPoolGauges, createPoolObserver } from './pool-metrics.js'
 import type { Runtime } from './runtime.js'
@@ -92,7 +94,10 @@ const measure = ({ observation }: OpenRestOptions, catalogue: OpenCatalogue, poo
   })
 }
 
-/** Opens it. The schema is read meanwhile: until it is, requests are answered with PGRST002. */
+/** How long a start waits for the schema. Until it is read, requests are answered with PGRST002. */
+const readWithinMs = 3_000
+
+/** Opens it: a server that says it is ready knows its schema, unless that cannot be read. */
 export const openServerRest = async (options: OpenRestOptions): Promise<ServerRest> => {
   const { config, runtime, observation, log } = options
   const [{ createNamedPool }, { createRest, openCatalogue }] = await Promise.all([
@@ -110,6 +115,9 @@ export const openServerRest = async (options: OpenRestOptions): Promise<ServerRe
   })
   observation.health.register({ name: 'rest', critical: false, check: () => checkCatalogue(catalogue) })
   const unmeasure = measure(options, catalogue, pool)
+  const opened = Promise.all([pool.start(), catalogue.ready()])
+  opened.catch((err: unknown) => log.warn('rest is not ready yet', { err }))
+  await within(systemClock, readWithinMs, opened)
   return {
     rest: createRest({ pool, catalogue, settings: restSettingsOf(config), log }),
     stop: async () => {

@@ -158,8 +158,7 @@ class Server implements TidemarkServer {
     const runtime = await openRuntime({ config: this.#config, state, log, metrics, signals, database: opening })
     this.#parts = { ...this.#parts, runtime }
     observation.watch(runtime)
-    await this.#openRest(runtime, roles, observation, log)
-    await this.#follow(runtime, roles, observation, log)
+    await settled([this.#openRest(runtime, roles, observation, log), this.#follow(runtime, roles, observation, log)])
   }
 
   async #openRest(runtime: Runtime, roles: ReadonlySet<Role>, observation: Observation, log: Logger): Promise<void> {
