@@ -147,6 +147,11 @@ describe('the door of /rest/v1', () => {
       `create function api.fresh() returns int language sql as $$ select 7 $$; grant execute on function api.fresh to anon`,
     )
     expect(await (await call('/rpc/fresh')).json()).toBe(7)
+    await admin.query(`alter table api.genres add column fresh int default 3`)
+    await until(async () => (await call('/genres?select=fresh&limit=1')).status === 200)
+    expect(await (await call('/genres?select=fresh&limit=1')).json()).toEqual([{ fresh: 3 }])
+    await admin.query(`alter table api.genres drop column fresh`)
+    expect((await call('/genres?select=name')).status).toBe(200)
   })
 
   it('keeps secrets and what went wrong inside to itself', async () => {

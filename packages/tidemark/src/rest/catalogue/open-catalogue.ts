@@ -67,7 +67,7 @@ const missingCodes: ReadonlySet<string> = new Set(['PGRST200', 'PGRST202', 'PGRS
 const missingStates: ReadonlySet<string> = new Set(['42P01', '42703', '42883', '42704', '3F000'])
 
 const isMiss = (error: unknown): boolean =>
-  isRestError(error) ? missingCodes.has(error.code) : missingStates.has(sqlstateOf(error) ?? '')
+  isRestError(error) ? missingCodes.has(error.code) || missingStates.has(error.code) : missingStates.has(sqlstateOf(error) ?? '')
 
 /** One catalogue, read again after each change. */
 class CatalogueKeeper implements OpenCatalogue {

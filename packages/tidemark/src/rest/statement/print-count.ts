@@ -1,10 +1,16 @@
 import type { EmbedPlan, ReadPlan } from './plan.js'
 import { conditionSql, whereSql } from './print-condition.js'
 import { fromSql, type Inside, linkConditions } from './print-from.js'
-import { querySql } from './print-read.js'
+import { limitSql, querySql } from './print-read.js'
 import { bigintValue, type Sql, sql } from './sql.js'
 
-const existsSql = (embed: EmbedPlan, outer: ReadPlan): Sql => sql`exists (${bareSql(embed.read, { embed, outer })})`
+const existsSql = (embed: EmbedPlan, outer: ReadPlan): Sql => {
+  const inside = { embed, outer }
+  // Groups are rows of their own, and one that is made of nothing is one.
+  if (embed.read.grouped) return sql`exists (${querySql(embed.read, 'neutral', inside)})`
+  const { limit, offset } = embed.read
+  return sql`exists (${bareSql(embed.read, inside)}${limitSql({ limit: limit === 0 ? 0 : undefined, offset })})`
+}
 
 /** The rows of a read without what they show: an embed that has to be there is only looked for. */
 const bareSql = (read: ReadPlan, inside?: Inside): Sql => {

@@ -57,7 +57,7 @@ const orderSql = (read: ReadPlan): Sql => {
   return sql` order by ${join(terms)}`
 }
 
-const limitSql = ({ limit, offset }: Pick<ReadPlan, 'limit' | 'offset'>): Sql => {
+export const limitSql = ({ limit, offset }: Pick<ReadPlan, 'limit' | 'offset'>): Sql => {
   const limited = limit === undefined ? nothing : sql` limit ${bigintValue(limit)}`
   return offset === undefined || offset === 0 ? limited : sql`${limited} offset ${bigintValue(offset)}`
 }

@@ -87,6 +87,21 @@ create table api.todos (
 alter table api.todos enable row level security;
 create policy own on api.todos for all to authenticated using (owner = auth.uid()) with check (owner = auth.uid());
 create policy shared on api.todos for select to anon, authenticated using (shared);
+
+-- Names that would end an identifier, a literal or the statement, were they written as they are.
+create table api."ev""il'; drop table api.genres; --" (
+  "i""d" int primary key,
+  "$1" text default 'it''s \\ "default"',
+  "a'b\\c" jsonb,
+  "up""per" int references api."ev""il'; drop table api.genres; --"
+);
+create type api."ty""pe" as enum ('o"ne', 't''wo');
+create table api.typed (id int primary key, kind api."ty""pe" default 'o"ne');
+create function api."f""n; --"("a""rg" int, "b'" text default 'x') returns text immutable language sql as $$ select "a""rg" || "b'" $$;
+create function api."comp""uted"(api."ev""il'; drop table api.genres; --") returns text stable language sql as $$ select $1."$1" $$;
+insert into api."ev""il'; drop table api.genres; --" values (1, 'one', '{"k''": {"q\\"": 1}}', null), (2, 'two', null, 1);
+insert into api.typed values (1, 't''wo');
+
 create table api.secrets (id int primary key, code text, public text);
 insert into api.secrets values (1, 'hidden', 'shown');
 
