@@ -19,61 +19,72 @@ const fiveMinutesMs = 300_000
 const fifteenMinutesMs = 900_000
 const hourMs = 3_600_000
 
-/** Attempts on one account at the same time. Failures count when they end, so that otherwise a burst would count as nothing. */
-const maxParallelAttempts = 5
-/** Accounts that are remembered as blocked. Beyond it the oldest is let go. */
-const maxBlocked = 10_000
+/** Failures count when they end. A part of the limit may be under way at once, so that a burst cannot count as nothing. */
+const parallelPart = 0.25
+/** Accounts that are remembered. Beyond it the one that was tried longest ago is let go. */
+const maxAccounts = 10_000
 
 const reached = (retryAfterMs: number): AuthError =>
   new AuthError(429, 'over_request_rate_limit', 'Request rate limit reached', {
     retryAfterSeconds: Math.max(1, Math.ceil(retryAfterMs / 1000)),
   })
 
+/** What is known of one account. */
+interface Account {
+  running: number
+  /** How many more failures there may be, as of the last one, and until when that is worth anything. */
+  remaining: number
+  untilMs: number
+}
+
 class AccountGuard {
   readonly #failures: Limiter
   readonly #clock: Clock
-  readonly #running = new Map<string, number>()
-  readonly #blockedUntilMs = new Map<string, number>()
+  readonly #maxParallel: number
+  /** In order of last use. */
+  readonly #accounts = new Map<string, Account>()
 
   constructor(failures: Limiter, clock: Clock) {
     this.#failures = failures
     this.#clock = clock
+    this.#maxParallel = Math.max(1, Math.floor(failures.rule.limit * parallelPart))
   }
 
-  async attempt<T>(account: string, work: () => Promise<T | false>): Promise<T | false> {
-    this.#enter(account)
+  async attempt<T>(name: string, work: () => Promise<T | false>): Promise<T | false> {
+    const account = this.#enter(name)
     try {
       const result = await work()
-      if (result === false) await this.#fail(account)
+      if (result === false) await this.#fail(name, account)
       return result
     } finally {
-      this.#leave(account)
+      account.running -= 1
     }
   }
 
-  #enter(account: string): void {
-    const untilMs = this.#blockedUntilMs.get(account)
+  #enter(name: string): Account {
     const nowMs = this.#clock.monotonicMs()
-    if (untilMs !== undefined && untilMs > nowMs) throw reached(untilMs - nowMs)
-    this.#blockedUntilMs.delete(account)
-    const running = this.#running.get(account) ?? 0
-    if (running >= maxParallelAttempts) throw reached(1000)
-    this.#running.set(account, running + 1)
+    const account = this.#accountOf(name)
+    if (account.untilMs <= nowMs) account.remaining = this.#failures.rule.limit
+    if (account.remaining <= 0) throw reached(account.untilMs - nowMs)
+    if (account.running >= Math.min(this.#maxParallel, account.remaining)) throw reached(1000)
+    account.running += 1
+    return account
   }
 
-  #leave(account: string): void {
-    const running = this.#running.get(account) ?? 1
-    if (running > 1) this.#running.set(account, running - 1)
-    else this.#running.delete(account)
+  #accountOf(name: string): Account {
+    const account = this.#accounts.get(name) ?? { running: 0, remaining: 0, untilMs: 0 }
+    this.#accounts.delete(name)
+    this.#accounts.set(name, account)
+    const [oldest] = this.#accounts.size > maxAccounts ? this.#accounts.keys() : []
+    if (oldest !== undefined) this.#accounts.delete(oldest)
+    return account
   }
 
-  async #fail(account: string): Promise<void> {
-    const { allowed, remaining, retryAfterMs } = await this.#failures.take(account)
-    if (allowed && remaining > 0) return
-    const pauseMs = retryAfterMs > 0 ? retryAfterMs : this.#failures.rule.windowMs
-    this.#blockedUntilMs.set(account, this.#clock.monotonicMs() + pauseMs)
-    const [oldest] = this.#blockedUntilMs.size > maxBlocked ? this.#blockedUntilMs.keys() : []
-    if (oldest !== undefined) this.#blockedUntilMs.delete(oldest)
+  async #fail(name: string, account: Account): Promise<void> {
+    const { allowed, remaining, retryAfterMs, resetMs } = await this.#failures.take(name)
+    account.remaining = allowed ? remaining : 0
+    const closedMs = retryAfterMs > 0 ? retryAfterMs : this.#failures.rule.windowMs
+    account.untilMs = this.#clock.monotonicMs() + (account.remaining > 0 ? resetMs : closedMs)
   }
 }
 

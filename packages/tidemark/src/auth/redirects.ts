@@ -46,7 +46,8 @@ const isAllowed = (parsed: URL, { siteUrl, redirectUrls }: Places): boolean => {
 export const redirectOf = (wishes: readonly (string | undefined)[], places: Places): string => {
   for (const wish of wishes) {
     const parsed = wish === undefined || wish === '' ? undefined : parse(wish)
-    if (parsed && isAllowed(parsed, places)) return parsed.href
+    // As it was given, where that is unambiguous.
+    if (parsed && isAllowed(parsed, places)) return `${wish}/` === parsed.href ? wish! : parsed.href
   }
   return places.siteUrl
 }

@@ -266,16 +266,15 @@ export const adminDeleteUser = async (
 ): Promise<AuthAnswer> => {
   checkUserId(id)
   const { should_soft_delete: soft } = readBody(deleteBody, given)
-  const inUse = () => new AuthError(500, 'unexpected_failure', 'Database error deleting user')
-  await refuseDuplicates(inUse, () =>
+  const remove = () =>
     pool.transaction(async (db) => {
       const user = await findUser(db, 'id', id, { lock: true })
       if (!user) throw notThere()
       await audit(db, { action: 'user_deleted', actor: serviceActor, ip, traits: traitsOf(user) }, now())
       if (!soft) await deleteUser(db, user.id)
       else if (user.deleted_at === null) await softDelete(db, user, now())
-    }),
-  )
+    })
+  await refuseDuplicates(emailExists, remove, 'deleting')
   return { body: {} }
 }
 

@@ -2,7 +2,11 @@ import { sqlstateOf } from '../../postgres/postgres.js'
 import { AuthError, isAuthError } from '../auth-error.js'
 
 /** Raises `refusal` where a write met a value that somebody else has; what a trigger raises becomes a failure to save. */
-export const refuseDuplicates = async <T>(refusal: () => AuthError, work: () => Promise<T>): Promise<T> => {
+export const refuseDuplicates = async <T>(
+  refusal: () => AuthError,
+  work: () => Promise<T>,
+  doing: 'saving' | 'deleting' = 'saving',
+): Promise<T> => {
   try {
     return await work()
   } catch (error) {
@@ -11,7 +15,7 @@ export const refuseDuplicates = async <T>(refusal: () => AuthError, work: () => 
     if (state === '23505') throw refusal()
     // Not from the connection: a trigger or a constraint of the application refuses the user.
     if (state !== undefined && /^(?:22|23|P0|42|2F|38|39)/.test(state))
-      throw new AuthError(500, 'unexpected_failure', 'Database error saving user', { cause: error })
+      throw new AuthError(500, 'unexpected_failure', `Database error ${doing} user`, { cause: error })
     throw error
   }
 }

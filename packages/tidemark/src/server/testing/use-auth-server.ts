@@ -25,7 +25,7 @@ export const quickCost = { logN: 8, r: 8, p: 1 }
 export const clientOf = (url: string, key: string, storage?: Map<string, string>) =>
   new AuthClient({
     url: `${url}/auth/v1`,
-    headers: { apikey: key, authorization: `Bearer ${key}` },
+    headers: { apikey: key, Authorization: `Bearer ${key}` },
     autoRefreshToken: false,
     persistSession: storage !== undefined,
     ...(storage && {
@@ -64,6 +64,13 @@ export interface AuthServerOptions {
   readonly prepare?: (config: TidemarkConfig) => TidemarkConfig
 }
 
+/** What is not tested should not be slowed down by limits. */
+const wideLimits = Object.fromEntries(
+  ['SIGN_INS_PER_IP', 'REFRESHES_PER_IP', 'CODES_PER_IP', 'VERIFICATIONS_PER_IP', 'ANONYMOUS_PER_IP', 'FAILURES_PER_ACCOUNT'].map(
+    (name) => [`TIDEMARK_AUTH_LIMITS_${name}`, '100000'],
+  ),
+)
+
 let count = 0
 
 /** A server of `/auth/v1` on a database of its own, for the tests of a file. */
@@ -83,9 +90,12 @@ export const useAuthServer = ({
 
   beforeAll(async () => {
     const sendCode = async (message: CodeMessage) => void parts.sent.push(message)
-    const base = resolveConfig({ env: { ENV: 'production', ...env }, cwd: folder })
+    const base = resolveConfig({
+      env: { ENV: 'production', TIDEMARK_AUTH_CODE_PAUSE_MS: '0', ...wideLimits, ...env },
+      cwd: folder,
+    })
     const config = prepare({ ...base, auth: { ...base.auth, ...(sends && { sendCode }) } })
-    const log = createLogger({ level: 'trace', destination: { write: (line: string) => void parts.logged.push(line) } as never })
+    const log = createLogger({ level: 'debug', destination: { write: (line: string) => void parts.logged.push(line) } as never })
     parts.state = await openState(join(folder, `state-${number}`))
     parts.callers = openCallers(config, parts.state, clock)
     parts.pool = createNamedPool('auth', { url: testUrl(database.url, 'auth') })
