@@ -696,6 +696,12 @@ export const errorTable = {
     'usage',
     404,
   ),
+  TM_AUTH_CLOUD: entry(
+    'The users of this project are those of {url}.',
+    "Manage its keys there, or unset SUPABASE_URL for users of this project's own.",
+    'usage',
+    409,
+  ),
   TM_AUTH_KEY_EXISTS: entry(
     'The project has an ES256 key already.',
     'Replace it with `tidemark auth keys rotate es256`.',

@@ -246,6 +246,37 @@ export const describeCache = (program: Command, lazily: Lazily): void => {
     .action(lazily(async () => (await import('./commands/cache.js')).cacheEvict))
 }
 
+const authCommands = () => import('./commands/auth.js')
+
+export const describeAuth = (program: Command, lazily: Lazily): void => {
+  const auth = program.command('auth').description("the project's own users: its keys, and one-time codes")
+  const showSecret = ['--show-keys', 'show secret keys too'] as const
+  const keys = auth.command('keys').description('the keys that open the API, and those that sign tokens')
+  keys
+    .command('list', { isDefault: true })
+    .description('the keys, and until when old ones count')
+    .option(...showSecret)
+    .action(lazily(async () => (await authCommands()).authKeys))
+  keys
+    .command('rotate')
+    .argument('<kind>', 'jwt-secret, es256, publishable or secret')
+    .description('put a new key in the place of one; running servers notice')
+    .option('--grace <time>', 'how long the old one still counts; 0 for one that has leaked', '7d')
+    .option(...showSecret)
+    .action(lazily(async () => (await authCommands()).authKeysRotate))
+  keys
+    .command('add')
+    .argument('<kind>', 'es256')
+    .description('sign sessions with a key pair, so that anyone can verify their tokens')
+    .option(...showSecret)
+    .action(lazily(async () => (await authCommands()).authKeysAdd))
+  auth
+    .command('codes')
+    .argument('[to]', 'an email address or a phone number')
+    .description('one-time codes under way, in development: nothing is sent there')
+    .action(lazily(async () => (await authCommands()).authCodes))
+}
+
 export const describeDatabase = (program: Command, lazily: Lazily): void => {
   const db = program.command('db').description("the project's Postgres")
   const role = () =>

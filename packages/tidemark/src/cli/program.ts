@@ -1,6 +1,14 @@
 import { Command, Option } from 'commander'
 import { readVersion } from '../server/version.js'
-import { describeCache, describeDatabase, describeFeed, describeMove, describeProject, describeSchema } from './command-tree.js'
+import {
+  describeAuth,
+  describeCache,
+  describeDatabase,
+  describeFeed,
+  describeMove,
+  describeProject,
+  describeSchema,
+} from './command-tree.js'
 import type { CommandContext, GlobalFlags, Lazily, Run } from './context.js'
 import type { Io } from './terminal.js'
 
@@ -78,7 +86,15 @@ export const createProgram = (io: Io, execute: Execute): Command => {
     })
     .exitOverride()
     .showSuggestionAfterError()
-  for (const describe of [describeProject, describeSchema, describeMove, describeFeed, describeCache, describeDatabase])
+  for (const describe of [
+    describeProject,
+    describeSchema,
+    describeMove,
+    describeFeed,
+    describeCache,
+    describeAuth,
+    describeDatabase,
+  ])
     describe(program, lazily)
   program.addHelpText(
     'after',

@@ -27,6 +27,8 @@ export interface PoolsOptions extends TargetDefaults {
   readonly migrationUrl?: string
   /** There is a secondary pool only where this is given. */
   readonly secondaryUrl?: string
+  /** There is a pool of auth only where this is given. */
+  readonly authUrl?: string
   /** Default `pg`. The migration pool always is of `pg`: it needs real sessions. */
   readonly driver?: 'pg' | 'neon'
   /** Default {@link defaultPoolSettings}. */
@@ -126,12 +128,14 @@ export const createPools = (options: PoolsOptions): Pools => {
   const analytics = resolvePool('analytics', options.analyticsUrl ?? options.url, driver, options)
   const migration = resolvePool('migration', migrationUrl, pgDriver, options)
   const secondary = options.secondaryUrl ? resolvePool('secondary', options.secondaryUrl, pgDriver, options) : undefined
-  const all = [primary, analytics, migration, ...(secondary ? [secondary] : [])]
+  const auth = options.authUrl ? resolvePool('auth', options.authUrl, driver, options) : undefined
+  const all = [primary, analytics, migration, ...(secondary ? [secondary] : []), ...(auth ? [auth] : [])]
   return {
     primary,
     analytics,
     migration,
     ...(secondary && { secondary }),
+    ...(auth && { auth }),
     start: async () => {
       await Promise.all(all.map((pool) => pool.start()))
       await Promise.all(all.map((pool) => checkVersion(pool, pool.name)))

@@ -150,6 +150,7 @@ export interface Pools {
   readonly analytics: Pool
   readonly migration: Pool
   readonly secondary?: Pool
+  readonly auth?: Pool
   /** Warms every pool and checks each server's version. Raises TM_POSTGRES_UNREACHABLE, TM_POSTGRES_VERSION and the like. */
   start(): Promise<void>
   /** Asks every pool's server; never raises. */

@@ -47,6 +47,7 @@ const poolsOptions = async (database: Database, { config, log, metrics }: Runtim
     slowQueryMs: config.postgres.slowQueryMs,
     observer: createPoolObserver(metrics, log.child('postgres')),
     ...(secondaryUrl !== undefined && { secondaryUrl }),
+    ...(database.bootstrap.ownsAuth && { authUrl: pooled ? url : database.urls.auth }),
     ...(sslMode !== undefined && { sslMode }),
     ...(channelBinding !== undefined && { channelBinding }),
     ...(statementTimeoutMs !== undefined && { statementTimeoutMs }),

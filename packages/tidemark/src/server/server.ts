@@ -1,3 +1,4 @@
+import type { Auth } from '../auth/open-auth.js'
 import type { Cache, Definitions } from '../cache/create-cache.js'
 import type { TidemarkConfig } from '../config/config.js'
 import { TidemarkError } from '../errors.js'
@@ -73,6 +74,7 @@ interface Started {
   readonly feed: ServerFeed
   readonly caches: ServerCaches
   readonly rest: ServerRest
+  readonly auth: Auth | 'foreign'
 }
 
 class Server implements TidemarkServer {
@@ -129,6 +131,7 @@ class Server implements TidemarkServer {
     )
     try {
       await settled([opening, this.#assemble(state, roles, log, opening)])
+      await this.#openAuth(state, roles, log)
     } catch (error) {
       // Where it did not become part of a runtime, nobody else lets go of it.
       if (!this.#parts.runtime) await opening.then((database) => database.stop()).catch(() => undefined)
@@ -190,6 +193,27 @@ class Server implements TidemarkServer {
     return caches
   }
 
+  /** Once it is known where clients reach this server: that is written into tokens. */
+  async #openAuth(state: State, roles: ReadonlySet<Role>, log: Logger): Promise<void> {
+    const { shell, runtime } = this.#parts
+    const keyring = shell?.callers.keyring
+    if (!roles.has('auth') || !this.#config.auth.enabled || !keyring || !runtime || this.#stopping) return
+    const { pools, database } = runtime
+    if (!pools.auth) {
+      this.#parts = { ...this.#parts, auth: 'foreign' }
+      return
+    }
+    const { openAuth } = await import('../auth/open-auth.js')
+    const shared = {
+      config: this.#config,
+      state,
+      log: log.child('auth'),
+      url: this.url,
+      embedded: database.embedded !== undefined,
+    }
+    this.#parts = { ...this.#parts, auth: openAuth({ ...shared, pool: pools.auth, keyring }) }
+  }
+
   async #listen(state: State, roles: ReadonlySet<Role>, observation: Observation, log: Logger): Promise<void> {
     const { createShell } = await import('./shell.js')
     const shell = await createShell({
@@ -203,6 +227,7 @@ class Server implements TidemarkServer {
       feed: () => this.#parts.feed,
       cache: () => this.#parts.caches?.cache,
       rest: () => this.#parts.rest?.rest,
+      auth: () => this.#parts.auth,
       project: () => this.project(),
       status: () => this.status(),
     })
@@ -222,7 +247,7 @@ class Server implements TidemarkServer {
     this.#log?.info('serving', { url: this.url, pid: process.pid })
   }
 
-  #started(): Omit<Started, 'feed' | 'caches' | 'rest'> {
+  #started(): Omit<Started, 'feed' | 'caches' | 'rest' | 'auth'> {
     const { state, observation, shell, runtime } = this.#parts
     if (!state || !observation || !shell || !runtime) throw new TidemarkError('TM_SERVER_STARTING', {})
     return { state, observation, shell, runtime }
@@ -253,13 +278,14 @@ class Server implements TidemarkServer {
   async #stop(): Promise<void> {
     // What is half started cannot be let go of; starting is bounded.
     await this.#starting?.catch(() => undefined)
-    const { state, observation, shell, runtime, feed, caches, rest } = this.#parts
+    const { state, observation, shell, runtime, feed, caches, rest, auth } = this.#parts
     observation?.health.setPhase('draining')
     if (state) await withdraw(state).catch((err: unknown) => this.#log?.warn('the record of this server stays', { err }))
     if (shell) await drain(shell, this.#config.server.drainTimeoutMs)
     await feed?.stop()
     await caches?.stop()
     await rest?.stop()
+    if (auth !== 'foreign') await auth?.stop()
     await runtime?.stop()
     this.#log?.info('stopped')
   }

@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify'
-import { openCallers } from '../auth/open-callers.js'
+import type { Auth } from '../auth/open-auth.js'
+import { type Callers, isCloud, openCallers } from '../auth/open-callers.js'
 import type { Cache, Definitions } from '../cache/create-cache.js'
 import type { TidemarkConfig } from '../config/config.js'
 import { TidemarkError } from '../errors.js'
@@ -25,6 +26,8 @@ import { readVersion } from './version.js'
 export interface Shell {
   readonly app: FastifyInstance
   readonly jobs: Jobs
+  /** Tells who sends a request. */
+  readonly callers: Callers
   /** From now on new requests, the system's paths apart, are sent elsewhere. */
   refuseNew(): void
 }
@@ -44,9 +47,32 @@ export interface ShellOptions {
   rest(): Rest | undefined
   /** Undefined where nothing is cached. */
   cache(): Cache<Definitions> | undefined
+  /** Undefined while the server starts; `foreign` where the users of its database are another system's. */
+  auth(): Auth | 'foreign' | undefined
   /** Raises TM_SERVER_STARTING meanwhile. */
   project(): Project
   status(): Promise<ProjectStatus>
+}
+
+const foreignUsers = 'The schema auth of this database belongs to another system, which answers for its users'
+
+/** `/auth/v1`, where this server has users of its own. */
+const mountAuth = async (app: FastifyInstance, options: ShellOptions, callers: Callers): Promise<void> => {
+  const { roles, config, log } = options
+  if (!roles.has('auth') || !config.auth.enabled || isCloud(config)) return
+  const [{ addAuthRoutes }, { AuthError }] = await Promise.all([import('./auth-routes.js'), import('../auth/auth-error.js')])
+  await addAuthRoutes(app, {
+    callers,
+    log: log.child('auth'),
+    version: readVersion(),
+    ipHeader: config.auth.ipHeader,
+    context: () => {
+      const auth = options.auth()
+      if (auth === undefined) throw new TidemarkError('TM_SERVER_STARTING', {})
+      if (auth === 'foreign') throw new AuthError(404, 'not_found', foreignUsers)
+      return auth.context
+    },
+  })
 }
 
 /** Builds the HTTP server and its routes; it does not listen yet. */
@@ -72,6 +98,8 @@ export const createShell = async (options: ShellOptions): Promise<Shell> => {
     supabaseHealth: createSupabaseHealth({ config, runtime: options.runtime }),
     uptimeSeconds: () => Math.round((Date.now() - startedAtMs) / 1000),
   })
+  const callers = openCallers(config, state)
+  await mountAuth(app, options, callers)
   if (options.roles.has('admin')) {
     await addAdminRoutes(app, {
       jobs,
@@ -90,12 +118,18 @@ export const createShell = async (options: ShellOptions): Promise<Shell> => {
   if (options.roles.has('rest') && servesRest(config)) {
     const { addRestRoutes } = await import('./rest-routes.js')
     const { maxBodyBytes, sendTimeoutMs } = config.rest
-    const { findCaller } = openCallers(config, state)
-    await addRestRoutes(app, { findCaller, maxBodyBytes, sendTimeoutMs, rest: options.rest, log: log.child('rest') })
+    await addRestRoutes(app, {
+      findCaller: callers.findCaller,
+      maxBodyBytes,
+      sendTimeoutMs,
+      rest: options.rest,
+      log: log.child('rest'),
+    })
   }
   return {
     app,
     jobs,
+    callers,
     refuseNew: () => {
       draining = true
     },

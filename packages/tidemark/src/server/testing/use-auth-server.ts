@@ -9,7 +9,7 @@ import type { CodeMessage, TidemarkConfig } from '../../config/config.js'
 import { resolveConfig } from '../../config/config.js'
 import { createLogger } from '../../observability/log.js'
 import { createMetrics } from '../../observability/metrics.js'
-import { createNamedPool, type Pool } from '../../postgres/postgres.js'
+import { createPools, type Pool, type Pools } from '../../postgres/postgres.js'
 import { bootstrappedTemplate, testUrl } from '../../schema/bootstrapped-template.js'
 import { openState, type State } from '../../state/state.js'
 import { useDatabase } from '../../testing/use-database.js'
@@ -87,6 +87,7 @@ export const useAuthServer = ({
     -readonly [K in keyof AuthServer]: AuthServer[K]
   }
   let app: FastifyInstance
+  let pools: Pools
 
   beforeAll(async () => {
     const sendCode = async (message: CodeMessage) => void parts.sent.push(message)
@@ -98,7 +99,8 @@ export const useAuthServer = ({
     const log = createLogger({ level: 'debug', destination: { write: (line: string) => void parts.logged.push(line) } as never })
     parts.state = await openState(join(folder, `state-${number}`))
     parts.callers = openCallers(config, parts.state, clock)
-    parts.pool = createNamedPool('auth', { url: testUrl(database.url, 'auth') })
+    pools = createPools({ url: database.url, authUrl: testUrl(database.url, 'auth') })
+    parts.pool = pools.auth!
     app = await createHttp({ log, metrics: createMetrics() })
     await addAuthRoutes(app, {
       context: () => parts.auth.context,
@@ -129,7 +131,7 @@ export const useAuthServer = ({
   afterAll(async () => {
     await parts.auth?.stop()
     await app?.close()
-    await parts.pool?.stop()
+    await pools?.stop()
   })
   return parts
 }
