@@ -3,6 +3,11 @@
  * Every error that they raise is a {@link TidemarkError}, whose code docs/errors.md explains.
  */
 
+// Auth
+export type { Caller } from './auth/caller.js'
+export { isTokenError, TokenError, type TokenReason } from './auth/token-error.js'
+export { createVerifier, type VerificationKeys, type Verifier, type VerifierOptions } from './auth/verifier.js'
+
 // Caches
 export type {
   Answer,
@@ -30,6 +35,7 @@ export type { CacheSession } from './cache/session.js'
 // Configuration
 export {
   type CacheDefinitionInput,
+  type CodeMessage,
   type ConfigInput,
   configNotices,
   configSources,
@@ -42,6 +48,7 @@ export {
   maskedConfig,
   type ResolveOptions,
   resolveConfig,
+  type SendCode,
   type SupabaseConfig,
   type TidemarkConfig,
 } from './config/config.js'

@@ -5,6 +5,7 @@ import { ApiKeyError } from '../auth/find-caller.js'
 import { isTokenError, type TokenError } from '../auth/token-error.js'
 import { isTidemarkError, reasonOf } from '../errors.js'
 import type { Logger } from '../observability/observability.js'
+import { sqlstateOf } from '../postgres/postgres.js'
 
 /** The header by which a client asks for a form of errors. */
 export const versionHeader = 'x-supabase-api-version'
@@ -61,13 +62,20 @@ export const sendAnswer = (reply: FastifyReply, { status = 200, body, headers = 
   return body === undefined ? reply.send() : reply.send(body)
 }
 
+/** What the log gets of a failure. Postgres quotes the whole row that it refuses, the hash of a password included: its words are left out. */
+const loggable = (error: AuthError): object => {
+  const sqlstate = sqlstateOf(error)
+  if (sqlstate === undefined) return { err: error.cause ?? error }
+  return { sqlstate, reason: error.cause instanceof Error ? error.cause.message : error.message }
+}
+
 /** Answers with what went wrong, in the form that the client asks for. */
 export const sendAuthError = (thrown: unknown, request: FastifyRequest, reply: FastifyReply, log: Logger): FastifyReply => {
   if (thrown instanceof ApiKeyError) return reply.status(401).send(thrown.toJSON())
   const error = toAuthError(thrown)
   if (error.status >= 500) {
     const path = request.routeOptions.url ?? 'none'
-    log.error('a request of auth failed', { requestId: request.id, method: request.method, path, err: error.cause ?? error })
+    log.error('a request of auth failed', { requestId: request.id, method: request.method, path, ...loggable(error) })
   }
   if (error.retryAfterSeconds !== undefined) reply.header('retry-after', String(error.retryAfterSeconds))
   reply.header('x-sb-error-code', error.code)

@@ -551,6 +551,20 @@ test('opaque keys do what the JWT keys do', async () => {
   expect((await clientOf(server.url, publishable!).admin.getUserById(data.user!.id)).error).toMatchObject({ code: 'not_admin' })
 })
 
+test('SEC-2: what Postgres says of a row that it refuses stays out of the log', async () => {
+  await db.query("alter table auth.users add constraint polite check (email <> 'rude@example.com')")
+  try {
+    const { status } = await ask('POST', '/signup', { body: { email: 'rude@example.com', password } })
+    expect(status).toBe(500)
+    const logged = server.logged.join('\n')
+    expect(logged).toContain('"sqlstate":"23514"')
+    expect(logged).toContain('polite')
+    expect(logged).not.toMatch(/scrypt|Failing row/)
+  } finally {
+    await db.query('alter table auth.users drop constraint polite')
+  }
+})
+
 test('SEC-2: neither the log nor the record of what happened holds a secret', async () => {
   const { session } = await signedUp()
   await ask('POST', '/token?grant_type=refresh_token', { body: { refresh_token: session.refresh_token } })
