@@ -4,6 +4,7 @@ import { AuthError, errorFormOf } from '../auth/auth-error.js'
 import * as admin from '../auth/flows/admin-users.js'
 import { exchangeCode } from '../auth/flows/exchange-code.js'
 import { generateLink, inviteUser } from '../auth/flows/generate-link.js'
+import { refuseIdToken } from '../auth/flows/id-token.js'
 import { logOut } from '../auth/flows/log-out.js'
 import { sendOneTimePassword } from '../auth/flows/one-time-password.js'
 import { showPublicKeys, showSettings } from '../auth/flows/public.js'
@@ -37,7 +38,7 @@ const grantToken: Flow = (context, { query, body, request }): Promise<AuthAnswer
     case 'pkce':
       return exchangeCode(context, body, request)
     case 'id_token':
-      throw new AuthError(400, 'provider_disabled', 'Sign-in with an id_token is not enabled')
+      throw refuseIdToken(body)
     case 'web3':
       throw new AuthError(422, 'web3_provider_disabled', 'Web3 provider is disabled')
     default:

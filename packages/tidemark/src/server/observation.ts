@@ -20,11 +20,12 @@ export interface Observation {
   onRefresh(refresh: () => void): () => void
 }
 
-const poolsOf = ({ pools: { primary, analytics, migration, secondary } }: Runtime): readonly Pool[] => [
+const poolsOf = ({ pools: { primary, analytics, migration, secondary, auth } }: Runtime): readonly Pool[] => [
   primary,
   analytics,
   migration,
   ...(secondary ? [secondary] : []),
+  ...(auth ? [auth] : []),
 ]
 
 const checkPool = async (pool: Pool, signal: AbortSignal): Promise<HealthFinding> => {
