@@ -6,6 +6,7 @@ import type { Queryable } from '../tables/queryable.js'
 import { type UserChanges, updateUser } from '../tables/users.js'
 import { hashOf } from '../tokens/opaque-token.js'
 import type { User } from '../user.js'
+import { linkOf } from './link-of.js'
 import { drawCode, linkTokenOf } from './one-time-code.js'
 
 export type CodeKind = CodeMessage['kind']
@@ -73,12 +74,6 @@ export interface MadeCode extends CodeMessage {
   readonly tokenHash: string
 }
 
-/** The address that a click on a link opens. */
-const linkOf = ({ settings }: AuthContext, token: string, type: string, redirectTo: string): string => {
-  const query = new URLSearchParams({ token, type, redirect_to: redirectTo })
-  return `${settings.externalUrl}/auth/v1/verify?${query}`
-}
-
 /** Draws a code and keeps its hash, in the caller's transaction. What comes of it is to be sent after that has ended. */
 export const makeCode = async (
   context: AuthContext,
@@ -103,7 +98,9 @@ export const makeCode = async (
     tokenHash: token,
     userId: user.id,
     expiresAt: new Date(now.getTime() + context.settings.codeTtlMs),
-    ...(linkType !== undefined && { link: linkOf(context, token, linkType, redirectTo) }),
+    ...(linkType !== undefined && {
+      link: linkOf({ externalUrl: context.settings.externalUrl, token, type: linkType, redirectTo }),
+    }),
   }
 }
 
