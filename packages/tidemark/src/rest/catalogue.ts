@@ -95,7 +95,7 @@ export interface SqlFunction extends RelationName {
     readonly type: string
     /** The relation whose rows it gives, where it is one that can be embedded into. */
     readonly relation: RelationName | undefined
-    /** Of a row: the names of its columns. Empty where only the call tells (`record`). */
+    /** Of a row: the names of its columns. What only the call tells (`record`) counts as a scalar. */
     readonly columns: ReadonlyMap<string, Column>
     /** `rows 1`, or no set at all. */
     readonly single: boolean

@@ -84,9 +84,9 @@ const returnsOf = (context: FunctionContext, fact: FunctionFact, parameters: rea
   if (parameters.some(({ comesOut }) => comesOut)) {
     return { ...common, kind: 'row', columns: outColumns(types, fact, parameters) }
   }
-  const pseudo = base?.kind === 'p' && base.schema === 'pg_catalog' ? base.name : undefined
-  const kind = pseudo === 'void' ? 'void' : pseudo === 'record' ? 'row' : 'scalar'
-  return { ...common, kind, columns: new Map() }
+  // Rows whose columns only the call tells are read as values: FROM would want to know them.
+  const isVoid = base?.kind === 'p' && base.schema === 'pg_catalog' && base.name === 'void'
+  return { ...common, kind: isVoid ? 'void' : 'scalar', columns: new Map() }
 }
 
 const relationOf = (exposed: FunctionContext['exposed'], oid: number): RelationName | undefined => {

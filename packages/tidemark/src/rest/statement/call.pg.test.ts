@@ -47,10 +47,38 @@ describe('a call', () => {
       { i: 1, t: 'a', j: { x: [1] }, d: '2024-01-01', l: [1, 2], m: 'sad' },
       { i: 1, t: 'a', j: { x: [1] }, d: '2024-01-01', l: [1, 2], m: 'sad' },
     ],
+    [
+      'POST /rpc/add',
+      [
+        { a: 1, b: 2 },
+        { a: 4, b: 6 },
+      ],
+      3,
+    ],
+    ['POST /rpc/books_of?select=id', [{ author: 1 }, { author: 2 }], [{ id: 1 }, { id: 2 }]],
     ['POST /rpc/echo_json', { any: ['thing'] }, { any: ['thing'] }],
     ['POST /rpc/echo_json', [1, 2], [1, 2]],
   ])('%s %j', async (line, body, expected) => {
     expect((await ask(line, body === undefined ? {} : { body })).data).toEqual(expected)
+  })
+
+  it('of several objects happens once', async () => {
+    await admin.query(`create sequence api.calls; grant usage on sequence api.calls to anon, authenticated, service_role;
+      create function api.called(a int) returns bigint language sql as $$ select nextval('api.calls') $$;
+      grant execute on function api.called to anon, authenticated, service_role`)
+    await reload()
+    expect((await ask('POST /rpc/called', { body: [{ a: 1 }, { a: 2 }, { a: 3 }] })).data).toBe(1)
+    expect((await ask('POST /rpc/called', { body: [{ a: 1 }] })).data).toBe(2)
+  })
+
+  it('gives rows of no known type as objects', async () => {
+    await admin.query(`create function api.some_genre() returns record stable language sql as 'select * from api.genres where id = 1';
+      create function api.some_genres() returns setof record stable language sql as 'select * from api.genres where id < 3 order by id';
+      grant execute on function api.some_genre, api.some_genres to anon, authenticated, service_role`)
+    await reload()
+    const genres = (await sql('select * from api.genres where id < 3 order by id')) as readonly unknown[]
+    expect((await ask('GET /rpc/some_genre')).data).toEqual(genres[0])
+    expect((await ask('POST /rpc/some_genres', { body: {} })).data).toEqual(genres)
   })
 
   it('takes a form, and a whole body as one argument', async () => {

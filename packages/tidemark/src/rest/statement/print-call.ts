@@ -41,11 +41,17 @@ const argumentsSql = (plan: ArgumentsPlan): Sql => {
   }
 }
 
+/** A function is called once: of several objects, the first brings the arguments. */
+const firstRow = (payload: JsonPayload, given: readonly Argument[]): Sql => {
+  const rows = payloadSql(payload, given)
+  return payload.array ? sql`(select b.* from ${rows} limit 1) as b` : rows
+}
+
 /** The rows that a call gives: a function's own columns, or `v` where it gives values. */
 export const callSql = ({ function: called, arguments: plan }: CallPlan): Sql => {
   const call = sql`${relationSql(called)}(${argumentsSql(plan)})`
   const rows = called.returns.kind === 'row'
   if (plan.kind !== 'json') return rows ? sql`select f.* from ${call} as f` : sql`select ${call} as v`
-  const body = payloadSql(plan.payload, plan.given)
+  const body = firstRow(plan.payload, plan.given)
   return rows ? sql`select f.* from ${body}, lateral ${call} as f` : sql`select ${call} as v from ${body}`
 }
