@@ -227,6 +227,7 @@ describe('upsert', () => {
     const { data, result } = await undone('POST /keyless', { a: 1, b: 'x' }, 'return=representation, resolution=merge-duplicates')
     expect(data).toEqual([{ a: 1, b: 'x' }])
     expect(result.inserted).toBe(1)
+    expect(result.preferences).toMatchObject({ resolution: undefined, return: 'representation' })
   })
 })
 

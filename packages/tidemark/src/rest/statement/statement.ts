@@ -73,9 +73,13 @@ const locationOf = (plan: RequestPlan, text: string | null | undefined): RestRes
   return plan.location.map((name, index) => [name, values[index] ?? null])
 }
 
+/** A table without a key has no conflicts to resolve. */
+const honouredOf = ({ preferences }: StatementRequest, plan: RequestPlan): RestResult['preferences'] =>
+  plan.kind === 'write' && plan.mutation.conflict?.columns.length === 0 ? { ...preferences, resolution: undefined } : preferences
+
 /** A result that is not there: neither rows nor a body. */
-const emptyResult = ({ preferences }: StatementRequest, { media }: RequestPlan): RestResult => ({
-  media,
+const emptyResult = (request: StatementRequest, plan: RequestPlan): RestResult => ({
+  media: plan.media,
   body: undefined,
   rows: 0,
   total: undefined,
@@ -84,7 +88,7 @@ const emptyResult = ({ preferences }: StatementRequest, { media }: RequestPlan):
   nothing: false,
   responseHeaders: undefined,
   responseStatus: undefined,
-  preferences,
+  preferences: honouredOf(request, plan),
 })
 
 const refusalOf = (request: StatementRequest, plan: RequestPlan, error: unknown): unknown => {
