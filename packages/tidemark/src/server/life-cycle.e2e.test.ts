@@ -87,6 +87,29 @@ const serverOn = (url: string, folder: string, env: Record<string, string> = {})
   })
 
 describe('a server over a Postgres that is given', () => {
+  test('SEC-1: says what it serves past row-level security', async () => {
+    const url = await makeDatabase()
+    const first = serverOn(url, 'open')
+    await first.start()
+    const open = (notices: readonly string[]) => notices.filter((notice) => notice.includes('row-level security'))
+    expect(open(first.notices)).toEqual([])
+    await first.stop()
+    const client = new pg.Client({ connectionString: url })
+    await client.connect()
+    await client.query('create table note (id int); grant select on note to anon')
+    await client.end()
+    const second = serverOn(url, 'open')
+    await second.start()
+    expect(open(second.notices)).toEqual([
+      'Open to callers past row-level security: public.note. `tidemark schema check` says why, and how to close it.',
+    ])
+    await second.stop()
+    const accepting = serverOn(url, 'open', { TIDEMARK_SCHEMA_ACCEPTED: 'note' })
+    await accepting.start()
+    expect(open(accepting.notices)).toEqual([])
+    await accepting.stop()
+  })
+
   test('R111: /health turns to 503 within bounded time when the database is away, and back', async () => {
     const proxy = await createProxy(new URL(await makeDatabase()))
     const server = serverOn(proxy.url, 'away')

@@ -241,10 +241,21 @@ class Server implements TidemarkServer {
     const { state, runtime, observation } = this.#started()
     const feedNotice = this.#parts.feed?.notice()
     const notices = noticesOf(runtime, this.#config, this.url, await findServer(state))
-    this.#notices = feedNotice === undefined ? notices : [...notices, feedNotice]
+    const more = [feedNotice, await this.#exposureNotice(runtime)].filter((notice) => notice !== undefined)
+    this.#notices = [...notices, ...more]
     await announce(state, this.url, this.#startedAtMs)
     observation.health.setPhase('serving')
     this.#log?.info('serving', { url: this.url, pid: process.pid })
+  }
+
+  /** Nobody is kept from starting by it: what was open before is no worse now. */
+  async #exposureNotice(runtime: Runtime): Promise<string | undefined> {
+    if (!this.#parts.rest) return undefined
+    const { exposureNotice } = await import('./exposure-notice.js')
+    return exposureNotice(runtime, this.#config).catch((err: unknown) => {
+      this.#log?.warn('what is exposed could not be looked at', { err })
+      return undefined
+    })
   }
 
   #started(): Omit<Started, 'feed' | 'caches' | 'rest' | 'auth'> {

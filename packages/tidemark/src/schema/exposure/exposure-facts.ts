@@ -230,7 +230,7 @@ const factsSql = `
 
 /** Reads the catalogues in one statement. `inTransaction`: one is under way, and goes on. */
 export const readExposureFacts = async (
-  client: SchemaClient,
+  client: Pick<SchemaClient, 'query'>,
   schemas: readonly string[],
   inTransaction: boolean,
 ): Promise<ExposureFacts> => {

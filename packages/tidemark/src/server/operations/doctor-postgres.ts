@@ -87,7 +87,11 @@ const checkClock = (facts: Facts, askedAt: number, answeredAt: number): readonly
 }
 
 /** What callers reach past row-level security, once there is something to reach. */
-const checkOpen = async ({ config }: Project, client: SchemaClient, { prepared }: Facts): Promise<readonly Finding[]> => {
+const checkOpen = async (
+  { config }: Project,
+  client: Pick<SchemaClient, 'query'>,
+  { prepared }: Facts,
+): Promise<readonly Finding[]> => {
   if (!prepared) return []
   const { checkExposure } = await import('../../schema/exposure/check-exposure.js')
   const { findings, schemas } = await checkExposure(client, { schemas: config.rest.schemas, accepted: config.schema.accepted })
@@ -170,7 +174,7 @@ const inspect = async (project: Project, { options, embedded }: Place): Promise<
             `the connection to ${host} is not encrypted`,
             'Add sslmode=require (or verify-full) to the URL, or set PGSSLMODE.',
           ),
-      ...(await checkOpen(project, client as SchemaClient, facts)),
+      ...(await checkOpen(project, client, facts)),
     ]
   } finally {
     await client.end().catch(() => undefined)

@@ -7,6 +7,7 @@ import { resolveConfig } from '../../config/config.js'
 import { silentLogger } from '../../observability/observability.js'
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../postgres/embedded/embedded.js'
 import { openState } from '../../state/state.js'
+import { until } from '../../time/until.js'
 import { createServer, type TidemarkServer } from '../server.js'
 
 const tables = ['agent_instances', 'agent_executions', 'agent_metrics'] as const
@@ -16,25 +17,30 @@ let postgres: EmbeddedPostgres
 let admin: pg.Client
 let server: TidemarkServer
 
-beforeAll(async () => {
-  dir = await mkdtemp(join(tmpdir(), 'tidemark-health-'))
-  postgres = await startEmbeddedPostgres({ state: await openState(join(dir, 'server')), disposable: true, restart: false })
-  server = createServer({
+const startServer = async (state: string, env: Record<string, string>): Promise<TidemarkServer> => {
+  const started = createServer({
     cwd: dir,
     log: silentLogger,
     config: resolveConfig({
       cwd: dir,
       env: {
-        DATABASE_URL: postgres.url,
         PORT: '0',
-        TIDEMARK_STATE_DIR: 'state',
+        TIDEMARK_STATE_DIR: state,
         TIDEMARK_REDIS_EMBEDDED: 'false',
         SUPABASE_HEALTH_TABLES: tables.join(', '),
         SUPABASE_TIMEOUT: '5',
+        ...env,
       },
     }),
   })
-  await server.start()
+  await started.start()
+  return started
+}
+
+beforeAll(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'tidemark-health-'))
+  postgres = await startEmbeddedPostgres({ state: await openState(join(dir, 'server')), disposable: true, restart: false })
+  server = await startServer('state', { DATABASE_URL: postgres.url })
   admin = new pg.Client({ connectionString: postgres.url })
   // The server is stopped under it.
   admin.on('error', () => undefined)
@@ -48,8 +54,8 @@ afterAll(async () => {
   await rm(dir, { recursive: true, force: true })
 })
 
-const health = async () => {
-  const answer = await fetch(`${server.url}/api/v1/health/supabase`)
+const health = async (of = server) => {
+  const answer = await fetch(`${of.url}/api/v1/health/supabase`)
   return {
     status: answer.status,
     cached: answer.headers.get('cache-control'),
@@ -76,6 +82,29 @@ describe('R112, S5.8: GET /api/v1/health/supabase', () => {
       status: 200,
       body: { status: 'degraded', tables_accessible: { ...all(true), agent_metrics: false } },
     })
+  })
+
+  test('asks a project behind SUPABASE_URL with its service key, and finds the same', async () => {
+    const { keys } = await server.status()
+    await admin.query('create database other')
+    const elsewhere = new URL(postgres.url)
+    elsewhere.pathname = '/other'
+    const env = { DATABASE_URL: elsewhere.href, SUPABASE_URL: server.url }
+    const behind = await startServer('behind', { ...env, SUPABASE_KEY: keys.service })
+    try {
+      await until(async () => (await health(behind)).body['status'] === 'degraded')
+      expect((await health(behind)).body['tables_accessible']).toEqual({ ...all(true), agent_metrics: false })
+      await admin.query('grant select on agent_metrics to service_role, tidemark_app')
+      expect(await health(behind)).toMatchObject({ status: 200, body: { status: 'healthy', tables_accessible: all(true) } })
+    } finally {
+      await behind.stop()
+    }
+    const stranger = await startServer('stranger', { ...env, SUPABASE_KEY: 'not-a-key-of-that-project' })
+    try {
+      expect(await health(stranger)).toMatchObject({ status: 503, body: { status: 'unhealthy' } })
+    } finally {
+      await stranger.stop()
+    }
   })
 
   test('is unhealthy with 503 when Postgres is stopped', async () => {
