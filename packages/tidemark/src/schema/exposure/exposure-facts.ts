@@ -95,7 +95,10 @@ export interface ExposureFacts {
   readonly roleNames: readonly string[]
 }
 
-/** Those whose keys leave the house. service_role is above row security on purpose, and its key never does. */
+/**
+ * Those whose keys leave the house, and whatever else the login of the API may become for a token that names it. service_role is
+ * above row security on purpose, and its key never leaves.
+ */
 const callerRoles = ['anon', 'authenticated']
 
 /** Schemas that Supabase itself keeps in a project: what is in them is its own affair. */
@@ -220,7 +223,11 @@ const plainLists: ReadonlySet<string> = new Set(['roleNames', 'missingSchemas'])
 
 const factsSql = `
   with api as materialized (
-    select oid, rolname::text as name, rolsuper or rolbypassrls as above from pg_roles where rolname = any($2::text[]))
+    select r.oid, r.rolname::text as name, r.rolsuper or r.rolbypassrls as above from pg_roles r
+     where r.rolname = any($2::text[])
+        or r.rolname <> 'service_role' and r.rolname !~ '^(pg|supabase)_'
+           and exists (select from pg_auth_members m join pg_roles door on door.oid = m.member
+                        where m.roleid = r.oid and door.rolname in ('authenticator', 'tidemark_authenticator')))
   select ${Object.entries(parts)
     .map(([name, sql]) => {
       const value = plainLists.has(name) ? 'x.name' : 'to_jsonb(x)'
