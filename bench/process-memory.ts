@@ -59,3 +59,9 @@ export const watchMemory = (pid: number): MemoryWatch => {
     },
   }
 }
+
+/** Of one process alone, now. Undefined where the system has no /proc. */
+export const residentBytes = (pid: number): number | undefined => {
+  const status = read(`/proc/${pid}/status`)
+  return status === '' ? undefined : kilobytes(status, 'VmRSS') * 1024
+}

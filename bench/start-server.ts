@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { get } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { createServer } from 'node:net'
+import { residentBytes } from './process-memory.ts'
 
 /** From the start of the process, in milliseconds. */
 export interface StartTiming {
@@ -82,6 +83,23 @@ const stop = async ({ child }: Started): Promise<void> => {
   if (child.exitCode !== null || child.signalCode !== null) return
   child.kill('SIGTERM')
   await once(child, 'exit')
+}
+
+/** How long a server that nobody asks anything is left alone before its memory is looked at. */
+const idleMs = 3_000
+
+/** Resident memory of the server's own process, without that of Postgres, when it is ready and idle. */
+export const idleMemory = async (args: readonly string[], cwd: string, signal: AbortSignal): Promise<number | undefined> => {
+  const port = await freePort()
+  signal.throwIfAborted()
+  const started = start(args, cwd, port)
+  try {
+    await Promise.all([firstSuccess(`http://127.0.0.1:${port}/health`, started, signal), banner(started)])
+    await new Promise((resolve) => setTimeout(resolve, idleMs))
+    return residentBytes(started.child.pid!)
+  } finally {
+    await stop(started)
+  }
 }
 
 /** Starts the server in that folder, waits until everything is there, and stops it in good order. */

@@ -1,9 +1,7 @@
 // `npm run bench:start`: how long `npm start` takes until the first request is answered. See README.md.
-import { chmod, mkdir, mkdtemp, rm } from 'node:fs/promises'
-import { availableParallelism, tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { outsideDir } from '../packages/tidemark/dist/postgres/embedded/place.js'
+import { availableParallelism } from 'node:os'
 import { count, main, parseOptions } from '../scripts/options.ts'
+import { inFreshProject } from './fresh-project.ts'
 import { closingLine, type Figure, judge, loadText, type Measure, seconds, summaryTable } from './report.ts'
 import { runProcess } from './run-process.ts'
 import { readStartCommand, type StartCommand } from './start-command.ts'
@@ -21,21 +19,6 @@ interface Round {
 
 const bareNode = async (signal: AbortSignal): Promise<number> =>
   (await runProcess(process.execPath, ['-e', '0'], { signal })).wallMs
-
-/** A project folder that nobody has used yet, as one is made by `git clone`: others may pass through it. */
-const inFreshProject = async <T>(fn: (folder: string) => Promise<T>): Promise<T> => {
-  const outer = await mkdtemp(join(tmpdir(), 'tidemark-bench-start-'))
-  const folder = join(outer, 'project')
-  try {
-    await chmod(outer, 0o755)
-    await mkdir(folder)
-    return await fn(folder)
-  } finally {
-    for (const path of [outer, outsideDir(join(folder, '.tidemark'))]) {
-      await rm(path, { recursive: true, force: true, maxRetries: 5 })
-    }
-  }
-}
 
 const describe = ({ livezMs, healthMs, bannerMs }: StartTiming): string =>
   `/livez ${seconds(livezMs)}, /health ${seconds(healthMs)}, banner ${seconds(bannerMs)}`

@@ -47,10 +47,13 @@ const errorFault = (status: number, body: unknown): string | undefined => {
   if (!isShaped) return 'an error in another form than PostgREST gives it'
   const { code, message } = body as { readonly code: string; readonly message: string }
   if (status >= 500 && !ownLimits.has(code)) return `${code} with ${status}`
-  if (code === '42601' && !/tsquery|no escaped character/.test(message)) return 'a statement that Postgres cannot read'
+  if (unreadable.test(message)) return 'a statement that Postgres cannot read'
   if (/^(XX|0A000$|42P1[0-8]$|PGRSTX)/.test(code) && !known.test(message)) return `${code}: ${message}`
   return undefined
 }
+
+/** What Postgres' own parser says; input of its types is refused under the same code. */
+const unreadable = /^(syntax error at|unterminated |cannot insert multiple|zero-length delimited|trailing junk)/
 
 /** Refusals that follow from what was asked for, under codes that otherwise speak of a statement that was made wrongly. */
 const known = /ON CONFLICT|cannot (update|insert into) column|could not determine polymorphic type/

@@ -411,7 +411,7 @@ const call = (dice: Dice): Call => {
     const args = Object.fromEntries(names.map((key) => [key, fitting(dice, key)]))
     return { path, method, query: filters, body: dice() < 0.7 ? JSON.stringify(args) : bodyText(dice, argumentNames) }
   }
-  const args = names.map((key) => [key, String(fitting(dice, key)).toWellFormed()].map(encodeURIComponent).join('='))
+  const args = names.map((key) => [key, String(fitting(dice, key))].map(encodeURIComponent).join('='))
   return { path, method, query: [...args, filters].filter(Boolean).join('&'), body: undefined }
 }
 

@@ -171,7 +171,7 @@ const storm = async (under: Storm, { requests, minutes, seed, through }: Asked):
   while (under.asked < requests && performance.now() < deadline && under.tally.failures.length < maxFaults) {
     await under.batch(dice, Math.min(batchSize, requests - under.asked), through)
     if (!warm && under.asked >= Math.min(requests / 5, 50_000)) warm = memory()
-    if (under.asked - told < requests / 20) continue
+    if (under.asked - told < Math.min(requests / 20, 20_000)) continue
     told = under.asked
     tell(`${under.asked} requests, ${under.through} of them run by Postgres, ${under.statements} statements`)
   }
