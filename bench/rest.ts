@@ -2,7 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
-import { bootstrappedTemplate } from '../packages/tidemark/dist/schema/bootstrapped-template.js'
+import { bootstrappedTemplate } from '../packages/tidemark/dist/schema/testing/bootstrapped-template.js'
 import { count, main, parseOptions, UsageError } from '../scripts/options.ts'
 import { openBenchPostgres } from './bench-postgres.ts'
 import { inFreshProject } from './fresh-project.ts'

@@ -17,7 +17,7 @@ import {
   type Pool,
 } from '../../packages/tidemark/dist/postgres/postgres.js'
 import { createRest, openCatalogue, type Rest } from '../../packages/tidemark/dist/rest/rest.js'
-import { testUrl } from '../../packages/tidemark/dist/schema/bootstrapped-template.js'
+import { testUrl } from '../../packages/tidemark/dist/schema/testing/bootstrapped-template.js'
 import { createHttp } from '../../packages/tidemark/dist/server/http.js'
 import { restSettingsOf } from '../../packages/tidemark/dist/server/rest.js'
 import { addRestRoutes } from '../../packages/tidemark/dist/server/rest-routes.js'

@@ -16,7 +16,7 @@ import { outsideDir } from '../../packages/tidemark/dist/postgres/embedded/place
 import type { BatchResult, Pool } from '../../packages/tidemark/dist/postgres/postgres.js'
 import { createNamedPool } from '../../packages/tidemark/dist/postgres/postgres.js'
 import { createRest, openCatalogue, type Rest } from '../../packages/tidemark/dist/rest/rest.js'
-import { bootstrappedTemplate, testUrl } from '../../packages/tidemark/dist/schema/bootstrapped-template.js'
+import { bootstrappedTemplate, testUrl } from '../../packages/tidemark/dist/schema/testing/bootstrapped-template.js'
 import { openState } from '../../packages/tidemark/dist/state/state.js'
 import { count, parseOptions, toVerdict, UsageError } from '../options.ts'
 import { type Dice, diceOf } from './random.ts'

@@ -1,10 +1,14 @@
 import { createRedis, openCache, type Redis } from 'tidemark'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { findRedisServer } from '../../../packages/tidemark/src/redis/embedded/find-server.js'
-import { connectTo, createBootstrappedDatabase, testUrl } from '../../../packages/tidemark/src/schema/bootstrapped-template.js'
 import { appSource, platformSource } from '../../../packages/tidemark/src/schema/migration-files.js'
 import { createMigrator } from '../../../packages/tidemark/src/schema/migrator.js'
 import type { SchemaClient } from '../../../packages/tidemark/src/schema/schema.js'
+import {
+  connectTo,
+  createBootstrappedDatabase,
+  testUrl,
+} from '../../../packages/tidemark/src/schema/testing/bootstrapped-template.js'
 import type { TestDatabase } from '../../../packages/tidemark/src/testing/database.js'
 import { startTestRedis, type TestRedis } from '../../../packages/tidemark/src/testing/redis-server.js'
 import { until } from '../../../packages/tidemark/src/time/until.js'

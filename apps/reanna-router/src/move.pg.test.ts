@@ -10,10 +10,14 @@ import { dishonesties } from '../../../packages/tidemark/src/move/quirks/honesty
 import { lookPlainly } from '../../../packages/tidemark/src/move/quirks/run-quirk.js'
 import { moveRejects } from '../../../packages/tidemark/src/move/status.js'
 import { verifyMove } from '../../../packages/tidemark/src/move/verify/verify.js'
-import { connectTo, createBootstrappedDatabase, testUrl } from '../../../packages/tidemark/src/schema/bootstrapped-template.js'
 import { appSource, platformSource } from '../../../packages/tidemark/src/schema/migration-files.js'
 import { createMigrator } from '../../../packages/tidemark/src/schema/migrator.js'
 import type { SchemaClient } from '../../../packages/tidemark/src/schema/schema.js'
+import {
+  connectTo,
+  createBootstrappedDatabase,
+  testUrl,
+} from '../../../packages/tidemark/src/schema/testing/bootstrapped-template.js'
 import type { TestDatabase } from '../../../packages/tidemark/src/testing/database.js'
 import { generate, generateAcceptanceSample } from './generate.js'
 import { reannaRouter } from './reanna-router.js'

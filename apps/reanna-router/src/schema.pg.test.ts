@@ -3,10 +3,14 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { connectTo, createBootstrappedDatabase, testUrl } from '../../../packages/tidemark/src/schema/bootstrapped-template.js'
 import { appSource, platformSource } from '../../../packages/tidemark/src/schema/migration-files.js'
 import { createMigrator } from '../../../packages/tidemark/src/schema/migrator.js'
 import type { SchemaClient } from '../../../packages/tidemark/src/schema/schema.js'
+import {
+  connectTo,
+  createBootstrappedDatabase,
+  testUrl,
+} from '../../../packages/tidemark/src/schema/testing/bootstrapped-template.js'
 import type { TestDatabase } from '../../../packages/tidemark/src/testing/database.js'
 import { generateAcceptanceSample } from './generate.js'
 import { reannaRouter } from './reanna-router.js'

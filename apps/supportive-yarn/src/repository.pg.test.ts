@@ -10,9 +10,13 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { copyMove } from '../../../packages/tidemark/src/move/copy/copy.js'
 import { planMove } from '../../../packages/tidemark/src/move/plan/plan.js'
 import { verifyMove } from '../../../packages/tidemark/src/move/verify/verify.js'
-import { connectTo, createBootstrappedDatabase, testUrl } from '../../../packages/tidemark/src/schema/bootstrapped-template.js'
 import { appSource, platformSource } from '../../../packages/tidemark/src/schema/migration-files.js'
 import { createMigrator } from '../../../packages/tidemark/src/schema/migrator.js'
+import {
+  connectTo,
+  createBootstrappedDatabase,
+  testUrl,
+} from '../../../packages/tidemark/src/schema/testing/bootstrapped-template.js'
 import type { TestDatabase } from '../../../packages/tidemark/src/testing/database.js'
 import { type ChatStore, createChat } from './chat.js'
 import type { Db } from './repository.js'

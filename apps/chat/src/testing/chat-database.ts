@@ -1,10 +1,14 @@
 /** A database with the app's tables, for one test file. */
 import { randomUUID } from 'node:crypto'
 import { createPools, type Pool } from 'tidemark'
-import { connectTo, createBootstrappedDatabase, testUrl } from '../../../../packages/tidemark/src/schema/bootstrapped-template.js'
 import { appSource, platformSource } from '../../../../packages/tidemark/src/schema/migration-files.js'
 import { createMigrator } from '../../../../packages/tidemark/src/schema/migrator.js'
 import type { SchemaClient } from '../../../../packages/tidemark/src/schema/schema.js'
+import {
+  connectTo,
+  createBootstrappedDatabase,
+  testUrl,
+} from '../../../../packages/tidemark/src/schema/testing/bootstrapped-template.js'
 import { chat } from '../chat.js'
 
 export interface ChatDatabase {

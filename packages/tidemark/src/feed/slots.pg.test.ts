@@ -1,7 +1,7 @@
 import type pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { connectPostgres } from '../postgres/connect.js'
-import { bootstrappedTemplate } from '../schema/bootstrapped-template.js'
+import { bootstrappedTemplate } from '../schema/testing/bootstrapped-template.js'
 import { useDatabase } from '../testing/use-database.js'
 import { until } from '../time/until.js'
 import { databaseOid, dropSlot, listSlots, readSlot, slotName, takeOverSlot } from './slots.js'

@@ -4,8 +4,8 @@ import { beforeAll, describe, expect, it } from 'vitest'
 import { createTestDatabase } from '../testing/database.js'
 import { useClient, useDatabase } from '../testing/use-database.js'
 import { bootstrap } from './bootstrap.js'
-import { bootstrappedTemplate, connectTo, testPasswords, testUrl } from './bootstrapped-template.js'
 import type { LoginRole } from './schema.js'
+import { bootstrappedTemplate, connectTo, testPasswords, testUrl } from './testing/bootstrapped-template.js'
 
 const database = useDatabase({ template: bootstrappedTemplate })
 const admin = useClient(database)

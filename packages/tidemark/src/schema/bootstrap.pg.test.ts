@@ -4,8 +4,8 @@ import { createTestDatabase } from '../testing/database.js'
 import { useDatabase } from '../testing/use-database.js'
 import { until } from '../time/until.js'
 import { bootstrap, urlForRole } from './bootstrap.js'
-import { bootstrappedTemplate, connectTo, testPasswords, testUrl } from './bootstrapped-template.js'
 import type { LoginRole, SchemaClient } from './schema.js'
+import { bootstrappedTemplate, connectTo, testPasswords, testUrl } from './testing/bootstrapped-template.js'
 
 const database = useDatabase({ template: bootstrappedTemplate })
 let migrator: SchemaClient

@@ -5,9 +5,9 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { useDatabase } from '../testing/use-database.js'
-import { bootstrappedTemplate, connectTo, testUrl } from './bootstrapped-template.js'
 import { generateTypes } from './generate-types.js'
 import type { SchemaClient } from './schema.js'
+import { bootstrappedTemplate, connectTo, testUrl } from './testing/bootstrapped-template.js'
 
 const database = useDatabase({ template: bootstrappedTemplate })
 let client: SchemaClient

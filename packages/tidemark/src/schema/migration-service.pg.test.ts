@@ -2,11 +2,11 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { expect, it } from 'vitest'
 import { useDatabase } from '../testing/use-database.js'
 import { useFolder } from '../testing/use-folder.js'
-import { bootstrappedTemplate, testUrl } from './bootstrapped-template.js'
 import { platformSource, projectSource } from './migration-files.js'
 import { createMigrationService } from './migration-service.js'
 import { createMigrator } from './migrator.js'
 import { sessionsOf } from './sessions.js'
+import { bootstrappedTemplate, testUrl } from './testing/bootstrapped-template.js'
 
 const databases = [useDatabase({ template: bootstrappedTemplate }), useDatabase({ template: bootstrappedTemplate })]
 const directory = useFolder('service')

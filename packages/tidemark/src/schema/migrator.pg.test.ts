@@ -9,10 +9,10 @@ import { createFakeClock } from '../testing/fake-clock.js'
 import { useDatabase } from '../testing/use-database.js'
 import { type Clock, systemClock } from '../time/clock.js'
 import { until } from '../time/until.js'
-import { bootstrappedTemplate, connectTo, createBootstrappedDatabase, testUrl } from './bootstrapped-template.js'
 import { appSource, platformSource, projectSource } from './migration-files.js'
 import { createMigrator, type MigratorOptions } from './migrator.js'
 import type { SchemaClient } from './schema.js'
+import { bootstrappedTemplate, connectTo, createBootstrappedDatabase, testUrl } from './testing/bootstrapped-template.js'
 
 const database = useDatabase({ template: bootstrappedTemplate })
 let client: SchemaClient
@@ -295,7 +295,7 @@ describe('processes side by side', () => {
     await file('20260102000000_b.sql', 'create table b (id int); select pg_sleep(60); create table c (id int)')
     const script = `
       import { createMigrator } from ${JSON.stringify(new URL('../../dist/schema/migrator.js', import.meta.url).href)}
-      import { connectTo } from ${JSON.stringify(new URL('../../dist/schema/bootstrapped-template.js', import.meta.url).href)}
+      import { connectTo } from ${JSON.stringify(new URL('../../dist/schema/testing/bootstrapped-template.js', import.meta.url).href)}
       import { projectSource } from ${JSON.stringify(new URL('../../dist/schema/migration-files.js', import.meta.url).href)}
       await createMigrator({ connect: connectTo(process.env.URL), sources: [projectSource(process.env.DIRECTORY)] }).up()`
     const child = spawn(process.execPath, ['--input-type=module', '-e', script], {

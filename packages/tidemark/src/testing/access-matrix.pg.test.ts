@@ -1,6 +1,6 @@
 import type pg from 'pg'
 import { beforeEach, describe, expect, it } from 'vitest'
-import { bootstrappedTemplate } from '../schema/bootstrapped-template.js'
+import { bootstrappedTemplate } from '../schema/testing/bootstrapped-template.js'
 import { type Access, type AccessDeclaration, accessMatrix, type TableAccess } from './access-matrix.js'
 import { useClient, useDatabase } from './use-database.js'
 

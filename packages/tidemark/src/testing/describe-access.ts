@@ -1,9 +1,9 @@
 /** A vitest suite of an app's access matrix: on its migrations as they are, and as they would be in a Supabase project. */
 import type pg from 'pg'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { bootstrappedTemplate, connectTo, testUrl } from '../schema/bootstrapped-template.js'
 import { appSource, platformSource } from '../schema/migration-files.js'
 import { createMigrator } from '../schema/migrator.js'
+import { bootstrappedTemplate, connectTo, testUrl } from '../schema/testing/bootstrapped-template.js'
 import type { AccessMatrix } from './access-matrix.js'
 import { useClient, useDatabase } from './use-database.js'
 

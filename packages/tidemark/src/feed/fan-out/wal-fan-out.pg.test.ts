@@ -1,7 +1,7 @@
 import { afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { createRedis } from '../../redis/create-redis.js'
 import { findRedisServer } from '../../redis/embedded/find-server.js'
-import { bootstrappedTemplate } from '../../schema/bootstrapped-template.js'
+import { bootstrappedTemplate } from '../../schema/testing/bootstrapped-template.js'
 import { type FeedWitness, witness } from '../../testing/feed-witness.js'
 import { useCleanups } from '../../testing/use-cleanups.js'
 import { useClient, useDatabase } from '../../testing/use-database.js'

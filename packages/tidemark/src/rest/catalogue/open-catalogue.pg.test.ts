@@ -1,7 +1,7 @@
 import pg from 'pg'
 import { afterEach, describe, expect, it } from 'vitest'
 import { createPools, type Pools } from '../../postgres/postgres.js'
-import { bootstrappedTemplate } from '../../schema/bootstrapped-template.js'
+import { bootstrappedTemplate } from '../../schema/testing/bootstrapped-template.js'
 import { adminUrl } from '../../testing/database.js'
 import { createFakeClock } from '../../testing/fake-clock.js'
 import { useClient, useDatabase } from '../../testing/use-database.js'

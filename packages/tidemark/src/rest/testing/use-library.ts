@@ -1,7 +1,7 @@
 import { afterAll, beforeAll } from 'vitest'
 import type { Caller } from '../../auth/caller.js'
 import { createPools, type Pool, type Pools } from '../../postgres/postgres.js'
-import { bootstrappedTemplate, connectTo, testUrl } from '../../schema/bootstrapped-template.js'
+import { bootstrappedTemplate, connectTo, testUrl } from '../../schema/testing/bootstrapped-template.js'
 import type { TestTemplate } from '../../testing/database.js'
 import { useClient, useDatabase } from '../../testing/use-database.js'
 import type { RestResult } from '../answer/answer.js'

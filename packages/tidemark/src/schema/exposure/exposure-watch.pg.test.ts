@@ -3,9 +3,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { useClient, useDatabase } from '../../testing/use-database.js'
-import { bootstrappedTemplate, connectTo, testUrl } from '../bootstrapped-template.js'
 import { projectSource } from '../migration-files.js'
 import { createMigrator } from '../migrator.js'
+import { bootstrappedTemplate, connectTo, testUrl } from '../testing/bootstrapped-template.js'
 import type { RowSecurityOptions } from './exposure-watch.js'
 
 const database = useDatabase({ template: bootstrappedTemplate })

@@ -1,6 +1,6 @@
 import pg from 'pg'
 import { describe, expect, it } from 'vitest'
-import { bootstrappedTemplate } from '../../../schema/bootstrapped-template.js'
+import { bootstrappedTemplate } from '../../../schema/testing/bootstrapped-template.js'
 import { useClient, useDatabase } from '../../../testing/use-database.js'
 import { columnValue } from '../../feed.js'
 import { installOutbox, outboxTables, removeOutbox, removeOutboxReader } from './install-outbox.js'

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import pg from 'pg'
 import { describe, expect, it } from 'vitest'
-import { bootstrappedTemplate, testUrl } from '../../../schema/bootstrapped-template.js'
+import { bootstrappedTemplate, testUrl } from '../../../schema/testing/bootstrapped-template.js'
 import { useClient, useDatabase } from '../../../testing/use-database.js'
 import { until } from '../../../time/until.js'
 import type { OutboxPool } from './outbox.js'

@@ -1,7 +1,7 @@
 import type pg from 'pg'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { connectPostgres } from '../../../postgres/connect.js'
-import { bootstrappedTemplate, testUrl } from '../../../schema/bootstrapped-template.js'
+import { bootstrappedTemplate, testUrl } from '../../../schema/testing/bootstrapped-template.js'
 import { plain, type Reading, type ReadOptions, read } from '../../../testing/feed-conformance/collected.js'
 import { dropSlots } from '../../../testing/feed-conformance/scene.js'
 import { useDatabase } from '../../../testing/use-database.js'

@@ -1,9 +1,9 @@
 import pg from 'pg'
-import { createTestDatabase, type TestDatabase, type TestTemplate } from '../testing/database.js'
-import { bootstrap, urlForRole } from './bootstrap.js'
-import { platformSource } from './migration-files.js'
-import { createMigrator } from './migrator.js'
-import type { LoginRole, SchemaClient, SchemaConnect } from './schema.js'
+import { createTestDatabase, type TestDatabase, type TestTemplate } from '../../testing/database.js'
+import { bootstrap, urlForRole } from '../bootstrap.js'
+import { platformSource } from '../migration-files.js'
+import { createMigrator } from '../migrator.js'
+import type { LoginRole, SchemaClient, SchemaConnect } from '../schema.js'
 
 /** One set for all tests: roles belong to the server, and the files of a run share it. */
 export const testPasswords: Readonly<Record<LoginRole, string>> = {
