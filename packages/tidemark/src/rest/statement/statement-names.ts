@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 
 const maxSeen = 2_000
 
@@ -12,7 +12,7 @@ export class StatementNames {
 
   /** `scope`: what else a plan depends on, the role above all, under whose row security it is made. */
   nameOf(text: string, scope: string): string | undefined {
-    const name = `rest ${createHash('sha1').update(scope).update('\0').update(text).digest('base64url')}`
+    const name = `rest ${hash('sha1', `${scope}\0${text}`, 'base64url')}`
     const known = this.#seen.delete(name)
     this.#seen.add(name)
     if (this.#seen.size > maxSeen) {

@@ -36,17 +36,20 @@ export const isolationOf = ({ roleSettings, functionSettings }: TransactionConte
 
 const quoted = (name: string): string => `"${name.replaceAll('"', '""')}"`
 
-const headersJson = (headers: TransactionContext['headers']): string =>
-  JSON.stringify(
-    Object.fromEntries(
-      Object.entries(headers).flatMap(([name, value]) =>
-        name === 'cookie' || value === undefined ? [] : [[name, typeof value === 'string' ? value : value.join(', ')]],
-      ),
-    ),
-  )
+/** For every request, hence without a list on the way. */
+const headersJson = (headers: TransactionContext['headers']): string => {
+  // Without a prototype `__proto__` is a name like any other.
+  const shown: Record<string, string> = Object.create(null)
+  for (const name of Object.keys(headers)) {
+    const value = headers[name]
+    if (name !== 'cookie' && value !== undefined) shown[name] = typeof value === 'string' ? value : value.join(', ')
+  }
+  return JSON.stringify(shown)
+}
 
 const cookiesJson = ({ cookie }: TransactionContext['headers']): string => {
-  const text = typeof cookie === 'string' ? cookie : (cookie ?? []).join('; ')
+  if (cookie === undefined) return '{}'
+  const text = typeof cookie === 'string' ? cookie : cookie.join('; ')
   const pairs = text.split(';').flatMap((pair) => {
     const [name = '', value] = pair.trim().split(/=(.*)/s)
     return name === '' || value === undefined ? [] : [[name, value]]
