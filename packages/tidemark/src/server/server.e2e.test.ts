@@ -170,7 +170,7 @@ describe('a server on embedded parts', () => {
     }
     expect(migrations.pending).toBe(0)
     expect(migrations.migrations.every(({ source, state }) => source === 'tidemark' && state === 'applied')).toBe(true)
-    expect(await (await post('/schema/up', { dryRun: true })).json()).toEqual({ applied: [], dryRun: true })
+    expect(await (await post('/schema/up', { dryRun: true })).json()).toEqual({ applied: [], dryRun: true, findings: [] })
     const { types } = (await (await post('/schema/types', { schemas: ['first_shop'] })).json()) as { types: string }
     expect(types).toContain('item')
     expect((await post('/schema/up', { dryrun: true })).status).toBe(400)
@@ -309,7 +309,7 @@ describe('the end of a server', () => {
     // Not held up by the drain's time limit: the connection ends with its answer.
     expect(performance.now() - finishedAt).toBeLessThan(5000)
     expect(answer).toContain('200 OK')
-    expect(answer).toContain('{"applied":[],"dryRun":true}')
+    expect(answer).toContain('{"applied":[],"dryRun":true,"findings":[]}')
     expect((await first.ended).exitCode).toBe(0)
     expect((await runCli(['status', '--json'], { cwd: dir })).exitCode).toBe(4)
 
