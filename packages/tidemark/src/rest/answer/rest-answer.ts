@@ -28,9 +28,10 @@ type Kind<K extends RestRequest['kind']> = RestRequest & { readonly kind: K }
 const readDraft = (request: Kind<'read' | 'call'>, result: RestResult): Draft => {
   const { rows, total } = result
   const from = request.read.offset ?? 0
+  const location = request.kind === 'read' ? contentLocation(request.target.name, request.parameters) : undefined
   const range = {
     'content-range': contentRange(from, from + rows - 1, total),
-    ...(request.kind === 'read' && { 'content-location': contentLocation(request.target.name, request.parameters) }),
+    ...(location !== undefined && { 'content-location': location }),
   }
   if (result.nothing) return { status: 204, headers: range, body: undefined }
   const status = rangeStatus(from, rows, total)
