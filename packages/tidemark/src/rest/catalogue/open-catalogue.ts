@@ -63,11 +63,13 @@ export interface OpenCatalogue {
 const nothing = () => undefined
 const retryPauses = { attempts: Number.MAX_SAFE_INTEGER, baseMs: 200, maxMs: 10_000, retryable: () => true }
 const missingCodes: ReadonlySet<string> = new Set(['PGRST200', 'PGRST202', 'PGRST204', 'PGRST205'])
-/** Of a table, column, function, type or schema that is not there. */
+/** Of a table, column, function, type or schema that is not there: by Postgres, or by us before it is asked. */
 const missingStates: ReadonlySet<string> = new Set(['42P01', '42703', '42883', '42704', '3F000'])
 
-const isMiss = (error: unknown): boolean =>
-  isRestError(error) ? missingCodes.has(error.code) || missingStates.has(error.code) : missingStates.has(sqlstateOf(error) ?? '')
+const isMiss = (error: unknown): boolean => {
+  const code = isRestError(error) ? error.code : (sqlstateOf(error) ?? '')
+  return missingCodes.has(code) || missingStates.has(code)
+}
 
 /** One catalogue, read again after each change. */
 class CatalogueKeeper implements OpenCatalogue {
