@@ -4,6 +4,7 @@ import type { Keyring } from './keys/keyring.js'
 import type { Limits } from './limits.js'
 import type { Passwords } from './passwords/passwords.js'
 import type { AuthSettings } from './settings.js'
+import type { Share } from './share.js'
 import type { Sender } from './tables/sessions.js'
 
 /** What every flow works with. */
@@ -15,6 +16,8 @@ export interface AuthContext {
   readonly passwords: Passwords
   readonly limits: Limits
   readonly log: Logger
+  /** Lets all who ask for the same thing at the same time share one answer. */
+  readonly share: Share
   /** The time now. */
   now(): Date
 }

@@ -11,6 +11,7 @@ import type { Keyring } from './keys/keyring.js'
 import { createLimits } from './limits.js'
 import { createPasswords, type PasswordsOptions } from './passwords/passwords.js'
 import { authSettingsOf } from './settings.js'
+import { createShare } from './share.js'
 
 export interface OpenAuthOptions {
   readonly config: TidemarkConfig
@@ -68,6 +69,7 @@ export const openAuth = (options: OpenAuthOptions): Auth => {
     passwords: createPasswords(options.passwords),
     limits: createLimits({ limits: settings.limits, clock, ...(limiterStore && { store: limiterStore }) }),
     log,
+    share: createShare(),
     now,
   }
   return { context, stop: keepClean(pool, log, clock) }

@@ -60,4 +60,12 @@ describe('a link may lead', () => {
   test('to the first wish that is allowed', () => {
     expect(redirectOf([undefined, 'https://evil.example', 'myapp://callback', siteUrl], places)).toBe('myapp://callback')
   })
+
+  test('to any name of this machine, where the application is on it', () => {
+    const local = { siteUrl: 'http://127.0.0.1:8080', redirectUrls: [] }
+    for (const url of ['http://localhost:3000/welcome', 'http://127.0.0.1:5173/', 'http://[::1]:3000/x'])
+      expect(redirectOf([url], local)).toBe(url)
+    for (const url of ['http://localhost.evil.example/', 'http://127.0.0.1.evil.example/', 'http://localhost:3000/x'])
+      expect(redirectOf([url], url.includes('evil') ? local : places)).not.toBe(url)
+  })
 })

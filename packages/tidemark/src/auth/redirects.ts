@@ -32,9 +32,14 @@ const formsOf = (parsed: URL): readonly string[] => {
   return [bare.href, bare.href.replace(/\/$/, '')]
 }
 
+/** This very machine, by any of its names. */
+const isLoopback = (hostname: string): boolean => /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])$/.test(hostname)
+
+const isSameHost = (a: string, b: string): boolean => a === b || (isLoopback(a) && isLoopback(b))
+
 const isAllowed = (parsed: URL, { siteUrl, redirectUrls }: Places): boolean => {
   const site = new URL(siteUrl)
-  if (isWeb(parsed) && parsed.hostname === site.hostname) return true
+  if (isWeb(parsed) && isSameHost(parsed.hostname, site.hostname)) return true
   const forms = formsOf(parsed)
   return redirectUrls.some((glob) => {
     const pattern = patternOf(glob)

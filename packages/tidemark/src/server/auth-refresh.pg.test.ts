@@ -188,6 +188,16 @@ describe('at once', () => {
     expect(rows).toEqual([{ n: 2, active: 1 }])
   })
 
+  test('through several servers they wait for each other in the database', async () => {
+    const { refresh_token } = await signUp()
+    const { refreshSession } = await import('../auth/flows/refresh.js')
+    const alone = { ...server.auth.context, share: <T>(_key: string, work: () => Promise<T>) => work() }
+    const request = { ip: '127.0.0.1', userAgent: undefined, redirectTo: '' }
+    const answers = await Promise.all(Array.from({ length: 5 }, () => refreshSession(alone, { refresh_token }, request)))
+    expect(new Set(answers.map(({ body }) => (body as Session).refresh_token)).size).toBe(1)
+    expect(new Set(answers.map(({ body }) => (body as Session).access_token)).size).toBe(5)
+  })
+
   test('refresh and logout: whichever comes last, nobody is left with half a session', async () => {
     for (let round = 0; round < 5; round += 1) {
       const session = await signUp()

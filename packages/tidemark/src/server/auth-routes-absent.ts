@@ -1,7 +1,10 @@
 import type { FastifyInstance, HTTPMethods } from 'fastify'
 import { AuthError } from '../auth/auth-error.js'
+import type { AuthDoor } from './auth-door.js'
 
 interface Absent {
+  /** Who is told so; others are told that they may not ask. */
+  readonly door: 'forEveryone' | 'forKeys' | 'forUsers' | 'forAdmins'
   readonly methods: readonly HTTPMethods[]
   readonly paths: readonly string[]
   readonly status: number
@@ -12,6 +15,7 @@ interface Absent {
 /** What GoTrue has and this server leaves out, with the answer of a GoTrue in which it is switched off. */
 const absent: readonly Absent[] = [
   {
+    door: 'forUsers',
     methods: ['POST'],
     paths: ['/factors'],
     status: 422,
@@ -19,6 +23,7 @@ const absent: readonly Absent[] = [
     message: 'MFA enroll is disabled on this server',
   },
   {
+    door: 'forUsers',
     methods: ['POST'],
     paths: ['/factors/:factor/challenge', '/factors/:factor/verify'],
     status: 422,
@@ -26,13 +31,23 @@ const absent: readonly Absent[] = [
     message: 'MFA verification is disabled on this server',
   },
   {
+    door: 'forUsers',
     methods: ['GET', 'PUT', 'DELETE'],
-    paths: ['/factors/:factor', '/admin/users/:id/factors', '/admin/users/:id/factors/:factor'],
+    paths: ['/factors/:factor'],
     status: 404,
     code: 'mfa_factor_not_found',
     message: 'Factor not found: MFA is disabled on this server',
   },
   {
+    door: 'forAdmins',
+    methods: ['GET', 'PUT', 'DELETE'],
+    paths: ['/admin/users/:id/factors', '/admin/users/:id/factors/:factor'],
+    status: 404,
+    code: 'mfa_factor_not_found',
+    message: 'Factor not found: MFA is disabled on this server',
+  },
+  {
+    door: 'forEveryone',
     methods: ['GET', 'POST'],
     paths: ['/authorize', '/callback'],
     status: 400,
@@ -40,6 +55,7 @@ const absent: readonly Absent[] = [
     message: 'Unsupported provider: provider is not enabled',
   },
   {
+    door: 'forKeys',
     methods: ['GET', 'POST'],
     paths: ['/sso', '/sso/*'],
     status: 404,
@@ -47,6 +63,7 @@ const absent: readonly Absent[] = [
     message: 'SAML 2.0 is disabled',
   },
   {
+    door: 'forAdmins',
     methods: ['GET', 'POST', 'PUT', 'DELETE'],
     paths: ['/admin/sso/*'],
     status: 404,
@@ -54,6 +71,7 @@ const absent: readonly Absent[] = [
     message: 'SAML 2.0 is disabled',
   },
   {
+    door: 'forUsers',
     methods: ['GET', 'DELETE'],
     paths: ['/user/identities/authorize', '/user/identities/:identity'],
     status: 404,
@@ -61,6 +79,7 @@ const absent: readonly Absent[] = [
     message: 'Manual linking is disabled',
   },
   {
+    door: 'forKeys',
     methods: ['GET', 'POST', 'PATCH', 'DELETE'],
     paths: ['/passkeys', '/passkeys/*', '/admin/users/:id/passkeys', '/admin/users/:id/passkeys/:passkey'],
     status: 404,
@@ -68,6 +87,7 @@ const absent: readonly Absent[] = [
     message: 'Passkeys are disabled on this server',
   },
   {
+    door: 'forKeys',
     methods: ['GET', 'POST', 'PUT', 'DELETE'],
     paths: ['/oauth/*', '/admin/oauth/*', '/admin/custom-providers', '/admin/custom-providers/*', '/user/oauth/*'],
     status: 404,
@@ -77,15 +97,15 @@ const absent: readonly Absent[] = [
 ]
 
 /** A clear refusal for each, so that nobody has to guess why something does not work. */
-export const addAbsentAuthRoutes = (auth: FastifyInstance): void => {
-  for (const { methods, paths, status, code, message } of absent) {
+export const addAbsentAuthRoutes = (auth: FastifyInstance, door: AuthDoor): void => {
+  for (const { door: who, methods, paths, status, code, message } of absent) {
     for (const url of paths) {
       auth.route({
         method: [...methods],
         url,
-        handler: async () => {
+        handler: door[who](() => {
           throw new AuthError(status, code, message)
-        },
+        }),
       })
     }
   }

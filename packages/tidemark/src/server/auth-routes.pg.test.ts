@@ -96,6 +96,7 @@ describe('sign-up', () => {
       amr: [{ method: 'password', timestamp: expect.any(Number) }],
       session_id: expect.stringMatching(/^[0-9a-f-]{36}$/),
       is_anonymous: false,
+      jti: expect.any(String),
     })
     expect(claims.iat).toBeGreaterThanOrEqual(before)
     expect(session!.expires_at).toBe(claims.exp)
@@ -434,6 +435,28 @@ describe('logout', () => {
 })
 
 describe('what is not served is refused clearly', () => {
+  test('to who is not signed in, that is said first', async () => {
+    expect(await ask('POST', '/factors', { body: { factor_type: 'totp' }, headers: newForm })).toMatchObject({
+      status: 401,
+      body: { code: 'no_authorization', message: 'This endpoint requires a Bearer token' },
+    })
+    const { data } = await server.client().signInWithIdToken({ provider: 'google', token: 'x' })
+    expect(data.session).toBeNull()
+    expect(
+      await ask('POST', '/token?grant_type=id_token', { body: { provider: 'google', id_token: 'x' }, headers: newForm }),
+    ).toMatchObject({
+      status: 400,
+      body: { code: 'provider_disabled', message: 'Provider (issuer "https://accounts.google.com") is not enabled' },
+    })
+    expect(await ask('GET', '/admin/users/x/factors', { headers: { ...bearer(server.service), ...newForm } })).toMatchObject({
+      status: 404,
+    })
+    expect(await ask('GET', '/admin/users/x/factors', { headers: newForm })).toMatchObject({
+      status: 403,
+      body: { code: 'not_admin' },
+    })
+  })
+
   test.each([
     ['POST', '/factors', 422, 'mfa_totp_enroll_not_enabled'],
     ['POST', '/factors/x/verify', 422, 'mfa_totp_verify_not_enabled'],

@@ -168,7 +168,7 @@ export const addAuthRoutes = async (app: FastifyInstance, options: AuthRoutesOpt
       addPublicRoutes(auth, door, version)
       addUserRoutes(auth, door)
       addAdminUserRoutes(auth, door)
-      addAbsentAuthRoutes(auth)
+      addAbsentAuthRoutes(auth, door)
     },
     { prefix: '/auth/v1' },
   )

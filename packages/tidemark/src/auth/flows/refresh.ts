@@ -7,7 +7,7 @@ import { invalid, optionalText, readBody } from '../fields.js'
 import { audit } from '../tables/audit.js'
 import type { Queryable } from '../tables/queryable.js'
 import { findRefreshToken, type RefreshToken, rotateRefreshToken } from '../tables/refresh-tokens.js'
-import { endSessions, findSession, noteRefresh } from '../tables/sessions.js'
+import { endSessions, noteRefresh, sessionOfToken } from '../tables/sessions.js'
 import { findUser } from '../tables/users.js'
 import { type SessionBody, sessionBody } from '../tokens/issue-session.js'
 import { drawToken, hashOf, sealFor, unseal } from '../tokens/opaque-token.js'
@@ -62,8 +62,7 @@ const rotate = async ({ settings, now }: AuthContext, db: Queryable, { text, tok
 
 /** Under the lock of the session, so that two refreshes of it come one after the other. */
 const present = async ({ now }: AuthContext, db: Queryable, text: string): Promise<Presented> => {
-  const seen = await findRefreshToken(db, hashOf(text))
-  const session = seen && (await findSession(db, seen.session_id, { lock: true }))
+  const session = await sessionOfToken(db, hashOf(text))
   if (!session) throw notFound()
   const token = await findRefreshToken(db, hashOf(text))
   const user = await findUser(db, 'id', session.user_id)
@@ -96,13 +95,16 @@ const refreshIn = async (
 
 /** `POST /token?grant_type=refresh_token` */
 export const refreshSession = async (context: AuthContext, given: unknown, request: AuthRequest): Promise<AuthAnswer> => {
-  const { pool, limits } = context
+  const { pool, limits, share } = context
   await limits.perIp('refreshes', request.ip)
   const { refresh_token: text } = readBody(refreshBody, given)
   if (text === '') throw invalid('refresh_token required')
   const settings = { lock_timeout: `${lockTimeoutMs}ms` }
   try {
-    const body = await pool.transaction((db) => refreshIn(context, db, text, request), { settings })
+    // Tabs that wake up together hold one connection between them, not one each.
+    const body = await share(`refresh:${hashOf(text)}`, () =>
+      pool.transaction((db) => refreshIn(context, db, text, request), { settings }),
+    )
     if (!body) throw refused('refresh_token_already_used', 'Already Used')
     return { body }
   } catch (error) {

@@ -53,16 +53,21 @@ export const insertSession = async (
   return id
 }
 
-/** Null where it has ended. With `lock` nobody else changes it until the transaction ends. */
-export const findSession = async (
-  db: Queryable,
-  id: string,
-  { lock = false }: { readonly lock?: boolean } = {},
-): Promise<Session | null> => {
+/** Null where it has ended. */
+export const findSession = async (db: Queryable, id: string): Promise<Session | null> => {
+  const { rows } = await db.query<Session>('select id, user_id, created_at, not_after from auth.sessions where id = $1', [id], {
+    name: 'auth-session',
+  })
+  return rows[0] ?? null
+}
+
+/** The session of a refresh token, by its hash. Nobody else changes it until the transaction ends. */
+export const sessionOfToken = async (db: Queryable, hash: string): Promise<Session | null> => {
   const { rows } = await db.query<Session>(
-    `select id, user_id, created_at, not_after from auth.sessions where id = $1${lock ? ' for update' : ''}`,
-    [id],
-    { name: `auth-session${lock ? '-lock' : ''}` },
+    `select id, user_id, created_at, not_after from auth.sessions
+      where id = (select session_id from auth.refresh_tokens where token = $1) for update`,
+    [hash],
+    { name: 'auth-session-of-token' },
   )
   return rows[0] ?? null
 }

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import type { SigningKey } from '../keys/key-set.js'
 import type { SessionMethod } from '../tables/sessions.js'
 import type { User } from '../user.js'
@@ -26,9 +27,11 @@ const claimsOf = ({ user, sessionId, methods, issuer, issuedAtSeconds, expirySec
   amr: methods,
   session_id: sessionId,
   is_anonymous: user.is_anonymous,
+  // Two tokens of one second would be the same otherwise, and a client could not tell that it was given a new one.
+  jti: randomUUID(),
 })
 
-/** The access token of a session, with the claims that GoTrue gives it. */
+/** The access token of a session, with the claims that GoTrue gives it, and a `jti`. */
 export const signAccessToken = async (signing: SigningKey, input: AccessTokenInput): Promise<string> => {
   const { SignJWT } = await import('jose')
   const token = new SignJWT(claimsOf(input))
