@@ -1,6 +1,7 @@
 import type { Media } from '../query.js'
 import { hasKnownNames, outputsOf } from './outputs.js'
-import type { ReadPlan } from './plan.js'
+import type { Output, ReadPlan } from './plan.js'
+import { typeOf } from './print-field.js'
 import { objectSql } from './print-object.js'
 import type { Naming } from './print-read.js'
 import { type Sql, sql, textValue } from './sql.js'
@@ -54,6 +55,19 @@ const csvSql = ({ read, shape }: BodyOptions): Sql => {
   return sql`case when count(*) = 0 then '' else ${textValue(names)} end || E'\\n' || ${lines}`
 }
 
+const isGeometry = ({ value, aggregate }: Output): boolean => {
+  if (aggregate || value.kind !== 'field' || value.cast !== undefined || value.field.path.length > 0) return false
+  return /(^|\.)"?geo(metry|graphy)"?$/.test(typeOf(value.field.base) ?? '')
+}
+
+/** By the extension postgis, wherever it is installed. It reads the names of columns, where they are not the keys that are asked for. */
+const featureSql = (options: BodyOptions): Sql => {
+  const feature = sql`st_asgeojson(x.*)::json`
+  if (isValue(options.shape) || namingOf(options) === 'known') return feature
+  const properties = objectSql(options.read, (output) => !isGeometry(output))
+  return sql`json_build_object('type', 'Feature', 'geometry', ${feature} -> 'geometry', 'properties', ${properties})`
+}
+
 /** The body of an answer, aggregated over the rows of one page, which are called `x`. */
 export const bodySql = (options: BodyOptions): Sql => {
   const { media, shape } = options
@@ -69,8 +83,7 @@ export const bodySql = (options: BodyOptions): Sql => {
     case 'csv':
       return csvSql(options)
     case 'geojson':
-      // Of the extension postgis, wherever it is installed.
-      return sql`json_build_object('type', 'FeatureCollection', 'features', coalesce(json_agg(st_asgeojson(x.*)::json), '[]'))`
+      return sql`json_build_object('type', 'FeatureCollection', 'features', coalesce(json_agg(${featureSql(options)}), '[]'))`
     case 'text':
       return sql`string_agg(x.v::text, '')`
     case 'octets':

@@ -20,9 +20,9 @@ const baseSql = (scope: Scope, base: Base): Sql => {
   return sql`${tableOf(scope)}.v`
 }
 
-/** The type of what stands before the path. */
+/** The type of what stands before the path: of a domain, what it is made of. */
 export const typeOf = (base: Base): string | undefined => {
-  if (base.kind === 'column') return base.column.baseType
+  if (base.kind === 'column') return base.column.underlyingType
   return base.kind === 'computed' ? base.computed.type : undefined
 }
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { useLibrary } from '../testing/use-library.js'
 
-const { get, ask, sql } = useLibrary()
+const { get, ask, sql, admin, reload } = useLibrary()
 
 const rowsOf = async (line: string) => (await ask(`GET /${line}`)).data
 
@@ -156,6 +156,8 @@ describe('filters', () => {
     const plan = async (filter: string) =>
       (await ask(`GET /books?${filter}`, { headers: { accept: 'application/vnd.pgrst.plan+text' } })).result.body
     expect(await plan('id=eq.1')).toMatch(/Index (Only )?Scan.*books_pkey[\s\S]*Index Cond: \(id = 1\)/)
+    const paper = await ask('GET /papers?paper->>kind=eq.7', { headers: { accept: 'application/vnd.pgrst.plan+text' } })
+    expect(paper.result.body).toContain('papers_kind')
     expect(await plan('id=in.(1,2)')).toMatch(/= ANY \('\{1,2\}'::integer\[\]\)/)
   })
 })
@@ -264,6 +266,28 @@ describe('the form of the body', () => {
     await expect(as('genres', 'application/geo+json')).rejects.toMatchObject({
       cause: { code: '42883', message: expect.stringContaining('st_asgeojson') },
     })
+  })
+
+  it('is GeoJSON under the keys that are asked for', async () => {
+    // What postgis has, as far as it shows here: the type, and the function that takes a row.
+    await admin.query(`
+      create type extensions.geometry as (x int, y int);
+      create function extensions.st_asgeojson(record) returns text stable language plpgsql as $$ begin
+        return json_build_object('type', 'Feature', 'geometry', '{"type":"Point"}'::json, 'properties', row_to_json($1)::jsonb - 'place');
+      end $$;
+      grant usage on schema extensions to service_role;
+      create table api.shops (id int primary key, place extensions.geometry);
+      grant select on api.shops to service_role;
+      insert into api.shops values (1, row(1, 2))`)
+    await reload()
+    const features = async (path: string) => (await ask(`GET /${path}`, { headers: { accept: 'application/geo+json' } })).data
+    const feature = (properties: object) => ({
+      type: 'FeatureCollection',
+      features: [{ type: 'Feature', geometry: { type: 'Point' }, properties }],
+    })
+    expect(await features('shops')).toEqual(feature({ id: 1 }))
+    expect(await features('shops?select=number:id,place')).toEqual(feature({ number: 1 }))
+    expect(await features('shops?select=id&id=eq.9')).toEqual({ type: 'FeatureCollection', features: [] })
   })
 
   it('is nothing for HEAD, whose rows are counted all the same', async () => {

@@ -38,6 +38,9 @@ create table api.book_genres (book_id int references api.books, genre_id int ref
 create table api.sales (id int primary key, book_id int references api.books, amount int not null, day date not null);
 create table api.nodes (id int primary key, parent_id int references api.nodes, name text);
 create table api.pairs (a int, b int, note text default 'none', primary key (a, b));
+create domain api.document as jsonb check (jsonb_typeof(value) = 'object');
+create table api.papers (id int primary key, paper api.document);
+create index papers_kind on api.papers ((paper ->> 'kind'));
 create table api.keyless (a int, b text);
 create table api.words (id int primary key, word text unique);
 create table api.strict (id int primary key, parent int references api.strict deferrable initially deferred, made int generated always as (id * 2) stored);
@@ -128,6 +131,8 @@ insert into api.book_genres values (1, 1, 5), (1, 2, 1), (2, 1, 2), (3, 2, 9);
 insert into api.sales values (1, 1, 10, '2024-01-01'), (2, 1, 5, '2024-01-02'), (3, 2, 7, '2024-01-01'), (4, 3, 1, '2024-01-03');
 insert into api.nodes values (1, null, 'root'), (2, 1, 'left'), (3, 1, 'right'), (4, 2, 'leaf');
 insert into api.keyless values (1, 'x'), (2, 'y');
+insert into api.papers select n, json_build_object('kind', n % 100) from generate_series(1, 2000) n;
+analyze api.papers;
 insert into api.words values (1, 'tide');
 insert into api.pairs values (1, 1, 'first'), (1, 2, 'second');
 insert into api.todos (owner, task, shared) values
