@@ -13,7 +13,7 @@ import { useCleanups } from '../../testing/use-cleanups.js'
 import { useRedis } from '../../testing/use-redis.js'
 import { until } from '../../time/until.js'
 import { zeroId } from './entry-id.js'
-import type { FanOut, FanOutOptions } from './fan-out.js'
+import type { FanOut, FanOutOptions, LeasedSource } from './fan-out.js'
 import { createFanOut } from './open-fan-out.js'
 import { PieceDecoder } from './piece-decoder.js'
 import { PublishedStream } from './published-stream.js'
@@ -90,6 +90,47 @@ describe.skipIf(none)('nodes of one feed', () => {
       expect(each.seen.changes).toEqual(log.all())
       expect(each.seen.resets.map(({ reason }) => reason)).toEqual(['start'])
     }
+  })
+
+  test('what a node takes in the moment in which it is stopped it lets go of', async () => {
+    const log = newLog()
+    const first = await node(log)
+    await role(first, 'reading')
+    let [opening, stops] = [0, 0]
+    let open: () => void = () => {}
+    const gate = new Promise<void>((resolve) => {
+      open = resolve
+    })
+    const reader = (): LeasedSource => {
+      const source = log.sources.reader()
+      return {
+        ...source,
+        kind: source.kind,
+        open: async (signal) => {
+          const position = await source.open(signal)
+          opening++
+          await gate
+          return position
+        },
+        stop: () => {
+          stops++
+          return source.stop()
+        },
+      }
+    }
+    const redis = await createRedis({ url: server.url, commandTimeoutMs: 500 })
+    const connect = () => createRedis({ url: server.url, commandTimeoutMs: 500 })
+    const fanOut = createFanOut({ sources: { ...log.sources, reader }, redis: { redis, connect }, maxSilenceMs: 400 })
+    const seen = witness(fanOut.source)
+    cleanups.push(() => redis.stop())
+    await until(() => fanOut.state().role === 'tailing')
+    const before = stops
+    await first.seen.stop()
+    await until(() => opening > 0)
+    const stopped = seen.stop()
+    open()
+    await stopped
+    expect([opening, stops - before]).toEqual([1, 1])
   })
 
   test('S6: a transaction above the limit is told as one marker for each table; the reader itself gives its rows', async () => {

@@ -107,6 +107,8 @@ class FanOutNode implements FanOut {
         }
       }
     } finally {
+      // Taken in the moment in which it was to end: nobody else would let go of it.
+      if (this.#next?.due === 'reading') await this.#next.taken.source.stop().catch(() => undefined)
       end()
     }
   }
