@@ -102,16 +102,20 @@ describe('the benchmarks', () => {
     180_000,
   )
 
-  it('bench:feed follows through one follower and, where there is a Redis, through a second node', async () => {
-    const small = ['--rows', '2000', '--rounds', '1', '--rate', '200', '--seconds', '1', '--large', '2000']
-    const outcome = await bench('feed.ts', ...small)
-    expect(outcome.stderr).toBe('')
-    const lines = closing(outcome)
-    expect(lines).toContainEqual(expect.stringMatching(/^feed-time ratio to decoding-alone \d/))
-    if (program === undefined) expect(outcome.stdout).toContain('the fan-out is left out')
-    else expect(lines[0]).toMatch(/^feed-fan-out-time ratio to one-follower \d/)
-    expect([0, 1]).toContain(outcome.code)
-  }, 180_000)
+  it.runIf(isLong)(
+    'bench:feed follows through one follower and, where there is a Redis, through a second node',
+    async () => {
+      const small = ['--rows', '2000', '--rounds', '1', '--rate', '200', '--seconds', '1', '--large', '2000']
+      const outcome = await bench('feed.ts', ...small)
+      expect(outcome.stderr).toBe('')
+      const lines = closing(outcome)
+      expect(lines).toContainEqual(expect.stringMatching(/^feed-time ratio to decoding-alone \d/))
+      if (program === undefined) expect(outcome.stdout).toContain('the fan-out is left out')
+      else expect(lines[0]).toMatch(/^feed-fan-out-time ratio to one-follower \d/)
+      expect([0, 1]).toContain(outcome.code)
+    },
+    180_000,
+  )
 
   it('bench:rest asks all sides the same, and ends in its figures', async () => {
     const outcome = await bench('rest.ts', '--rounds', '1', '--ms', '50', '--only', 'key,insert')

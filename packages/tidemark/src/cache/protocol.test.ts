@@ -59,23 +59,23 @@ const sound = (scenes: SceneOf, broken: Broken, numRuns: number): Promise<void> 
 
 describe('the protocol, in any order of its steps', () => {
   it('CACHE-5: reads of linearizable entries see every write that has returned, and never go back', async () => {
-    await sound(sceneOf(true), {}, 150)
+    await sound(sceneOf(true), {}, 90)
   })
 
   it('CACHE-5: a read with the position of a write sees it, and nothing stale is left anywhere', async () => {
-    await sound(sceneOf(false), {}, 150)
+    await sound(sceneOf(false), {}, 90)
   })
 
   it('CACHE-1: keeps nothing stale where the feed is ahead of what is visible, as while a standby has to answer first', async () => {
-    await sound(sceneOf(false, { rule: 'key' }), { feed: { runsAhead: true } }, 120)
+    await sound(sceneOf(false, { rule: 'key' }), { feed: { runsAhead: true } }, 70)
   })
 
   it('CACHE-1: keeps nothing stale by leases alone, as where the fences are lost', async () => {
-    await sound(sceneOf(false, { rule: 'key' }), { redis: { withoutFence: true } }, 120)
+    await sound(sceneOf(false, { rule: 'key' }), { redis: { withoutFence: true } }, 70)
   })
 
   it('S11: keeps nothing stale where a standby answers loads', async () => {
-    await sound(sceneOf(false, { standby: true }), {}, 120)
+    await sound(sceneOf(false, { standby: true }), {}, 70)
   })
 })
 

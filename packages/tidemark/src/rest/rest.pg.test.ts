@@ -198,9 +198,13 @@ describe('trouble', () => {
 
   it('a connection that is cut between requests is none', async () => {
     await handle('GET /genres')
-    await admin.query(`select pg_terminate_backend(pid, 5000) from pg_stat_activity where usename = 'authenticator'`)
+    await admin.query(
+      `select pg_terminate_backend(pid, 5000) from pg_stat_activity where usename = 'authenticator' and datname = current_database()`,
+    )
     expect((await handle('GET /genres')).status).toBe(200)
-    await admin.query(`select pg_terminate_backend(pid, 5000) from pg_stat_activity where usename = 'authenticator'`)
+    await admin.query(
+      `select pg_terminate_backend(pid, 5000) from pg_stat_activity where usename = 'authenticator' and datname = current_database()`,
+    )
     expect((await handle('POST /words', { body: { id: 950 } })).status).toBe(201)
     expect(await words()).toEqual([950])
   })

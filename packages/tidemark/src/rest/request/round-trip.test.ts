@@ -48,7 +48,7 @@ describe('a query string', () => {
           seen.add(outcome(query, method ?? '', path ?? ''))
         },
       ),
-      propertyRuns(10_000),
+      propertyRuns(3_000),
     )
     expect([...seen]).toEqual(expect.arrayContaining(['read', 'call', 'insert', 'delete', 'PGRST100', 'PGRST108']))
   })
@@ -90,7 +90,7 @@ describe('a query string', () => {
     ['columns=', 'a,'],
     ['', 'a->"x\\"'],
   ])('%s%s… is answered at any length: what takes the square of it would not end here', { timeout: 30_000 }, (start, part) => {
-    const query = start + part.repeat(400_000 / part.length)
+    const query = start + part.repeat(200_000 / part.length)
     expect(() => outcome(query, 'GET', '/t')).not.toThrow()
     expect(() => outcome(query, 'GET', '/rpc/f')).not.toThrow()
   })
