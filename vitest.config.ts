@@ -15,6 +15,9 @@ const project = (name: string, include: string[], extra: object = {}) => ({
   test: { name, include, exclude: ['**/node_modules/**', '**/dist/**'], testTimeout: 60_000, hookTimeout: 120_000, ...extra },
 })
 
+// Promises in seconds, which say nothing of a machine that is busy with other tests: these come when all others have ended.
+const alone = ['packages/tidemark/src/feed/fan-out/feed-nodes.e2e.test.ts']
+
 const roots = '{packages,apps,scripts,bench}/**'
 
 export default defineConfig({
@@ -23,7 +26,11 @@ export default defineConfig({
       project('unit', [`${roots}/*.test.ts`], { exclude: ['**/node_modules/**', '**/dist/**', '**/*.{pg,redis,e2e}.test.ts'] }),
       project('postgres', [`${roots}/*.pg.test.ts`], { globalSetup: [source('testing/postgres-setup.ts')] }),
       project('redis', [`${roots}/*.redis.test.ts`], { globalSetup: [source('testing/redis-setup.ts')] }),
-      project('e2e', [`${roots}/*.e2e.test.ts`], { testTimeout: 180_000 }),
+      project('e2e', [`${roots}/*.e2e.test.ts`], {
+        exclude: ['**/node_modules/**', '**/dist/**', ...alone],
+        testTimeout: 180_000,
+      }),
+      project('alone', alone, { testTimeout: 180_000, sequence: { groupOrder: 1 } }),
     ],
     // One more than the smallest machine has processors: much of a test is waiting for a server or a child.
     maxWorkers: 3,

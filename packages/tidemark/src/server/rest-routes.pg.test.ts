@@ -131,12 +131,16 @@ describe('the door of /rest/v1', () => {
     )
     await server.catalogue.reload()
     const url = new URL(server.url)
-    const accepted = new Promise<Socket>((resolve) => server.app.server.once('connection', resolve))
+    const accepted: Socket[] = []
+    const accept = (connection: Socket) => void accepted.push(connection)
+    server.app.server.on('connection', accept)
     const socket = connect(Number(url.port), url.hostname)
     socket.on('error', () => undefined)
     socket.once('data', () => socket.pause())
     socket.write(`GET /rest/v1/rpc/large HTTP/1.1\r\nhost: x\r\n\r\n`)
-    const other = await accepted
+    // The client of other tests may connect anew at the same time.
+    const other = await until(() => accepted.find(({ remotePort }) => remotePort !== undefined && remotePort === socket.localPort))
+    server.app.server.off('connection', accept)
     await until(() => other.bytesWritten > 0, { timeoutMs: 30_000 })
     await until(() => other.destroyed, { timeoutMs: 30_000 })
     socket.destroy()

@@ -46,6 +46,7 @@ describe.skipIf(program === undefined)('processes on one slot', () => {
   let slots = 0
   let next = 0
   const running: Node[] = []
+  let stopLoad = async (): Promise<void> => {}
 
   beforeAll(async () => {
     dir = await mkdtemp(join(tmpdir(), 'tidemark-feed-e2e-'))
@@ -62,6 +63,8 @@ describe.skipIf(program === undefined)('processes on one slot', () => {
   })
 
   afterEach(async () => {
+    // A test that failed has not come to it.
+    await stopLoad()
     for (const node of running.splice(0)) await end(node)
   })
 
@@ -118,13 +121,11 @@ describe.skipIf(program === undefined)('processes on one slot', () => {
         await new Promise((resolve) => setTimeout(resolve, 1))
       }
     })()
-    return {
-      written,
-      stop: async () => {
-        going = false
-        await writing
-      },
+    stopLoad = async () => {
+      going = false
+      await writing
     }
+    return { written, stop: stopLoad }
   }
 
   const sees = async (node: Node, written: readonly number[]) => {
