@@ -139,7 +139,9 @@ describe('the door of /rest/v1', () => {
     socket.once('data', () => socket.pause())
     socket.write(`GET /rest/v1/rpc/large HTTP/1.1\r\nhost: x\r\n\r\n`)
     // The client of other tests may connect anew at the same time.
-    const other = await until(() => accepted.find(({ remotePort }) => remotePort !== undefined && remotePort === socket.localPort))
+    const other = await until(() =>
+      accepted.find(({ remotePort }) => remotePort !== undefined && remotePort === socket.localPort),
+    )
     server.app.server.off('connection', accept)
     await until(() => other.bytesWritten > 0, { timeoutMs: 30_000 })
     await until(() => other.destroyed, { timeoutMs: 30_000 })
