@@ -126,8 +126,9 @@ describe('the door of /rest/v1', () => {
   })
 
   it('cuts off a caller that does not take its answer', async () => {
+    // More than the buffers of any socket take.
     await admin.query(
-      `create function api.large() returns text stable language sql as $$ select repeat('x', 20000000) $$; grant execute on function api.large to anon`,
+      `create function api.large() returns text stable language sql as $$ select repeat('x', 90000000) $$; grant execute on function api.large to anon`,
     )
     await server.catalogue.reload()
     const url = new URL(server.url)

@@ -1,0 +1,159 @@
+/**
+ * The words of realtime.
+ *
+ * feed ─► changes/ (who listens to what, by index) ─► visibility/ (who may see it, asked once for all) ─► a listener for each channel
+ * clients ─► hub/ (sockets) ─► protocols/ (supabase · pusher) ─► topics/ (broadcast and presence, over all nodes)
+ */
+import type { Caller } from '../auth/caller.js'
+import type { Position } from '../feed/position.js'
+
+/** A value as it is told to a client. */
+export type Json = string | number | boolean | null | readonly Json[] | { readonly [name: string]: Json }
+
+export type ChangeEvent = 'INSERT' | 'UPDATE' | 'DELETE'
+
+/** What a listener asks for. Raised against when it is made: TM_REALTIME_FILTER, TM_REALTIME_BINDING. */
+export interface Binding {
+  readonly event: ChangeEvent | '*'
+  /** `*` for every schema. */
+  readonly schema: string
+  /** Undefined or `*`: every table of the schema. */
+  readonly table?: string | undefined
+  /** `column=op.value`, joined by commas, all of which have to hold. */
+  readonly filter?: string | undefined
+  /** Columns that are told; the key always is. Undefined: all that the role may read. */
+  readonly select?: readonly string[] | undefined
+}
+
+/** A change as one listener may know it: without the columns that its role may not read or did not ask for. */
+export interface VisibleChange {
+  readonly position: Position
+  /** Its place in its transaction, from 0. With the position it names the change for good. */
+  readonly ordinal: number
+  readonly event: ChangeEvent
+  readonly schema: string
+  readonly table: string
+  readonly committedAt: Date
+  /** `type` as Postgres calls it in `pg_type`: `int4`, `_text`. */
+  readonly columns: readonly { readonly name: string; readonly type: string }[]
+  /** Of an INSERT and an UPDATE. */
+  readonly record?: { readonly [column: string]: Json } | undefined
+  /** Of an UPDATE and a DELETE: the columns that the replica identity told; under row security those of the key alone. */
+  readonly oldRecord?: { readonly [column: string]: Json } | undefined
+  /** Why something is missing in it: `Error 413: Payload Too Large`. */
+  readonly errors: readonly string[] | null
+}
+
+/**
+ * Why a listener has to read again what it shows. `lost`: what lies between its position and now is kept no more. `tableChanged`: more
+ * changed at once than is told row by row, or the table was emptied. `undecided`: whether it may see a change could not be found out.
+ */
+export type GapReason = 'lost' | 'tableChanged' | 'undecided'
+
+export interface Gap {
+  readonly reason: GapReason
+  /** `schema.table`, where the gap is in one. */
+  readonly table?: string | undefined
+  /** From here on nothing is missing. */
+  readonly position: Position
+  readonly message: string
+}
+
+/** One channel of one client. Its functions are called in the order of the positions and must not wait. */
+export interface ChangeListener {
+  /** `bindings`: the indexes of the bindings that match, in their order. Called once for a change, however many match. */
+  change(change: VisibleChange, bindings: readonly number[]): void
+  gap(gap: Gap): void
+  /** Everything up to here was told, or was nothing for this listener. Called after the changes of one turn, and now and then while it is quiet. */
+  passed(position: Position): void
+  /** It is told nothing any more: its policies raise or take too long. Nobody else is harmed. */
+  failed(reason: string): void
+}
+
+export interface ListenOptions {
+  readonly caller: Caller
+  readonly bindings: readonly Binding[]
+  readonly listener: ChangeListener
+  /** Where the client was: it is told everything after, or a gap. Undefined: from now on. */
+  readonly from?: Position | undefined
+}
+
+/** What a channel holds of the changes. */
+export interface ChangeSubscription {
+  /** Everything that commits after `listen` resolved comes after this position; nothing up to it is told. */
+  readonly start: Position
+  /** Judges what comes from now on for this caller. Refused as `listen` is. */
+  setCaller(caller: Caller): Promise<void>
+  /** Ends at once: nothing is told after it returned. */
+  close(): void
+}
+
+/** The changes of the tables that realtime tells of. */
+export interface Changes {
+  /**
+   * Resolves once the position from which on everything is told is fixed (RT-1, RT-2). Raises TM_REALTIME_BINDING and TM_REALTIME_FILTER for
+   * what no table or column answers to, TM_REALTIME_UNAVAILABLE where the feed does not run.
+   */
+  listen(options: ListenOptions): Promise<ChangeSubscription>
+  stop(): Promise<void>
+}
+
+/** A message to everybody who listens to a topic, on all nodes. */
+export interface TopicMessage {
+  readonly topic: string
+  /** What the protocol made of it: text or bytes, as it came. */
+  readonly body: Buffer
+  /** Whoever sent it and does not hear it: the id of a listener. */
+  readonly except?: string | undefined
+}
+
+export interface TopicListener {
+  /** Unique over all nodes. */
+  readonly id: string
+  message(message: TopicMessage): void
+  /** Only of a topic with presence. */
+  presence?(diff: PresenceDiff): void
+  /** Other nodes could not be heard for a while: messages may be missing. Presence is told by itself. */
+  gap?(): void
+}
+
+/** One appearance of a key: one channel of one client. */
+export interface PresenceMeta {
+  /** Unique over all nodes. */
+  readonly ref: string
+  readonly payload: Json
+}
+
+/** By key. A key with several appearances is present until the last one leaves. */
+export type PresenceState = ReadonlyMap<string, readonly PresenceMeta[]>
+
+export interface PresenceDiff {
+  readonly joins: PresenceState
+  readonly leaves: PresenceState
+}
+
+export interface TopicSubscription {
+  /** Who is present, on all nodes. */
+  presence(): PresenceState
+  /** Appears under a key, or changes what is told of it. One subscription appears once. Gives the new ref. */
+  track(key: string, payload: Json): Promise<string>
+  untrack(): Promise<void>
+  close(): void
+}
+
+/**
+ * Broadcast and presence over all nodes: through Redis, and without one within this process. A topic is a protocol's name and the client's
+ * name of it: `supabase:room`, `pusher:presence-room`. Messages of one sender to one topic come in their order.
+ */
+export interface Topics {
+  subscribe(topic: string, listener: TopicListener): TopicSubscription
+  /** Resolves when it is on its way to all nodes; what reaches nobody is no error. Raises TM_REALTIME_BROADCAST where Redis refuses it. */
+  publish(message: TopicMessage): Promise<void>
+  /** How many listen to a topic, on all nodes. */
+  count(topic: string): Promise<number>
+  /** Topics with at least one listener, on all nodes, by the beginning of their name. */
+  occupied(prefix: string): Promise<ReadonlyMap<string, number>>
+  /** Called when the first listener of a topic came, over all nodes, or the last one left; once over all nodes. Gives what ends it. */
+  onOccupancy(listener: (topic: string, occupied: boolean) => void): () => void
+  stop(): Promise<void>
+}
