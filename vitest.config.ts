@@ -12,7 +12,18 @@ const alias = [
 
 const project = (name: string, include: string[], extra: object = {}) => ({
   resolve: { alias },
-  test: { name, include, exclude: ['**/node_modules/**', '**/dist/**'], testTimeout: 60_000, hookTimeout: 120_000, ...extra },
+  test: {
+    name,
+    include,
+    exclude: ['**/node_modules/**', '**/dist/**'],
+    testTimeout: 60_000,
+    hookTimeout: 120_000,
+    // Files share a process, so that each does not load everything anew: that would be half of the work.
+    isolate: false,
+    // SQLite asks for it once in a process, which may be before the first file that needs it.
+    env: { SQLITE_USE_URI: '1' },
+    ...extra,
+  },
 })
 
 // Promises in seconds, which say nothing of a machine that is busy with other tests: these come when all others have ended.

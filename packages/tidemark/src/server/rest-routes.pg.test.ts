@@ -137,14 +137,19 @@ describe('the door of /rest/v1', () => {
     server.app.server.on('connection', accept)
     const socket = connect(Number(url.port), url.hostname)
     socket.on('error', () => undefined)
-    socket.once('data', () => socket.pause())
+    let begins = ''
+    socket.once('data', (bytes: Buffer) => {
+      begins = bytes.toString('latin1', 0, 15)
+      socket.pause()
+    })
     socket.write(`GET /rest/v1/rpc/large HTTP/1.1\r\nhost: x\r\n\r\n`)
     // The client of other tests may connect anew at the same time.
     const other = await until(() =>
       accepted.find(({ remotePort }) => remotePort !== undefined && remotePort === socket.localPort),
     )
     server.app.server.off('connection', accept)
-    await until(() => other.bytesWritten > 0, { timeoutMs: 30_000 })
+    await until(() => begins !== '', { timeoutMs: 30_000 })
+    expect(begins).toBe('HTTP/1.1 200 OK')
     await until(() => other.destroyed, { timeoutMs: 30_000 })
     socket.destroy()
   })

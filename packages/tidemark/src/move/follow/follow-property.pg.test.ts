@@ -82,8 +82,8 @@ class Application {
     try {
       this.#app.prepare(sql).run(...values.map((value) => bindAny(value, this.#file.encoding)))
     } catch (error) {
-      // The application's own constraints refuse it; a broken trigger of ours would be told otherwise.
-      if (!/constraint failed|datatype mismatch|cannot store|generated column/.test(String(error))) throw error
+      // The application's own constraints refuse it, or its numbers are used up ("disk is full"); a broken trigger of ours would be told otherwise.
+      if (!/constraint failed|datatype mismatch|cannot store|generated column|disk is full/.test(String(error))) throw error
     }
   }
 
