@@ -76,6 +76,11 @@ export interface ListenOptions {
   readonly listener: ChangeListener
   /** Where the client was: it is told everything after, or a gap. Undefined: from now on. */
   readonly from?: Position | undefined
+  /**
+   * Names this channel of this client over reconnects. Where no position is given, the listener goes on after what it acknowledged last under
+   * this name, while that is remembered.
+   */
+  readonly cursor?: string | undefined
 }
 
 /** What a channel holds of the changes. */
@@ -84,6 +89,8 @@ export interface ChangeSubscription {
   readonly start: Position
   /** Judges what comes from now on for this caller. Refused as `listen` is. */
   setCaller(caller: Caller): Promise<void>
+  /** Everything told up to here has reached the client. Positions come in their order, and not each of them. */
+  acknowledged(position: Position): void
   /** Ends at once: nothing is told after it returned. */
   close(): void
 }
