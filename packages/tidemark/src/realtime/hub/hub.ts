@@ -51,7 +51,7 @@ export interface Farewell {
   readonly reason: string
 }
 
-/** Why the hub ends connections. */
+/** Why the hub ends connections: it leaves too much unread, nothing is heard of it, this process ends. */
 export type CutOff = 'slow' | 'idle' | 'shutdown'
 
 export interface SocketProtocol {
@@ -63,7 +63,7 @@ export interface SocketProtocol {
   /** The answer while the hub holds as many connections as it may. */
   full(): Refusal
   farewell(why: CutOff): Farewell
-  /** Frames a client may hear before the farewell: told right before the close frame. */
+  /** A larger message ends the connection (1009). */
   readonly maxMessageBytes: number
   /** Without a sign of life for so long a connection ends. */
   readonly idleTimeoutMs: number
