@@ -497,6 +497,25 @@ export const errorTable = {
     'Install it: npm install {package}',
     'configuration',
   ),
+  TM_REALTIME_BINDING: entry(
+    '{reason}',
+    'Ask for a table of the publication supabase_realtime, and for columns that the role may read.',
+    'failed',
+    400,
+  ),
+  TM_REALTIME_FILTER: entry(
+    '{reason}',
+    'A filter is `column=op.value`, joined by commas; docs/realtime.md lists the operators.',
+    'failed',
+    400,
+  ),
+  TM_REALTIME_UNAVAILABLE: entry(
+    'Changes are not told at present: {reason}.',
+    'Try again; /health says how the feed is.',
+    'unreachable',
+    503,
+    true,
+  ),
   TM_MOVE_CHOICES_INVALID: entry(
     'The file of choices {path} is not valid: {reason}.',
     'Correct it, or delete it and let `tidemark move plan` write a new one.',

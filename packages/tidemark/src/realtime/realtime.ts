@@ -25,7 +25,10 @@ export interface Binding {
   readonly select?: readonly string[] | undefined
 }
 
-/** A change as one listener may know it: without the columns that its role may not read or did not ask for. */
+/**
+ * A change as one listener may know it: without the columns that its role may not read or did not ask for. All who are told the same get the
+ * same object, so that a frame can be kept with it.
+ */
 export interface VisibleChange {
   readonly position: Position
   /** Its place in its transaction, from 0. With the position it names the change for good. */
@@ -42,6 +45,10 @@ export interface VisibleChange {
   readonly oldRecord?: { readonly [column: string]: Json } | undefined
   /** Why something is missing in it: `Error 413: Payload Too Large`. */
   readonly errors: readonly string[] | null
+  /** `columns`, `record` and `oldRecord` as JSON, made once for all who are told the same; numbers with all their digits. */
+  readonly columnsJson: string
+  readonly recordJson?: string | undefined
+  readonly oldRecordJson?: string | undefined
 }
 
 /**
@@ -61,7 +68,10 @@ export interface Gap {
 
 /** One channel of one client. Its functions are called in the order of the positions and must not wait. */
 export interface ChangeListener {
-  /** `bindings`: the indexes of the bindings that match, in their order. Called once for a change, however many match. */
+  /**
+   * `bindings`: the indexes of the bindings that match, in their order. Called once for a change, however many match; where they select
+   * different columns, once for each selection.
+   */
   change(change: VisibleChange, bindings: readonly number[]): void
   gap(gap: Gap): void
   /** Everything up to here was told, or was nothing for this listener. Called after the changes of one turn, and now and then while it is quiet. */
@@ -76,6 +86,8 @@ export interface ListenOptions {
   readonly listener: ChangeListener
   /** Where the client was: it is told everything after, or a gap. Undefined: from now on. */
   readonly from?: Position | undefined
+  /** With `from`: of the transaction at that position, the changes behind this ordinal are told as well. Undefined: none of them. */
+  readonly ordinal?: number | undefined
   /**
    * Names this channel of this client over reconnects. Where no position is given, the listener goes on after what it acknowledged last under
    * this name, while that is remembered.
