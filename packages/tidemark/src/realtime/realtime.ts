@@ -89,10 +89,16 @@ export interface ListenOptions {
   /** With `from`: of the transaction at that position, the changes behind this ordinal are told as well. Undefined: none of them. */
   readonly ordinal?: number | undefined
   /**
-   * Names this channel of this client over reconnects. Where no position is given, the listener goes on after what it acknowledged last under
-   * this name, while that is remembered.
+   * Names this channel of this client over reconnects: what it acknowledged is remembered under it when it is cut off, for some minutes. Clients
+   * that cannot be told from each other (two tabs of one user, visitors behind one address) share a name.
    */
   readonly cursor?: string | undefined
+  /**
+   * With `cursor` and without `from`: the client was here before. It goes on after the earliest position that is remembered under the name, so
+   * that it may be told something again and misses nothing; where none is remembered, or one was remembered and is forgotten by now, it is told a
+   * gap. Otherwise it starts from now, whatever is remembered.
+   */
+  readonly returning?: boolean | undefined
 }
 
 /** What a channel holds of the changes. */
@@ -103,8 +109,8 @@ export interface ChangeSubscription {
   setCaller(caller: Caller): Promise<void>
   /** Everything told up to here has reached the client. Positions come in their order, and not each of them. */
   acknowledged(position: Position): void
-  /** Ends at once: nothing is told after it returned. */
-  close(): void
+  /** Ends at once: nothing is told after it returned. `mayReturn`: it was cut off, so what it acknowledged is remembered under its cursor. */
+  close(mayReturn?: boolean): void
 }
 
 /** The changes of the tables that realtime tells of. */
