@@ -11,13 +11,13 @@ export class Rate {
     this.#left = max
   }
 
-  /** Whether one more is allowed now, which then counts. `nowMs` is monotonic. */
-  take(nowMs: number): boolean {
+  /** Whether so many more are allowed now, which then count. `nowMs` is monotonic. */
+  take(nowMs: number, count = 1): boolean {
     const refill = ((nowMs - this.#atMs) * this.#max) / this.#perMs
     this.#left = Math.min(this.#max, this.#left + refill)
     this.#atMs = nowMs
-    if (this.#left < 1) return false
-    this.#left -= 1
+    if (this.#left < count) return false
+    this.#left -= count
     return true
   }
 }

@@ -1,0 +1,180 @@
+import type { Caller } from '../../../auth/caller.js'
+import { isTidemarkError, reasonOf } from '../../../errors.js'
+import type { Position } from '../../../feed/position.js'
+import type { ChangeListener, ChangeSubscription, Gap, ListenOptions, VisibleChange } from '../../realtime.js'
+import { type ChangeBinding, toBinding, unableToSubscribe } from './change-bindings.js'
+import type { ChannelContext } from './channel-context.js'
+import { namePosition, readPosition } from './channel-position.js'
+import { initializing, JoinRefusal } from './join-refusal.js'
+import type { JoinRequest } from './join-request.js'
+import { ChangeFrameHead, frameOfChange, frameOfLegacyChange } from './shared-frames.js'
+
+/** How a client is known when it comes back. */
+export interface Cursor {
+  readonly name: string
+  readonly returning: boolean
+}
+
+/** What the client had been given when everything up to a position was told. */
+interface Mark {
+  readonly sent: number
+  readonly position: Position
+}
+
+const extension = 'postgres_changes'
+
+const isWrongBinding = (error: unknown): boolean =>
+  !isTidemarkError(error) || error.code === 'TM_REALTIME_BINDING' || error.code === 'TM_REALTIME_FILTER'
+
+/** What one channel is told of changes. */
+export class ChannelChanges implements ChangeListener {
+  readonly #channel: ChannelContext
+  readonly #bindings: readonly ChangeBinding[]
+  readonly #request: JoinRequest
+  readonly #head: ChangeFrameHead
+  readonly #ids: readonly string[]
+  #subscription: ChangeSubscription | undefined
+  #problem: string | undefined
+  /** The frames that were given to the client with its last change. */
+  #toldAt = 0
+  #received = 0
+  /** What was told before the join was answered. */
+  #early: { passed?: Position } | undefined
+  /** At most two: the one that is asked for, and the latest. */
+  #marks: readonly Mark[] = []
+
+  constructor(channel: ChannelContext, bindings: readonly ChangeBinding[], request: JoinRequest) {
+    this.#channel = channel
+    this.#bindings = bindings
+    this.#request = request
+    this.#head = new ChangeFrameHead(channel.version, channel.topic)
+    this.#ids = bindings.map(({ id }) => String(id))
+  }
+
+  /** Resolves when it is fixed from where on everything is told, or known why nothing can be. Raises JoinRefusal. */
+  async listen(caller: Caller, cursor: Cursor): Promise<void> {
+    const { changes } = this.#channel.services.parts() ?? {}
+    if (!changes) throw initializing('Changes are not told by this server at present')
+    try {
+      const bindings = this.#bindings.map(toBinding)
+      this.#subscription = await changes.listen({ caller, bindings, listener: this, ...this.#start(cursor) })
+    } catch (error) {
+      if (!isWrongBinding(error)) throw error
+      this.#problem = unableToSubscribe(this.#bindings, reasonOf(error))
+      if (this.#request.wait) throw new JoinRefusal('RealtimeDisabledForConfiguration', this.#problem, { cause: error })
+    }
+  }
+
+  #start({ name, returning }: Cursor): Pick<ListenOptions, 'from' | 'ordinal' | 'cursor' | 'returning'> {
+    const { position } = this.#request
+    if (position === undefined) return { cursor: name, returning }
+    const named = position === true ? undefined : readPosition(position)
+    return named === undefined ? {} : { from: named.position, ordinal: named.ordinal }
+  }
+
+  /** Right after the join was answered, before anything that was kept back. */
+  joined(): void {
+    this.#tellState()
+    const { position } = this.#request
+    if (!this.#subscription || position === undefined) return
+    if (position !== true && readPosition(position) === undefined)
+      this.gap({ reason: 'lost', position: this.#subscription.start, message: 'The position that was named is none' })
+    this.#tellPosition(this.#subscription.start)
+  }
+
+  /** What was kept back is with the client's connection now. */
+  released(): void {
+    const early = this.#early
+    this.#early = undefined
+    if (!early) return
+    this.#toldAt = this.#channel.sent
+    if (early.passed) this.passed(early.passed)
+  }
+
+  #tellState(): void {
+    if (this.#problem === undefined) this.#channel.system(extension, 'ok', 'Subscribed to PostgreSQL')
+    else this.#channel.system(extension, 'error', this.#problem)
+  }
+
+  /** From now on for this caller. */
+  async setCaller(caller: Caller): Promise<void> {
+    if (!this.#subscription) return
+    try {
+      await this.#subscription.setCaller(caller)
+    } catch (error) {
+      // Nothing more is told on the word of the last caller.
+      this.close(false)
+      if (!isWrongBinding(error)) throw error
+      this.#problem = unableToSubscribe(this.#bindings, reasonOf(error))
+    }
+    this.#tellState()
+  }
+
+  close(mayReturn: boolean): void {
+    this.#subscription?.close(mayReturn)
+    this.#subscription = undefined
+  }
+
+  change(change: VisibleChange, bindings: readonly number[]): void {
+    const { version, topic } = this.#channel
+    if (this.#request.legacy) this.#channel.send(frameOfLegacyChange(change, version, topic))
+    else {
+      const told = this.#request.position === undefined ? undefined : namePosition(change.position, change.ordinal)
+      this.#channel.send(frameOfChange(change, this.#head, this.#idsOf(bindings), told))
+    }
+    this.#told()
+  }
+
+  #told(): void {
+    if (this.#channel.isJoining) this.#early ??= {}
+    else this.#toldAt = this.#channel.sent
+  }
+
+  #idsOf(bindings: readonly number[]): string {
+    if (bindings.length === 1) return this.#ids[bindings[0]!]!
+    return [...new Set(bindings.map((index) => this.#ids[index]!))].join(',')
+  }
+
+  gap({ reason, table, position, message }: Gap): void {
+    const gap = { reason, ...(table !== undefined && { table }), position: namePosition(position) }
+    this.#channel.system(extension, 'error', `Changes may be missing, fetch again what you show: ${message}`, { gap })
+    this.#channel.system(extension, 'ok', 'Subscribed to PostgreSQL')
+    this.#told()
+  }
+
+  failed(reason: string): void {
+    this.#channel.fail(extension, reason)
+  }
+
+  passed(position: Position): void {
+    if (this.#request.position !== undefined) {
+      this.#tellPosition(position)
+      return
+    }
+    if (this.#channel.isJoining) {
+      this.#early = { passed: position }
+      return
+    }
+    if (this.#toldAt <= this.#received && this.#subscription) {
+      this.#subscription.acknowledged(position)
+      return
+    }
+    const mark = { sent: this.#channel.sent, position }
+    this.#marks = this.#marks.length < 2 ? [...this.#marks, mark] : [this.#marks[0]!, mark]
+    this.#channel.requestAcknowledgement()
+  }
+
+  #tellPosition(position: Position): void {
+    const name = namePosition(position)
+    this.#channel.system('tidemark', 'ok', name, { position: name })
+  }
+
+  /** The client has received everything up to this frame. */
+  acknowledged(sent: number): void {
+    this.#received = sent
+    const reached = this.#marks.findLast((mark) => mark.sent <= sent)
+    if (!reached) return
+    this.#marks = this.#marks.filter((mark) => mark.sent > sent)
+    this.#subscription?.acknowledged(reached.position)
+  }
+}

@@ -1,0 +1,27 @@
+import type { Frame } from '../../hub/frame.js'
+import type { ClientMessage, ReplyStatus, Version } from './frames.js'
+import type { Services } from './services.js'
+
+/** What the parts of a channel need of it. */
+export interface ChannelContext {
+  readonly services: Services
+  readonly version: Version
+  /** As the client calls it. */
+  readonly topic: string
+  /** Without `realtime:`. */
+  readonly name: string
+  /** The join is not answered yet, and what is sent is kept back. */
+  readonly isJoining: boolean
+  /** How many frames the client's connection was given so far; without those that are kept back. */
+  readonly sent: number
+  /** Kept back until the join is answered. */
+  send(frame: Frame): void
+  push(event: string, payloadJson: string): void
+  system(extension: string, status: string, message: string, more?: object): void
+  reply(message: ClientMessage, status: ReplyStatus, response?: object): void
+  requestAcknowledgement(): void
+  /** Ends the channel for good, and says why. */
+  shutdown(message: string): void
+  /** Ends the channel so that the client joins again. */
+  fail(extension: string, message: string): void
+}
