@@ -69,7 +69,7 @@ const decodeText = (text: string, version: Version): ClientMessage | undefined =
 const textOf = (bytes: Buffer): string => bytes.toString(isUtf8(bytes) ? 'utf8' : 'latin1')
 
 /** Whether a payload may go into the frames of other clients as it is: what is no JSON would be a frame of the sender's making. */
-const isJson = (bytes: Buffer): boolean => {
+export const isJson = (bytes: Buffer): boolean => {
   if (!isUtf8(bytes)) return false
   try {
     JSON.parse(bytes.toString())
