@@ -15,6 +15,7 @@ import type { Observation } from './observation.js'
 import type { ProjectStatus } from './operations/status.js'
 import { announce, findServer, withdraw } from './presence.js'
 import { type Project, projectOver } from './project.js'
+import type { ServerRealtime } from './realtime.js'
 import type { ServerRest } from './rest.js'
 import { type Role, resolveRoles } from './roles.js'
 import type { Runtime } from './runtime.js'
@@ -74,6 +75,7 @@ interface Started {
   readonly feed: ServerFeed
   readonly caches: ServerCaches
   readonly rest: ServerRest
+  readonly realtime: ServerRealtime
   readonly auth: Auth | 'foreign'
 }
 
@@ -132,6 +134,7 @@ class Server implements TidemarkServer {
     try {
       await settled([opening, this.#assemble(state, roles, log, opening)])
       await this.#openAuth(state, roles, log)
+      await this.#openRealtime(log)
     } catch (error) {
       // Where it did not become part of a runtime, nobody else lets go of it.
       if (!this.#parts.runtime) await opening.then((database) => database.stop()).catch(() => undefined)
@@ -214,6 +217,16 @@ class Server implements TidemarkServer {
     this.#parts = { ...this.#parts, auth: openAuth({ ...shared, pool: pools.auth, keyring }) }
   }
 
+  /** Once changes come and it is known whose they are. */
+  async #openRealtime(log: Logger): Promise<void> {
+    const { shell, runtime } = this.#parts
+    if (!shell?.realtime || !runtime || this.#stopping) return
+    const { openServerRealtime } = await import('./realtime.js')
+    const realtime = await openServerRealtime({ log: log.child('realtime') })
+    this.#parts = { ...this.#parts, realtime }
+    shell.realtime.attach(realtime.parts)
+  }
+
   async #listen(state: State, roles: ReadonlySet<Role>, observation: Observation, log: Logger): Promise<void> {
     const { createShell } = await import('./shell.js')
     const shell = await createShell({
@@ -258,7 +271,7 @@ class Server implements TidemarkServer {
     })
   }
 
-  #started(): Omit<Started, 'feed' | 'caches' | 'rest' | 'auth'> {
+  #started(): Omit<Started, 'feed' | 'caches' | 'rest' | 'realtime' | 'auth'> {
     const { state, observation, shell, runtime } = this.#parts
     if (!state || !observation || !shell || !runtime) throw new TidemarkError('TM_SERVER_STARTING', {})
     return { state, observation, shell, runtime }
@@ -289,10 +302,12 @@ class Server implements TidemarkServer {
   async #stop(): Promise<void> {
     // What is half started cannot be let go of; starting is bounded.
     await this.#starting?.catch(() => undefined)
-    const { state, observation, shell, runtime, feed, caches, rest, auth } = this.#parts
+    const { state, observation, shell, runtime, feed, caches, rest, realtime, auth } = this.#parts
     observation?.health.setPhase('draining')
     if (state) await withdraw(state).catch((err: unknown) => this.#log?.warn('the record of this server stays', { err }))
     if (shell) await drain(shell, this.#config.server.drainTimeoutMs)
+    shell?.realtime?.stop()
+    await realtime?.stop()
     await feed?.stop()
     await caches?.stop()
     await rest?.stop()
