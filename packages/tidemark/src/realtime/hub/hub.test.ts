@@ -120,7 +120,10 @@ const deafClient = async (port: number): Promise<Socket> => {
 
 describe('the hub', () => {
   test('carries text and bytes of every length, in their order', async () => {
-    const { client } = await open({ hear: ({ connection }, message) => connection.send(textFrame(`got ${message.length}`)) })
+    const { client } = await open({
+      protocol: { maxBufferedBytes: 5_000_000 },
+      hear: ({ connection }, message) => connection.send(textFrame(`got ${message.length}`)),
+    })
     const { ws, heard, peer } = await client()
     const sizes = [0, 1, 125, 126, 65_535, 65_536, 99_999]
     for (const size of sizes) ws.send('x'.repeat(size))
