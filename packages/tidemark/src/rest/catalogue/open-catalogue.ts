@@ -4,11 +4,11 @@ import type { ConnectOptions } from '../../postgres/connect.js'
 import type { Pool } from '../../postgres/postgres.js'
 import { sqlstateOf } from '../../postgres/postgres-error.js'
 import { retry } from '../../resilience/retry.js'
+import { listenForChanges } from '../../schema/listen-for-changes.js'
 import { type Clock, systemClock } from '../../time/clock.js'
 import type { Catalogue } from '../catalogue.js'
 import { isRestError } from '../rest-error.js'
 import { restErrors } from '../rest-errors.js'
-import { listenForChanges } from './listen-for-changes.js'
 import { type ReadCatalogueOptions, type Reading, readDigest, readWithDigest } from './read-catalogue.js'
 import { createRefresh, type Refresh } from './refresh.js'
 
@@ -216,6 +216,7 @@ class CatalogueKeeper implements OpenCatalogue {
     if (!listen) return
     await listenForChanges({
       target: listen,
+      name: 'rest-catalogue',
       clock: this.#clock,
       log: this.#log,
       signal: this.#signal,

@@ -1,9 +1,9 @@
-import { isTidemarkError, reasonOf } from '../../errors.js'
-import type { Logger } from '../../observability/observability.js'
-import { type ConnectOptions, connectPostgres } from '../../postgres/connect.js'
-import { within } from '../../postgres/within.js'
-import { exponential } from '../../resilience/backoff.js'
-import type { Clock } from '../../time/clock.js'
+import { isTidemarkError, reasonOf } from '../errors.js'
+import type { Logger } from '../observability/observability.js'
+import { type ConnectOptions, connectPostgres } from '../postgres/connect.js'
+import { within } from '../postgres/within.js'
+import { exponential } from '../resilience/backoff.js'
+import type { Clock } from '../time/clock.js'
 
 /** PostgREST's: event triggers, migrations and people tell of changes there. */
 const channel = 'pgrst'
@@ -18,6 +18,8 @@ const triggersSql = `
 
 export interface ListenOptions {
   readonly target: ConnectOptions
+  /** What the session is called, in Postgres' list of sessions. */
+  readonly name: string
   readonly clock: Clock
   readonly log: Logger
   readonly signal: AbortSignal
@@ -29,8 +31,8 @@ export interface ListenOptions {
   lost(): void
 }
 
-const session = async ({ target, clock, signal, announced, opened }: ListenOptions): Promise<void> => {
-  const client = await connectPostgres({ ...target, name: 'rest-catalogue' })
+const session = async ({ target, name, clock, signal, announced, opened }: ListenOptions): Promise<void> => {
+  const client = await connectPostgres({ ...target, name })
   const ended = new Promise<void>((resolve) => {
     client.once('end', () => resolve())
     client.on('error', () => resolve())
