@@ -84,6 +84,14 @@ export const signalTable = {
     severity: 'critical',
     meaning: 'A cached value was not as Postgres has it: a rule leaves a table out, or Tidemark is wrong. The value was evicted.',
   },
+  'realtime.policy': {
+    severity: 'warning',
+    meaning: 'A policy raises or takes too long for a subscriber, who is not told of changes. Nobody else is harmed.',
+  },
+  'realtime.owner': {
+    severity: 'critical',
+    meaning: 'A policy that reads as `column = auth.uid()` decides otherwise. Postgres is asked from then on, which is slower.',
+  },
   'breaker.opened': { severity: 'critical', meaning: 'A service failed too often; calls to it are refused for a while.' },
   'breaker.probing': { severity: 'info', meaning: 'One call to a failed service is let through to see whether it is back.' },
   'breaker.closed': { severity: 'info', meaning: 'A failed service is back.' },

@@ -1,0 +1,110 @@
+import { undecided } from '../changes/visibility-port.js'
+import type { AskPostgres } from './ask-postgres.js'
+import type { Asked, Entry, Inquiry, Judgement } from './judgement.js'
+import type { Job, Outcome } from './judging-block.js'
+import { rowsText, rowText } from './row-text.js'
+
+/** What became of a beholder in one inquiry, for whoever counts. */
+export interface Trouble {
+  readonly inquiry: Inquiry
+  readonly beholder: number
+  readonly kind: 'answered' | 'raised' | 'slow' | 'unreached'
+  readonly sqlstate?: string | undefined
+}
+
+/** Beholders that are asked about the same rows, under one role. */
+interface Bunch {
+  readonly inquiry: Inquiry
+  readonly entries: readonly number[]
+  readonly members: { readonly beholder: number; readonly asked: Asked }[]
+}
+
+/** What raises is asked again row by row, so that one row does not hide the others; so many of them in a turn. */
+const maxSingles = 2_000
+
+const bunchesOf = (inquiry: Inquiry): readonly Bunch[] => {
+  const bunches = new Map<string, Bunch>()
+  for (const [beholder, asked] of inquiry.asked) {
+    const key = asked.entries.join()
+    const bunch = bunches.get(key) ?? { inquiry, entries: asked.entries, members: [] }
+    bunches.set(key, bunch)
+    bunch.members.push({ beholder, asked })
+  }
+  return [...bunches.values()]
+}
+
+const jobOf = ({ inquiry, entries, members }: Bunch, claims: readonly string[]): Job => ({
+  role: inquiry.access.role,
+  query: inquiry.question.query,
+  rows: rowsText(
+    entries.map((entry) => {
+      const { row, places } = inquiry.entries[entry] as Entry
+      return rowText(row, places)
+    }),
+  ),
+  claims: members.map(({ beholder }) => claims[beholder] as string),
+})
+
+/** A bunch for each of its rows. */
+const singly = ({ inquiry, members }: Bunch): readonly Bunch[] =>
+  members.flatMap(({ beholder, asked }) =>
+    asked.entries.map((entry, at) => ({
+      inquiry,
+      entries: [entry],
+      members: [{ beholder, asked: { entries: [entry], slots: [asked.slots[at] as number] } }],
+    })),
+  )
+
+const table = ({ access }: Inquiry): string => `${access.schema}.${access.table}`
+
+const reasonFor = (inquiry: Inquiry, outcome: Exclude<Outcome, { type: 'answer' }>): string => {
+  if (outcome.type === 'raised') return `a policy on ${table(inquiry)} raises SQLSTATE ${outcome.sqlstate}`
+  if (outcome.type === 'slow') return `the policies on ${table(inquiry)} take too long`
+  return `the policies on ${table(inquiry)} could not be asked in time`
+}
+
+/** Asks Postgres what the judgement leaves to it, and writes its verdicts. Raises TM_POSTGRES_*. */
+export const inquire = async (judgement: Judgement, claims: readonly string[], ask: AskPostgres): Promise<readonly Trouble[]> => {
+  const settle = ({ inquiry, members }: Bunch, outcomes: readonly Outcome[]): readonly Trouble[] =>
+    members.map(({ beholder, asked }, at) => {
+      const outcome = outcomes[at] ?? { type: 'unreached' }
+      const found = outcome.type === 'answer' && outcome.text.length === asked.entries.length ? outcome.text : undefined
+      asked.entries.forEach((entry, place) => {
+        const { candidate, bit } = inquiry.entries[entry] as Entry
+        const slot = asked.slots[place] as number
+        const verdicts = judgement.verdicts[candidate] as Uint8Array
+        if (outcome.type !== 'answer') judgement.leaveOpen(beholder, candidate, slot, reasonFor(inquiry, outcome))
+        // A row that could not be decided before stays so.
+        else if (found === undefined) verdicts[slot] = undecided
+        else if (found[place] === '1' && verdicts[slot] !== undecided) verdicts[slot] = (verdicts[slot] as number) | bit
+      })
+      const kind = outcome.type === 'answer' ? 'answered' : outcome.type
+      return { inquiry, beholder, kind, sqlstate: outcome.type === 'raised' ? outcome.sqlstate : undefined }
+    })
+
+  const askAll = async (bunches: readonly Bunch[]): Promise<readonly (readonly Outcome[])[]> =>
+    bunches.length === 0 ? [] : ask(bunches.map((bunch) => jobOf(bunch, claims)))
+
+  const bunches = judgement.inquiries.flatMap(bunchesOf)
+  const outcomes = await askAll(bunches)
+  const troubles: Trouble[] = []
+  const again: Bunch[] = []
+  bunches.forEach((bunch, which) => {
+    const own = outcomes[which] ?? []
+    const isAgain = (at: number): boolean => own[at]?.type === 'raised' && bunch.entries.length > 1
+    const raised = bunch.members.filter((_member, at) => isAgain(at))
+    again.push(...singly({ ...bunch, members: raised }))
+    const members = bunch.members.filter((_member, at) => !isAgain(at))
+    troubles.push(
+      ...settle(
+        { ...bunch, members },
+        own.filter((_outcome, at) => !isAgain(at)),
+      ),
+    )
+  })
+  const singles = again.slice(0, maxSingles)
+  const answers = await askAll(singles)
+  for (const [which, bunch] of singles.entries()) troubles.push(...settle(bunch, answers[which] ?? []))
+  for (const bunch of again.slice(maxSingles)) troubles.push(...settle(bunch, []))
+  return troubles
+}
