@@ -11,12 +11,12 @@ describe('poolDemand', () => {
       },
     })
     expect(poolDemand(config)).toEqual([
-      { server: 'a:5432', pools: ['primary', 'migration', 'auth', 'rest'], connections: 50 },
+      { server: 'a:5432', pools: ['primary', 'migration', 'auth', 'rest', 'realtime'], connections: 54 },
       { server: 'pooler:6543', pools: ['analytics'], connections: 10 },
       { server: 'b:5433', pools: ['secondary'], connections: 10 },
     ])
     expect(poolDemand(resolveConfig({ env: {} }))).toEqual([
-      { server: 'embedded', pools: ['primary', 'analytics', 'migration', 'auth', 'rest'], connections: 60 },
+      { server: 'embedded', pools: ['primary', 'analytics', 'migration', 'auth', 'rest', 'realtime'], connections: 64 },
     ])
     expect(poolDemand(resolveConfig({ env: { DATABASE_URL: 'postgres:///d?host=/run/postgresql' } }))[0]?.server).toBe(
       '/run/postgresql:5432',

@@ -23,6 +23,7 @@ export const poolDemand = ({ postgres, supabase, auth, rest }: TidemarkConfig): 
     ['migration', postgres.migrationUrl ?? postgres.directUrl ?? postgres.url],
     ...(auth.enabled && local ? [['auth', postgres.url] as const] : []),
     ...(rest.enabled && local ? [['rest', postgres.url] as const] : []),
+    ...(local ? [['realtime', postgres.url] as const] : []),
     ...(postgres.secondaryUrl === undefined ? [] : [['secondary', postgres.secondaryUrl] as const]),
   ]
   const demands = new Map<string, PoolDemand>()

@@ -183,7 +183,7 @@ export type TidemarkConfig = Resolved<typeof options> & {
 export type ConfigInput = Given<typeof options>
 
 /** The name of a pool, which is also its group under `postgres`. */
-export type PoolName = 'primary' | 'analytics' | 'migration' | 'secondary' | 'auth' | 'rest'
+export type PoolName = 'primary' | 'analytics' | 'migration' | 'secondary' | 'auth' | 'rest' | 'realtime'
 
 /** Documented variables that are not taken over under their own name, and what to use instead. */
 export const successors: Readonly<Record<string, string>> = {

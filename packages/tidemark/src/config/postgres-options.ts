@@ -1,7 +1,7 @@
 import { durationMs, integer, oneOf, postgresUrl } from './kinds.js'
 import { option } from './option.js'
 
-type Pool = 'primary' | 'analytics' | 'migration' | 'secondary' | 'auth' | 'rest'
+type Pool = 'primary' | 'analytics' | 'migration' | 'secondary' | 'auth' | 'rest' | 'realtime'
 
 const maxConnections = (
   pool: Pool,
@@ -104,6 +104,10 @@ export const postgresOptions = {
   'postgres.rest.minConnections': minConnections('rest', 2),
   'postgres.rest.idleTimeoutMs': idleTimeoutMs('rest', 30_000),
   'postgres.rest.connectTimeoutMs': connectTimeoutMs('rest', 2000),
+  'postgres.realtime.maxConnections': maxConnections('realtime', 4),
+  'postgres.realtime.minConnections': minConnections('realtime', 0),
+  'postgres.realtime.idleTimeoutMs': idleTimeoutMs('realtime', 30_000),
+  'postgres.realtime.connectTimeoutMs': connectTimeoutMs('realtime', 2000),
   'postgres.statementTimeoutMs': option(durationMs(0), {
     help: 'Postgres ends a statement that runs longer; 0 never.',
     defaultText: 'what the server has set',

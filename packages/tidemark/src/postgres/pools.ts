@@ -51,6 +51,7 @@ export const defaultPoolSettings: Readonly<Record<PoolName, PoolSettings>> = {
   secondary: { maxConnections: 10, minConnections: 1, idleTimeoutMs: 30_000, connectTimeoutMs: 30_000 },
   auth: { maxConnections: 5, minConnections: 0, idleTimeoutMs: 30_000, connectTimeoutMs: 2_000 },
   rest: { maxConnections: 20, minConnections: 2, idleTimeoutMs: 30_000, connectTimeoutMs: 2_000 },
+  realtime: { maxConnections: 4, minConnections: 0, idleTimeoutMs: 30_000, connectTimeoutMs: 2_000 },
 }
 
 const defaultRetry: RetryPolicy = { attempts: 4, baseMs: 50, maxMs: 1_000 }

@@ -4,9 +4,10 @@ import type { BatchResult, BatchStatement } from './batch.js'
 /**
  * primary: reads and writes of requests · analytics: long reads, on a pooled connection string where there is one ·
  * migration: schema changes and whatever needs a session, on the direct connection string · secondary: another database ·
- * auth: the tables of users and sessions, under their owner · rest: requests of users, each as the role of its caller.
+ * auth: the tables of users and sessions, under their owner · rest: requests of users, each as the role of its caller ·
+ * realtime: what subscribers may see, as the role of each.
  */
-export type PoolName = 'primary' | 'analytics' | 'migration' | 'secondary' | 'auth' | 'rest'
+export type PoolName = 'primary' | 'analytics' | 'migration' | 'secondary' | 'auth' | 'rest' | 'realtime'
 
 /** What every driver gives back, a subset of node-postgres' result. */
 export interface QueryResult<R> {
