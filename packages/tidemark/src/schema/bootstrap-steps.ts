@@ -1,4 +1,5 @@
 import { authTablesStep } from './auth-tables.js'
+import { realtimeStep } from './realtime-tables.js'
 import { quoteIdentifier as id, quoteLiteral as literal } from './sql-errors.js'
 
 /** One act of the preparation. All are safe to repeat. */
@@ -134,7 +135,7 @@ const adoptPlatformSql = (owner: string): string => `do $adopt$
 
 const quoted = (words: readonly string[]): string => words.map(literal).join(', ')
 
-/** Commands after which another table, column, key, function or type may be there. */
+/** Commands after which another table, column, key, function or type may be there, or somebody else may see it. */
 const structureCommands = [
   ...[
     'DOMAIN',
@@ -142,6 +143,7 @@ const structureCommands = [
     'FOREIGN TABLE',
     'FUNCTION',
     'MATERIALIZED VIEW',
+    'POLICY',
     'RULE',
     'SCHEMA',
     'TABLE',
@@ -149,11 +151,13 @@ const structureCommands = [
     'TYPE',
     'VIEW',
   ].flatMap((kind) => [`CREATE ${kind}`, `ALTER ${kind}`]),
-  ...['ALTER ROUTINE', 'COMMENT', 'CREATE TABLE AS', 'IMPORT FOREIGN SCHEMA', 'SELECT INTO'],
+  ...['ALTER ROUTINE', 'COMMENT', 'CREATE TABLE AS', 'GRANT', 'IMPORT FOREIGN SCHEMA', 'REVOKE', 'SELECT INTO'],
 ]
 
 const structureKinds = [
-  ...['default value', 'domain constraint', 'foreign table', 'function', 'materialized view', 'rule', 'schema', 'table'],
+  ...['default value', 'domain constraint', 'foreign table', 'function', 'materialized view', 'policy', 'rule'],
+  'schema',
+  'table',
   ...['table column', 'table constraint', 'trigger', 'type', 'view'],
 ]
 
@@ -257,6 +261,7 @@ export const databaseSteps = (owners: Owners, database: string): readonly Bootst
       sql: `grant select, insert, update, delete on all tables in schema public to ${id(app)};
         grant usage, select on all sequences in schema public to ${id(app)}`,
     },
+    realtimeStep(owners),
     watchStep(admin),
   ]
 }
