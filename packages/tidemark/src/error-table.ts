@@ -509,6 +509,18 @@ export const errorTable = {
     'failed',
     400,
   ),
+  TM_REALTIME_CHANNEL_POLICY: entry(
+    'Whether the channel may be used could not be found out: a policy on realtime.messages raised SQLSTATE {sqlstate}.',
+    'Correct the policies on realtime.messages; `57014` means that they took too long.',
+    'failed',
+    500,
+  ),
+  TM_REALTIME_NO_CHANNELS: entry(
+    'There are no private channels in this database: it has no realtime.messages that Tidemark looks after.',
+    'Start the server with a role that may make the schema realtime, or use public channels.',
+    'configuration',
+    501,
+  ),
   TM_REALTIME_UNAVAILABLE: entry(
     'Changes are not told at present: {reason}.',
     'Try again; /health says how the feed is.',
