@@ -1,12 +1,13 @@
 import { isCloud } from '../auth/open-callers.js'
 import type { TidemarkConfig } from '../config/config.js'
 import type { HealthFinding, Logger } from '../observability/observability.js'
-import type { Pool, PoolsOptions } from '../postgres/postgres.js'
+import type { Pool } from '../postgres/postgres.js'
 import { within } from '../postgres/within.js'
 import type { OpenCatalogue, Rest, RestSettings } from '../rest/rest.js'
 import { systemClock } from '../time/clock.js'
+import { callerListenOptions, callerPoolOptions } from './caller-pool.js'
 import type { Observation } from './observation.js'
-import { createPoolGauges, createPoolObserver } from './pool-metrics.js'
+import { createPoolGauges } from './pool-metrics.js'
 import type { Runtime } from './runtime.js'
 import { readVersion } from './version.js'
 
@@ -43,35 +44,6 @@ export const restSettingsOf = ({ rest }: TidemarkConfig): RestSettings => {
   }
 }
 
-/**
- * The pool logs in as the one role that may become those of callers and can do nothing by itself. A transaction pooler knows only
- * the logins it was told of, so through one the configured login stays.
- */
-const poolOptions = async ({ config, runtime, observation, log }: OpenRestOptions): Promise<PoolsOptions> => {
-  const { isTransactionPooler } = await import('../postgres/postgres.js')
-  const { url, driver, rest, sslMode, channelBinding, statementTimeoutMs, slowQueryMs } = config.postgres
-  const pooled = url !== undefined && isTransactionPooler(url)
-  return {
-    url: pooled ? url : runtime.database.urls.authenticator,
-    driver,
-    slowQueryMs,
-    pools: { rest },
-    observer: createPoolObserver(observation.metrics, log.child('postgres')),
-    ...(sslMode !== undefined && { sslMode }),
-    ...(channelBinding !== undefined && { channelBinding }),
-    ...(statementTimeoutMs !== undefined && { statementTimeoutMs }),
-  }
-}
-
-/** How a session of its own hears of changes; undefined where only a transaction pooler is known. */
-const listenOptions = async ({ config, runtime }: OpenRestOptions) => {
-  const { directUrl } = await import('../postgres/postgres.js')
-  const { sslMode, channelBinding } = config.postgres
-  const url = directUrl(runtime.database.urls.authenticator)
-  if (url === undefined) return undefined
-  return { url, ...(sslMode !== undefined && { sslMode }), ...(channelBinding !== undefined && { channelBinding }) }
-}
-
 const checkCatalogue = (catalogue: OpenCatalogue): HealthFinding => {
   const { generation, failure, changes } = catalogue.state()
   if (generation === 0) return { status: 'down', detail: failure ?? 'the schema is being read' }
@@ -104,14 +76,14 @@ export const openServerRest = async (options: OpenRestOptions): Promise<ServerRe
     import('../postgres/postgres.js'),
     import('../rest/rest.js'),
   ])
-  const pool = createNamedPool('rest', await poolOptions(options))
+  const pool = createNamedPool('rest', await callerPoolOptions('rest', options))
   const catalogue = openCatalogue({
     pool,
     log,
     schemas: config.rest.schemas,
     extraSearchPath: config.rest.extraSearchPath,
     authenticator: runtime.database.bootstrap.roles.authenticator,
-    listen: await listenOptions(options),
+    listen: await callerListenOptions(options),
   })
   observation.health.register({ name: 'rest', critical: false, check: () => checkCatalogue(catalogue) })
   const unmeasure = measure(options, catalogue, pool)

@@ -1,6 +1,6 @@
 import type { TableAccess } from './table-access.js'
 
-const identifier = String.raw`(?<column>[a-z_][a-z0-9_$]*|"(?:[^"]|"")+")`
+const identifier = '(?<column>[a-z_][a-z0-9_$]*|"(?:[^"]|"")+")'
 const uid = String.raw`(?:auth\.uid\(\)|\( SELECT auth\.uid\(\) AS uid\))`
 const uidText = String.raw`(?:\(auth\.uid\(\)\)::text|\(\( SELECT auth\.uid\(\) AS uid\)\)::text|\( SELECT \(auth\.uid\(\)\)::text AS uid\))`
 const equal = (column: string, user: string): string =>
@@ -10,7 +10,7 @@ const equal = (column: string, user: string): string =>
 const forms = {
   uuid: new RegExp(`^${equal(identifier, uid)}$`),
   text: new RegExp(`^${equal(identifier, uidText)}$`),
-  varchar: new RegExp(String.raw`^${equal(String.raw`\(${identifier}\)::text`, uidText)}$`),
+  varchar: new RegExp(`^${equal(String.raw`\(${identifier}\)::text`, uidText)}$`),
 } as const
 
 const unquoted = (name: string): string => (name.startsWith('"') ? name.slice(1, -1).replaceAll('""', '"') : name)

@@ -1,0 +1,44 @@
+/** Who may see what in realtime: visibility of changes, private channels, and broadcast from the database. */
+
+import type { Messages } from '../realtime/messages/open-messages.js'
+import type { OpenVisibility } from '../realtime/visibility/visibility.js'
+import { type CallerPoolOptions, callerListenOptions, callerPoolOptions } from './caller-pool.js'
+import { createPoolGauges } from './pool-metrics.js'
+
+export interface RealtimeAccess {
+  readonly visibility: OpenVisibility
+  /** Its follower is the feed's to run. */
+  readonly messages: Messages
+  stop(): Promise<void>
+}
+
+const quoted = (name: string): string => `"${name.replaceAll('"', '""')}"`
+
+/** Opens it. Nothing is connected before it is asked, the partitions of `realtime.messages` apart. */
+export const openRealtimeAccess = async (options: CallerPoolOptions): Promise<RealtimeAccess> => {
+  const { config, runtime, observation } = options
+  const log = options.log.child('realtime')
+  const [{ createNamedPool }, { openVisibility }, { openMessages }] = await Promise.all([
+    import('../postgres/postgres.js'),
+    import('../realtime/visibility/visibility.js'),
+    import('../realtime/messages/open-messages.js'),
+  ])
+  const pool = createNamedPool('realtime', await callerPoolOptions('realtime', options))
+  const { schemas, extraSearchPath } = config.rest
+  // The same as a request has, so that policies find the same functions.
+  const searchPath = [...schemas.slice(0, 1), ...extraSearchPath].map(quoted).join(', ')
+  const { metrics, signals } = observation
+  const visibility = openVisibility({ pool, searchPath, metrics, signals, log, listen: await callerListenOptions(options) })
+  const messages = openMessages({ pool, searchPath, log, keeperPool: runtime.pools.migration })
+  const showPools = createPoolGauges(metrics)
+  const unmeasure = observation.onRefresh(() => showPools([pool]))
+  return {
+    visibility,
+    messages,
+    stop: async () => {
+      unmeasure()
+      await Promise.all([visibility.stop(), messages.stop()])
+      await pool.stop()
+    },
+  }
+}
