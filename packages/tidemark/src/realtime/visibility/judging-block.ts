@@ -27,10 +27,16 @@ export interface Budget {
   readonly hardMs: number
 }
 
+/** Postgres' own default would use one caller's plan for the next after a while. */
+const planning = ['plan_cache_mode', 'force_custom_plan'] as const
+
 /**
- * Sets the role and the claims of each caller and asks its question by an EXECUTE of its own: the plan of one is never used for another, since
- * Postgres may evaluate what does not change within a statement once for all its rows. A block of its own for each keeps what one
- * raises from the rest. The time of a caller counts from its own beginning, so that nobody is blamed for the ones before.
+ * Sets the role and the claims of each caller and asks its question by an EXECUTE of its own, which is planned for it alone: Postgres may
+ * evaluate what does not change within a statement once for all its rows. A block of its own for each keeps what one raises from the
+ * rest. The time of a caller counts from its own beginning, so that nobody is blamed for the ones before.
+ *
+ * The question is read under service_role, and answered under the role of the caller: a policy may call what lies in a schema that the
+ * caller's role may not use. Where service_role is none or may not either, it is read under the caller's.
  */
 const block = `do $judge$
 declare
@@ -42,8 +48,19 @@ declare
   own timestamptz;
   turn interval := current_setting('tidemark.judge_turn')::interval;
   spent boolean := false;
+  prepared boolean;
 begin
   for job in select value from jsonb_array_elements(current_setting('tidemark.judge_jobs')::jsonb) loop
+    if exists (select from pg_catalog.pg_prepared_statements where name = 'tidemark_question') then
+      deallocate tidemark_question;
+    end if;
+    begin
+      perform set_config('role', 'service_role', true);
+      execute 'prepare tidemark_question (text) as ' || (job ->> 'query');
+      prepared := true;
+    exception when others then
+      prepared := false;
+    end;
     for subject in select value from jsonb_array_elements_text(job -> 'claims') loop
       own := clock_timestamp();
       spent := spent or own - began > turn;
@@ -53,7 +70,11 @@ begin
       end if;
       begin
         perform set_config('role', job ->> 'role', true), set_config('request.jwt.claims', subject, true);
-        execute job ->> 'query' into verdict using job ->> 'rows';
+        if prepared then
+          execute format('execute tidemark_question(%L)', job ->> 'rows') into verdict;
+        else
+          execute job ->> 'query' into verdict using job ->> 'rows';
+        end if;
         verdicts := verdicts || ('=' || coalesce(verdict, ''));
       exception
         when query_canceled then
@@ -67,6 +88,9 @@ begin
       end;
     end loop;
   end loop;
+  if exists (select from pg_catalog.pg_prepared_statements where name = 'tidemark_question') then
+    deallocate tidemark_question;
+  end if;
   perform set_config('tidemark.judge_verdicts', array_to_json(verdicts)::text, true);
 end $judge$`
 
@@ -81,6 +105,7 @@ const request = [
 export const judgingSettings = (jobs: readonly Job[], searchPath: string, { turnMs, hardMs }: Budget) =>
   [
     ['search_path', searchPath],
+    planning,
     ...request,
     ['statement_timeout', String(hardMs)],
     ['lock_timeout', String(turnMs)],

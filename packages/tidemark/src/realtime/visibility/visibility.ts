@@ -42,7 +42,8 @@ const readableOf = (access: TableAccess | null | undefined): ReadableColumns => 
   const known = readables.get(access)
   if (known) return known
   const names = access.reaches ? access.columns.flatMap(({ name, readable }) => (readable ? [name] : [])) : []
-  const found = { columns: new Set(names), rowSecurity: !access.bypasses }
+  // Of what may not be read at all nothing follows from row security being off.
+  const found = { columns: new Set(names), rowSecurity: !access.bypasses || names.length === 0 }
   readables.set(access, found)
   return found
 }
