@@ -158,7 +158,7 @@ describe('what changes takes effect', () => {
     ['a grant that is given', 'grant select on c to anon', 0, seesNew],
     ['row security that is turned on', 'alter table c enable row level security', seesNew, 0],
     ['row security that is turned off', 'alter table c disable row level security', 0, seesNew],
-    ['a schema that is closed', 'revoke usage on schema public from anon', seesNew, 0],
+    ['a schema that is closed', 'revoke usage on schema public from anon, public', seesNew, 0],
   ]
 
   const made: Readonly<Record<string, string>> = {
@@ -192,7 +192,7 @@ describe('what changes takes effect', () => {
     try {
       await until(async () => (await judge()) === after, { what: 'The new answer' })
     } finally {
-      await admin.query('grant usage on schema public to anon')
+      await admin.query('grant usage on schema public to anon, public')
     }
   })
 
@@ -206,7 +206,7 @@ describe('what changes takes effect', () => {
     try {
       expect(await judge()).toBe(after)
     } finally {
-      await admin.query('grant usage on schema public to anon')
+      await admin.query('grant usage on schema public to anon, public')
     }
   })
 })

@@ -113,7 +113,8 @@ describe('values', () => {
           }
           const given = await relation('any_table')
           const changes = (await rowsIn(given)).map((values) => insertOf(given, values))
-          const seen = await Promise.all(callers.map((caller) => select('any_table', caller, 'id')))
+          const seen: (ReadonlySet<string> | undefined)[] = []
+          for (const caller of callers) seen.push(await select('any_table', caller, 'id'))
           const visibility = open({ sampleShare: 0 })
           const verdicts = verdictsOf(await visibility.judge(questionOf(changes, callers)))
           await visibility.stop()

@@ -29,16 +29,18 @@ export const verdictsOf = ({ verdicts }: VisibilityAnswer): number[][] => verdic
 export const useVisibility = () => {
   const database = useDatabase({ template: bootstrappedTemplate })
   const admin = useClient(database)
-  const migrator = new pg.Client({ connectionString: 'postgres://unset' })
   const cleanups = useCleanups()
-  let session: pg.Client = migrator
+  let session: pg.Client
+  let door: pg.Client
 
   beforeAll(async () => {
     session = new pg.Client({ connectionString: testUrl(database.url, 'migrator') })
     await session.connect()
     await session.query(sessionSql)
+    door = new pg.Client({ connectionString: testUrl(database.url, 'authenticator') })
+    await door.connect()
   })
-  afterAll(() => session.end())
+  afterAll(() => Promise.all([session.end(), door.end()]))
 
   const open = (options: Partial<OpenVisibilityOptions> = {}): OpenVisibility => {
     const pool = createNamedPool('realtime', { url: testUrl(database.url, 'authenticator') })
@@ -53,7 +55,7 @@ export const useVisibility = () => {
   const relation = async (table: string, identity: Relation['identity'] = 'full'): Promise<Relation> => {
     const { rows } = await session.query<{ oid: number; columns: Relation['columns'] }>(
       `select c.oid::int8::float8 as oid, jsonb_agg(jsonb_build_object('name', a.attname, 'typeOid', a.atttypid::int8, 'typeModifier', a.atttypmod,
-                'isKey', $2 or a.attnum = any(coalesce(i.indkey, '{}'))) order by a.attnum) as columns
+                'isKey', $2 or coalesce(a.attnum = any(i.indkey), false)) order by a.attnum) as columns
          from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped and a.attgenerated = ''
          left join pg_index i on i.indrelid = c.oid and i.indisprimary
         where c.oid = $1::regclass group by c.oid`,
@@ -88,22 +90,18 @@ export const useVisibility = () => {
       old: given.identity === 'full' ? before : null,
       new: after,
     }),
-    /** What a real SELECT says: whether the caller sees each row of the table. Undefined where it raises. */
+    /** What a real SELECT says: the rows of the table that the caller sees, by a column. Undefined where it raises. */
     select: async (table: string, { role, claims }: Beholder, key: string): Promise<ReadonlySet<string> | undefined> => {
-      const door = new pg.Client({ connectionString: testUrl(database.url, 'authenticator') })
-      await door.connect()
+      await door.query('begin read only')
       try {
-        await door.query('begin read only')
-        await door.query(
-          `select set_config('role', $1, true), set_config('request.jwt.claims', $2, true), set_config('request.headers', '{}', true)`,
-          [role, claims],
-        )
+        const settings = `set_config('role', $1, true), set_config('request.jwt.claims', $2, true), set_config('request.headers', '{}', true)`
+        await door.query(`select ${settings}`, [role, claims])
         const { rows } = await door.query<[string]>({ text: `select "${key}"::text from "${table}"`, rowMode: 'array' })
         return new Set(rows.map(([value]) => value))
       } catch {
         return undefined
       } finally {
-        await door.end()
+        await door.query('rollback')
       }
     },
   }
