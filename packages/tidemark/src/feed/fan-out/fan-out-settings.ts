@@ -9,6 +9,7 @@ export interface FanOutSettings {
   /** How often the reader beats. */
   readonly beatMs: number
   readonly replayWindowMs: number
+  readonly begins: 'newest' | 'oldest'
   readonly limits: CollectorLimits
   readonly maxStreamBytes: number
   readonly clock: Clock
@@ -28,6 +29,7 @@ export const resolveSettings = (options: Omit<FanOutOptions, 'sources'>): FanOut
     maxSilenceMs,
     beatMs: maxSilenceMs / beatsPerSilence,
     replayWindowMs: options.replayWindowMs ?? 60_000,
+    begins: options.begins ?? 'newest',
     limits: {
       maxChanges: options.maxTransactionChanges ?? 10_000,
       maxBytes: options.maxTransactionBytes ?? 4 * 1024 ** 2,

@@ -60,6 +60,12 @@ export interface FanOutOptions {
   readonly maxSilenceMs?: number
   /** For so long the source can give again what was published, and the stream keeps it. Default 60,000. */
   readonly replayWindowMs?: number
+  /**
+   * Where this node begins when it starts: at the newest change, or at the oldest that is kept, so that its followers know what went by shortly
+   * before. With `oldest` the source keeps the replay window also where there is no Redis. Default `newest`; the node that reads begins at what
+   * the source keeps in any case.
+   */
+  readonly begins?: 'newest' | 'oldest'
   /** A transaction with more changes, or more bytes, is published as one marker for each table. Default 10,000 and 4 MiB. */
   readonly maxTransactionChanges?: number
   readonly maxTransactionBytes?: number

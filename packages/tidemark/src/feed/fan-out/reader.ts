@@ -1,9 +1,11 @@
 import type { FeedEvent } from '../feed.js'
 import type { Position } from '../position.js'
 import { BoundedQueue } from './bounded-queue.js'
+import { zeroId } from './entry-id.js'
 import type { FanOutRedis, LeasedSource } from './fan-out.js'
 import type { FanOutSettings } from './fan-out-settings.js'
 import type { Publisher } from './publisher.js'
+import { ReplayWindow } from './replay-window.js'
 
 export interface ReaderOptions {
   /** Opened. */
@@ -58,6 +60,7 @@ export class Reader {
   #session: Session | undefined
   #base: Position
   #awaySince: number | undefined
+  #window: ReplayWindow | undefined
 
   /** `base`: what the source gives comes after it. */
   constructor(base: Position, options: ReaderOptions) {
@@ -191,10 +194,24 @@ export class Reader {
     const { source, done } = this.#options
     const finished = done()
     if (finished?.epoch !== this.#base.epoch) return
-    const position = earlier(this.#publishedTo(), finished)
+    const position = this.#leftWindow(earlier(this.#publishedTo(), finished))
     if (!position || position.number <= this.#base.number) return
     this.#base = position
     source.confirm(position)
+  }
+
+  /** Without Redis nobody else keeps what went by: then the source does, for those who begin at the oldest. */
+  #leftWindow(position: Position | undefined): Position | undefined {
+    const { redis, settings } = this.#options
+    if (settings.begins !== 'oldest' || redis.redis.state !== 'absent' || !position) return position
+    this.#window ??= new ReplayWindow({
+      windowMs: settings.replayWindowMs,
+      maxBytes: Number.POSITIVE_INFINITY,
+      clock: settings.clock,
+    })
+    this.#window.acknowledged(position.number, zeroId, 0)
+    const { confirmed } = this.#window.pass()
+    return confirmed === undefined ? undefined : { epoch: position.epoch, number: confirmed }
   }
 
   /** Undefined: publishing holds nothing back, or everything, see `done`. */

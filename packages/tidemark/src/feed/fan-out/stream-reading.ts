@@ -79,6 +79,25 @@ export const readTop = async (redis: Redis, stream: string): Promise<EntryId> =>
   return (newest !== undefined && entryOf(newest)?.id) || zeroId
 }
 
+/** Where the stream can be read from with nothing missing. */
+export interface Beginning {
+  readonly after: EntryId
+  /** Whether `after` was an entry, which the next one follows. */
+  readonly chained: boolean
+  /** Every transaction after this number is in the stream as a whole. */
+  readonly number: bigint
+}
+
+/** Of a stream whose first entries are trimmed, whole transactions come after the one that the last of those belonged to. */
+export const readBeginning = async (redis: Redis, { stream, base }: CurrentStream): Promise<Beginning> => {
+  const [first] = list(await redis.command(['XRANGE', streamKey(stream), '-', '+', 'COUNT', 1], { buffers: true }))
+  const oldest = first === undefined ? undefined : entryOf(first)
+  if (!oldest) return { after: zeroId, chained: false, number: base }
+  const { prev = zeroId } = oldest
+  if (prev.number === 0n) return { after: zeroId, chained: false, number: base }
+  return { after: prev, chained: true, number: prev.number }
+}
+
 export interface ReadOptions {
   readonly stream: string
   readonly after: EntryId

@@ -7,13 +7,13 @@ import { type Beat, BeatClock } from './beat.js'
 import { compareIds, type EntryId, endOf, zeroId } from './entry-id.js'
 import { type FanOutSettings, shortestPollMs } from './fan-out-settings.js'
 import { PieceDecoder } from './piece-decoder.js'
-import { type CurrentStream, type RawEntry, readCurrent, readStream, readTop } from './stream-reading.js'
+import { type CurrentStream, type RawEntry, readBeginning, readCurrent, readStream, readTop } from './stream-reading.js'
 
 export interface StreamSourceOptions {
   /** A connection of its own: reads on it block. */
   readonly redis: Redis
   readonly scope: string
-  readonly settings: Pick<FanOutSettings, 'maxSilenceMs' | 'clock' | 'log'>
+  readonly settings: Pick<FanOutSettings, 'maxSilenceMs' | 'clock' | 'log'> & Partial<Pick<FanOutSettings, 'begins'>>
   /** Raises TM_FEED_NOT_KEPT where the position that was asked for is not in the stream, instead of a reset. Default false. */
   readonly strict?: boolean
 }
@@ -114,6 +114,12 @@ class StreamSource implements Source {
     const at = this.#at
     const known = at?.epoch === current.epoch
     const fresh = { current, afterBeat: zeroId, beats: new BeatClock(), waiting: undefined }
+    if (!at && this.#options.settings.begins === 'oldest') {
+      const { after, chained, number } = await readBeginning(this.#options.redis, current)
+      this.#joined = { ...fresh, after, chained }
+      yield this.#reset('start', number)
+      return
+    }
     if (!at) {
       const top = await readTop(this.#options.redis, current.stream)
       this.#joined = { ...fresh, after: top, chained: compareIds(top, zeroId) > 0 }

@@ -43,7 +43,8 @@ export interface WatchOptions {
   readonly publication: string
   readonly slot: string
   readonly begun: PublicationState
-  readonly wanted: Wanted
+  /** Asked where something is gone. */
+  readonly wanted: () => Promise<Wanted>
 }
 
 /**
@@ -54,9 +55,9 @@ export const watchPublication = (primary: Primary, { publication, slot, begun, w
   let before = begun
   return async () => {
     const now = await publicationState(primary, publication)
-    if (hasLost(before, now, wanted))
+    if (hasLost(before, now, undefined) && hasLost(before, now, await wanted()))
       throw new PublicationLostError(`the publication ${publication} was changed while it was read`)
-    if (now.length === before.length) return
+    if (now.length === before.length && !hasLost(before, now, undefined)) return
     before = now
     await notePublication(primary, slot, now)
   }

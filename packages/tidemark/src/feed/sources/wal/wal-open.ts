@@ -3,7 +3,7 @@ import { connectPostgres } from '../../../postgres/connect.js'
 import { parseConnection } from '../../../postgres/connection.js'
 import { oldestMajor } from '../../../postgres/version.js'
 import { tableName } from '../../feed.js'
-import { ensurePublication } from '../../publication.js'
+import { ensurePublication, publicationMembers } from '../../publication.js'
 import { openPrimary, type Primary } from './primary.js'
 import type { Wanted } from './publication-watch.js'
 import { connectReplication, type ReplicationConnection } from './replication-connection.js'
@@ -26,17 +26,20 @@ export interface Opened {
   readonly claim: Claim
 }
 
-/** The names of the tables that are to be followed; undefined for whatever is published. */
-export const wantedTables = ({ tables }: Pick<ResolvedWalOptions, 'tables'>): Wanted =>
-  tables === 'published' ? undefined : new Set(tables.map(tableName))
+/** The names of the tables that are to be followed now; undefined for whatever is published. */
+export const wantedTables = async ({ client }: Primary, { tables, alongside }: ResolvedWalOptions): Promise<Wanted> => {
+  if (tables === 'published') return undefined
+  const also = alongside === undefined ? [] : await publicationMembers(client, alongside)
+  return new Set([...tables, ...also].map(tableName))
+}
 
 /** Makes the publication what it should be. */
 const publish = async (options: ResolvedWalOptions): Promise<void> => {
-  const { adminTarget, publication, tables, missingIdentity, clock, log } = options
+  const { adminTarget, publication, tables, alongside, missingIdentity, clock, log } = options
   if (tables === 'published') return
   const client = await connectPostgres({ ...adminTarget, name: 'feed publication' })
   try {
-    const changes = await ensurePublication(client, { name: publication, tables, missingIdentity, clock })
+    const changes = await ensurePublication(client, { name: publication, tables, alongside, missingIdentity, clock })
     if (!changes.settled) log.warn('a transaction that began before its table was followed is given in part', { publication })
   } catch (error) {
     throw toFeedError(error, { target: adminTarget, slot: '' }, true)
@@ -74,7 +77,7 @@ export const openWal = async (options: ResolvedWalOptions, context: OpenContext)
       connection,
       slot,
       publication: options.publication,
-      wanted: wantedTables(options),
+      wanted: await wantedTables(primary, options),
       timeoutMs: slotTimeoutMs,
       busyTimeoutMs,
       clock,

@@ -17,6 +17,8 @@ export interface WalSourceOptions {
   readonly publication: string
   /** Exactly the tables that the publication is made to hold; `published`: it exists and is left alone. */
   readonly tables: readonly TableId[] | 'published'
+  /** A publication of the application, whose tables are followed as well: it changes while we run. */
+  readonly alongside?: string | undefined
   /** What happens to a table without a key or identity: it gets REPLICA IDENTITY FULL (default), or TM_FEED_IDENTITY is raised. */
   readonly missingIdentity?: 'full' | 'refuse'
   /** Where a consumer without a position begins: at what Postgres knows as confirmed (default), or at the present end. */
@@ -41,7 +43,8 @@ export interface WalSourceOptions {
   readonly random?: () => number
 }
 
-export interface ResolvedWalOptions extends Required<Omit<WalSourceOptions, 'slot'>> {
+export interface ResolvedWalOptions extends Required<Omit<WalSourceOptions, 'slot' | 'alongside'>> {
+  readonly alongside: string | undefined
   readonly slot: { readonly name: string; readonly temporary: boolean }
 }
 
@@ -69,6 +72,7 @@ export const resolveWalOptions = (options: WalSourceOptions): ResolvedWalOptions
     slot: { name, temporary },
     publication: options.publication,
     tables: options.tables,
+    alongside: options.alongside,
     missingIdentity: options.missingIdentity ?? 'full',
     start: options.start ?? 'confirmed',
     clock: options.clock ?? systemClock,

@@ -12,7 +12,7 @@ export interface WalSessionOptions {
   readonly connection: ReplicationConnection
   readonly claim: Claim
   readonly publication: string
-  readonly wanted: Wanted
+  readonly wanted: () => Promise<Wanted>
   readonly startLsn: bigint
   readonly partial: Partial | undefined
   readonly confirmations: Confirmations

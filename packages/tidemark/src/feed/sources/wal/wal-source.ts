@@ -245,7 +245,7 @@ class Wal implements WalSource {
       connection,
       claim,
       publication,
-      wanted: wantedTables(this.#options),
+      wanted: () => wantedTables(primary, this.#options),
       startLsn,
       partial: progress.partial,
       confirmations: progress.confirmations,

@@ -1,0 +1,493 @@
+import { reasonOf } from '../../../errors.js'
+import type { Position } from '../../../feed/position.js'
+import type { TableId } from '../../../feed/table-id.js'
+import { type Logger, silentLogger } from '../../../observability/observability.js'
+import { exponential } from '../../../resilience/backoff.js'
+import { type Clock, systemClock } from '../../../time/clock.js'
+import type { Gap } from '../../realtime.js'
+import type { AskPostgres } from '../filters/ask-postgres.js'
+import type { ChangeRing, RingEntry } from '../keep/change-ring.js'
+import { deliver, type Match } from '../tell/deliver.js'
+import { Telling } from '../tell/told-change.js'
+import { type Beholder, undecided, type Visibility, type VisibilityAnswer } from '../visibility-port.js'
+import { BindingIndex } from './binding-index.js'
+import { confirmQuestions } from './confirm-questions.js'
+import { findMatches, newMatch, type Question } from './find-matches.js'
+import type { ListenerState } from './listener-state.js'
+import { askOne, questionOf } from './visibility-question.js'
+
+export interface DispatcherOptions {
+  readonly ring: ChangeRing
+  readonly visibility: Visibility
+  readonly ask: AskPostgres
+  /** What waits to be judged is bounded by this; beyond it listeners are told of a gap. */
+  readonly maxWaitingBytes: number
+  readonly clock?: Clock
+  readonly log?: Logger
+  readonly onGap: (gap: Gap) => void
+  /** Called when a listener has ended without closing. */
+  readonly ended: (state: ListenerState) => void
+}
+
+/** A change, or what befell a table, and whom it waits for. */
+interface Waiting {
+  readonly entry: RingEntry
+  readonly telling: Telling | undefined
+  /** In place of a change. */
+  readonly gap: Gap | undefined
+  readonly matches: readonly Match[]
+  /** Empty once they are answered. */
+  questions: readonly Question[]
+  /** What it counts for in the bound; nothing for what is told again. */
+  readonly bytes: number
+}
+
+/** What is asked about at once. */
+const maxEntries = 1_000
+const maxPairs = 100_000
+/** Entries that are read for those who catch up, in one turn of each. */
+const replayStep = 2_000
+/** Whoever has so much to be judged reads on later. */
+const maxBehind = 1_000
+const retry = { baseMs: 50, maxMs: 2_000 }
+
+/**
+ * Brings changes to listeners, each in its order.
+ *
+ * ring ─► matches by index ─► answered at once ─────────────────────────────► told
+ *                          └► waiting ─► Postgres' filters ─► visibility ─┘    all that has gathered is asked about together
+ */
+export class Dispatcher {
+  readonly index = new BindingIndex<ListenerState>()
+  readonly #options: DispatcherOptions
+  readonly #clock: Clock
+  readonly #log: Logger
+  readonly #states = new Set<ListenerState>()
+  readonly #replaying = new Set<ListenerState>()
+  readonly #newborn = new Set<ListenerState>()
+  readonly #touched = new Set<ListenerState>()
+  readonly #openRoles = new WeakMap<object, Map<string, boolean>>()
+  #waiting: Waiting[] = []
+  #waitingBytes = 0
+  #running = false
+  #flushing = false
+  readonly #stopping = new AbortController()
+
+  constructor(options: DispatcherOptions) {
+    this.#options = options
+    this.#clock = options.clock ?? systemClock
+    this.#log = options.log ?? silentLogger
+  }
+
+  get listeners(): number {
+    return this.#states.size
+  }
+
+  get waiting(): number {
+    return this.#waiting.length
+  }
+
+  /** From now on it is told what comes after the sequence that it replays from. */
+  add(state: ListenerState): void {
+    this.#states.add(state)
+    if (state.birth) this.#newborn.add(state)
+    this.#replaying.add(state)
+    this.#wake()
+  }
+
+  remove(state: ListenerState): void {
+    state.closed = true
+    this.#states.delete(state)
+    this.#replaying.delete(state)
+    this.#newborn.delete(state)
+    this.#touched.delete(state)
+    for (const bound of state.bounds) this.index.remove(bound)
+  }
+
+  /** What it asks for, and who asks, from now on. */
+  rebind(state: ListenerState, bounds: ListenerState['bounds'], beholder: Beholder): void {
+    if (state.replaysFrom === undefined) {
+      for (const bound of state.bounds) this.index.remove(bound)
+      for (const bound of bounds) this.index.add(bound)
+    }
+    state.bounds = bounds
+    state.beholder = beholder
+    state.generation += 1
+  }
+
+  /** Tells everybody who asked for the table. */
+  announce({ schema, table }: TableId, gap: Gap): void {
+    for (const state of this.index.listeners(schema, table)) this.#tellGap(state, gap)
+    this.#flushSoon()
+  }
+
+  /** Tells of new entries of the ring. */
+  dispatch(entries: readonly RingEntry[]): void {
+    for (const entry of entries) this.#dispatch(entry)
+    this.#wake()
+    this.#flushSoon()
+  }
+
+  /** Everything before that moment has been given. */
+  proven(asOf: number): void {
+    for (const state of this.#newborn) {
+      if (state.birth && state.birth.at > asOf) continue
+      state.birth = undefined
+      this.#newborn.delete(state)
+    }
+  }
+
+  /** Everything up to the head of the ring is told, or was nothing. */
+  passAll(): void {
+    const { head } = this.#options.ring
+    if (head) for (const state of this.#states) state.pass(head)
+  }
+
+  /** The history has another past: nobody knows what is missing. */
+  restart(position: Position, message: string): void {
+    this.#waiting = []
+    this.#waitingBytes = 0
+    this.#replaying.clear()
+    this.#newborn.clear()
+    for (const state of [...this.#states]) {
+      const caughtUp = state.replaysFrom === undefined
+      state.restart(position)
+      if (!caughtUp) this.#goLive(state)
+      this.#say(state, { reason: 'lost', position, message })
+    }
+  }
+
+  stop(): void {
+    this.#stopping.abort()
+    for (const state of [...this.#states]) this.remove(state)
+    this.#waiting = []
+  }
+
+  #dispatch(entry: RingEntry): void {
+    const { change } = entry
+    if (change.kind === 'table') {
+      this.#tableChanged(entry, this.index.listeners(change.table.schema, change.table.table))
+      return
+    }
+    if (!this.index.has(change.facts)) return
+    const found = findMatches(this.index, change, (state) => state.concerns(change))
+    this.#take(entry, new Telling(change), found)
+  }
+
+  #take(entry: RingEntry, telling: Telling, { matches, questions, unknown, stale }: ReturnType<typeof findMatches>): void {
+    for (const state of stale) this.#fail(state, 'a column that it filters by was changed')
+    const later: Match[] = []
+    const now: Match[] = []
+    const asking = new Set(questions.map(({ match }) => match))
+    for (const match of matches) {
+      if (match.state.closed) continue
+      const isFree = match.state.waiting.length === 0 && !asking.has(match) && this.#isOpen(match.state, telling)
+      if (isFree) now.push(match)
+      else later.push(match)
+    }
+    if (now.length > 0 && !this.#tellAtOnce(telling, now)) later.push(...now)
+    for (const match of later) match.state.waiting.push(entry.change.position.number)
+    if (later.length > 0) this.#wait({ entry, telling, gap: undefined, matches: later, questions, bytes: entry.bytes })
+    if (unknown.size > 0)
+      this.#gap(entry, unknown, this.#undecided(telling, 'A value that its filter asks for is not in the log.'))
+  }
+
+  #undecided({ placed }: Telling, message: string): Gap {
+    return { reason: 'undecided', table: placed.facts.name, position: placed.position, message }
+  }
+
+  #isOpen({ beholder }: ListenerState, { placed }: Telling): boolean {
+    return this.#openRoles.get(placed.facts)?.get(beholder.role) === true
+  }
+
+  /** False where the answer takes time: it is asked for again with everything that waits. */
+  #tellAtOnce(telling: Telling, matches: readonly Match[]): boolean {
+    const answer = askOne(this.#options.visibility, telling, matches)
+    if (answer === undefined) return false
+    this.#tell(telling, matches, answer.answer, 0, answer.beholders)
+    return true
+  }
+
+  #wait(waiting: Waiting): void {
+    this.#waiting.push(waiting)
+    this.#waitingBytes += waiting.bytes
+    if (this.#waitingBytes > this.#options.maxWaitingBytes) this.#giveUp()
+  }
+
+  /** Who may see what waits has not been found out for too long. */
+  #giveUp(): void {
+    const concerned = new Set<ListenerState>()
+    for (const { matches } of this.#waiting) for (const { state } of matches) concerned.add(state)
+    this.#waiting = []
+    this.#waitingBytes = 0
+    const position = this.#options.ring.head
+    for (const state of concerned) {
+      state.forget()
+      const message = 'More changes wait than can be kept until it is known who may see them.'
+      if (position) this.#say(state, { reason: 'undecided', position, message })
+    }
+  }
+
+  #tableChanged(entry: RingEntry, states: Iterable<ListenerState>): void {
+    const { change } = entry
+    if (change.kind !== 'table') return
+    const table = `${change.table.schema}.${change.table.table}`
+    const message = `More changed in ${table} at once than is told row by row, or it was emptied.`
+    this.#gap(entry, states, { reason: 'tableChanged', table, position: change.position, message })
+  }
+
+  /** Tells it behind what still waits. */
+  #gap(entry: RingEntry, states: Iterable<ListenerState>, gap: Gap): void {
+    const later: Match[] = []
+    for (const state of states) {
+      if (state.closed || !state.concerns(entry.change)) continue
+      if (state.waiting.length === 0) this.#tellGap(state, gap)
+      else {
+        state.waiting.push(gap.position.number)
+        later.push(newMatch(state))
+      }
+    }
+    if (later.length > 0) this.#wait({ entry, telling: undefined, gap, matches: later, questions: [], bytes: 0 })
+  }
+
+  #tellGap(state: ListenerState, gap: Gap): void {
+    state.told(gap.position.number)
+    this.#touched.add(state)
+    this.#say(state, gap)
+  }
+
+  #say(state: ListenerState, gap: Gap): void {
+    if (state.closed) return
+    this.#options.onGap(gap)
+    this.#safely(state, () => state.listener.gap(gap))
+  }
+
+  #fail(state: ListenerState, reason: string): void {
+    if (state.closed) return
+    this.remove(state)
+    this.#options.ended(state)
+    this.#log.warn('a listener is told no changes any more', { role: state.beholder.role, reason })
+    this.#safely(state, () => state.listener.failed(reason))
+  }
+
+  #tell(
+    telling: Telling,
+    matches: readonly Match[],
+    answer: VisibilityAnswer,
+    candidate: number,
+    beholders: ReadonlyMap<Beholder, number>,
+  ): void {
+    const verdicts = answer.verdicts[candidate]
+    const { facts } = telling.placed
+    for (const match of matches) {
+      const { state } = match
+      if (state.closed) continue
+      const place = beholders.get(state.beholder)
+      const verdict = (place === undefined ? undefined : verdicts?.[place]) ?? 0
+      this.#touched.add(state)
+      if ((verdict & undecided) !== 0) {
+        this.#tellGap(state, this.#undecided(telling, 'Whether a change may be seen could not be found out.'))
+        continue
+      }
+      const readable = answer.readable(state.beholder.role, facts.relation)
+      this.#noteOpen(facts, state.beholder.role, !readable.rowSecurity)
+      this.#safely(state, () => deliver(telling, match, verdict, readable))
+    }
+  }
+
+  #noteOpen(facts: object, role: string, isOpen: boolean): void {
+    const roles = this.#openRoles.get(facts) ?? new Map<string, boolean>()
+    this.#openRoles.set(facts, roles)
+    if (roles.get(role) !== isOpen) roles.set(role, isOpen)
+  }
+
+  /** What goes wrong in a listener is nobody else's trouble. */
+  #safely(state: ListenerState, work: () => void): void {
+    try {
+      work()
+    } catch (err) {
+      this.#log.error('a listener of changes failed', { err })
+      this.#fail(state, 'it failed on what it was told')
+    }
+  }
+
+  #flushSoon(): void {
+    if (this.#flushing || this.#touched.size === 0) return
+    this.#flushing = true
+    setImmediate(() => {
+      this.#flushing = false
+      this.#flush()
+    })
+  }
+
+  #flush(): void {
+    const { head } = this.#options.ring
+    if (head) for (const state of this.#touched) this.#safely(state, () => state.pass(head))
+    this.#touched.clear()
+  }
+
+  /** What comes within one turn is asked about together. */
+  #wake(): void {
+    if (this.#running || (this.#waiting.length === 0 && this.#replaying.size === 0)) return
+    this.#running = true
+    setImmediate(() => {
+      void this.#run().finally(() => {
+        this.#running = false
+        this.#wake()
+      })
+    })
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#stopping
+    let failures = 0
+    while (!signal.aborted) {
+      for (const state of [...this.#replaying]) this.#replay(state)
+      const batch = this.#cut()
+      if (batch.length === 0) {
+        this.#flush()
+        if (this.#replaying.size === 0) return
+        await new Promise((resolve) => setImmediate(resolve))
+        continue
+      }
+      try {
+        await this.#judge(batch)
+        failures = 0
+        this.#flush()
+      } catch (error) {
+        failures += 1
+        this.#putBack(batch)
+        this.#log.warn('who may see changes cannot be found out; it is tried again', { reason: reasonOf(error) })
+        await this.#clock.sleep(exponential(failures, retry), signal).catch(() => undefined)
+      }
+    }
+  }
+
+  #cut(): readonly Waiting[] {
+    let pairs = 0
+    let count = 0
+    for (const { matches } of this.#waiting) {
+      if (count >= maxEntries || (count > 0 && pairs + matches.length > maxPairs)) break
+      pairs += matches.length
+      count += 1
+    }
+    const batch = this.#waiting.splice(0, count)
+    for (const { bytes } of batch) this.#waitingBytes -= bytes
+    return batch
+  }
+
+  #putBack(batch: readonly Waiting[]): void {
+    this.#waiting.unshift(...batch)
+    for (const { bytes } of batch) this.#waitingBytes += bytes
+    if (this.#waitingBytes > this.#options.maxWaitingBytes) this.#giveUp()
+  }
+
+  async #judge(batch: readonly Waiting[]): Promise<void> {
+    const refused = await confirmQuestions(
+      this.#options.ask,
+      batch.flatMap(({ questions }) => questions),
+    )
+    for (const waiting of batch) waiting.questions = []
+    for (const [state, reason] of refused) this.#fail(state, reason)
+    const { question, places } = questionOf(batch)
+    const answer = question.candidates.length === 0 ? undefined : await this.#options.visibility.judge(question)
+    const again: Waiting[] = []
+    batch.forEach((waiting, index) => {
+      this.#settle(waiting, answer, places[index], again)
+    })
+    if (answer) this.#failJudged(question.beholders, answer)
+    if (again.length > 0) this.#putBack(again)
+  }
+
+  #settle(
+    { entry, telling, gap, matches }: Waiting,
+    answer: VisibilityAnswer | undefined,
+    place: { readonly candidate: number; readonly beholders: ReadonlyMap<Beholder, number> } | undefined,
+    again: Waiting[],
+  ): void {
+    const judged: Match[] = []
+    const anew: Match[] = []
+    for (const match of matches) {
+      const { state } = match
+      if (state.closed || match.life !== state.life) continue
+      // Its caller is another since it was asked for.
+      if (match.generation !== state.generation) {
+        match.generation = state.generation
+        anew.push(match)
+        continue
+      }
+      state.waiting.shift()
+      if (telling) judged.push(match)
+      else if (gap) this.#tellGap(state, gap)
+    }
+    if (anew.length > 0) again.push({ entry, telling, gap, matches: anew, questions: [], bytes: 0 })
+    if (!telling || judged.length === 0) return
+    if (answer && place) this.#tell(telling, judged, answer, place.candidate, place.beholders)
+    else for (const { state } of judged) this.#touched.add(state)
+  }
+
+  #failJudged(beholders: readonly Beholder[], answer: VisibilityAnswer): void {
+    if (answer.failed.size === 0) return
+    const reasons = new Map([...answer.failed].map(([index, reason]) => [beholders[index], reason]))
+    for (const state of [...this.#states]) {
+      const reason = reasons.get(state.beholder)
+      if (reason !== undefined) this.#fail(state, reason)
+    }
+  }
+
+  /** Reads on in the ring for one that catches up; where it has, it hears of changes as they come. */
+  #replay(state: ListenerState): void {
+    const { ring } = this.#options
+    const from = state.replaysFrom
+    if (state.closed || from === undefined) return void this.#replaying.delete(state)
+    if (from < ring.oldest) {
+      this.#missed(state)
+      return
+    }
+    if (state.waiting.length > maxBehind) return
+    const own = new BindingIndex<ListenerState>()
+    for (const bound of state.bounds) own.add(bound)
+    let sequence = from
+    for (let entry = ring.get(sequence); entry; entry = ring.get(sequence)) {
+      const before = ring.get(sequence - 1)?.change.position.number
+      // A step ends between two transactions.
+      if (sequence - from >= replayStep && before !== entry.change.position.number) break
+      this.#replayEntry(state, own, entry)
+      sequence += 1
+    }
+    state.replaysFrom = sequence
+    if (sequence >= ring.next) this.#goLive(state)
+  }
+
+  #replayEntry(state: ListenerState, own: BindingIndex<ListenerState>, entry: RingEntry): void {
+    const { change } = entry
+    if (state.closed || !state.concerns(change)) return
+    if (change.kind === 'table') {
+      if (own.listeners(change.table.schema, change.table.table).size > 0) this.#tableChanged(entry, [state])
+    } else if (own.has(change.facts)) {
+      this.#take(
+        { ...entry, bytes: 0 },
+        new Telling(change),
+        findMatches(own, change, () => true),
+      )
+    }
+  }
+
+  #goLive(state: ListenerState): void {
+    state.replaysFrom = undefined
+    this.#replaying.delete(state)
+    if (state.closed) return
+    for (const bound of state.bounds) this.index.add(bound)
+    this.#touched.add(state)
+    this.#flushSoon()
+  }
+
+  #missed(state: ListenerState): void {
+    const position = this.#options.ring.head
+    if (!position) return
+    state.restart(position)
+    this.#goLive(state)
+    const message = 'Changes went by faster than they could be told again.'
+    this.#say(state, { reason: 'lost', position, message })
+  }
+}

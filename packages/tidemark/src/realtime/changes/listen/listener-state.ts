@@ -1,0 +1,94 @@
+import type { Position } from '../../../feed/position.js'
+import { isVisible, type Snapshot } from '../../../feed/sources/wal/snapshot.js'
+import type { ChangeListener } from '../../realtime.js'
+import type { RingChange } from '../keep/change-ring.js'
+import type { Beholder } from '../visibility-port.js'
+import type { Bound } from './binding-index.js'
+
+/** What was visible when a listener began, while changes of that time may still come. */
+export interface Birth {
+  readonly snapshot: Snapshot
+  /** On the monotonic clock, once it was known. When the feed is proven to be past it, what was visible has been given. */
+  readonly at: number
+}
+
+export interface ListenerOptions {
+  readonly listener: ChangeListener
+  readonly beholder: Beholder
+  /** It is told what comes after this place. */
+  readonly from: Position
+  readonly ordinal: number | undefined
+  /** What it was said to begin with: at `from` or later. */
+  readonly start: Position
+}
+
+/** One listener: who it is, what it asked for, how far it was told. */
+export class ListenerState {
+  readonly listener: ChangeListener
+  bounds: readonly Bound<ListenerState>[] = []
+  beholder: Beholder
+  /** Counts its callers: a verdict on one says nothing about the next. */
+  generation = 0
+  /** Counts its beginnings: what was found for it before is void. */
+  life = 0
+  closed = false
+  birth: Birth | undefined
+  /** It reads the ring from this sequence on, and no changes as they come; undefined once it has caught up. */
+  replaysFrom: number | undefined
+  /** Positions of what waits to be judged for it, in order. */
+  readonly waiting: bigint[] = []
+  #from: Position
+  #ordinal: number | undefined
+  #told: bigint
+  #passed: bigint
+  constructor({ listener, beholder, from, ordinal, start }: ListenerOptions) {
+    this.listener = listener
+    this.beholder = beholder
+    this.#from = from
+    this.#ordinal = ordinal
+    this.#told = from.number
+    this.#passed = start.number
+  }
+
+  /** Nothing before this position counts any more. */
+  restart(from: Position): void {
+    this.#from = from
+    this.#ordinal = undefined
+    this.#told = from.number
+    this.#passed = from.number
+    this.birth = undefined
+    this.replaysFrom = undefined
+    this.forget()
+  }
+
+  /** What waits for it is void. */
+  forget(): void {
+    this.waiting.length = 0
+    this.life += 1
+  }
+
+  /** Whether a change comes after what it began with. */
+  concerns({ position, ordinal, xid }: RingChange): boolean {
+    const { number } = this.#from
+    if (position.number <= number) {
+      if (position.number < number || this.#ordinal === undefined || ordinal <= this.#ordinal) return false
+    }
+    return this.birth === undefined || xid === 0n || !isVisible(xid, this.birth.snapshot)
+  }
+
+  told(number: bigint): void {
+    if (number > this.#told) this.#told = number
+  }
+
+  /** Says how far it was told. `head`: the last position of which everything is known. */
+  pass(head: Position): void {
+    if (this.closed || head.epoch !== this.#from.epoch) return
+    const [next] = this.waiting
+    let { number } = head
+    if (this.replaysFrom !== undefined && this.#told < number) number = this.#told
+    if (next !== undefined && next <= number) number = this.#told < next ? this.#told : next - 1n
+    if (number <= this.#passed) return
+    this.#passed = number
+    this.listener.passed({ epoch: head.epoch, number })
+  }
+}

@@ -1,0 +1,360 @@
+import type { Caller } from '../../auth/caller.js'
+import { TidemarkError } from '../../errors.js'
+import {
+  type Change,
+  type FeedReset,
+  type Follower,
+  type FreshnessProof,
+  isRowChange,
+  type RowChange,
+  type TransactionPiece,
+} from '../../feed/feed.js'
+import { changesBytes } from '../../feed/follow/piece-size.js'
+import type { Position } from '../../feed/position.js'
+import type { TableId } from '../../feed/table-id.js'
+import { type Logger, type Metrics, silentLogger } from '../../observability/observability.js'
+import type { Pool } from '../../postgres/postgres.js'
+import { type Clock, systemClock } from '../../time/clock.js'
+import { until } from '../../time/until.js'
+import type { ChangeSubscription, Changes, Gap, ListenOptions } from '../realtime.js'
+import { createChangesMetrics } from './changes-metrics.js'
+import { createAskPostgres } from './filters/ask-postgres.js'
+import { createFilterCompiler } from './filters/compile-filter.js'
+import { ChangeRing, type RingEntry } from './keep/change-ring.js'
+import { type Cursor, type CursorStore, createCursorStore } from './keep/cursor-store.js'
+import { createToldTables, type FollowTables, type ToldTables } from './keep/told-tables.js'
+import { Beholders } from './listen/beholders.js'
+import { Dispatcher } from './listen/dispatcher.js'
+import { ListenerState } from './listen/listener-state.js'
+import { createStartPoint, type FindStartPoint } from './listen/start-point.js'
+import { type ResolveContext, type Resolved, resolveBinding, Selections } from './resolve-binding.js'
+import { createFindFacts, type FindFacts } from './values/relation-facts.js'
+import { createTableCatalogue } from './values/table-catalogue.js'
+import { createTypeCatalogue } from './values/type-catalogue.js'
+import type { Visibility } from './visibility-port.js'
+
+export interface ChangesSettings {
+  /** Changes of this long are kept for clients that come back. Default 300,000. */
+  readonly replayWindowMs?: number
+  /** Roughly, of what is kept. Default 32 MiB. */
+  readonly maxReplayBytes?: number
+  /** Where a client was is remembered for so long after its socket has ended. Default 600,000. */
+  readonly cursorKeptMs?: number
+  /** The application puts tables into it. Default `supabase_realtime`; null for none. */
+  readonly publication?: string | null
+  /** Tables that are told of besides those of the publication. */
+  readonly tables?: readonly TableId[]
+  /** How often the publication is looked at. Default 1,000. */
+  readonly pollMs?: number
+}
+
+export interface OpenChangesOptions {
+  /** The database of the feed, its primary. */
+  readonly pool: Pick<Pool, 'query' | 'batch' | 'withClient'>
+  readonly visibility: Visibility
+  /** Makes the feed carry tables. */
+  readonly follow: FollowTables
+  readonly settings?: ChangesSettings
+  readonly clock?: Clock
+  readonly log?: Logger
+  readonly metrics?: Metrics
+}
+
+export interface OpenChanges extends Changes {
+  /** Becomes part of the server's node of the feed. */
+  readonly follower: Follower
+  /** How it is, for /metrics. */
+  refresh(): void
+}
+
+/** How long a listener waits for the feed to come up. */
+const startTimeoutMs = 5_000
+const passEveryMs = 5_000
+
+const unavailable = (reason: string) => new TidemarkError('TM_REALTIME_UNAVAILABLE', { reason })
+
+/** Large values that an update did not touch are those of the old row, where the log has that. */
+const completed = (change: RowChange): RowChange => {
+  if (change.kind !== 'update' || change.old === null || !change.new.includes(undefined)) return change
+  const { old } = change
+  return { ...change, new: change.new.map((value, index) => (value === undefined ? old[index] : value)) }
+}
+
+class FollowedChanges implements OpenChanges {
+  readonly follower: Follower
+  readonly #clock: Clock
+  readonly #log: Logger
+  readonly #ring: ChangeRing
+  readonly #dispatcher: Dispatcher
+  readonly #tables: ToldTables
+  readonly #cursors: CursorStore
+  readonly #beholders = new Beholders()
+  readonly #selections = new Selections()
+  readonly #findFacts: FindFacts
+  readonly #startPoint: FindStartPoint
+  readonly #context: ResolveContext
+  readonly #metrics: ReturnType<typeof createChangesMetrics> | undefined
+  /** Tables that the feed carries only since a moment: what was changed before it is not kept. */
+  readonly #carriedSince = new Map<string, number | Position>()
+  #passedAt = 0
+  #stopped = false
+
+  constructor(options: OpenChangesOptions) {
+    const { pool, visibility, follow, settings = {}, clock = systemClock, log = silentLogger, metrics } = options
+    const { replayWindowMs = 300_000, maxReplayBytes = 32 * 1024 ** 2, cursorKeptMs = 600_000 } = settings
+    const { publication = 'supabase_realtime', tables: named = [], pollMs } = settings
+    this.#clock = clock
+    this.#log = log
+    this.#metrics = metrics && createChangesMetrics(metrics)
+    this.#ring = new ChangeRing({ maxBytes: maxReplayBytes, maxAgeMs: replayWindowMs })
+    this.#dispatcher = new Dispatcher({
+      ring: this.#ring,
+      visibility,
+      ask: createAskPostgres(pool),
+      maxWaitingBytes: maxReplayBytes,
+      clock,
+      log,
+      onGap: ({ reason }) => this.#metrics?.gap(reason),
+      ended: (state) => {
+        this.#metrics?.failed()
+        this.#beholders.release(state.beholder)
+      },
+    })
+    const types = createTypeCatalogue(pool)
+    const catalogue = createTableCatalogue(pool, types, clock)
+    this.#findFacts = createFindFacts(catalogue, types)
+    this.#startPoint = createStartPoint(pool, clock)
+    this.#cursors = createCursorStore({ pool, keptMs: cursorKeptMs, clock, log })
+    const added = (tables: readonly TableId[]) => this.#added(tables)
+    this.#tables = createToldTables({
+      pool,
+      publication: publication ?? undefined,
+      named,
+      follow,
+      added,
+      clock,
+      log,
+      ...(pollMs !== undefined && { pollMs }),
+    })
+    this.#context = { tables: this.#tables, catalogue, compile: createFilterCompiler(pool), visibility }
+    this.follower = {
+      name: 'realtime',
+      tables: 'all',
+      apply: (piece) => this.#apply(piece),
+      reset: async (reset) => this.#reset(reset),
+      fresh: (proof) => this.#fresh(proof),
+    }
+  }
+
+  async #apply(piece: TransactionPiece): Promise<void> {
+    const placed: RingEntry[] = []
+    for (const [index, change] of piece.changes.entries()) {
+      const { schema, table } = change.relation
+      if (!this.#tables.has(schema, table)) continue
+      placed.push(await this.#append(piece, piece.firstOrdinal + index, change))
+    }
+    if (piece.last) this.#ring.pass(piece.position.number)
+    this.#ring.trim(this.#clock.monotonicMs())
+    if (placed.length > 0) this.#dispatcher.dispatch(placed)
+  }
+
+  async #append({ position, xid, committedAt }: TransactionPiece, ordinal: number, change: Change): Promise<RingEntry> {
+    const bytes = changesBytes([change])
+    const at = this.#clock.monotonicMs()
+    if (!isRowChange(change)) {
+      const { schema, table } = change.relation
+      return this.#ring.append({ kind: 'table', position, ordinal, xid, table: { schema, table } }, bytes, at)
+    }
+    const found = this.#findFacts(change.relation)
+    const facts = found instanceof Promise ? await found : found
+    return this.#ring.append({ kind: 'row', position, ordinal, xid, committedAt, change: completed(change), facts }, bytes, at)
+  }
+
+  #reset({ reason, epoch, position }: FeedReset): void {
+    const isFirst = this.#ring.head === undefined
+    this.#ring.begin({ epoch, number: position.number })
+    this.#carriedSince.clear()
+    if (isFirst) return
+    this.#log.warn('listeners are told of a gap: the feed begins anew', { reason })
+    this.#dispatcher.restart({ epoch, number: position.number }, `The feed of changes begins anew (${reason}).`)
+  }
+
+  #fresh({ position, asOf }: FreshnessProof): void {
+    if (this.#ring.head?.epoch === position.epoch) this.#ring.pass(position.number)
+    const now = this.#clock.monotonicMs()
+    this.#ring.trim(now)
+    this.#dispatcher.proven(asOf)
+    for (const [table, since] of this.#carriedSince) {
+      if (typeof since === 'number' && since <= asOf) this.#carriedSince.set(table, position)
+    }
+    if (now - this.#passedAt < passEveryMs) return
+    this.#passedAt = now
+    this.#dispatcher.passAll()
+  }
+
+  /** Whoever listens to all tables is told that this one's past is not. */
+  #added(tables: readonly TableId[]): void {
+    const now = this.#clock.monotonicMs()
+    for (const { schema, table } of tables) {
+      this.#carriedSince.set(JSON.stringify([schema, table]), now)
+      const name = `${schema}.${table}`
+      const position = this.#ring.head
+      const message = `Changes of ${name} are told from now on.`
+      if (position) this.#dispatcher.announce({ schema, table }, { reason: 'tableChanged', table: name, position, message })
+    }
+  }
+
+  async listen(options: ListenOptions): Promise<ChangeSubscription> {
+    const { caller, bindings, listener, from, ordinal, cursor: name } = options
+    if (this.#stopped) throw unavailable('the server stops')
+    await this.#begun()
+    const resolved = await this.#resolve(caller.role, bindings)
+    const cursor =
+      name === undefined ? undefined : await this.#cursors.take(name, async () => (await listener.isAlive?.()) ?? false)
+    try {
+      const wanted = from ?? cursor?.position
+      const begin = wanted ? this.#resume(wanted, from ? ordinal : undefined, resolved) : await this.#startNow()
+      if (this.#stopped) throw unavailable('the server stops')
+      return this.#register(options, resolved, begin, cursor)
+    } catch (error) {
+      cursor?.release()
+      throw error
+    }
+  }
+
+  #resolve(role: string, bindings: ListenOptions['bindings']): Promise<readonly Resolved[]> {
+    return Promise.all(bindings.map((binding) => resolveBinding(this.#context, this.#selections, role, binding)))
+  }
+
+  async #begun(): Promise<void> {
+    if (this.#ring.head) return
+    await until(() => this.#ring.head, { timeoutMs: startTimeoutMs, clock: this.#clock }).catch(() => {
+      throw unavailable('the feed does not run')
+    })
+  }
+
+  #resume(from: Position, ordinal: number | undefined, resolved: readonly Resolved[]): Begin {
+    const head = this.#head()
+    const isCarried = resolved.every(({ schema, table }) => table === undefined || this.#wasCarried(schema, table, from))
+    if (isCarried && this.#ring.covers(from, ordinal)) {
+      return {
+        state: { from, ordinal },
+        start: from,
+        replaysFrom: this.#ring.after(from, ordinal),
+        lost: false,
+        birth: undefined,
+      }
+    }
+    return { state: { from: head, ordinal: undefined }, start: head, replaysFrom: this.#ring.next, lost: true, birth: undefined }
+  }
+
+  #wasCarried(schema: string, table: string, from: Position): boolean {
+    const since = this.#carriedSince.get(JSON.stringify([schema, table]))
+    if (since === undefined) return true
+    return typeof since !== 'number' && from.number >= since.number
+  }
+
+  async #startNow(): Promise<Begin> {
+    const before = this.#head()
+    const { snapshot, logEnd, at } = await this.#startPoint().catch((error: unknown) => {
+      throw new TidemarkError('TM_REALTIME_UNAVAILABLE', { reason: 'Postgres does not answer' }, { cause: error })
+    })
+    const birth = { snapshot, at }
+    const head = this.#head()
+    if (head.epoch !== before.epoch || !this.#ring.covers(before, undefined)) {
+      return {
+        state: { from: head, ordinal: undefined },
+        start: head,
+        replaysFrom: this.#ring.next,
+        lost: true,
+        birth: undefined,
+      }
+    }
+    // Without transactions that had begun then and ended since, whatever lies before the log's end was visible.
+    const isExact = logEnd !== undefined && snapshot.inProgress.size === 0 && before.epoch.startsWith('wal-')
+    const number = isExact && logEnd - 1n > before.number ? logEnd - 1n : before.number
+    const replaysFrom = this.#ring.after(before, undefined)
+    return {
+      state: { from: before, ordinal: undefined },
+      start: { epoch: before.epoch, number },
+      replaysFrom,
+      lost: false,
+      birth,
+    }
+  }
+
+  #head(): Position {
+    const { head } = this.#ring
+    if (!head) throw unavailable('the feed does not run')
+    return head
+  }
+
+  #register(
+    { caller, listener, bindings }: ListenOptions,
+    resolved: readonly Resolved[],
+    { state: { from, ordinal }, start, replaysFrom, lost, birth }: Begin,
+    cursor: Cursor | undefined,
+  ): ChangeSubscription {
+    const state = new ListenerState({ listener, beholder: this.#beholders.take(caller), from, ordinal, start })
+    state.bounds = boundsOf(state, resolved)
+    state.birth = birth
+    state.replaysFrom = replaysFrom
+    if (lost) this.#tellLost(state, start)
+    this.#dispatcher.add(state)
+    cursor?.move(start)
+    return {
+      start,
+      setCaller: (next) => this.#setCaller(state, bindings, next),
+      acknowledged: (position) => cursor?.move(position),
+      close: () => {
+        if (!state.closed) this.#beholders.release(state.beholder)
+        this.#dispatcher.remove(state)
+        cursor?.release()
+      },
+    }
+  }
+
+  /** Once whoever listens has got its subscription, and before anything else. */
+  #tellLost(state: ListenerState, position: Position): void {
+    const gap: Gap = { reason: 'lost', position, message: 'What was changed since is not kept any more.' }
+    setImmediate(() => {
+      if (state.closed) return
+      this.#metrics?.gap(gap.reason)
+      state.listener.gap(gap)
+    })
+  }
+
+  async #setCaller(state: ListenerState, bindings: ListenOptions['bindings'], caller: Caller): Promise<void> {
+    const resolved = await this.#resolve(caller.role, bindings)
+    if (state.closed) return
+    const before = state.beholder
+    this.#dispatcher.rebind(state, boundsOf(state, resolved), this.#beholders.take(caller))
+    this.#beholders.release(before)
+  }
+
+  refresh(): void {
+    const { listeners, waiting } = this.#dispatcher
+    this.#metrics?.refresh({ listeners, waiting, bytes: this.#ring.bytes })
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true
+    this.#dispatcher.stop()
+    await this.#tables.stop()
+    await this.#cursors.stop()
+  }
+}
+
+const boundsOf = (state: ListenerState, resolved: readonly Resolved[]): ListenerState['bounds'] =>
+  resolved.map((bound, binding) => ({ ...bound, listener: state, binding }))
+
+interface Begin {
+  readonly state: { readonly from: Position; readonly ordinal: number | undefined }
+  readonly start: Position
+  readonly replaysFrom: number
+  readonly lost: boolean
+  readonly birth: ListenerState['birth']
+}
+
+/** Opens the part of realtime that tells changes of tables. Nothing is told before its follower is part of a feed. */
+export const openChanges = (options: OpenChangesOptions): OpenChanges => new FollowedChanges(options)
