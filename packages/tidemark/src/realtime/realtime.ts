@@ -76,11 +76,6 @@ export interface ChangeListener {
   gap(gap: Gap): void
   /** Everything up to here was told, or was nothing for this listener. Called after the changes of one turn, and now and then while it is quiet. */
   passed(position: Position): void
-  /**
-   * Whether its client answers within a second or so. Asked when another one comes with the same cursor: a socket may be open for nobody, and
-   * then the newcomer goes on where it was. Missing: it does not.
-   */
-  isAlive?(): Promise<boolean>
   /** It is told nothing any more: its policies raise or take too long. Nobody else is harmed. */
   failed(reason: string): void
 }

@@ -38,7 +38,7 @@ export interface ChangesSettings {
   readonly replayWindowMs?: number
   /** Roughly, of what is kept. Default 32 MiB. */
   readonly maxReplayBytes?: number
-  /** Where a client was is remembered for so long after its socket has ended. Default 600,000. */
+  /** Where a client was is remembered for so long after its socket has ended. Default 300,000. */
   readonly cursorKeptMs?: number
   /** The application puts tables into it. Default `supabase_realtime`; null for none. */
   readonly publication?: string | null
@@ -70,6 +70,8 @@ export interface OpenChanges extends Changes {
 /** How long a listener waits for the feed to come up. */
 const startTimeoutMs = 5_000
 const passEveryMs = 5_000
+/** A place in no history. */
+const nowhere: Position = { epoch: '', number: 0n }
 
 const unavailable = (reason: string) => new TidemarkError('TM_REALTIME_UNAVAILABLE', { reason })
 
@@ -101,7 +103,7 @@ class FollowedChanges implements OpenChanges {
 
   constructor(options: OpenChangesOptions) {
     const { pool, visibility, follow, settings = {}, clock = systemClock, log = silentLogger, metrics } = options
-    const { replayWindowMs = 300_000, maxReplayBytes = 32 * 1024 ** 2, cursorKeptMs = 600_000 } = settings
+    const { replayWindowMs = 300_000, maxReplayBytes = 32 * 1024 ** 2, cursorKeptMs = 300_000 } = settings
     const { publication = 'supabase_realtime', tables: named = [], pollMs } = settings
     this.#clock = clock
     this.#log = log
@@ -205,21 +207,28 @@ class FollowedChanges implements OpenChanges {
   }
 
   async listen(options: ListenOptions): Promise<ChangeSubscription> {
-    const { caller, bindings, listener, from, ordinal, cursor: name } = options
+    const { caller, bindings, from, ordinal, cursor: name, returning = false } = options
     if (this.#stopped) throw unavailable('the server stops')
     await this.#begun()
     const resolved = await this.#resolve(caller.role, bindings)
-    const cursor =
-      name === undefined ? undefined : await this.#cursors.take(name, async () => (await listener.isAlive?.()) ?? false)
-    try {
-      const wanted = from ?? cursor?.position
-      const begin = wanted ? this.#resume(wanted, from ? ordinal : undefined, resolved) : await this.#startNow()
-      if (this.#stopped) throw unavailable('the server stops')
-      return this.#register(options, resolved, begin, cursor)
-    } catch (error) {
-      cursor?.release()
-      throw error
+    const wanted = from ?? (name !== undefined && returning ? await this.#remembered(name) : undefined)
+    const begin = wanted === undefined ? await this.#startNow() : this.#resume(wanted, from ? ordinal : undefined, resolved)
+    // What comes while it is written is in the ring.
+    const cursor = name === undefined ? undefined : await this.#cursors.open(name, begin.start)
+    if (this.#stopped) throw unavailable('the server stops')
+    return this.#register(options, resolved, begin, cursor)
+  }
+
+  /** The first of the places that are remembered; nowhere, where there is none, or one of another history. */
+  async #remembered(name: string): Promise<Position> {
+    const positions = await this.#cursors.recall(name)
+    const { epoch } = this.#head()
+    let first: Position | undefined
+    for (const position of positions) {
+      if (position.epoch !== epoch) return nowhere
+      if (!first || position.number < first.number) first = position
     }
+    return first ?? nowhere
   }
 
   #resolve(role: string, bindings: ListenOptions['bindings']): Promise<readonly Resolved[]> {
@@ -234,7 +243,6 @@ class FollowedChanges implements OpenChanges {
   }
 
   #resume(from: Position, ordinal: number | undefined, resolved: readonly Resolved[]): Begin {
-    const head = this.#head()
     const isCarried = resolved.every(({ schema, table }) => table === undefined || this.#wasCarried(schema, table, from))
     if (isCarried && this.#ring.covers(from, ordinal)) {
       return {
@@ -245,6 +253,12 @@ class FollowedChanges implements OpenChanges {
         birth: undefined,
       }
     }
+    return this.#lost()
+  }
+
+  /** From now on, and what was before is not known. */
+  #lost(): Begin {
+    const head = this.#head()
     return { state: { from: head, ordinal: undefined }, start: head, replaysFrom: this.#ring.next, lost: true, birth: undefined }
   }
 
@@ -261,15 +275,7 @@ class FollowedChanges implements OpenChanges {
     })
     const birth = { snapshot, at }
     const head = this.#head()
-    if (head.epoch !== before.epoch || !this.#ring.covers(before, undefined)) {
-      return {
-        state: { from: head, ordinal: undefined },
-        start: head,
-        replaysFrom: this.#ring.next,
-        lost: true,
-        birth: undefined,
-      }
-    }
+    if (head.epoch !== before.epoch || !this.#ring.covers(before, undefined)) return this.#lost()
     // Without transactions that had begun then and ended since, whatever lies before the log's end was visible.
     const isExact = logEnd !== undefined && snapshot.inProgress.size === 0 && before.epoch.startsWith('wal-')
     const number = isExact && logEnd - 1n > before.number ? logEnd - 1n : before.number
@@ -289,27 +295,33 @@ class FollowedChanges implements OpenChanges {
     return head
   }
 
-  #register(
-    { caller, listener, bindings }: ListenOptions,
-    resolved: readonly Resolved[],
-    { state: { from, ordinal }, start, replaysFrom, lost, birth }: Begin,
-    cursor: Cursor | undefined,
-  ): ChangeSubscription {
+  #register(options: ListenOptions, resolved: readonly Resolved[], given: Begin, cursor: Cursor | undefined): ChangeSubscription {
+    // The feed may have begun anew since.
+    if (this.#head().epoch !== given.start.epoch) return this.#register(options, resolved, this.#lost(), cursor)
+    const { caller, listener, bindings } = options
+    const {
+      state: { from, ordinal },
+      start,
+      replaysFrom,
+      lost,
+      birth,
+    } = given
     const state = new ListenerState({ listener, beholder: this.#beholders.take(caller), from, ordinal, start })
     state.bounds = boundsOf(state, resolved)
     state.birth = birth
     state.replaysFrom = replaysFrom
     if (lost) this.#tellLost(state, start)
     this.#dispatcher.add(state)
-    cursor?.move(start)
+    let isClosed = false
     return {
       start,
       setCaller: (next) => this.#setCaller(state, bindings, next),
       acknowledged: (position) => cursor?.move(position),
-      close: () => {
+      close: (mayReturn = false) => {
         if (!state.closed) this.#beholders.release(state.beholder)
         this.#dispatcher.remove(state)
-        cursor?.release()
+        if (!isClosed) cursor?.close(mayReturn)
+        isClosed = true
       },
     }
   }

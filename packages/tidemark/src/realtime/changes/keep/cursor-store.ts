@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { createHash, randomUUID } from 'node:crypto'
 import { reasonOf } from '../../../errors.js'
 import { formatPosition, type Position, parsePosition } from '../../../feed/position.js'
 import { type Logger, silentLogger } from '../../../observability/observability.js'
@@ -18,50 +18,54 @@ export interface CursorStoreOptions {
 
 /** The place of one channel of one client, while its socket lives. */
 export interface Cursor {
-  /** Where the channel goes on; undefined where none was remembered, or another live socket has it. */
-  readonly position: Position | undefined
-  /** Told so far and acknowledged, or where a new one begins. */
+  /** Everything told up to here has reached the client. */
   move(position: Position): void
-  /** The socket has ended: the next one of this name goes on here. */
-  release(): void
+  /** `mayReturn`: it is remembered for whoever comes back under the name; else it is forgotten. */
+  close(mayReturn: boolean): void
 }
 
 /**
- * Cursors of clients that do not say themselves where they were. They live in Postgres, which is the truth and may not be away while changes come;
- * Redis may, and forgets. Positions are written together, about once a second and without waiting for the disk: what a killed server had not
- * written yet is told again.
+ * Cursors of clients that do not say themselves where they were. They live in Postgres, which is the truth and without which no changes come;
+ * Redis may be away, and forgets. A new one is written before its client is told that it listens; from then on positions are written together,
+ * about once a second. What a killed server had not written yet is told again: a cursor is never ahead of its client.
  */
 export interface CursorStore {
-  /** `isAlive`: whether the client that takes it answers, should another one ask for the same name later. */
-  take(name: string, isAlive?: IsAlive): Promise<Cursor>
+  /** Raises TM_POSTGRES_*. */
+  open(name: string, position: Position): Promise<Cursor>
+  /**
+   * The positions that are remembered under a name, of sockets that still seem to live as well. One that was cut off counts as come back: the
+   * last of them, since whoever comes back goes on after the first. Raises TM_POSTGRES_*.
+   */
+  recall(name: string): Promise<readonly Position[]>
   stop(): Promise<void>
 }
 
-/** Asks a client whether it is still there: its socket may be open for nobody. */
-export type IsAlive = () => Promise<boolean>
-
 interface Held {
   readonly key: string
-  readonly isAlive: IsAlive
+  readonly member: string
   position: Position
-  writtenAt: number
+  cut: boolean
   dirty: boolean
-  live: boolean
+  seenAt: number
 }
-
-const nowhere: Position = { epoch: '', number: 0n }
-/** Live clients that may have one name. */
-const maxPlaces = 16
 
 const digest = (name: string): string => createHash('sha256').update(name).digest('base64url')
 
 const upsertSql = `
-  insert into tidemark.realtime_cursors (key, position, seen_at)
-  select k, p, now() from unnest($1::text[], $2::text[]) as u (k, p)
-  on conflict (key) do update set position = excluded.position, seen_at = excluded.seen_at`
-const forgetSql = `delete from tidemark.realtime_cursors where seen_at < now() - make_interval(secs => $1::float8 / 1000)`
+  insert into tidemark.realtime_cursors (key, member, position, cut, seen_at)
+  select k, m, p, c, now() from unnest($1::text[], $2::uuid[], $3::text[], $4::bool[]) as u (k, m, p, c)
+  on conflict (key, member) do update set position = excluded.position, cut = excluded.cut, seen_at = excluded.seen_at`
 const findSql = `
-  select position from tidemark.realtime_cursors where key = $1 and seen_at >= now() - make_interval(secs => $2::float8 / 1000)`
+  select member::text, position, cut from tidemark.realtime_cursors
+   where key = $1 and seen_at >= now() - make_interval(secs => $2::float8 / 1000)`
+const deleteSql = 'delete from tidemark.realtime_cursors where key = $1 and member = $2::uuid'
+const forgetSql = 'delete from tidemark.realtime_cursors where seen_at < now() - make_interval(secs => $1::float8 / 1000)'
+
+interface FoundRow {
+  readonly member: string
+  readonly position: string
+  readonly cut: boolean
+}
 
 const maxBatch = 5_000
 
@@ -69,10 +73,12 @@ class PostgresCursors implements CursorStore {
   readonly #options: CursorStoreOptions
   readonly #clock: Clock
   readonly #log: Logger
+  /** By member. */
   readonly #held = new Map<string, Held>()
   readonly #stopping = new AbortController()
   readonly #writing: Promise<void>
   #forgotAt = Number.NEGATIVE_INFINITY
+  #opening: Promise<void> | undefined
 
   constructor(options: CursorStoreOptions) {
     this.#options = options
@@ -81,60 +87,79 @@ class PostgresCursors implements CursorStore {
     this.#writing = this.#keepWriting()
   }
 
-  async take(name: string, isAlive: IsAlive = async () => false): Promise<Cursor> {
-    for (let place = 0; place < maxPlaces; place += 1) {
-      const key = digest(`${name}#${place}`)
-      const before = this.#held.get(key)
-      // Two tabs of one browser ask for the same: each gets a place of its own.
-      if (before?.live && (await before.isAlive())) continue
-      // Somebody else may have come meanwhile.
-      if (this.#held.get(key) === before) return this.#hold(key, before, isAlive)
-      place -= 1
+  async open(name: string, position: Position): Promise<Cursor> {
+    const held: Held = {
+      key: digest(name),
+      member: randomUUID(),
+      position,
+      cut: false,
+      dirty: true,
+      seenAt: this.#clock.monotonicMs(),
     }
-    return { position: undefined, move: () => {}, release: () => {} }
-  }
-
-  async #hold(key: string, before: Held | undefined, isAlive: IsAlive): Promise<Cursor> {
-    const held: Held = { key, position: nowhere, writtenAt: this.#clock.monotonicMs(), dirty: false, live: true, isAlive }
-    this.#held.set(key, held)
+    this.#held.set(held.member, held)
     try {
-      const position = before && before.position !== nowhere ? before.position : await this.#find(key)
-      if (position) held.position = position
-      return {
-        position,
-        move: (to) => this.#move(held, to),
-        release: () => {
-          held.live = false
-          held.dirty = held.position !== nowhere
-          if (!held.dirty && this.#held.get(key) === held) this.#held.delete(key)
-        },
-      }
+      await this.#writeTogether()
     } catch (error) {
-      if (before) this.#held.set(key, { ...before, live: false })
-      else this.#held.delete(key)
+      this.#held.delete(held.member)
       throw error
     }
+    return {
+      move: (to) => this.#move(held, to),
+      close: (mayReturn) => this.#close(held, mayReturn),
+    }
+  }
+
+  async recall(name: string): Promise<readonly Position[]> {
+    const key = digest(name)
+    const found = await this.#options.pool.query<FoundRow>(findSql, [key, this.#options.keptMs], { idempotent: true })
+    const positions = new Map(found.rows.map(({ member, position, cut }) => [member, { position: parsePosition(position), cut }]))
+    // What is known here is newer than what is written.
+    for (const held of this.#held.values()) if (held.key === key) positions.set(held.member, held)
+    let last: { readonly member: string; readonly number: bigint } | undefined
+    for (const [member, { position, cut }] of positions) {
+      if (cut && (last === undefined || position.number > last.number)) last = { member, number: position.number }
+    }
+    if (last) await this.#delete(key, last.member)
+    return [...positions.values()].map(({ position }) => position)
   }
 
   async stop(): Promise<void> {
     this.#stopping.abort()
     await this.#writing
-    for (const held of this.#held.values()) held.dirty ||= held.position !== nowhere
     await this.#write().catch((error: unknown) =>
       this.#log.warn('where clients were is not written', { reason: reasonOf(error) }),
     )
-  }
-
-  async #find(key: string): Promise<Position | undefined> {
-    const { pool, keptMs } = this.#options
-    const { rows } = await pool.query<{ position: string }>(findSql, [key, keptMs], { idempotent: true })
-    return rows[0] && parsePosition(rows[0].position)
   }
 
   #move(held: Held, { epoch, number }: Position): void {
     if (held.position.epoch === epoch && held.position.number >= number) return
     held.position = { epoch, number }
     held.dirty = true
+  }
+
+  #close(held: Held, mayReturn: boolean): void {
+    if (mayReturn) {
+      held.cut = true
+      held.dirty = true
+      return
+    }
+    void this.#delete(held.key, held.member).catch((error: unknown) => {
+      this.#log.debug('a place that nobody comes back to is forgotten later', { reason: reasonOf(error) })
+    })
+  }
+
+  async #delete(key: string, member: string): Promise<void> {
+    this.#held.delete(member)
+    await this.#options.pool.query(deleteSql, [key, member], { idempotent: true })
+  }
+
+  /** Many that come at once are written at once. */
+  #writeTogether(): Promise<void> {
+    this.#opening ??= new Promise<void>((resolve) => setImmediate(resolve)).then(() => {
+      this.#opening = undefined
+      return this.#write()
+    })
+    return this.#opening
   }
 
   async #keepWriting(): Promise<void> {
@@ -144,6 +169,7 @@ class PostgresCursors implements CursorStore {
       await this.#clock.sleep(writeMs, signal).catch(() => undefined)
       if (signal.aborted) return
       try {
+        this.#refresh()
         await this.#write()
         await this.#forget()
       } catch (error) {
@@ -156,29 +182,37 @@ class PostgresCursors implements CursorStore {
     const due = [...this.#held.values()].filter(({ dirty }) => dirty)
     for (let from = 0; from < due.length; from += maxBatch) {
       const batch = due.slice(from, from + maxBatch)
+      const columns = [
+        batch.map(({ key }) => key),
+        batch.map(({ member }) => member),
+        batch.map(({ position }) => formatPosition(position)),
+        batch.map(({ cut }) => String(cut)),
+      ]
       for (const held of batch) held.dirty = false
       try {
-        const keys = arrayLiteral(batch.map(({ key }) => key))
-        const positions = arrayLiteral(batch.map(({ position }) => formatPosition(position)))
-        await this.#options.pool.query(upsertSql, [keys, positions], { idempotent: true })
+        await this.#options.pool.query(upsertSql, columns.map(arrayLiteral), { idempotent: true })
       } catch (error) {
         for (const held of batch) held.dirty = true
         throw error
       }
-      for (const held of batch) if (!held.live && !held.dirty && this.#held.get(held.key) === held) this.#held.delete(held.key)
+      const now = this.#clock.monotonicMs()
+      for (const held of batch) {
+        held.seenAt = now
+        // From now on the row alone remembers it.
+        if (held.cut && !held.dirty) this.#held.delete(held.member)
+      }
     }
   }
 
-  /** Live ones are told to be seen now and then; the others go when their time has come. */
+  /** Those of live sockets are not to be forgotten however quiet they are. */
+  #refresh(): void {
+    const before = this.#clock.monotonicMs() - this.#options.keptMs / 3
+    for (const held of this.#held.values()) if (held.seenAt < before) held.dirty = true
+  }
+
   async #forget(): Promise<void> {
     const { pool, keptMs } = this.#options
     const now = this.#clock.monotonicMs()
-    for (const held of this.#held.values()) {
-      if (held.live && held.position !== nowhere && now - held.writtenAt > keptMs / 3) {
-        held.dirty = true
-        held.writtenAt = now
-      }
-    }
     if (now - this.#forgotAt < keptMs / 3) return
     this.#forgotAt = now
     await pool.query(forgetSql, [keptMs], { idempotent: true })
