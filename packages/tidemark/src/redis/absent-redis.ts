@@ -14,6 +14,7 @@ export const createAbsentRedis = (): Redis => ({
   pipeline: absent,
   script: absent,
   subscribe: absent,
+  subscribeBytes: absent,
   ping: absent,
   onState: () => () => {},
   stop: async () => {},

@@ -5,6 +5,7 @@ import { pauseMs, type ResolvedConnectionOptions } from './connection-options.js
 import { ConnectionState } from './connection-state.js'
 import { inTime } from './in-time.js'
 import type {
+  BytesListener,
   CommandOptions,
   LuaScript,
   MessageListener,
@@ -63,6 +64,7 @@ class IoredisTcp implements Redis {
   #lastError: unknown
   #handshake: NodeJS.Timeout | undefined
   #stopped = false
+  #wasUp = false
   #corked = false
 
   constructor(target: TcpTarget, options: ResolvedConnectionOptions) {
@@ -109,7 +111,11 @@ class IoredisTcp implements Redis {
     return runScript<T>((command) => this.command<T>(command, options), script, keys, args)
   }
 
-  async subscribe(channels: readonly string[], listener: MessageListener): Promise<() => Promise<void>> {
+  subscribe(channels: readonly string[], listener: MessageListener): Promise<() => Promise<void>> {
+    return this.subscribeBytes(channels, (message, channel) => listener(message.toString(), channel))
+  }
+
+  async subscribeBytes(channels: readonly string[], listener: BytesListener): Promise<() => Promise<void>> {
     this.#throwUnlessUp({})
     return this.#subscriptions.add(channels, listener).catch((error: unknown) => {
       throw this.#asOurs(error)
@@ -147,6 +153,8 @@ class IoredisTcp implements Redis {
     client.on('ready', () => {
       clearTimeout(this.#handshake)
       this.#lastError = undefined
+      if (this.#wasUp) this.#subscriptions.renew()
+      this.#wasUp = true
       this.#state.up()
     })
     client.on('close', () => {

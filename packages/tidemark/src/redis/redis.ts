@@ -41,6 +41,8 @@ export interface LuaScript {
 
 export type MessageListener = (message: string, channel: string) => void
 
+export type BytesListener = (message: Buffer, channel: string) => void
+
 /**
  * One Redis, over TCP or over Upstash's REST, or none at all.
  *
@@ -68,6 +70,8 @@ export interface Redis {
    * Raises TM_REDIS_UNSUPPORTED over REST.
    */
   subscribe(channels: readonly string[], listener: MessageListener): Promise<() => Promise<void>>
+  /** The same, with messages byte for byte. */
+  subscribeBytes(channels: readonly string[], listener: BytesListener): Promise<() => Promise<void>>
   /** Calls the listener at each change of the state. Gives what ends it. */
   onState(listener: (state: RedisState) => void): () => void
   /** The time of one round trip, in milliseconds. */

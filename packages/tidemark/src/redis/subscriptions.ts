@@ -2,7 +2,7 @@ import type { Redis as Ioredis } from 'ioredis'
 import type { Logger } from '../observability/observability.js'
 import { withTimeout } from '../resilience/with-timeout.js'
 import { closeClient } from './close-client.js'
-import type { MessageListener } from './redis.js'
+import type { BytesListener } from './redis.js'
 
 interface SubscriptionsOptions {
   readonly open: () => Ioredis
@@ -13,7 +13,7 @@ interface SubscriptionsOptions {
 /** Listeners to channels, on a connection of their own that exists from the first subscription on. */
 export class Subscriptions {
   readonly #options: SubscriptionsOptions
-  readonly #listeners = new Map<string, Set<MessageListener>>()
+  readonly #listeners = new Map<string, Set<BytesListener>>()
   #client: Ioredis | undefined
   /** Joining and leaving go one after the other: who joins a channel second must not return before it is subscribed. */
   #turn: Promise<unknown> = Promise.resolve()
@@ -22,11 +22,16 @@ export class Subscriptions {
     this.#options = options
   }
 
-  async add(channels: readonly string[], listener: MessageListener): Promise<() => Promise<void>> {
+  async add(channels: readonly string[], listener: BytesListener): Promise<() => Promise<void>> {
     // A function of its own, so that one listener may subscribe twice.
-    const own: MessageListener = (message, channel) => listener(message, channel)
+    const own: BytesListener = (message, channel) => listener(message, channel)
     await this.#next(() => this.#join(channels, own))
     return () => this.#next(() => this.#leave(channels, own))
+  }
+
+  /** Takes the line up anew. One that only listens does not notice that the other end vanished without a word. */
+  renew(): void {
+    if (this.#client?.status === 'ready') this.#client.disconnect(true)
   }
 
   async stop(): Promise<void> {
@@ -40,14 +45,14 @@ export class Subscriptions {
     return done
   }
 
-  async #join(channels: readonly string[], listener: MessageListener): Promise<void> {
+  async #join(channels: readonly string[], listener: BytesListener): Promise<void> {
     const client = await this.#connected()
     const fresh = channels.filter((channel) => !this.#listeners.has(channel))
     if (fresh.length > 0) await client.subscribe(...fresh)
     for (const channel of channels) this.#listeners.set(channel, (this.#listeners.get(channel) ?? new Set()).add(listener))
   }
 
-  async #leave(channels: readonly string[], listener: MessageListener): Promise<void> {
+  async #leave(channels: readonly string[], listener: BytesListener): Promise<void> {
     const idle = channels.filter((channel) => {
       const listeners = this.#listeners.get(channel)
       if (!listeners?.delete(listener) || listeners.size > 0) return false
@@ -62,7 +67,7 @@ export class Subscriptions {
     const client = this.#options.open()
     this.#client = client
     client.on('error', () => {})
-    client.on('message', (channel: string, message: string) => this.#deliver(channel, message))
+    client.on('messageBuffer', (channel: Buffer, message: Buffer) => this.#deliver(channel.toString(), message))
     client.on('ready', () => this.#rejoin(client))
     try {
       await withTimeout(() => client.connect(), { timeoutMs: this.#options.connectTimeoutMs })
@@ -83,7 +88,7 @@ export class Subscriptions {
     })
   }
 
-  #deliver(channel: string, message: string): void {
+  #deliver(channel: string, message: Buffer): void {
     for (const listener of this.#listeners.get(channel) ?? []) {
       try {
         listener(message, channel)

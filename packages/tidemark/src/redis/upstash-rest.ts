@@ -99,6 +99,10 @@ class UpstashRest implements Redis {
     throw new TidemarkError('TM_REDIS_UNSUPPORTED', { driver: 'Upstash REST', what: 'listen to channels' })
   }
 
+  async subscribeBytes(): Promise<never> {
+    return this.subscribe()
+  }
+
   onState(listener: (state: RedisState) => void): () => void {
     return this.#state.listen(listener)
   }
