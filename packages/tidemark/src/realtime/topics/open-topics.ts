@@ -1,40 +1,325 @@
 import { randomBytes } from 'node:crypto'
-import type { Logger } from '../../observability/observability.js'
-import type { TopicMessage, Topics } from '../realtime.js'
+import type { Logger, Metrics } from '../../observability/observability.js'
+import type { Redis } from '../../redis/redis.js'
+import { type Clock, systemClock } from '../../time/clock.js'
+import type { PresenceState, TopicListener, TopicMessage, TopicSubscription, Topics } from '../realtime.js'
+import type { Bus } from './bus.js'
+import { Occupancy, type OccupancyListener } from './occupancy.js'
+import { deadAfterMs, Peers } from './peers.js'
+import { createRedisBus } from './redis-bus.js'
+import { Sender } from './sender.js'
+import { createTopicMetrics, type TopicMetrics } from './topic-metrics.js'
 import { TopicTable } from './topic-table.js'
 
 export interface TopicsOptions {
+  readonly redis: Redis
+  /** Opens a connection of its own, so that broadcasts and what else Redis is asked for do not wait for each other. */
+  readonly connect?: ((name: string) => Promise<Redis>) | undefined
+  /** What nodes of one project share, and no others. */
+  readonly prefix: string
   readonly log: Logger
+  readonly metrics: Metrics
+  readonly clock?: Clock
+  /** Topics whose listeners and members are watched over all nodes, by the beginning of their name; others count those of this node. Default: all. */
+  readonly counted?: readonly string[]
 }
 
-/** Broadcast and presence. Everybody who listens to a topic gets the same message and the same diff, object for object. */
-export const openTopics = async ({ log }: TopicsOptions): Promise<Topics> => {
-  const watchers = new Set<(topic: string, occupied: boolean) => void>()
-  const id = randomBytes(8).toString('hex')
-  let refs = 0
-  const table = new TopicTable({
-    log,
-    newRef: () => `${id}-${(++refs).toString(36)}`,
-    events: {
-      member: () => {},
-      count: () => {},
-      crossed: (topic, occupied) => {
-        for (const watcher of watchers) watcher(topic, occupied)
+/** How far messages and presence reach. */
+export interface Reach {
+  /** `nodes`: every node. `alone`: this process, until Redis answers. `process`: this process, for good. */
+  readonly reach: 'nodes' | 'alone' | 'process'
+  /** Other nodes that are heard. */
+  readonly others: number
+  /** One line for people. */
+  readonly detail: string
+}
+
+/** Everybody who listens to a topic on a node gets the same message and the same diff, object for object. */
+export interface OpenTopics extends Topics {
+  /** Who is present in a topic, on all nodes. */
+  presence(topic: string): PresenceState
+  /** Called when the first appearance of a key came, over all nodes, or the last one left; once over all nodes. Gives what ends it. */
+  onPresence(listener: (topic: string, key: string, present: boolean) => void): () => void
+  reach(): Reach
+}
+
+export interface TopicNodeOptions {
+  /** Undefined: there are no others. */
+  readonly bus: Bus | undefined
+  /** Why there are none. */
+  readonly detail: string
+  readonly clock: Clock
+  readonly log: Logger
+  readonly metrics: TopicMetrics
+  counted(topic: string): boolean
+}
+
+/** In no name of a topic. */
+const separator = '\u0000'
+const beatMs = 1_000
+/** What is missed in one go is told in one. */
+const gapAfterMs = 50
+const answerAfterMs = 50
+/** A start waits so long for what the others say of themselves before it takes itself for one that knows. */
+const settleMs = 2 * beatMs
+
+/**
+ * One node's part. Redis only carries: what each node says of itself lies with that node, and the others ask it. So a Redis that forgets
+ * loses nothing, and a node that dies takes what it said along.
+ */
+export class TopicNode implements OpenTopics {
+  readonly #options: TopicNodeOptions
+  readonly #id = randomBytes(8).toString('hex')
+  readonly #table: TopicTable
+  readonly #occupancy: Occupancy
+  /** Of keys, by topic and key. */
+  readonly #keys: Occupancy
+  readonly #sender: Sender | undefined
+  readonly #peers: Peers | undefined
+  readonly #ending = new AbortController()
+  #refs = 0
+  #born = 0
+  #settled: boolean
+  #elder: { readonly id: string; readonly heardAtMs: number } | undefined
+  #alone = false
+  #aloneSinceMs = 0
+  #gapDue = false
+  #answerDue = false
+  #beating: Promise<void> | undefined
+
+  constructor(options: TopicNodeOptions) {
+    this.#options = options
+    const { log, clock, bus, counted } = options
+    const now = () => clock.monotonicMs()
+    this.#occupancy = new Occupancy({ log, now })
+    this.#keys = new Occupancy({ log, now })
+    this.#settled = bus === undefined
+    this.#table = new TopicTable({
+      log,
+      watched: counted,
+      newRef: () => `${this.#id}-${(++this.#refs).toString(36)}`,
+      events: {
+        member: (change) => this.#sender?.member(change),
+        count: (topic, count) => {
+          if (counted(topic)) this.#sender?.count(topic, count)
+        },
+        crossed: (topic, occupied) => {
+          if (counted(topic)) this.#occupancy.crossed(topic, occupied)
+        },
+        keyCrossed: (topic, key, present) => this.#keys.crossed(`${topic}${separator}${key}`, present),
       },
-    },
-  })
-  return {
-    subscribe: (topic, listener) => table.subscribe(topic, listener),
-    publish: async (message: TopicMessage) => {
-      table.deliver(message)
-    },
-    count: async (topic) => table.count(topic),
-    occupied: async (prefix) => table.occupied(prefix),
-    onOccupancy: (listener) => {
-      const own: typeof listener = (topic, occupied) => listener(topic, occupied)
-      watchers.add(own)
-      return () => void watchers.delete(own)
-    },
-    stop: async () => watchers.clear(),
+    })
+    if (bus === undefined) {
+      this.#take(Number.NEGATIVE_INFINITY)
+      return
+    }
+    const sender = new Sender({ node: this.#id, bus })
+    this.#sender = sender
+    this.#peers = new Peers({
+      node: this.#id,
+      table: this.#table,
+      log,
+      now,
+      missed: () => this.#missed(),
+      ask: (node) => sender.record({ type: 'ask', of: node }),
+      asked: () => this.#answer(),
+      message: (message) => this.#received(message),
+    })
   }
+
+  async start(): Promise<void> {
+    const { bus, clock } = this.#options
+    if (bus === undefined) return
+    this.#aloneSinceMs = clock.monotonicMs()
+    await bus.start({
+      hear: (frame) => this.#peers?.hear(frame),
+      opened: () => this.#opened(),
+      closed: () => this.#closed(),
+    })
+    if (!bus.open) this.#closed()
+    this.#born = await bus.now().catch(() => clock.now() * 1000)
+    this.#sender?.record({ type: 'ask', of: null })
+    this.#beating = this.#beat()
+  }
+
+  subscribe(topic: string, listener: TopicListener): TopicSubscription {
+    return this.#table.subscribe(topic, listener)
+  }
+
+  async publish(message: TopicMessage): Promise<void> {
+    this.#options.metrics.published()
+    this.#table.deliver(message)
+    await this.#sender?.message(message)
+  }
+
+  async count(topic: string): Promise<number> {
+    return this.#table.count(topic)
+  }
+
+  async occupied(prefix: string): Promise<ReadonlyMap<string, number>> {
+    return this.#table.occupied(prefix)
+  }
+
+  onOccupancy(listener: OccupancyListener): () => void {
+    return this.#occupancy.listen(listener)
+  }
+
+  onPresence(listener: (topic: string, key: string, present: boolean) => void): () => void {
+    return this.#keys.listen((name, present) => {
+      const [topic = '', key = ''] = name.split(separator)
+      listener(topic, key, present)
+    })
+  }
+
+  presence(topic: string): PresenceState {
+    return this.#table.presence(topic)
+  }
+
+  /** Who is present through this node. */
+  ownPresence(topic: string): PresenceState {
+    return this.#table.ownPresence(topic)
+  }
+
+  reach(): Reach {
+    const { bus, detail } = this.#options
+    const others = this.#peers?.alive ?? 0
+    if (bus === undefined) return { reach: 'process', others, detail }
+    if (this.#alone) return { reach: 'alone', others, detail: 'Redis is down: broadcast and presence reach this server alone' }
+    return {
+      reach: 'nodes',
+      others,
+      detail: `broadcast and presence reach ${others === 1 ? 'one other server' : `${others} other servers`}`,
+    }
+  }
+
+  async stop(): Promise<void> {
+    if (this.#ending.signal.aborted) return
+    this.#ending.abort()
+    await this.#beating
+    this.#sender?.record({ type: 'bye' })
+    await this.#sender?.flush().catch(() => {})
+    await this.#options.bus?.stop()
+  }
+
+  #received(message: TopicMessage): void {
+    this.#options.metrics.received()
+    this.#table.deliver(message)
+  }
+
+  async #beat(): Promise<void> {
+    const { clock, bus } = this.#options
+    while (!this.#ending.signal.aborted) {
+      if (bus?.open) this.#sender?.record({ type: 'beat', born: this.#born })
+      else bus?.retry()
+      this.#peers?.check()
+      this.#settle()
+      await clock.sleep(beatMs, this.#ending.signal).catch(() => {})
+    }
+  }
+
+  /** Who tells for all what is told once: the oldest of those who know all others. */
+  #settle(): void {
+    const peers = this.#peers
+    if (peers === undefined) return
+    const now = this.#options.clock.monotonicMs()
+    const knows = peers.hearsForMs >= settleMs && peers.synced
+    const apart = this.#alone && peers.alive === 0 && now - this.#aloneSinceMs >= deadAfterMs
+    this.#settled ||= knows || apart
+    const elder = peers.elder(this.#born)
+    if (elder) {
+      this.#elder = elder
+      for (const each of [this.#occupancy, this.#keys]) {
+        each.leave()
+        each.forget(now - 2 * deadAfterMs)
+      }
+    } else if (this.#settled) this.#take(this.#elder?.heardAtMs ?? Number.NEGATIVE_INFINITY)
+  }
+
+  #take(sinceMs: number): void {
+    this.#occupancy.take(sinceMs)
+    this.#keys.take(sinceMs)
+  }
+
+  #opened(): void {
+    if (!this.#alone) return
+    this.#alone = false
+    this.#options.log.info('broadcast and presence reach all servers again')
+    this.#missed()
+  }
+
+  #closed(): void {
+    if (this.#alone || this.#ending.signal.aborted) return
+    this.#alone = true
+    this.#aloneSinceMs = this.#options.clock.monotonicMs()
+    this.#options.log.warn('Redis is away: broadcast and presence reach this server alone')
+  }
+
+  #missed(): void {
+    if (this.#gapDue) return
+    this.#gapDue = true
+    void this.#later(gapAfterMs, () => {
+      this.#gapDue = false
+      this.#options.metrics.missed()
+      this.#table.gap()
+    })
+  }
+
+  #answer(): void {
+    if (this.#answerDue) return
+    this.#answerDue = true
+    void this.#later(answerAfterMs, () => {
+      this.#answerDue = false
+      const { counted } = this.#options
+      this.#sender?.state(
+        this.#table.own,
+        [...this.#table.counts()].filter(([topic]) => counted(topic)),
+      )
+    })
+  }
+
+  async #later(ms: number, run: () => void): Promise<void> {
+    await this.#options.clock.sleep(ms, this.#ending.signal).then(run, () => {})
+  }
+}
+
+/** Over TCP. Raises nothing: a Redis that is down is taken up later. */
+const openBus = async ({ redis, connect, prefix, log }: TopicsOptions): Promise<Bus | undefined> => {
+  if (redis.driver !== 'tcp') return undefined
+  const own = await connect?.('realtime')
+  const bus = createRedisBus({ redis: own ?? redis, channel: `${prefix}:topics`, log })
+  if (own === undefined) return bus
+  return {
+    get open() {
+      return bus.open
+    },
+    start: (listener) => bus.start(listener),
+    retry: () => bus.retry(),
+    send: (frame) => bus.send(frame),
+    now: () => bus.now(),
+    stop: async () => {
+      await bus.stop()
+      await own.stop()
+    },
+  }
+}
+
+const whyProcess = ({ redis }: TopicsOptions): string =>
+  redis.driver === 'rest'
+    ? 'Redis over REST cannot listen: broadcast and presence reach this server alone; its TCP address lifts that'
+    : 'there is no Redis: broadcast and presence reach this server alone'
+
+/** Broadcast and presence over all nodes; within this process where there is no Redis that can carry them. */
+export const openTopics = async (options: TopicsOptions): Promise<OpenTopics> => {
+  const { log, metrics, clock = systemClock, counted } = options
+  const node = new TopicNode({
+    bus: await openBus(options),
+    detail: whyProcess(options),
+    clock,
+    log,
+    metrics: createTopicMetrics(metrics),
+    counted: (topic) => counted === undefined || counted.some((prefix) => topic.startsWith(prefix)),
+  })
+  if (options.redis.driver === 'rest') log.warn(node.reach().detail)
+  await node.start()
+  return node
 }

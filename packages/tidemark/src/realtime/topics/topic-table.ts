@@ -10,6 +10,8 @@ export interface TableEvents {
   count(topic: string, count: number): void
   /** The first listener of all nodes came, or the last one left, as far as this node knows. */
   crossed(topic: string, occupied: boolean): void
+  /** The first appearance of a key came, over all nodes, or the last one left; of watched topics. */
+  keyCrossed(topic: string, key: string, present: boolean): void
 }
 
 export interface TopicTableOptions {
@@ -17,6 +19,8 @@ export interface TopicTableOptions {
   readonly events: TableEvents
   /** A ref that no other node draws. */
   newRef(): string
+  /** Whether `keyCrossed` is asked for. */
+  watched(topic: string): boolean
 }
 
 /** Who listens to a topic on this node: a list by its links, because most topics of most connections have one listener. */
@@ -81,13 +85,21 @@ export class TopicTable {
   /** What a node changed. A change that is known already changes nothing. */
   apply(node: NodeView, changes: readonly MemberChange[]): void {
     const diffs = new PresenceDiffs()
-    for (const change of changes) diffs.add(change.topic, node.apply(change))
+    for (const change of changes) this.#applyOne(node, change, diffs)
     this.#tellDiffs(diffs)
   }
 
   presence(topic: string): PresenceState {
+    return this.#presence(topic, [this.own, ...this.#others])
+  }
+
+  ownPresence(topic: string): PresenceState {
+    return this.#presence(topic, [this.own])
+  }
+
+  #presence(topic: string, nodes: readonly NodeView[]): PresenceState {
     const state = new Map<string, PresenceMeta[]>()
-    for (const node of [this.own, ...this.#others]) {
+    for (const node of nodes) {
       for (const member of node.members.get(topic)?.values() ?? []) addMeta(state, member)
     }
     return state
@@ -134,10 +146,10 @@ export class TopicTable {
     const diffs = new PresenceDiffs()
     for (const [topic, members] of [...node.members]) {
       const still = state.members.get(topic)
-      for (const ref of [...members.keys()]) if (!still?.has(ref)) diffs.add(topic, node.apply({ topic, ref }))
+      for (const ref of [...members.keys()]) if (!still?.has(ref)) this.#applyOne(node, { topic, ref }, diffs)
     }
     for (const [topic, members] of state.members) {
-      for (const [ref, member] of members) diffs.add(topic, node.apply({ topic, ref, member }))
+      for (const [ref, member] of members) this.#applyOne(node, { topic, ref, member }, diffs)
     }
     this.#tellDiffs(diffs)
     for (const topic of [...node.counts.keys()]) if (!state.counts.has(topic)) this.setCount(node, topic, 0)
@@ -167,6 +179,25 @@ export class TopicTable {
   #countElsewhere(topic: string): number {
     let count = 0
     for (const node of this.#others) count += node.counts.get(topic) ?? 0
+    return count
+  }
+
+  #applyOne(node: NodeView, change: MemberChange, diffs: PresenceDiffs): void {
+    const { topic } = change
+    const applied = node.apply(change)
+    diffs.add(topic, applied)
+    const key = applied?.joined?.key ?? applied?.left?.key
+    if (key === undefined || !this.options.watched(topic)) return
+    const appearances = this.#appearances(topic, key)
+    if (applied?.joined && appearances === 1) this.options.events.keyCrossed(topic, key, true)
+    if (applied?.left && appearances === 0) this.options.events.keyCrossed(topic, key, false)
+  }
+
+  #appearances(topic: string, key: string): number {
+    let count = 0
+    for (const node of [this.own, ...this.#others]) {
+      for (const member of node.members.get(topic)?.values() ?? []) if (member.key === key) count++
+    }
     return count
   }
 

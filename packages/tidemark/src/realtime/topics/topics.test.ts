@@ -1,9 +1,11 @@
 import { describe, expect, test } from 'vitest'
+import { createMetrics } from '../../observability/metrics.js'
 import { silentLogger } from '../../observability/observability.js'
+import { createAbsentRedis } from '../../redis/absent-redis.js'
 import type { PresenceDiff, TopicListener, TopicMessage } from '../realtime.js'
 import { openTopics } from './open-topics.js'
 
-const open = () => openTopics({ log: silentLogger })
+const open = () => openTopics({ redis: createAbsentRedis(), prefix: 'test', log: silentLogger, metrics: createMetrics() })
 
 interface Heard extends TopicListener {
   readonly messages: TopicMessage[]
