@@ -1,0 +1,99 @@
+import type { Logger, Metrics } from '../../../observability/observability.js'
+import type { Redis } from '../../../redis/redis.js'
+import { type Clock, systemClock } from '../../../time/clock.js'
+import type { Acceptance, CutOff, Farewell, SocketProtocol, UpgradeRequest } from '../../hub/hub.js'
+import type { OpenTopics } from '../../topics/open-topics.js'
+import { handleRequest, type PusherAnswer } from './http-api.js'
+import { createLastEvents } from './last-events.js'
+import { type Closing, closing, type PusherApp, type PusherLimits, type PusherPublisher, pusherLimits } from './pusher.js'
+import { PusherChannels } from './pusher-channels.js'
+import { PusherClient, RefusedClient } from './pusher-client.js'
+import type { SignedRequest } from './signature.js'
+import { createWebhooks, type WebhookEvent } from './webhooks.js'
+
+export interface PusherOptions {
+  readonly app: PusherApp
+  readonly topics: OpenTopics
+  readonly redis: Redis
+  /** What nodes of one project share, and no others. */
+  readonly prefix: string
+  readonly log: Logger
+  readonly metrics: Metrics
+  readonly clock?: Clock
+  readonly limits?: Partial<PusherLimits>
+  readonly clientEvents: boolean
+  readonly subscriptionCounts: boolean
+  readonly activityTimeoutMs: number
+  readonly maxBufferedBytes: number
+  readonly webhooks: { readonly urls: readonly string[]; readonly events: readonly WebhookEvent[] }
+}
+
+/** Pusher as a server has it. */
+export interface Pusher {
+  /** For the hub: `/app/KEY`. */
+  readonly protocol: SocketProtocol
+  readonly publisher: PusherPublisher
+  /** Answers `/apps/ID/…`. */
+  handle(request: SignedRequest): Promise<PusherAnswer>
+  stop(): Promise<void>
+}
+
+const path = /^\/app\/([^/]+)\/?$/
+const protocols: ReadonlySet<string> = new Set(['5', '6', '7'])
+/** A client event's data, its name and channel, and what JSON adds to it. */
+const frameOverheadBytes = 20 * 1024
+/** The protocol pings by itself; this ends only what does not answer to it either. */
+const hubPatienceMs = 60_000
+
+const whyRefused = (app: PusherApp, { path: given, query }: UpgradeRequest): Closing | undefined => {
+  const protocol = query.get('protocol')
+  if (path.exec(given)?.[1] !== app.key) return closing.noApp
+  if (protocol === null || protocol === '') return closing.noProtocol
+  if (!/^\d{1,9}$/.test(protocol)) return closing.badVersion
+  return protocols.has(protocol) ? undefined : closing.badProtocol
+}
+
+const farewells: Readonly<Record<CutOff, Closing>> = { slow: closing.slow, idle: closing.idle, shutdown: closing.shutdown }
+
+const farewellOf = (why: CutOff): Farewell => {
+  const [code, reason] = farewells[why]
+  return { code, reason }
+}
+
+/** Opens Pusher over the topics of all nodes. Raises nothing. */
+export const openPusher = (options: PusherOptions): Pusher => {
+  const { app, topics, redis, prefix, log, metrics, clock = systemClock, clientEvents, activityTimeoutMs } = options
+  const limits = { ...pusherLimits, ...options.limits }
+  const webhooks = createWebhooks({ app, ...options.webhooks, clock, log, metrics })
+  const lastEvents = createLastEvents({ redis, prefix: `${prefix}:pusher`, clock, log })
+  const { subscriptionCounts } = options
+  const channels = new PusherChannels({ app, topics, lastEvents, webhooks, limits, subscriptionCounts, clock, log })
+
+  const accept = async (request: UpgradeRequest): Promise<Acceptance> => {
+    const refusal = whyRefused(app, request)
+    if (refusal) return { open: (connection) => new RefusedClient(connection, refusal) }
+    const monotonicMs = () => clock.monotonicMs()
+    return {
+      open: (connection) => new PusherClient({ app, channels, connection, clientEvents, activityTimeoutMs, log, monotonicMs }),
+    }
+  }
+
+  return {
+    protocol: {
+      name: 'pusher',
+      takes: (given) => path.test(given),
+      accept,
+      full: () => ({ status: 503, body: { error: 'Over capacity' }, headers: { 'retry-after': '1' } }),
+      farewell: farewellOf,
+      maxMessageBytes: limits.maxEventBytes * 2 + frameOverheadBytes,
+      idleTimeoutMs: activityTimeoutMs + hubPatienceMs,
+      maxBufferedBytes: options.maxBufferedBytes,
+    },
+    publisher: channels,
+    handle: (request) => handleRequest({ app, channels, now: () => clock.now() }, request),
+    stop: async () => {
+      channels.stop()
+      await webhooks.stop()
+    },
+  }
+}
