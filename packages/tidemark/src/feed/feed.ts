@@ -54,6 +54,8 @@ export interface TransactionPiece {
   /** Number of the first change of this piece within its transaction, from 0. */
   readonly firstOrdinal: number
   readonly changes: readonly Change[]
+  /** Of each change its number within the transaction, where those of other tables were left out: see {@link ordinalOf}. */
+  readonly ordinals?: readonly number[]
   /** True for the piece that completes the transaction. */
   readonly last: boolean
 }
@@ -151,5 +153,11 @@ export const columnValue = (relation: Relation, row: Row | null, column: string)
 
 /** `schema.table`. */
 export const tableName = ({ schema, table }: Pick<Relation, 'schema' | 'table'>): string => `${schema}.${table}`
+
+/** The number of a change within its transaction, from 0, however the transaction was cut and whatever was left out. */
+export const ordinalOf = (
+  { firstOrdinal, ordinals }: Pick<TransactionPiece, 'firstOrdinal' | 'ordinals'>,
+  index: number,
+): number => ordinals?.[index] ?? firstOrdinal + index
 
 export const isRowChange = (change: Change): change is RowChange => change.kind !== 'truncate' && change.kind !== 'changed'

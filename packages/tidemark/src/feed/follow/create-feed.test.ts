@@ -3,7 +3,7 @@ import { TidemarkError } from '../../errors.js'
 import { createMetrics } from '../../observability/metrics.js'
 import { createFakeClock } from '../../testing/fake-clock.js'
 import { until } from '../../time/until.js'
-import type { FeedEvent, FeedReset, Follower, FreshnessProof } from '../feed.js'
+import { type FeedEvent, type FeedReset, type Follower, type FreshnessProof, ordinalOf } from '../feed.js'
 import type { Position } from '../position.js'
 import { createFeed } from './create-feed.js'
 import type { Feed, FeedOptions } from './follow.js'
@@ -73,6 +73,20 @@ describe('a feed', () => {
     expect(users.seen).toEqual(['users 1', 'users 2'])
     expect(feed.position()).toEqual(at(3))
     expect(users.resets).toEqual([start()])
+  })
+
+  it('C60: tells the number of each change within its transaction, whatever is left out and however it is cut', async () => {
+    const numbered: string[] = []
+    const users = recorder('users', {
+      tables: ['public.users'],
+      apply: async (given) => void numbered.push(...textsOf(given).map((text, index) => `${text} is ${ordinalOf(given, index)}`)),
+    })
+    const { source } = await run([users])
+    const first = piece(1, ['users 1', 'posts 1', 'users 2'], { last: false })
+    source.give(start(), first, piece(1, ['posts 2', 'users 3'], { firstOrdinal: 3 }))
+    source.give(piece(2, ['users 4', 'users 5']))
+    await until(() => numbered.length === 5)
+    expect(numbered).toEqual(['users 1 is 0', 'users 2 is 2', 'users 3 is 4', 'users 4 is 0', 'users 5 is 1'])
   })
 
   it('ends a transaction for whoever has seen part of it, and only for those', async () => {

@@ -52,7 +52,7 @@ export class LaneFilter {
       number,
       next: Math.max(piece.firstOrdinal + piece.changes.length, this.#part?.number === number ? this.#part.next : 0),
     }
-    const changes = this.#tables ? fresh.changes.filter(({ relation }) => this.#isFollowed(relation)) : fresh.changes
+    const { changes, ordinals } = this.#followed(fresh)
     const relevant = changes.length > 0 || (piece.last && this.#seen)
     this.#seen = !piece.last && (relevant || this.#seen)
     if (piece.last) {
@@ -60,7 +60,7 @@ export class LaneFilter {
       this.#part = undefined
     }
     if (relevant) {
-      const own = changes === piece.changes ? piece : { ...fresh, changes }
+      const own = changes === piece.changes ? piece : { ...fresh, changes, ...(ordinals && { ordinals }) }
       return { type: 'piece', piece: own, bytes: changesBytes(changes) }
     }
     return piece.last ? { type: 'passed', position: piece.position } : undefined
@@ -71,6 +71,15 @@ export class LaneFilter {
     const had = this.#part?.number === piece.position.number ? this.#part.next - piece.firstOrdinal : 0
     if (had <= 0) return piece
     return { ...piece, firstOrdinal: piece.firstOrdinal + Math.min(had, piece.changes.length), changes: piece.changes.slice(had) }
+  }
+
+  /** The changes of its tables, and which numbers they have where others were left out. */
+  #followed(piece: TransactionPiece): Pick<TransactionPiece, 'changes' | 'ordinals'> {
+    const { changes, firstOrdinal } = piece
+    if (!this.#tables) return piece
+    const ordinals: number[] = []
+    const followed = changes.filter(({ relation }, index) => this.#isFollowed(relation) && ordinals.push(firstOrdinal + index))
+    return followed.length === changes.length ? piece : { changes: followed, ordinals }
   }
 
   #isFollowed(relation: Relation): boolean {
