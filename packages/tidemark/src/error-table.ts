@@ -826,6 +826,37 @@ export const errorTable = {
     'configuration',
   ),
 
+  TM_REALTIME_RELAY_TABLE: entry(
+    'The relay {relay} does not follow the table {table}.',
+    'Name the table in one of its rules or among its tables, as schema.table; it follows {tables}.',
+    'failed',
+  ),
+  TM_REALTIME_RELAY_TARGET: entry(
+    'The relay cannot send to {target}: {reason}.',
+    'Correct the address, the key and the secret of the target.',
+    'configuration',
+  ),
+  TM_REALTIME_RELAY_REFUSED: entry(
+    '{target} refused what the relay sent, with {status}.',
+    'What it refuses is left out, and its channels are told to fetch again. See the limits of the target.',
+    'failed',
+    502,
+  ),
+  TM_REALTIME_RELAY_FAILED: entry(
+    '{target} did not take what the relay sent: {reason}.',
+    'The relay tries again by itself. If it goes on, check the address, the credentials and the target.',
+    'unreachable',
+    502,
+    true,
+  ),
+  TM_REALTIME_RELAY_SLOW: entry(
+    '{target} took {tookMs} ms for what the relay sent.',
+    'The relay leaves a target alone for a while that is too often slower than {slowMs} ms.',
+    'unreachable',
+    504,
+    true,
+  ),
+
   TM_OBSERVABILITY_METRIC: entry(
     'The metric "{name}" is not valid: {reason}.',
     'Name it tidemark_<what>_<unit> in snake case, counters tidemark_<what>_total, and define each name once.',
