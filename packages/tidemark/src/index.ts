@@ -139,6 +139,7 @@ export {
   type Client,
   type ConnectOptions,
   connectPostgres,
+  createNamedPool,
   createPools,
   type Pool,
   type PoolHealth,
@@ -148,6 +149,25 @@ export {
   type PoolsOptions,
   type TransactionOptions,
 } from './postgres/postgres.js'
+
+// Realtime
+export { createRelay, type RelayOptions } from './realtime/relay/create-relay.js'
+export { createMemoryQueue, type MemoryQueueOptions } from './realtime/relay/memory-queue.js'
+export { createOutboxQueue, type OutboxQueue, type OutboxQueueOptions } from './realtime/relay/outbox-queue.js'
+export { createPusherTarget, type PusherTargetOptions } from './realtime/relay/pusher-target.js'
+export {
+  type Relay,
+  type RelayChange,
+  type RelayHandler,
+  type RelayMessage,
+  type RelayQueue,
+  type RelayRule,
+  type RelayState,
+  type RelayStatus,
+  type RelayTarget,
+  relayGapEvent,
+} from './realtime/relay/relay.js'
+export { createSupabaseTarget, type SupabaseTargetOptions } from './realtime/relay/supabase-target.js'
 
 // Redis
 export { createRedis, type RedisOptions } from './redis/create-redis.js'
@@ -183,6 +203,8 @@ export type {
 export { type Database, type OpenDatabaseOptions, openDatabase } from './server/database.js'
 export type { ProjectStatus } from './server/operations/status.js'
 export { createServer, type ServerOptions, type TidemarkServer } from './server/server.js'
+export { type HealthTable, healthTables, type Probe } from './server/supabase-health/health-tables.js'
+export { probeDatabase } from './server/supabase-health/probe-database.js'
 
 // The folder that outlives a command
 export { openState, type State } from './state/state.js'

@@ -238,6 +238,10 @@ class FeedRelay implements Relay {
   publish(messages: readonly RelayMessage[]): Promise<void> {
     return this.#add(messages)
   }
+
+  wake(): void {
+    this.#sender.wake()
+  }
 }
 
 /** Makes the relay of one target. It is told of changes by `follower`, and sends from `start` to `stop`. */

@@ -18,6 +18,11 @@ export interface OutboxQueueOptions {
   readonly leaseMs?: number
 }
 
+export interface OutboxQueue extends RelayQueue {
+  /** Takes messages within a transaction of the caller's: they are told where it commits, and only there. Wake the relay then. */
+  addWithin(client: Pick<Client, 'query'>, messages: readonly RelayMessage[]): Promise<number>
+}
+
 interface OutboxRow {
   readonly id: string
   readonly event_id: string
@@ -66,7 +71,7 @@ const forgetEveryMs = 30_000
 /**
  * In Postgres: kept over restarts, taken once whoever of many processes brings it, sent by one of them at a time, in order (C60, C61).
  */
-export const createOutboxQueue = (options: OutboxQueueOptions): RelayQueue => {
+export const createOutboxQueue = (options: OutboxQueueOptions): OutboxQueue => {
   const { pool, name, maxMessages = 100_000, keepSentMs = 3_600_000, leaseMs = 20_000 } = options
   const holder = randomUUID()
   const position = followerPosition(`relay:${name}`)
@@ -103,6 +108,7 @@ export const createOutboxQueue = (options: OutboxQueueOptions): RelayQueue => {
 
   return {
     isDurable: true,
+    addWithin: insert,
     add: async (messages, at) => {
       const added = at ? await insertAt(messages, at) : await insert(pool, messages)
       additions += added

@@ -136,6 +136,8 @@ export interface Relay {
   addEventHandler(table: string, handler: RelayHandler): () => void
   /** Tells something that comes from elsewhere, or sooner. Give it the id that the rule gives for the same thing. */
   publish(messages: readonly RelayMessage[]): Promise<void>
+  /** Something was put into the queue past the relay: it looks at once. */
+  wake(): void
 }
 
 /** The event that tells a channel that it missed something and has to fetch again. */

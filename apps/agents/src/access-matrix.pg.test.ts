@@ -1,0 +1,5 @@
+import { describeAccess } from '../../../packages/tidemark/src/testing/describe-access.js'
+import { matrix } from './access-matrix.js'
+import { agents } from './agents.js'
+
+describeAccess(matrix, agents)

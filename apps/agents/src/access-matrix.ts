@@ -1,0 +1,73 @@
+import { randomUUID } from 'node:crypto'
+import { accessMatrix } from 'tidemark/testing'
+
+const alice = '5f3a1c1e-6a55-4f3e-9d0f-3b1f6f0c1a01'
+const bob = '5f3a1c1e-6a55-4f3e-9d0f-3b1f6f0c1b02'
+
+const user = (sub: string, claims: object = {}) => ({ role: 'authenticated', claims: { sub, ...claims } })
+
+// Nobody writes but the server and service_role. Agents, metrics and health are seen by whoever has signed in, a task by whose it is and by admins,
+// and who has not signed in sees that there are tables, and no row.
+const nothing = { select: 'none', insert: 'denied', update: 'denied', delete: 'denied' } as const
+const readable = { select: 'all', insert: 'denied', update: 'denied', delete: 'denied' } as const
+const own = { select: 'own', insert: 'denied', update: 'denied', delete: 'denied' } as const
+const closed = 'denied' as const
+
+const shown = {
+  anon: nothing,
+  alice: readable,
+  bob: readable,
+  admin: readable,
+  pretender: readable,
+  service: 'all',
+  server: 'all',
+} as const
+const partition = {
+  anon: closed,
+  alice: closed,
+  bob: closed,
+  admin: closed,
+  pretender: closed,
+  service: closed,
+  server: closed,
+} as const
+
+/** Who may do what over the API. */
+export const matrix = accessMatrix({
+  owners: [alice, bob],
+  callers: {
+    anon: { role: 'anon' },
+    alice: { ...user(alice), owner: alice },
+    bob: { ...user(bob), owner: bob },
+    admin: user('5f3a1c1e-6a55-4f3e-9d0f-3b1f6f0c1c03', { app_metadata: { role: 'admin' } }),
+    pretender: user('5f3a1c1e-6a55-4f3e-9d0f-3b1f6f0c1d04', { user_metadata: { role: 'admin' } }),
+    service: { role: 'service_role' },
+    server: { role: 'tidemark_app' },
+  },
+  tables: {
+    agent_instances: { row: () => ({ agent_id: randomUUID(), agent_type: 'quiz_generator' }), access: shown },
+    agent_executions: {
+      row: ({ owner }) => ({ task_id: randomUUID(), agent_type: 'quiz_generator', task_type: 'quiz', user_id: owner }),
+      owner: 'user_id',
+      access: { ...shown, alice: own, bob: own, pretender: nothing },
+    },
+    agent_metrics: {
+      row: ({ rows }) => ({
+        agent_instance_id: rows['agent_instances']?.['id'],
+        agent_type: 'quiz_generator',
+        period_start: '2026-11-21T03:00Z',
+        period_end: '2026-11-21T03:05Z',
+      }),
+      access: shown,
+    },
+    agent_metrics_default: {
+      row: () => ({ agent_type: 'quiz_generator', period_start: '2026-11-21T03:00Z', period_end: '2026-11-21T03:05Z' }),
+      access: partition,
+    },
+    system_health: { row: () => ({}), access: shown },
+  },
+  functions: {
+    'get_agent_health_summary()': ['alice', 'bob', 'admin', 'pretender', 'service', 'server'],
+    'agent_metrics_maintain(interval, timestamp with time zone)': ['service', 'server'],
+  },
+})

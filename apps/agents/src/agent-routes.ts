@@ -1,0 +1,75 @@
+/** Agents over HTTP: registered and changed by the service, seen by whoever has signed in. */
+import type { FastifyInstance } from 'fastify'
+import { requireService } from './access.js'
+import { AgentsError } from './agents-error.js'
+import type { RouteContext } from './app.js'
+import { eventsOf } from './events.js'
+import { agentChange, agentsQuery, beat, newAgent, parse } from './input.js'
+import { agentById, changeAgent, createAgent, heartbeat, listAgents, requireAgent } from './instances.js'
+import { cancellationsOf, claimTask } from './queue.js'
+import type { AgentInstance } from './rows.js'
+
+type OfAgent = { Params: { agentId: string } }
+
+export const addAgentRoutes = (app: FastifyInstance, { db, reads, writes, clock }: RouteContext): void => {
+  app.get('/agent-instances', async (request) => {
+    const query = parse(agentsQuery, request.query)
+    return request.caller.role === 'anon' ? { agents: [], next: null } : listAgents(db, query)
+  })
+
+  app.get<OfAgent>('/agent-instances/:agentId', async (request, reply) => {
+    if (request.caller.role === 'anon') throw new AgentsError('AGENTS_NOT_FOUND')
+    const { value, cache } = await reads.agent(request.params.agentId)
+    if (value === null) throw new AgentsError('AGENTS_NOT_FOUND')
+    reply.header('x-cache', cache)
+    return value
+  })
+
+  app.post('/agent-instances', async (request, reply) => {
+    requireService(request.caller)
+    const agent = parse(newAgent, request.body)
+    const { result, degraded } = await writes.write(async (tx, announce) => {
+      const made = await createAgent(tx, agent, new Date(clock.now()))
+      await announce(eventsOf.agent(made))
+      return made
+    })
+    return reply.status(201).send({ ...result, degraded })
+  })
+
+  app.patch<OfAgent>('/agent-instances/:agentId', async (request) => {
+    requireService(request.caller)
+    const change = parse(agentChange, request.body)
+    const { result, degraded } = await writes.write(async (tx, announce) => {
+      const changed = await changeAgent(tx, request.params.agentId, change)
+      await announce(eventsOf.agent(changed))
+      return changed
+    })
+    return { ...result, degraded }
+  })
+
+  app.post<OfAgent>('/agent-instances/:agentId/heartbeat', async (request) => {
+    requireService(request.caller)
+    parse(beat, request.body ?? {})
+    const { result, degraded } = await writes.write(async (tx, announce) => {
+      const before = await requireAgent(tx, request.params.agentId)
+      const agent = await heartbeat(tx, request.params.agentId, new Date(clock.now()))
+      if (agent.version !== before.version) await announce(eventsOf.agent(agent))
+      return { ...agent, cancel: await cancellationsOf(tx, agent.id) } satisfies AgentInstance & { cancel: unknown }
+    })
+    return { ...result, degraded }
+  })
+
+  /** The next task of the queue; 204 where there is none. */
+  app.post<OfAgent>('/agent-instances/:agentId/claim', async (request, reply) => {
+    requireService(request.caller)
+    const { result, degraded } = await writes.write(async (tx, announce) => {
+      const task = await claimTask(tx, request.params.agentId, new Date(clock.now()))
+      if (task === null) return null
+      await announce(eventsOf.task(task))
+      const agent = await agentById(tx, task.agent_instance_id!)
+      if (agent) await announce(eventsOf.agent(agent))
+      return task
+    })
+    return result === null ? reply.status(204).send() : { ...result, degraded }
+  })
+}

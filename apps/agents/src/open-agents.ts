@@ -1,0 +1,176 @@
+/** Puts the app together: databases, cache and feed, relay, second database, jobs and routes. */
+import type { FastifyInstance } from 'fastify'
+import {
+  createNamedPool,
+  createOutboxQueue,
+  createPusherTarget,
+  createRelay,
+  createSignals,
+  type Follower,
+  isTidemarkError,
+  type Logger,
+  type OutboxQueue,
+  openCache,
+  type Pool,
+  type Relay,
+  type Signals,
+  silentLogger,
+} from 'tidemark'
+import { createAlerts } from './alerts.js'
+import { createApp } from './app.js'
+import { relayRules } from './events.js'
+import type { Measured } from './health.js'
+import { createJobs, type Jobs } from './jobs.js'
+import { type Backoff, defaultBackoff } from './queue.js'
+import { agentCaches, createCachedReads } from './reads.js'
+import { createSecondary, type Secondary } from './secondary.js'
+import { createSupabaseHealth } from './supabase-health.js'
+import { createWrites } from './writes.js'
+
+export interface AgentsOptions {
+  /** The first database, as the server's role. */
+  readonly database: string
+  /** The same with the login that owns the tables, and with the one that may replicate. Default: `database`. */
+  readonly owner?: string | undefined
+  readonly replication?: string | undefined
+  /** The second database, with a login that owns the tables there. */
+  readonly secondary?: string | undefined
+  readonly redis?: string | undefined
+  readonly cachePrefix?: string | undefined
+  /** Where events go: `https://KEY:SECRET@HOST/apps/ID`, Pusher's or a server's of Tidemark. */
+  readonly pusher?: string | undefined
+  /** SUPABASE_ENABLE_REALTIME (R64). Default true. */
+  readonly realtime?: boolean
+  /** HS256; at least 32 bytes. */
+  readonly jwtSecret: string
+  readonly backoff?: Partial<Backoff>
+  readonly secondaryEveryMs?: number
+  readonly connectTimeoutMs?: number
+  readonly clock?: { now(): number }
+  readonly log?: Logger
+}
+
+export interface Agents {
+  readonly app: FastifyInstance
+  readonly jobs: Jobs
+  readonly relay: Relay | undefined
+  readonly secondary: Secondary | undefined
+  readonly signals: Signals
+  stop(): Promise<void>
+}
+
+interface Telling {
+  readonly relay: Relay
+  readonly queue: OutboxQueue
+}
+
+/** The queue lives in the first database: what is told belongs to the transaction that it tells of. */
+const openRelay = (pool: Pool, pusher: string, signals: Signals, log: Logger): Telling => {
+  const queue = createOutboxQueue({ pool, name: 'agents' })
+  const relay = createRelay({
+    name: 'agents',
+    target: createPusherTarget({ url: pusher }),
+    rules: relayRules,
+    queue,
+    signals,
+    log,
+  })
+  return { relay, queue }
+}
+
+/** Opens everything, or nothing. Raises TM_*. */
+export const openAgents = async (options: AgentsOptions): Promise<Agents> => {
+  const { database, clock = Date, log = silentLogger } = options
+  const backoff: Backoff = { ...defaultBackoff, ...options.backoff }
+  const signals = createSignals({ log })
+  const alerts = createAlerts(signals)
+  const stops: (() => unknown)[] = [() => alerts.stop()]
+  const stop = async (): Promise<void> => {
+    for (const each of stops.splice(0).reverse()) await each()
+  }
+  try {
+    const isRealtime = options.realtime ?? true
+    const relayPool = createNamedPool('primary', { url: database, pools: { primary: { maxConnections: 4, minConnections: 0 } } })
+    stops.push(() => relayPool.stop())
+    const telling = isRealtime && options.pusher !== undefined ? openRelay(relayPool, options.pusher, signals, log) : undefined
+    const followers: readonly Follower[] = telling ? [telling.relay.follower] : []
+    const cache = await openCache({
+      entries: agentCaches(),
+      name: 'agents',
+      database,
+      followers,
+      prefix: options.cachePrefix ?? '',
+      signals,
+      log,
+      ...(options.redis !== undefined && { redis: options.redis }),
+      ...(options.owner !== undefined && { owner: options.owner }),
+      ...(options.replication !== undefined && { replication: options.replication }),
+    })
+    stops.push(() => cache.stop())
+    const pool = cache.pools.primary
+    if (telling) {
+      telling.relay.start()
+      stops.push(() => telling.relay.stop())
+    }
+    const secondaryPool =
+      options.secondary === undefined ? undefined : openSecondaryPool(options.secondary, options.connectTimeoutMs)
+    if (secondaryPool) stops.push(() => secondaryPool.stop())
+    const secondary =
+      secondaryPool &&
+      createSecondary({ primary: pool, secondary: secondaryPool, log, signals, everyMs: options.secondaryEveryMs ?? 1_000 })
+    if (secondary) {
+      await secondary.start()
+      stops.push(() => secondary.stop())
+    } else await pool.query('select agents_spool.switch_to(false)')
+    const writes = createWrites({
+      transaction: (fn) => cache.write(fn),
+      tell: telling && (async (db, messages) => void (await telling.queue.addWithin(db, messages))),
+      told: () => telling?.relay.wake(),
+      secondary,
+    })
+    const measure = async (): Promise<Measured> => {
+      const startedAt = performance.now()
+      await pool.query('select 1')
+      const status = await telling?.relay.getStatus()
+      return {
+        responseTimeMs: Math.round((performance.now() - startedAt) * 10) / 10,
+        realtimeLagMs: status?.lagMs ?? null,
+        poolUtilisation: Math.min(1, pool.stats().utilisation),
+        activeAlerts: alerts.list('active').length,
+        degraded: alerts.list('active').map(({ alert_type }) => alert_type),
+      }
+    }
+    const jobs = createJobs({ writes, pool, clock, backoff, signals, log, measure })
+    const app = createApp({
+      db: pool,
+      reads: createCachedReads(cache),
+      writes,
+      clock,
+      backoff,
+      alerts,
+      realtime: telling?.relay,
+      jwtSecret: options.jwtSecret,
+      secondary,
+      supabaseHealth: createSupabaseHealth(secondaryPool ?? pool, isRealtime),
+      // Codes only: what Postgres says of a row may quote it.
+      onFailure: ({ error, code, route, requestId }) =>
+        log.error('a request failed', { code, route, requestId, cause: isTidemarkError(error) ? error.code : 'unexpected' }),
+    })
+    stops.push(
+      () => jobs.stop(),
+      () => app.close(),
+    )
+    return { app, jobs, relay: telling?.relay, secondary, signals, stop }
+  } catch (error) {
+    await stop().catch(() => undefined)
+    throw error
+  }
+}
+
+/** Nobody waits for it at a start, and it is given up soon: what is written waits in the spool. */
+const openSecondaryPool = (url: string, connectTimeoutMs = 2_000): Pool =>
+  createNamedPool('secondary', {
+    url,
+    pools: { secondary: { maxConnections: 5, minConnections: 0, connectTimeoutMs } },
+    retry: { attempts: 1 },
+  })

@@ -1,0 +1,32 @@
+/** Reads that may be answered from a cache (R48). */
+import { cached, type OpenCache } from 'tidemark'
+import { findAgent } from './instances.js'
+import type { AgentInstance, Db } from './rows.js'
+
+export interface Read<T> {
+  readonly value: T
+  /** Whether Postgres was spared. */
+  readonly cache: 'HIT' | 'MISS'
+}
+
+export interface AgentReads {
+  agent(agentId: string): Promise<Read<AgentInstance | null>>
+}
+
+export const agentCaches = () => ({
+  /** An agent as it is; a changed row takes it away. */
+  agent: cached('agents:instance:{agent_id}', {
+    ttl: '5m',
+    from: { agent_instances: 'agent_id' },
+    load: ({ agent_id }, db) => findAgent(db as Db, String(agent_id)),
+  }),
+})
+
+export type AgentCaches = ReturnType<typeof agentCaches>
+
+export const createCachedReads = ({ entries }: Pick<OpenCache<AgentCaches>, 'entries'>): AgentReads => ({
+  agent: async (agentId) => {
+    const { value, source } = await entries.agent.lookup({ agent_id: agentId })
+    return { value, cache: source === 'load' ? 'MISS' : 'HIT' }
+  },
+})

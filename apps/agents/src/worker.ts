@@ -1,0 +1,118 @@
+/** Runs an agent against the HTTP interface: it beats, takes tasks, does them one after the other, and says what came of them. */
+
+export interface Task {
+  readonly task_id: string
+  readonly task_type: string
+  readonly input_data: unknown
+}
+
+export interface Done {
+  readonly output: unknown
+  /** From 0 to 1. */
+  readonly quality?: number
+}
+
+export interface WorkerOptions {
+  /** Of the service. */
+  readonly url: string
+  /** Of the service role. */
+  readonly token: string
+  readonly agentId: string
+  /** Does the work. The signal says that nobody wants it any more. */
+  readonly run: (task: Task, signal: AbortSignal) => Promise<Done>
+  /** Default 30,000. */
+  readonly beatEveryMs?: number
+  /** How long it waits where the queue is empty. Default 1,000. */
+  readonly pollMs?: number
+  readonly onError?: (error: unknown) => void
+}
+
+export interface Worker {
+  start(): void
+  /** Finishes what it does. */
+  stop(): Promise<void>
+}
+
+export const createWorker = (options: WorkerOptions): Worker => {
+  const { url, token, agentId, run, beatEveryMs = 30_000, pollMs = 1_000, onError = () => {} } = options
+  const stopping = new AbortController()
+  /** What it runs now. */
+  let present: { readonly taskId: string; readonly controller: AbortController } | undefined
+  let working: Promise<unknown> = Promise.resolve()
+  let timer: NodeJS.Timeout | undefined
+
+  const ask = async <T>(method: string, path: string, body?: unknown): Promise<T | undefined> => {
+    const response = await fetch(`${url}/api/v1${path}`, {
+      method,
+      headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+      body: body === undefined ? null : JSON.stringify(body),
+    })
+    if (!response.ok) throw new Error(`${method} ${path.split('/')[1]} was answered with ${response.status}`)
+    return response.status === 204 ? undefined : ((await response.json()) as T)
+  }
+
+  const agent = `/agent-instances/${encodeURIComponent(agentId)}`
+
+  const beat = async (): Promise<void> => {
+    const heard = await ask<{ cancel: readonly string[] }>('POST', `${agent}/heartbeat`, {})
+    if (present && heard?.cancel.includes(present.taskId)) present.controller.abort()
+  }
+
+  const work = async (task: Task): Promise<void> => {
+    const controller = new AbortController()
+    present = { taskId: task.task_id, controller }
+    const path = `/executions/${encodeURIComponent(task.task_id)}`
+    try {
+      const { output, quality } = await run(task, controller.signal)
+      await ask('PATCH', path, {
+        status: 'completed',
+        output_data: output,
+        ...(quality !== undefined && { quality_score: quality }),
+      })
+    } catch (error) {
+      if (controller.signal.aborted) await ask('PATCH', path, { status: 'cancelled' })
+      else
+        await ask('PATCH', path, {
+          status: 'failed',
+          error_message: error instanceof Error ? error.message.slice(0, 4000) : 'failed',
+        })
+    } finally {
+      present = undefined
+    }
+  }
+
+  const rest = (): Promise<void> =>
+    new Promise((resolve) => {
+      const timeout = setTimeout(resolve, pollMs)
+      stopping.signal.addEventListener('abort', () => {
+        clearTimeout(timeout)
+        resolve()
+      })
+    })
+
+  const loop = async (): Promise<void> => {
+    while (!stopping.signal.aborted) {
+      try {
+        const task = await ask<Task>('POST', `${agent}/claim`)
+        if (task) await work(task)
+        else await rest()
+      } catch (error) {
+        onError(error)
+        await rest()
+      }
+    }
+  }
+
+  return {
+    start: () => {
+      working = beat().catch(onError).then(loop)
+      timer = setInterval(() => void beat().catch(onError), beatEveryMs)
+      timer.unref()
+    },
+    stop: async () => {
+      stopping.abort()
+      await working
+      clearInterval(timer)
+    },
+  }
+}
