@@ -826,6 +826,13 @@ export const errorTable = {
     'configuration',
   ),
 
+  TM_REALTIME_BRIDGE_SILENT: entry(
+    'The source of the bridge proved nothing for {silentMs} ms.',
+    'The bridge connects again by itself. If it goes on, check the network and the database that holds the tables.',
+    'unreachable',
+    504,
+    true,
+  ),
   TM_REALTIME_RELAY_TABLE: entry(
     'The relay {relay} does not follow the table {table}.',
     'Name the table in one of its rules or among its tables, as schema.table; it follows {tables}.',

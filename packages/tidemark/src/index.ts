@@ -151,6 +151,18 @@ export {
 } from './postgres/postgres.js'
 
 // Realtime
+export type {
+  BridgeConnection,
+  BridgeEvent,
+  BridgeGap,
+  BridgeState,
+  BridgeSubscription,
+  EventHandler,
+  RealtimeBridge,
+  SubscribeOptions,
+} from './realtime/bridge/bridge.js'
+export { type BridgeOptions, createBridge } from './realtime/bridge/create-bridge.js'
+export { createLatest, type Latest, type LatestOptions, type ReadToken } from './realtime/bridge/latest.js'
 export { createRelay, type RelayOptions } from './realtime/relay/create-relay.js'
 export { createMemoryQueue, type MemoryQueueOptions } from './realtime/relay/memory-queue.js'
 export { createOutboxQueue, type OutboxQueue, type OutboxQueueOptions } from './realtime/relay/outbox-queue.js'
