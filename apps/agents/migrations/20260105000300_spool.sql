@@ -16,7 +16,7 @@ alter table agents_spool.entries enable row level security;
 
 -- Where there is no secondary nothing is written down.
 create table agents_spool.control (
-  only boolean primary key default true check (only),
+  is_the_one boolean primary key default true check (is_the_one),
   enabled boolean not null default false
 );
 alter table agents_spool.control enable row level security;

@@ -70,7 +70,7 @@ describe('R59, R60: feed to Pusher', () => {
     const changes = [inserted(1), inserted(2, 'draft'), inserted(3, 'new', relation('others'))]
     await relay.follower.apply(piece(10, changes))
     await relay.follower.apply(piece(11, [{ kind: 'delete', relation: things, old: ['1', null, null], new: null }]))
-    await until(() => endpoint.told.length > 0)
+    await until(async () => (await relay.getStatus()).sent === 1)
     expect(endpoint.told).toEqual([{ channel: 'things', name: 'changed', data: { id: 1, status: 'new', event_id: 'one:a-0' } }])
     expect(endpoint.refused).toEqual([])
     expect(await relay.getStatus()).toMatchObject({ state: 'running', breaker: 'CLOSED', sent: 1, queued: 0, lastError: null })
@@ -133,6 +133,7 @@ describe('R59, R60: feed to Pusher', () => {
     const relay = open({
       clock,
       slowMs: 100,
+      breaker: { failureThreshold: 3, recoveryTimeoutMs: 5_000 },
       target: {
         name: 'slow',
         maxBatch: 1,
@@ -145,7 +146,7 @@ describe('R59, R60: feed to Pusher', () => {
       },
     })
     for (let n = 1; n <= 6; n++) await relay.follower.apply(piece(n, [inserted(n)]))
-    await clock.advance(1000)
+    await clock.advance(1_000)
     expect([(await relay.getStatus()).state, sent]).toEqual(['off', [1, 2, 3]])
     slow = false
     await clock.advance(10_000)
@@ -155,7 +156,9 @@ describe('R59, R60: feed to Pusher', () => {
   it('keeps within its bound: the oldest gives way, and its channel is told to fetch again', async () => {
     const relay = open({ queue: createMemoryQueue({ maxMessages: 5 }) })
     endpoint.answer(503)
-    for (let n = 1; n <= 8; n++) await relay.follower.apply(piece(n, [inserted(n)]))
+    await relay.follower.apply(piece(1, [inserted(1)]))
+    await until(() => endpoint.refused.length > 0)
+    for (let n = 2; n <= 8; n++) await relay.follower.apply(piece(n, [inserted(n)]))
     endpoint.answer(undefined)
     await until(() => endpoint.told.length === 6)
     expect(ids()).toEqual([4, 5, 6, 7, 8, undefined])
@@ -177,7 +180,7 @@ describe('R59, R60: feed to Pusher', () => {
         [1, 2, 3, 4, 5, 6].map((id) => inserted(id)),
       ),
     )
-    await until(() => endpoint.told.length === 5)
+    await until(async () => (await relay.getStatus()).queued === 0 && endpoint.told.length === 5)
     expect(endpoint.told.flatMap(({ name, data }) => (name === 'changed' ? [data['id']] : []))).toEqual([1, 3, 6])
     expect(endpoint.told.filter(({ name }) => name === 'tidemark:gap')).toHaveLength(2)
     expect(await relay.getStatus()).toMatchObject({ refused: 3, queued: 0, state: 'running' })
