@@ -11,8 +11,6 @@ const user = (sub: string, claims: object = {}) => ({ role: 'authenticated', cla
 const nothing = { select: 'none', insert: 'denied', update: 'denied', delete: 'denied' } as const
 const readable = { select: 'all', insert: 'denied', update: 'denied', delete: 'denied' } as const
 const own = { select: 'own', insert: 'denied', update: 'denied', delete: 'denied' } as const
-const closed = 'denied' as const
-
 const shown = {
   anon: nothing,
   alice: readable,
@@ -22,15 +20,11 @@ const shown = {
   service: 'all',
   server: 'all',
 } as const
-const partition = {
-  anon: closed,
-  alice: closed,
-  bob: closed,
-  admin: closed,
-  pretender: closed,
-  service: closed,
-  server: closed,
-} as const
+/** Another window each time: an agent has one row for each. */
+const anyWindow = () => {
+  const start = Date.UTC(2026, 0, 1) + Math.floor(Math.random() * 1e9) * 1000
+  return { period_start: new Date(start).toISOString(), period_end: new Date(start + 300_000).toISOString() }
+}
 
 /** Who may do what over the API. */
 export const matrix = accessMatrix({
@@ -55,14 +49,9 @@ export const matrix = accessMatrix({
       row: ({ rows }) => ({
         agent_instance_id: rows['agent_instances']?.['id'],
         agent_type: 'quiz_generator',
-        period_start: '2026-11-21T03:00Z',
-        period_end: '2026-11-21T03:05Z',
+        ...anyWindow(),
       }),
       access: shown,
-    },
-    agent_metrics_default: {
-      row: () => ({ agent_type: 'quiz_generator', period_start: '2026-11-21T03:00Z', period_end: '2026-11-21T03:05Z' }),
-      access: partition,
     },
     system_health: { row: () => ({}), access: shown },
   },

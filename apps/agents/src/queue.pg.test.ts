@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import type { Caller } from './access.js'
 import { createTask, listTasks } from './executions.js'
 import { agentById, changeAgent, createAgent, findAgent, heartbeat } from './instances.js'
@@ -12,6 +12,10 @@ beforeAll(async () => {
   database = await openAgentsDatabase()
 })
 afterAll(() => database?.drop())
+beforeEach(async () => {
+  await database.owner.query('delete from agent_executions')
+  await database.owner.query('delete from agent_instances')
+})
 
 const backoff = { baseMs: 1_000, maxMs: 60_000 }
 const service: Caller = { role: 'service_role', userId: null, isAdmin: false }
