@@ -520,7 +520,7 @@ export const errorTable = {
     'Start the server with a role that may make the schema realtime, or use public channels.',
     'configuration',
     501,
-    ),
+  ),
   TM_REALTIME_PUSHER: entry('Pusher does not take this event: {reason}.', 'See docs/realtime.md for the limits.', 'failed', 400),
   TM_REALTIME_BROADCAST: entry(
     'A broadcast did not reach other servers: Redis did not take it: {reason}.',

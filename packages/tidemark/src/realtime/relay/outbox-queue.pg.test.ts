@@ -52,7 +52,15 @@ const openQueue = (name: string, more: Partial<OutboxQueueOptions> = {}): Outbox
 
 const openRelay = (name: string, queue = openQueue(name)): Relay => {
   const target = createPusherTarget({ url: endpoint.url })
-  const relay = createRelay({ name, target, rules: [rule], queue, pollMs: 20, breaker: { recoveryTimeoutMs: 50 }, random: () => 0.01 })
+  const relay = createRelay({
+    name,
+    target,
+    rules: [rule],
+    queue,
+    pollMs: 20,
+    breaker: { recoveryTimeoutMs: 50 },
+    random: () => 0.01,
+  })
   relay.start()
   stops.push(() => relay.stop())
   return relay
@@ -62,7 +70,12 @@ const openRelay = (name: string, queue = openQueue(name)): Relay => {
 const follow = async (relay: Relay, reader: string): Promise<() => Promise<void>> => {
   const pool = openPool()
   const source = createOutboxSource({ pool, name: reader, tables: 'installed', pollMs: 20 })
-  const feed = createFeed({ source, followers: [relay.follower], storedPositions: () => storedPositions(client), confirmEveryMs: 20 })
+  const feed = createFeed({
+    source,
+    followers: [relay.follower],
+    storedPositions: () => storedPositions(client),
+    confirmEveryMs: 20,
+  })
   await feed.start()
   let stopped: Promise<void> | undefined
   const stop = () => (stopped ??= feed.stop())
@@ -71,7 +84,12 @@ const follow = async (relay: Relay, reader: string): Promise<() => Promise<void>
   return stop
 }
 
-const message = (id: number, channel = 'things'): RelayMessage => ({ channel, event: 'changed', data: { id, status: 'new' }, id: `${id} new` })
+const message = (id: number, channel = 'things'): RelayMessage => ({
+  channel,
+  event: 'changed',
+  data: { id, status: 'new' },
+  id: `${id} new`,
+})
 
 const ids = () => endpoint.told.map(({ data }) => data['id'])
 
@@ -84,13 +102,14 @@ describe('C60, C61: a relay that keeps what it has to tell in Postgres', () => {
     for (let id = 1; id <= 30; id++) {
       await client.query('begin')
       await client.query('insert into things values ($1, $2)', [id, 'new'])
-      if (id % 2 === 0) await queue.addWithin({ query: (text, values) => client.query(text, values as unknown[]) as never }, [message(id)])
+      if (id % 2 === 0)
+        await queue.addWithin({ query: (text, values) => client.query(text, values as unknown[]) as never }, [message(id)])
       await client.query(id % 5 === 0 ? 'rollback' : 'commit')
     }
     relay.wake()
     const expected = Array.from({ length: 30 }, (_, i) => i + 1).filter((id) => id % 5 !== 0)
     await until(() => endpoint.told.length >= expected.length)
-    await until(async () => Number((await client.query("select count(*) from tidemark.feed_outbox")).rows[0].count) === 0)
+    await until(async () => Number((await client.query('select count(*) from tidemark.feed_outbox')).rows[0].count) === 0)
     expect([...ids()].sort((a, b) => Number(a) - Number(b))).toEqual(expected)
     await client.query('delete from things')
   })
