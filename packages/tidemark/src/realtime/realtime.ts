@@ -94,9 +94,10 @@ export interface ListenOptions {
    */
   readonly cursor?: string | undefined
   /**
-   * With `cursor` and without `from`: the client was here before. It goes on after the earliest position that is remembered under the name, so
+   * With `cursor` and without `from`. True: the client was here before. It goes on after the earliest position that is remembered under the name, so
    * that it may be told something again and misses nothing; where none is remembered, or one was remembered and is forgotten by now, it is told a
-   * gap. Otherwise it starts from now, whatever is remembered.
+   * gap. Undefined: perhaps it was. It goes on in the same way, but is told no gap where nothing is remembered. False: it was not. It starts from
+   * now, whatever is remembered.
    */
   readonly returning?: boolean | undefined
 }
