@@ -12,7 +12,8 @@ import { ChangeFrameHead, frameOfChange, frameOfLegacyChange } from './shared-fr
 /** How a client is known when it comes back. */
 export interface Cursor {
   readonly name: string
-  readonly returning: boolean
+  /** Undefined where that cannot be told. */
+  readonly returning: boolean | undefined
 }
 
 /** What the client had been given when everything up to a position was told. */

@@ -3,7 +3,7 @@ import type { Frame } from '../../hub/frame.js'
 import type { ChannelRights, DatabaseMessage } from '../../messages/messages.js'
 import type { PresenceDiff, TopicListener, TopicMessage, TopicSubscription } from '../../realtime.js'
 import { type ChangeBinding, fingerprintOf, withIds } from './change-bindings.js'
-import { ChannelChanges } from './channel-changes.js'
+import { ChannelChanges, type Cursor } from './channel-changes.js'
 import type { ChannelContext } from './channel-context.js'
 import { ChannelPresence } from './channel-presence.js'
 import type { RegisteredChannel } from './channel-registry.js'
@@ -21,7 +21,7 @@ import { expired, type Identity, identify, RefusedToken } from './identity.js'
 import { initializing, JoinRefusal, toRefusal, unauthorized } from './join-refusal.js'
 import { type JoinRequest, readJoin } from './join-request.js'
 import type { Services } from './services.js'
-import { frameOfDatabaseMessage, frameOfDiff, frameOfMessage, frameOfReplayed } from './shared-frames.js'
+import { frameOfDatabaseMessage, frameOfMessage, frameOfReplayed, framesOfDiff } from './shared-frames.js'
 import { encodeBody, type TopicBody, topicOf } from './topic-body.js'
 
 /** The client's side of a channel. */
@@ -34,9 +34,9 @@ export interface ChannelOwner {
   /** Headers that policies may look at. */
   readonly headers: Readonly<Record<string, string>>
   /** What names the channel over reconnects. */
-  cursorOf(identity: Identity, topic: string, fingerprint: string): string
-  /** It is no channel of the client's any more. `mayReturn`: the client will join it again. */
-  ended(channel: Channel, mayReturn: boolean): void
+  cursorOf(channel: Channel, identity: Identity, topicKey: string, fingerprint: string): Cursor
+  /** It is no channel of the client's any more. `mayReturn`: whether the client will join it again where it was; undefined: as before. */
+  ended(channel: Channel, mayReturn: boolean | undefined): void
 }
 
 /** After so long a token is held against the keys again. */
@@ -54,10 +54,11 @@ export class Channel implements ChannelContext, TopicListener, RegisteredChannel
   readonly topic: string
   readonly name: string
   readonly joinRef: Ref
+  /** Undefined where nothing is told of changes. */
+  cursor: Cursor | undefined
   readonly #owner: ChannelOwner
   readonly #request: JoinRequest
   readonly #bindings: readonly ChangeBinding[]
-  readonly #returning: boolean
   #state: 'joining' | 'joined' | 'ended' = 'joining'
   #identity: Identity
   #confirmAtMs = 0
@@ -73,7 +74,7 @@ export class Channel implements ChannelContext, TopicListener, RegisteredChannel
   /** What is done one after the other. */
   #work: Promise<void> | undefined
 
-  constructor(owner: ChannelOwner, message: ClientMessage, name: string, returning: boolean) {
+  constructor(owner: ChannelOwner, message: ClientMessage, name: string) {
     this.#owner = owner
     this.id = owner.services.registry.newId()
     this.topic = message.topic
@@ -82,7 +83,6 @@ export class Channel implements ChannelContext, TopicListener, RegisteredChannel
     this.#request = readJoin(message.payload, name)
     this.#bindings = withIds(this.#request.changes)
     this.#presenceEnabled = this.#request.presenceEnabled
-    this.#returning = returning
     this.#identity = owner.identity
   }
 
@@ -153,8 +153,9 @@ export class Channel implements ChannelContext, TopicListener, RegisteredChannel
   async #listen(): Promise<void> {
     if (this.#bindings.length === 0 || this.#state !== 'joining') return
     const changes = new ChannelChanges(this, this.#bindings, this.#request)
-    const name = this.#owner.cursorOf(this.#identity, this.#topicKey, fingerprintOf(this.#bindings))
-    await changes.listen(this.#identity.caller, { name, returning: this.#returning })
+    const cursor = this.#owner.cursorOf(this, this.#identity, this.#topicKey, fingerprintOf(this.#bindings))
+    this.cursor = cursor
+    await changes.listen(this.#identity.caller, cursor)
     // It may have ended while it waited.
     if (this.#state === 'joining') this.#changes = changes
     else changes.close(true)
@@ -204,7 +205,7 @@ export class Channel implements ChannelContext, TopicListener, RegisteredChannel
 
   #refuse(message: ClientMessage, refusal: JoinRefusal): void {
     this.#owner.connection.send(replyFrame(this.version, message, 'error', { reason: refusal.reason }))
-    this.#end(this.#returning)
+    this.#end(this.cursor?.returning)
   }
 
   #presenceOf(): ChannelPresence | undefined {
@@ -343,7 +344,8 @@ export class Channel implements ChannelContext, TopicListener, RegisteredChannel
   }
 
   presence(diff: PresenceDiff): void {
-    if (this.#presenceEnabled && this.#rights.presence.read) this.send(frameOfDiff(diff, this.version, this.topic))
+    if (!this.#presenceEnabled || !this.#rights.presence.read) return
+    for (const frame of framesOfDiff(diff, this.version, this.topic)) this.send(frame)
   }
 
   gap(): void {
@@ -384,7 +386,8 @@ export class Channel implements ChannelContext, TopicListener, RegisteredChannel
   }
 
   reply(message: ClientMessage, status: ReplyStatus, response?: object): void {
-    this.send(replyFrame(this.version, message, status, response))
+    // The topic is told as the client knows it, however it was written.
+    this.send(replyFrame(this.version, { ...message, topic: this.topic }, status, response))
   }
 
   requestAcknowledgement(): void {
@@ -431,11 +434,11 @@ export class Channel implements ChannelContext, TopicListener, RegisteredChannel
     if (this.#state !== 'ended') this.#end(mayReturn)
   }
 
-  #end(mayReturn: boolean): void {
+  #end(mayReturn: boolean | undefined): void {
     this.#state = 'ended'
     this.#heldFrames = undefined
     this.#early = undefined
-    this.#changes?.close(mayReturn)
+    this.#changes?.close(mayReturn === true)
     if (this.#subscription) {
       this.#subscription.close()
       this.services.registry.delete(this.#topicKey, this)

@@ -4,6 +4,7 @@ import type { DatabaseMessage } from '../../messages/messages.js'
 import { createBroadcastApi } from './broadcast-api.js'
 import { ChannelRegistry } from './channel-registry.js'
 import { shakeHands } from './handshake.js'
+import { Returns } from './returns.js'
 import type { Services } from './services.js'
 import type { RealtimeParts, SupabaseRealtime, SupabaseRealtimeOptions } from './supabase-realtime.js'
 import { SupabaseSocket } from './supabase-socket.js'
@@ -57,6 +58,7 @@ export const openSupabaseRealtime = (options: SupabaseRealtimeOptions): Supabase
     limits,
     privateOnly,
     registry,
+    returns: new Returns(clock),
     log,
     clock,
     parts: () => parts,

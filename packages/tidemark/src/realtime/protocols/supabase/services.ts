@@ -2,6 +2,7 @@ import type { FindCaller } from '../../../auth/find-caller.js'
 import type { Logger } from '../../../observability/observability.js'
 import type { Clock } from '../../../time/clock.js'
 import type { ChannelRegistry } from './channel-registry.js'
+import type { Returns } from './returns.js'
 import type { RealtimeParts, SupabaseLimits } from './supabase-realtime.js'
 
 /** What all channels of a process share. */
@@ -12,6 +13,7 @@ export interface Services {
   readonly limits: SupabaseLimits
   readonly privateOnly: boolean
   readonly registry: ChannelRegistry
+  readonly returns: Returns
   readonly log: Logger
   readonly clock: Clock
   /** Counts how joins end: `ok` or the code of the refusal. */

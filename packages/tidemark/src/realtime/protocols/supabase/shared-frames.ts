@@ -65,10 +65,19 @@ const stateJson = (state: PresenceState, replaced?: PresenceState): Record<strin
 
 export const presenceStateJson = (state: PresenceState): string => JSON.stringify(stateJson(state))
 
-/** A diff belongs to one topic. */
-export const frameOfDiff = onceForEach(({ joins, leaves }: PresenceDiff, version, topic): Frame => {
-  const json = JSON.stringify({ joins: stateJson(joins, leaves), leaves: stateJson(leaves) })
-  return pushFrame(version, null, topic, 'presence_diff', json)
+const nobody: PresenceState = new Map()
+
+/**
+ * A diff belongs to one topic. Where somebody changed rather than came or went, what left is told first: clients of 2.10x lose the refs of a
+ * key that joins while it is there, and show it twice from then on.
+ */
+export const framesOfDiff = onceForEach(({ joins, leaves }: PresenceDiff, version, topic): readonly Frame[] => {
+  const frame = (joined: PresenceState, left: PresenceState): Frame => {
+    const json = JSON.stringify({ joins: stateJson(joined, leaves), leaves: stateJson(left) })
+    return pushFrame(version, null, topic, 'presence_diff', json)
+  }
+  const changes = [...joins.keys()].some((key) => leaves.has(key))
+  return changes ? [frame(nobody, leaves), frame(joins, nobody)] : [frame(joins, leaves)]
 })
 
 /** As Supabase writes it: milliseconds, UTC. */

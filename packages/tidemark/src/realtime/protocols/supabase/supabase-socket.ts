@@ -3,6 +3,7 @@ import type { Connection } from '../../hub/connection.js'
 import type { SocketHandler } from '../../hub/hub.js'
 import { Rate } from '../../hub/rate.js'
 import { Channel, type ChannelOwner } from './channel.js'
+import type { Cursor } from './channel-changes.js'
 import { type ClientMessage, decodeMessage, replyFrame, type Version } from './frames.js'
 import type { Identity } from './identity.js'
 import type { Services } from './services.js'
@@ -17,8 +18,6 @@ export interface SocketOpening {
 }
 
 const topicPrefix = 'realtime:'
-/** Clients join again what they had as soon as they are back. */
-const returnsWithinMs = 10_000
 /** Some may come at once after a while of fewer. */
 const burstSeconds = 10
 const tooManyEvents = 'Too many messages per second'
@@ -32,24 +31,22 @@ export class SupabaseSocket implements SocketHandler, ChannelOwner {
   readonly identity: Identity
   readonly headers: Readonly<Record<string, string>>
   readonly #origin: string
-  readonly #openedMs: number
   readonly #events: Rate
   readonly #joins: Rate
   readonly #channels = new Map<string, Channel>()
-  /** Topics that the client had on this connection and will join again. */
-  #expected: Set<string> | undefined
-  /** The client's counter went on from an earlier connection. Unknown before its first message. */
-  #cameBack: boolean | undefined
+  /** Topics that the client had on this connection: whether it will join them again where it was. */
+  #before: Map<string, boolean> | undefined
+  #highestRef = 0
+  #firstJoinRef: number | undefined
 
   constructor(services: Services, connection: Connection, { version, identity, headers, origin }: SocketOpening) {
-    const { limits, clock } = services
+    const { limits } = services
     this.services = services
     this.connection = connection
     this.version = version
     this.identity = identity
     this.headers = headers
     this.#origin = origin
-    this.#openedMs = clock.monotonicMs()
     this.#events = new Rate(limits.eventsPerSecond * burstSeconds, burstSeconds * 1000)
     this.#joins = new Rate(limits.joinsPerSecond, 1000)
   }
@@ -60,7 +57,7 @@ export class SupabaseSocket implements SocketHandler, ChannelOwner {
       this.connection.close(1007, 'unreadable message', 'unreadable')
       return
     }
-    this.#cameBack ??= Number(message.ref) > 1
+    this.#countRef(message)
     if (message.event === 'heartbeat' && message.topic === 'phoenix') {
       this.#reply(message, 'ok')
       return
@@ -109,12 +106,13 @@ export class SupabaseSocket implements SocketHandler, ChannelOwner {
       this.connection.close(1008, tooManyJoins, 'rate')
       return
     }
+    this.#firstJoinRef ??= Number(message.joinRef ?? message.ref)
     current?.replace()
     if (this.#channels.size >= this.services.limits.maxChannelsPerConnection) {
       this.#refuse(message, 'ChannelRateLimitReached', 'Too many channels')
       return
     }
-    const channel = new Channel(this, message, name, this.#isReturning(topic))
+    const channel = new Channel(this, message, name)
     this.#channels.set(topic, channel)
     void channel.join(message)
   }
@@ -124,10 +122,9 @@ export class SupabaseSocket implements SocketHandler, ChannelOwner {
     this.#reply(message, 'error', { reason: `${code}: ${reason}` })
   }
 
-  #isReturning(topic: string): boolean {
-    if (this.#expected?.delete(topic)) return true
-    const justOpened = this.services.clock.monotonicMs() - this.#openedMs < returnsWithinMs
-    return this.#cameBack === true && justOpened
+  #countRef({ ref }: ClientMessage): void {
+    const number = Number(ref)
+    if (Number.isSafeInteger(number) && number > this.#highestRef) this.#highestRef = number
   }
 
   #leave(message: ClientMessage, channel: Channel | undefined): void {
@@ -141,20 +138,27 @@ export class SupabaseSocket implements SocketHandler, ChannelOwner {
     channel.leave(message)
   }
 
-  cursorOf({ caller, token }: Identity, topic: string, fingerprint: string): string {
+  cursorOf({ topic, joinRef }: Channel, { caller, token }: Identity, topicKey: string, fingerprint: string): Cursor {
     const { session_id: session, sub } = caller.claims
     const who =
       typeof session === 'string' ? session : typeof sub === 'string' ? `${sub} ${this.#origin}` : `${token} ${this.#origin}`
-    const parts = [who, caller.role, topic, fingerprint]
-    return createHash('sha256').update(JSON.stringify(parts)).digest('base64url')
+    const parts = [who, caller.role, topicKey, fingerprint]
+    const name = createHash('sha256').update(JSON.stringify(parts)).digest('base64url')
+    const returning = this.#before?.get(topic) ?? this.services.returns.isBack(name, Number(joinRef), this.#firstJoinRef ?? 0)
+    return { name, returning }
   }
 
-  ended(channel: Channel, mayReturn: boolean): void {
-    if (this.#channels.get(channel.topic) === channel) this.#channels.delete(channel.topic)
-    if (!mayReturn) return
-    this.#expected ??= new Set()
-    // As many as there can be channels: a client makes up topics as it likes.
-    if (this.#expected.size < this.services.limits.maxChannelsPerConnection) this.#expected.add(channel.topic)
+  ended(channel: Channel, mayReturn: boolean | undefined): void {
+    const { topic, cursor } = channel
+    if (this.#channels.get(topic) === channel) this.#channels.delete(topic)
+    if (cursor === undefined || mayReturn === undefined) return
+    if (mayReturn) this.services.returns.cutOff(cursor.name, this.#highestRef)
+    this.#before ??= new Map()
+    this.#before.delete(topic)
+    this.#before.set(topic, mayReturn)
+    // A client makes up topics as it likes.
+    const [oldest] = this.#before.size > this.services.limits.maxChannelsPerConnection ? this.#before.keys() : []
+    if (oldest !== undefined) this.#before.delete(oldest)
   }
 
   acknowledged(sent: number): void {
