@@ -135,7 +135,7 @@ const adoptPlatformSql = (owner: string): string => `do $adopt$
 
 const quoted = (words: readonly string[]): string => words.map(literal).join(', ')
 
-/** Commands after which another table, column, key, function or type may be there, or somebody else may see it. */
+/** Commands after which another table, column, key, function or type may be there. */
 const structureCommands = [
   ...[
     'DOMAIN',
@@ -143,7 +143,6 @@ const structureCommands = [
     'FOREIGN TABLE',
     'FUNCTION',
     'MATERIALIZED VIEW',
-    'POLICY',
     'RULE',
     'SCHEMA',
     'TABLE',
@@ -151,21 +150,32 @@ const structureCommands = [
     'TYPE',
     'VIEW',
   ].flatMap((kind) => [`CREATE ${kind}`, `ALTER ${kind}`]),
-  ...['ALTER ROUTINE', 'COMMENT', 'CREATE TABLE AS', 'GRANT', 'IMPORT FOREIGN SCHEMA', 'REVOKE', 'SELECT INTO'],
+  ...['ALTER ROUTINE', 'COMMENT', 'CREATE TABLE AS', 'IMPORT FOREIGN SCHEMA', 'SELECT INTO'],
 ]
 
 const structureKinds = [
-  ...['default value', 'domain constraint', 'foreign table', 'function', 'materialized view', 'policy', 'rule'],
-  'schema',
-  'table',
+  ...['default value', 'domain constraint', 'foreign table', 'function', 'materialized view', 'rule', 'schema', 'table'],
   ...['table column', 'table constraint', 'trigger', 'type', 'view'],
 ]
 
+/** Commands after which somebody else may see what is in a table. Roles announce nothing. */
+const accessCommands = [
+  ...['FUNCTION', 'POLICY', 'TABLE'].flatMap((kind) => [`CREATE ${kind}`, `ALTER ${kind}`, `DROP ${kind}`]),
+  ...['ALTER ROUTINE', 'ALTER SCHEMA', 'GRANT', 'REVOKE'],
+]
+
 /** Whoever may not own an event trigger must not own its function either: a superuser's next command would run it. */
-const watch = (name: string, admin: string, condition: string, event: string): string =>
+const watch = (
+  name: string,
+  admin: string,
+  condition: string,
+  event: string,
+  channel = 'pgrst',
+  payload = 'reload schema',
+): string =>
   `create or replace function tidemark.${name}() returns event_trigger language plpgsql set search_path = '' as $f$
      begin
-       if ${condition} then perform pg_catalog.pg_notify('pgrst', 'reload schema'); end if;
+       if ${condition} then perform pg_catalog.pg_notify('${channel}', '${payload}'); end if;
      end $f$;
    alter function tidemark.${name}() owner to ${id(admin)};
    drop event trigger if exists tidemark_${name};
@@ -193,6 +203,15 @@ const watchStep = (admin: string): BootstrapStep => ({
         'sql_drop',
       )};
     end if;
+  end $watch$`,
+})
+
+/** Has changes of policies and grants announce themselves, to those who decide by them. */
+const accessWatchStep = (admin: string): BootstrapStep => ({
+  what: 'the event trigger that announces changes of policies and grants',
+  consequence: 'a change of policies or grants takes effect in realtime some seconds later',
+  sql: `do $watch$ begin
+    ${watch('access_watch', admin, 'true', `ddl_command_end when tag in (${quoted(accessCommands)})`, 'tidemark_access', '')};
   end $watch$`,
 })
 
@@ -263,5 +282,6 @@ export const databaseSteps = (owners: Owners, database: string): readonly Bootst
     },
     realtimeStep(owners),
     watchStep(admin),
+    accessWatchStep(admin),
   ]
 }

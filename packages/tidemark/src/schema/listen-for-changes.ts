@@ -5,21 +5,39 @@ import { within } from '../postgres/within.js'
 import { exponential } from '../resilience/backoff.js'
 import type { Clock } from '../time/clock.js'
 
-/** PostgREST's: event triggers, migrations and people tell of changes there. */
-const channel = 'pgrst'
-const payloads: ReadonlySet<string> = new Set(['', 'reload schema', 'reload config'])
+/** Where changes are told of, and by which event triggers: one of them is enough. */
+export interface AnnouncedChanges {
+  readonly channel: string
+  readonly payloads: readonly string[]
+  readonly triggers: readonly string[]
+}
+
+/** PostgREST's: event triggers, migrations and people tell of changes there. Our own triggers, Supabase's, and the one of PostgREST's documentation. */
+export const structureChanges: AnnouncedChanges = {
+  channel: 'pgrst',
+  payloads: ['', 'reload schema', 'reload config'],
+  triggers: ['tidemark_ddl_watch', 'pgrst_ddl_watch', 'pgrst_watch'],
+}
+
+/** Of policies and grants. */
+export const accessChanges: AnnouncedChanges = {
+  channel: 'tidemark_access',
+  payloads: [''],
+  triggers: ['tidemark_access_watch'],
+}
+
 const backoff = { baseMs: 250, maxMs: 30_000 }
 const closeGraceMs = 2_000
 
-/** The event triggers that announce changes of structure: our own, Supabase's, and the one of PostgREST's documentation. */
 const triggersSql = `
   select exists (select from pg_catalog.pg_event_trigger where evtevent = 'ddl_command_end' and evtenabled in ('O', 'A')
-                    and evtname in ('tidemark_ddl_watch', 'pgrst_ddl_watch', 'pgrst_watch')) as present`
+                    and evtname = any($1)) as present`
 
 export interface ListenOptions {
   readonly target: ConnectOptions
   /** What the session is called, in Postgres' list of sessions. */
   readonly name: string
+  readonly changes: AnnouncedChanges
   readonly clock: Clock
   readonly log: Logger
   readonly signal: AbortSignal
@@ -31,7 +49,7 @@ export interface ListenOptions {
   lost(): void
 }
 
-const session = async ({ target, name, clock, signal, announced, opened }: ListenOptions): Promise<void> => {
+const session = async ({ target, name, changes, clock, signal, announced, opened }: ListenOptions): Promise<void> => {
   const client = await connectPostgres({ ...target, name })
   const ended = new Promise<void>((resolve) => {
     client.once('end', () => resolve())
@@ -41,11 +59,11 @@ const session = async ({ target, name, clock, signal, announced, opened }: Liste
     if (signal.aborted) resolve()
   })
   client.on('notification', (message) => {
-    if (message.channel === channel && payloads.has(message.payload ?? '')) announced()
+    if (message.channel === changes.channel && changes.payloads.includes(message.payload ?? '')) announced()
   })
   try {
-    await client.query(`listen ${channel}`)
-    const { rows } = await client.query<{ present: boolean }>(triggersSql)
+    await client.query(`listen ${changes.channel}`)
+    const { rows } = await client.query<{ present: boolean }>(triggersSql, [changes.triggers])
     opened(rows[0]?.present === true)
     await ended
   } finally {
@@ -74,7 +92,11 @@ export const listenForChanges = async (options: ListenOptions): Promise<void> =>
     lost()
     failures += 1
     // Once for each time that it is away.
-    if (failures === 1) log.warn('changes of the schema do not announce themselves: they are looked for', { reason })
+    if (failures === 1)
+      log.warn('changes of the schema do not announce themselves: they are looked for', {
+        reason,
+        channel: options.changes.channel,
+      })
     if (hopeless) return
     await clock.sleep(exponential(failures, backoff), signal).catch(() => undefined)
   }

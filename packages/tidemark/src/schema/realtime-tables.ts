@@ -76,7 +76,7 @@ const functionsSql = `
     realtime.broadcast_changes(text, text, text, text, text, record, record, text) to public;`
 
 /** One partition for each day, made a week ahead and dropped three days after. Two nodes may do it at once. */
-const keepSql = `
+const keepSql = (others: string): string => `
   create or replace function tidemark.keep_realtime_messages() returns void language plpgsql set search_path = '' set lock_timeout = '5s' as $f$
     declare
       today date := (now() at time zone 'utc')::date;
@@ -99,26 +99,30 @@ const keepSql = `
         execute format('drop table realtime.%I', partition);
       end loop;
     end $f$;
-  revoke execute on function tidemark.keep_realtime_messages() from public;
+  revoke execute on function tidemark.keep_realtime_messages() from public, ${others};
   perform tidemark.keep_realtime_messages();`
 
 /**
  * A row that the caller's policies are tried on, written by whoever owns the table. The transaction that asks for it is rolled back. It has
  * no event, so that it would not be told even so.
  */
-const probeSql = (callers: string): string => `
+const probeSql = (callers: string, others: string): string => `
   create or replace function tidemark.probe_channel(channel text, broadcast uuid, presence uuid)
   returns void language sql security definer set search_path = '' as $f$
     insert into realtime.messages (id, topic, extension, private)
     values (broadcast, channel, 'broadcast', true), (presence, channel, 'presence', true) $f$;
-  revoke execute on function tidemark.probe_channel(text, uuid, uuid) from public;
+  revoke execute on function tidemark.probe_channel(text, uuid, uuid) from public, ${others};
+  grant usage on schema tidemark to ${callers};
   grant execute on function tidemark.probe_channel(text, uuid, uuid) to ${callers};`
 
 /** The schema `realtime`, where there is none: the migrator's, so that the project's migrations can write policies on its table. */
-export const realtimeStep = ({ migrator, authenticator, app, admin }: Owners): BootstrapStep => ({
-  what: 'the schema realtime with realtime.messages, realtime.topic(), realtime.send() and realtime.broadcast_changes()',
-  consequence: 'there are no private channels and no broadcast from the database, and migrations that use them fail',
-  sql: `${migrator === admin ? '' : `set local role ${id(migrator)};`}
+export const realtimeStep = ({ migrator, authenticator, app, admin }: Owners): BootstrapStep => {
+  // The migrator's default privileges give functions to the server and to service_role.
+  const others = ['anon', 'authenticated', 'service_role', ...(app === migrator ? [] : [app])].map(id).join(', ')
+  return {
+    what: 'the schema realtime with realtime.messages, realtime.topic(), realtime.send() and realtime.broadcast_changes()',
+    consequence: 'there are no private channels and no broadcast from the database, and migrations that use them fail',
+    sql: `${migrator === admin ? '' : `set local role ${id(migrator)};`}
     do $realtime$
     begin
       if to_regnamespace('realtime') is null then
@@ -130,8 +134,9 @@ export const realtimeStep = ({ migrator, authenticator, app, admin }: Owners): B
       revoke all on table realtime.messages from public;
       grant select, insert, update on table realtime.messages to anon, authenticated, service_role;
       grant select, insert, delete on table realtime.messages to ${id(app)};
-      ${keepSql}
-      ${probeSql([...new Set([authenticator, admin])].map(id).join(', '))}
+      ${keepSql(others)}
+      ${probeSql([...new Set([authenticator, admin])].map(id).join(', '), others)}
     end $realtime$;
     ${migrator === admin ? '' : 'reset role'}`,
-})
+  }
+}

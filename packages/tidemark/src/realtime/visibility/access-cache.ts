@@ -2,7 +2,7 @@ import type { TableId } from '../../feed/table-id.js'
 import { type Logger, silentLogger } from '../../observability/observability.js'
 import type { ConnectOptions } from '../../postgres/connect.js'
 import type { Pool } from '../../postgres/postgres.js'
-import { listenForChanges } from '../../schema/listen-for-changes.js'
+import { accessChanges, listenForChanges } from '../../schema/listen-for-changes.js'
 import { type Clock, systemClock } from '../../time/clock.js'
 import { accessSql, checkSql, type TableAccess } from './table-access.js'
 
@@ -144,6 +144,7 @@ class Cache implements AccessCache {
     await listenForChanges({
       target: listen,
       name: 'realtime-access',
+      changes: accessChanges,
       clock: this.#clock,
       log,
       signal: this.#stopping.signal,

@@ -4,7 +4,7 @@ import type { ConnectOptions } from '../../postgres/connect.js'
 import type { Pool } from '../../postgres/postgres.js'
 import { sqlstateOf } from '../../postgres/postgres-error.js'
 import { retry } from '../../resilience/retry.js'
-import { listenForChanges } from '../../schema/listen-for-changes.js'
+import { listenForChanges, structureChanges } from '../../schema/listen-for-changes.js'
 import { type Clock, systemClock } from '../../time/clock.js'
 import type { Catalogue } from '../catalogue.js'
 import { isRestError } from '../rest-error.js'
@@ -217,6 +217,7 @@ class CatalogueKeeper implements OpenCatalogue {
     await listenForChanges({
       target: listen,
       name: 'rest-catalogue',
+      changes: structureChanges,
       clock: this.#clock,
       log: this.#log,
       signal: this.#signal,
