@@ -11,7 +11,7 @@ import { createFanOut } from '../feed/fan-out/open-fan-out.js'
 import { openFeedNode } from '../feed/fan-out/open-feed-node.js'
 import { walSources } from '../feed/fan-out/wal-sources.js'
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../postgres/embedded/embedded.js'
-import { createPools } from '../postgres/postgres.js'
+import { type BatchResult, type Client, createPools } from '../postgres/postgres.js'
 import { createRedis } from '../redis/create-redis.js'
 import { findRedisServer } from '../redis/embedded/find-server.js'
 import { openState } from '../state/state.js'
@@ -20,7 +20,7 @@ import { until } from '../time/until.js'
 import type { Answer, LoadClient } from './cache.js'
 import { cached } from './cached.js'
 import { createCache } from './create-cache.js'
-import { takeStamp } from './load-value.js'
+import { readStamp, type Stamp, stampAhead, takeStamp } from './stamp.js'
 import type { CacheProcessOptions } from './testing/cache-process.js'
 import { Gate } from './testing/gate.js'
 import { type Standby, startStandby } from './testing/standby.js'
@@ -266,6 +266,20 @@ describe.skipIf(program === undefined)('a cache on a server of its own', () => {
     await until(async () => (await replay.query('select from things where id = 8')).rowCount === 1)
     const stamp = await pools.primary.withClient((db) => takeStamp(db))
     expect(stamp).toMatchObject({ standby: true, hasWritten: false, snapshot: expect.stringMatching(/^\d+:\d+:$/) })
+    const carried = async (db: Client): Promise<Stamp> => {
+      let answer: BatchResult | undefined
+      const answered = (result: BatchResult): void => {
+        answer = result
+      }
+      await db.queryBehind!({ ...stampAhead, answered }, 'select 1')
+      return readStamp(answer!)
+    }
+    expect(await pools.primary.withClient(carried)).toEqual({ ...stamp, replayed: expect.any(BigInt) })
+    // With one snapshot for both, the log may have been replayed further than what is read shows.
+    await replay.query('begin isolation level repeatable read')
+    const { rows } = await replay.query<{ replayed: unknown }>(stampAhead.text)
+    await replay.query('rollback')
+    expect(rows[0]!.replayed).toBeNull()
     await running.query('rollback')
 
     await replay.query('select pg_wal_replay_pause()')

@@ -4,9 +4,10 @@ import type { Answer, CacheDefinition, CachePool } from './cache.js'
 import type { EntryStats } from './entry-stats.js'
 import type { FeedState } from './feed-state.js'
 import type { KeepableValue } from './kept-values.js'
-import { type Loaded, Loader, type Stamp, sees } from './load-value.js'
+import { type Loaded, Loader, sees } from './load-value.js'
 import type { NewValue } from './redis-tier.js'
 import type { ResolvedOptions } from './resolve-options.js'
+import type { Stamp } from './stamp.js'
 import { type FrozenValue, freezeDeep } from './value.js'
 
 export interface FencedLoadsParts<P, V> {
@@ -65,7 +66,7 @@ export class FencedLoads<P, V> {
   valueOf(params: P, loaded: FencedLoad<V>, fences: readonly string[] = []): LoadedValue | undefined {
     const { definition, options, random } = this.#parts
     const { value, frozen, asOf } = loaded
-    if (asOf === undefined || !this.#isSeen(loaded.stamp, fences, asOf)) return undefined
+    if (asOf === undefined || !this.#isSeen(loaded, fences, asOf)) return undefined
     const lifeMs = (value === null ? options.negativeTtlMs : options.ttlMs) * (1 - random() / 10)
     const past = Math.max(options.staleIfErrorForMs, options.staleWhileRevalidateMs)
     return {
@@ -79,7 +80,8 @@ export class FencedLoads<P, V> {
     }
   }
 
-  #isSeen(stamp: Stamp | null, fences: readonly string[], asOf: bigint): boolean {
+  #isSeen({ stamp, isLate }: Loaded<V>, fences: readonly string[], asOf: bigint): boolean {
+    if (isLate) return false
     if (stamp === null) return fences.length === 0
     if (stamp.hasWritten || (stamp.standby && !this.#hasReplayed(stamp, asOf))) return false
     return sees(stamp, fences)

@@ -1,29 +1,12 @@
 /** Reads a value from Postgres, with what the fence needs to judge it. */
 import { TidemarkError } from '../errors.js'
-import { parseLsn } from '../feed/position.js'
 import { isVisible, parseSnapshot } from '../feed/sources/wal/snapshot.js'
 import type { Clock } from '../time/clock.js'
 import { Deadlines } from '../time/deadlines.js'
-import type { CachePool, Load, LoadClient } from './cache.js'
+import type { CachePool, Load } from './cache.js'
+import { FirstStatement } from './first-statement.js'
 import type { LoadStamp } from './redis-tier.js'
-
-export interface Stamp extends LoadStamp {
-  /** How far a standby had replayed the log; null on a primary. */
-  readonly replayed: bigint | null
-  /** The transaction that the statement ran in has written: what it reads may never be committed. */
-  readonly hasWritten: boolean
-}
-
-const stampSql = `
-  select pg_current_snapshot()::text as snapshot, pg_is_in_recovery() as standby, pg_current_xact_id_if_assigned() is not null as "hasWritten",
-         case when pg_is_in_recovery() then pg_last_wal_replay_lsn()::text end as replayed`
-
-/** A look at what is visible, to be taken in a statement before the rows are read. */
-export const takeStamp = async (client: LoadClient): Promise<Stamp> => {
-  const { rows } = await client.query<Omit<Stamp, 'replayed'> & { readonly replayed: string | null }>(stampSql)
-  const { replayed, ...rest } = rows[0]!
-  return { ...rest, replayed: replayed === null ? null : parseLsn(replayed) }
-}
+import { type Stamp, takeStamp } from './stamp.js'
 
 /** Whether rows that were read after the stamp show these transactions. */
 export const sees = ({ snapshot, standby }: LoadStamp, xids: readonly string[]): boolean => {
@@ -41,6 +24,8 @@ export interface LoadRequest<P> {
 export interface Loaded<V> {
   readonly value: V
   readonly stamp: Stamp | null
+  /** A stamp was asked for, and what was read may be older than any that there is. */
+  readonly isLate: boolean
 }
 
 export interface LoaderOptions<P, V> {
@@ -54,6 +39,11 @@ export interface LoaderOptions<P, V> {
 export class Loader<P, V> {
   readonly #options: LoaderOptions<P, V>
   readonly #deadlines: Deadlines
+  /**
+   * Whether the first thing that `load` does is a statement that carries a stamp along. Known from its first load on; false for ever once it
+   * did something else, since what it read by other ways may be older than the stamp.
+   */
+  #asksAtOnce: boolean | undefined
 
   constructor(options: LoaderOptions<P, V>) {
     this.#options = options
@@ -86,10 +76,22 @@ export class Loader<P, V> {
     const { pool, load } = this.#options
     return pool.withClient(
       async (client) => {
-        const taken = stamp ? await takeStamp(client) : null
-        return { value: await load(params, client, signal), stamp: taken }
+        const isCarried = stamp && this.#asksAtOnce === true && client.queryBehind !== undefined
+        const taken = stamp && !isCarried ? await takeStamp(client) : null
+        if (!isCarried && this.#asksAtOnce !== undefined)
+          return { value: await load(params, client, signal), stamp: taken, isLate: false }
+        return this.#watch(new FirstStatement(client, isCarried), taken, (first) => load(params, first, signal))
       },
       { signal },
     )
+  }
+
+  async #watch(first: FirstStatement, taken: Stamp | null, load: (first: FirstStatement) => Promise<V>): Promise<Loaded<V>> {
+    try {
+      const value = await load(first)
+      return { value, stamp: taken ?? first.stamp, isLate: first.isCarrier && first.stamp === null }
+    } finally {
+      this.#asksAtOnce = first.isFit && this.#asksAtOnce !== false
+    }
   }
 }

@@ -2,7 +2,7 @@ import { TidemarkError } from '../errors.js'
 import type { BatchResult, BatchStatement } from './batch.js'
 import type { Lease } from './lease.js'
 import type { BatchOptions, Setting } from './postgres.js'
-import { sqlstateOf } from './postgres-error.js'
+import { isLostName, type KeptNames } from './prepared-names.js'
 import { beginBatch, endStatement } from './transaction.js'
 
 /** Postgres answers COMMIT with ROLLBACK where a statement failed before and the error was caught. */
@@ -12,28 +12,26 @@ export const checkCommit = (tag: string | undefined): void => {
   throw new TidemarkError('TM_POSTGRES_QUERY', { sqlstate: '25P02', reason })
 }
 
-/** A statement's name that the session does not know, or knows already. */
-const isLostName = (error: unknown): boolean => /^(26000|42P05)$/.test(sqlstateOf(error) ?? '')
-
 /** What the transactions of one pool have in common. */
 export class BatchRunner {
   /** Made in every transaction. */
   readonly #settings: readonly Setting[]
-  #named = true
+  readonly #names: KeptNames
 
-  constructor(settings: readonly Setting[]) {
+  constructor(settings: readonly Setting[], names: KeptNames) {
     this.#settings = settings
+    this.#names = names
   }
 
   /** Runs the statements as one transaction. The caller rolls back what failed. */
   async run(lease: Lease, statements: readonly BatchStatement[], options: BatchOptions): Promise<readonly BatchResult[]> {
-    const named = this.#named
+    const named = this.#names.areKept
     try {
       return await this.#transact(lease, statements, options, named)
     } catch (error) {
       if (!named || !isLostName(error)) throw error
       // A pooler that does not show in the connection string. Nothing of the transaction stays, so it can be run again.
-      this.#named = false
+      this.#names.areKept = false
       await lease.rollback()
       return this.#transact(lease, statements, options, false)
     }

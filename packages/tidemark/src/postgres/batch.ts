@@ -22,7 +22,7 @@ export interface BatchResult {
 }
 
 /** What node-postgres has and its types leave out. */
-interface Wire extends EventEmitter {
+export interface Wire extends EventEmitter {
   readonly stream: Duplex
   parse(query: { readonly text: string; readonly name: string }): void
   bind(config: { readonly statement: string; readonly values: readonly BatchValue[] }): void

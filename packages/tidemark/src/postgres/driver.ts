@@ -1,6 +1,7 @@
 import type pg from 'pg'
 import type { BatchResult, BatchStatement } from './batch.js'
 import type { Target } from './connection.js'
+import type { Ahead } from './query-behind.js'
 
 /** What a pool tells a driver about the connections it wants. */
 export interface SessionOptions {
@@ -22,6 +23,8 @@ export interface Driver {
   cancel(client: pg.ClientBase): Promise<void>
   /** Sends the statements in one round trip; after one that fails none runs. Left out where the driver cannot. */
   batch?(client: pg.ClientBase, statements: readonly BatchStatement[]): Promise<readonly BatchResult[]>
+  /** Sends both in one round trip; raises what the driver raises. Left out where the driver cannot. */
+  queryBehind?(client: pg.ClientBase, ahead: Ahead, query: pg.QueryConfig): Promise<pg.QueryResult>
   /** The client as node-postgres' own; undefined where it is another's. */
   raw(client: pg.ClientBase): pg.ClientBase | undefined
 }

@@ -4,13 +4,16 @@ import type { BatchResult, BatchStatement } from './batch.js'
 import { cancellable } from './cancellable.js'
 import type { Target } from './connection.js'
 import type { Driver } from './driver.js'
-import type { Client, PoolObserver, QueryOptions, QueryResult } from './postgres.js'
+import type { Client, PoolObserver, QueryBehind, QueryOptions, QueryResult } from './postgres.js'
 import { isConnectionLoss, toPostgresError } from './postgres-error.js'
+import { isLostName, type KeptNames } from './prepared-names.js'
+import type { Ahead } from './query-behind.js'
 
 interface LeaseOptions {
   readonly client: pg.PoolClient
   readonly driver: Driver
   readonly target: Target
+  readonly names: KeptNames
   queried(durationMs: number, text: string, failed: boolean): void
   /** Called once, when the connection is back; `broken` where it may not be used again. */
   released(broken: boolean): void
@@ -57,6 +60,15 @@ export class Lease implements Client {
     return this.#run(text, options.signal, () => this.#send<R>(text, values, options.name))
   }
 
+  get queryBehind(): QueryBehind | undefined {
+    const send = this.#options.driver.queryBehind
+    return (
+      send &&
+      ((ahead, text, values = [], options = {}) =>
+        this.#run(text, options.signal, () => this.#sendBehind(send, ahead, this.#query(text, values, options.name))))
+    )
+  }
+
   /**
    * Statements in one round trip, or one after the other where the driver knows no other way. None runs after one that fails.
    * `text` is what they are called where they are slow.
@@ -82,10 +94,33 @@ export class Lease implements Client {
   }
 
   async #send<R>(text: string, values: readonly unknown[], name: string | undefined): Promise<QueryResult<R>> {
-    const { client, target } = this.#options
-    const named = name === undefined || target.transactionPooler ? {} : { name }
-    const sent = client.query({ text, values: [...values], ...named })
+    const sent = this.#options.client.query(this.#query(text, values, name))
     return (await this.#mapped(sent)) as unknown as QueryResult<R>
+  }
+
+  #query(text: string, values: readonly unknown[], name: string | undefined): pg.QueryConfig {
+    const named = name === undefined || this.#options.target.transactionPooler ? {} : { name }
+    return { text, values: [...values], ...named }
+  }
+
+  async #sendBehind<R>(send: NonNullable<Driver['queryBehind']>, ahead: Ahead, query: pg.QueryConfig): Promise<QueryResult<R>> {
+    const { client, names } = this.#options
+    let isAnswered = false
+    const answered = (result: BatchResult): void => {
+      isAnswered = true
+      ahead.answered(result)
+    }
+    const { text, values, name } = ahead
+    const run = (isNamed: boolean) =>
+      this.#mapped(send(client, { text, values, ...(isNamed && name !== undefined && { name }), answered }, query))
+    const isNamed = names.areKept
+    const work = run(isNamed).catch((error: unknown) => {
+      // Where the name was lost nothing of either has run.
+      if (!isNamed || isAnswered || !isLostName(error)) throw error
+      names.areKept = false
+      return run(false)
+    })
+    return (await work) as unknown as QueryResult<R>
   }
 
   async #sendAll(statements: readonly BatchStatement[]): Promise<readonly BatchResult[]> {

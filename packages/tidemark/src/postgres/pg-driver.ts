@@ -6,6 +6,7 @@ import { requireChannelBinding } from './channel-binding.js'
 import type { Target } from './connection.js'
 import type { Driver, SessionOptions } from './driver.js'
 import { PreparedNames } from './prepared-names.js'
+import { type Ahead, QueryBehind } from './query-behind.js'
 import { resolveTls } from './tls.js'
 
 /** A server that went away without a word is noticed by the kernel, not after hours. */
@@ -55,6 +56,17 @@ const namesOf = (client: pg.ClientBase): PreparedNames => {
   return names
 }
 
+const queryBehind = (client: pg.ClientBase, ahead: Ahead, query: pg.QueryConfig): Promise<pg.QueryResult> =>
+  new Promise<pg.QueryResult>((resolve, reject) => {
+    client.query(
+      new QueryBehind(ahead, namesOf(client), query, (error, result) => (error === null ? resolve(result) : reject(error))),
+    )
+  }).catch((error: Error) => {
+    // As node-postgres does for its own: what asked for the query, in the place of what read the socket.
+    Error.captureStackTrace(error)
+    throw error
+  })
+
 /** node-postgres over TCP or a Unix socket. */
 export const pgDriver: Driver = {
   name: 'pg',
@@ -72,5 +84,6 @@ export const pgDriver: Driver = {
   },
   cancel: (client) => (client instanceof pg.Client ? cancelRequest(client) : Promise.resolve()),
   batch: (client, statements) => client.query(new Batch(statements, namesOf(client))).results,
+  queryBehind,
   raw: (client) => client,
 }

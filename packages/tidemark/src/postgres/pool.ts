@@ -16,6 +16,7 @@ import type {
   TransactionOptions,
 } from './postgres.js'
 import { isConnectionLoss, isOutcomeUnknown } from './postgres-error.js'
+import type { KeptNames } from './prepared-names.js'
 import { Slots } from './slots.js'
 import { Stopwatch } from './timing.js'
 import { beginStatements } from './transaction.js'
@@ -45,6 +46,7 @@ class BoundedPool implements Pool {
   readonly #connections: Connections
   readonly #slots: Slots
   readonly #batches: BatchRunner
+  readonly #names: KeptNames
   readonly #leases = new Set<Lease>()
   readonly #acquireTimes = new Stopwatch()
   readonly #queryTimes = new Stopwatch()
@@ -58,7 +60,8 @@ class BoundedPool implements Pool {
     this.#connections = new Connections(options)
     const { maxConnections: max, acquireTimeoutMs: timeoutMs, clock } = options
     this.#slots = new Slots({ max, timeoutMs, clock, onTimeout: () => this.#timeout() })
-    this.#batches = new BatchRunner(this.#limit())
+    this.#names = { areKept: !options.target.transactionPooler }
+    this.#batches = new BatchRunner(this.#limit(), this.#names)
   }
 
   async query<R>(text: string, values: readonly unknown[] = [], options: PoolQueryOptions = {}): Promise<QueryResult<R>> {
@@ -200,6 +203,7 @@ class BoundedPool implements Pool {
         client,
         driver,
         target,
+        names: this.#names,
         queried: (durationMs, text, failed) => this.#queried(durationMs, text, failed),
         released: () => {
           this.#leases.delete(lease)

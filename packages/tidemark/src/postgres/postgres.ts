@@ -1,5 +1,6 @@
 import type pg from 'pg'
 import type { BatchResult, BatchStatement } from './batch.js'
+import type { Ahead } from './query-behind.js'
 
 /**
  * primary: reads and writes of requests · analytics: long reads, on a pooled connection string where there is one ·
@@ -30,9 +31,22 @@ export interface PoolQueryOptions extends QueryOptions {
   readonly idempotent?: boolean
 }
 
+/**
+ * Runs a query, and in front of it another statement in the same write: at the price of its execution, without a round trip of its own. Only
+ * for queries of which {@link mayGoBehind} is true.
+ */
+export type QueryBehind = <R = Record<string, unknown>>(
+  ahead: Ahead,
+  text: string,
+  values?: readonly unknown[],
+  options?: QueryOptions,
+) => Promise<QueryResult<R>>
+
 /** One connection, for as long as its owner has it. Errors are TM_POSTGRES_*, with what the driver raised as their cause. */
 export interface Client {
   query<R = Record<string, unknown>>(text: string, values?: readonly unknown[], options?: QueryOptions): Promise<QueryResult<R>>
+  /** Undefined where the driver cannot send two statements at once. */
+  readonly queryBehind: QueryBehind | undefined
   /** node-postgres' own client, for COPY streams; undefined where another driver carries the connection. */
   readonly raw: pg.ClientBase | undefined
 }
@@ -173,4 +187,5 @@ export {
 export { directUrl, isTransactionPooler } from './pooler.js'
 export { createNamedPool, createPools, defaultPoolSettings, type PoolsOptions } from './pools.js'
 export { sqlstateOf, toPostgresError } from './postgres-error.js'
+export { type Ahead, mayGoBehind } from './query-behind.js'
 export { checkVersion } from './version.js'

@@ -1,3 +1,13 @@
+import { sqlstateOf } from './postgres-error.js'
+
+/** Whether the sessions behind the connections of one pool keep the names of prepared statements. */
+export interface KeptNames {
+  areKept: boolean
+}
+
+/** A statement's name that the session does not know, or knows already: there is a pooler that does not show in the connection string. */
+export const isLostName = (error: unknown): boolean => /^(26000|42P05)$/.test(sqlstateOf(error) ?? '')
+
 /**
  * The named statements that one connection's session holds. Bounded: what was not used for longest is closed. A statement
  * whose Parse may or may not have gone through counts as uncertain, and is closed before it is parsed again, which is no

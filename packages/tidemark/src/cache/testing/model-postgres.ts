@@ -1,7 +1,8 @@
 import type { Change, Relation } from '../../feed/feed.js'
 import { formatLsn } from '../../feed/position.js'
 import { isVisible, parseSnapshot } from '../../feed/sources/wal/snapshot.js'
-import type { CachePool, LoadClient } from '../cache.js'
+import type { Client } from '../../postgres/postgres.js'
+import type { CachePool } from '../cache.js'
 import type { ModelClock, Step } from './model-clock.js'
 
 /** What stands in the log of a committed transaction. */
@@ -87,12 +88,25 @@ export class ModelPostgres {
 
   /** `standby`: loads are answered by it. */
   pool(standby = false): CachePool {
-    const client = (tx: Transaction | null): LoadClient => ({
+    const answerTo = async (tx: Transaction | null, text: string, values: readonly unknown[]): Promise<Rows> => {
+      const rows = standby && tx === null ? this.#onStandby(text, values) : undefined
+      return rows ?? (tx ? this.#statement(text, values, tx) : this.#alone(text, values))
+    }
+    const asText = (value: unknown) => (value === null || typeof value === 'string' ? value : String(value).slice(0, 1))
+    const client = (tx: Transaction | null): Pick<Client, 'query' | 'queryBehind'> => ({
       query: async (text, values = []) => {
         await this.#step(`sends ${text.trim().slice(0, 40)}`)
-        const rows = standby && tx === null ? this.#onStandby(text, values) : undefined
-        const answer = rows ?? (tx ? await this.#statement(text, values, tx) : await this.#alone(text, values))
+        const answer = await answerTo(tx, text, values)
         await this.#step('is answered')
+        return { rows: answer as never[], rowCount: answer.length, command: '', fields: [] }
+      },
+      queryBehind: async (ahead, text, values = []) => {
+        await this.#step(`sends ${ahead.text.trim().slice(0, 40)} and ${text.trim().slice(0, 40)}`)
+        const first = await answerTo(tx, ahead.text, [])
+        await this.#step('comes to the statement behind')
+        const answer = await answerTo(tx, text, values)
+        await this.#step('is answered')
+        ahead.answered({ rows: first.map((row) => Object.values(row).map(asText)), tag: '' })
         return { rows: answer as never[], rowCount: answer.length, command: '', fields: [] }
       },
     })
