@@ -33,6 +33,8 @@ create table public.agent_instances (
   created_at timestamptz(3) not null default now(),
   updated_at timestamptz not null default now()
 );
+-- An agent that goes is named by its agent_id, not by its key, and is small: the log tells all of it.
+alter table public.agent_instances replica identity full;
 create index idx_agent_instances_type_status on public.agent_instances (agent_type, status);
 -- Who may have fallen silent.
 create index idx_agent_instances_heartbeat on public.agent_instances (last_heartbeat) where status <> 'offline';

@@ -1,4 +1,5 @@
 /** Puts the app together: databases, cache and feed, relay, second database, jobs and routes. */
+import { setTimeout } from 'node:timers/promises'
 import type { FastifyInstance } from 'fastify'
 import {
   createNamedPool,
@@ -78,6 +79,17 @@ const openRelay = (pool: Pool, pusher: string, signals: Signals, log: Logger): T
   return { relay, queue }
 }
 
+/** What others write is told from here on. Where changes do not come yet they are waited for no longer than this: what this server writes is told. */
+const followedWithinMs = 10_000
+
+const untilFollowed = async (freshnessMs: () => number, log: Logger): Promise<void> => {
+  const endsAt = performance.now() + followedWithinMs
+  while (!Number.isFinite(freshnessMs())) {
+    if (performance.now() > endsAt) return log.warn('changes do not come yet; only what this server writes is told until they do')
+    await setTimeout(20)
+  }
+}
+
 /** Opens everything, or nothing. Raises TM_*. */
 export const openAgents = async (options: AgentsOptions): Promise<Agents> => {
   const { database, clock = Date, log = silentLogger } = options
@@ -111,6 +123,7 @@ export const openAgents = async (options: AgentsOptions): Promise<Agents> => {
     if (telling) {
       telling.relay.start()
       stops.push(() => telling.relay.stop())
+      await untilFollowed(() => cache.node.feed.freshness(telling.relay.follower.name), log)
     }
     const secondaryPool =
       options.secondary === undefined ? undefined : openSecondaryPool(options.secondary, options.connectTimeoutMs)

@@ -1,20 +1,18 @@
-import { fileURLToPath } from 'node:url'
 import { SignJWT } from 'jose'
 import pg from 'pg'
-import { appSource, createMigrator, platformSource, type SchemaClient } from 'tidemark'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import {
   type PusherEndpoint,
   startPusherEndpoint,
 } from '../../../packages/tidemark/src/realtime/relay/testing/pusher-endpoint.js'
-import { useProject } from '../../../packages/tidemark/src/testing/use-project.js'
+import { setup as startPostgres } from '../../../packages/tidemark/src/testing/postgres-setup.js'
 import { useRedis } from '../../../packages/tidemark/src/testing/use-redis.js'
 import { until } from '../../../packages/tidemark/src/time/until.js'
-import { agents } from './agents.js'
 import type { Alert } from './alerts.js'
 import { type Agents, openAgents } from './open-agents.js'
 import type { AgentInstance, Execution, Metric } from './rows.js'
 import type { SecondaryStatus } from './secondary.js'
+import { type AgentsDatabase, openAgentsDatabase } from './testing/agents-database.js'
 import { openGate, type TcpGate } from './testing/tcp-gate.js'
 import { createWorker, type Worker, type WorkerOptions } from './worker.js'
 
@@ -29,7 +27,9 @@ interface Answer<T> {
 
 describe('S5: agents take tasks, tell of them once, and outlive each other and their second database', () => {
   const redis = useRedis()
-  const [first, second] = [useProject(), useProject()]
+  let stopPostgres: () => Promise<void>
+  let first: AgentsDatabase
+  let second: AgentsDatabase
   let endpoint: PusherEndpoint
   let gate: TcpGate
   let running: Agents
@@ -76,7 +76,7 @@ describe('S5: agents take tasks, tell of them once, and outlive each other and t
       agentId,
       run,
       pollMs: 20,
-      beatEveryMs: 100,
+      beatEveryMs: 1_000,
       ...more,
     })
     workers.push(worker)
@@ -93,14 +93,6 @@ describe('S5: agents take tasks, tell of them once, and outlive each other and t
   const count = async (client: pg.Client, table: string): Promise<number> =>
     Number((await client.query(`select count(*) as n from ${table}`)).rows[0].n)
 
-  const setUp = async (project: typeof first): Promise<Record<'app' | 'migrator' | 'feed', string>> => {
-    await project.serve()
-    await project.run('schema', 'up', '--migrations', fileURLToPath(agents.migrations))
-    const roles = ['app', 'migrator', 'feed'] as const
-    const found = await Promise.all(roles.map((role) => project.run<{ url: string }>('db', 'url', '--role', role)))
-    return Object.fromEntries(roles.map((role, i) => [role, found[i]!.url])) as Record<(typeof roles)[number], string>
-  }
-
   const connect = async (connectionString: string): Promise<pg.Client> => {
     const client = new pg.Client({ connectionString })
     await client.connect()
@@ -108,11 +100,14 @@ describe('S5: agents take tasks, tell of them once, and outlive each other and t
   }
 
   beforeAll(async () => {
-    const [urls, others] = [await setUp(first), await setUp(second)]
+    stopPostgres = await startPostgres()
+    first = await openAgentsDatabase()
+    second = await openAgentsDatabase()
+    const { urls } = first
     endpoint = await startPusherEndpoint()
-    gate = await openGate(others.migrator)
+    gate = await openGate(second.urls.migrator)
     owner = await connect(urls.migrator)
-    there = await connect(others.migrator)
+    there = await connect(second.urls.migrator)
     running = await openAgents({
       database: urls.app,
       owner: urls.migrator,
@@ -136,6 +131,9 @@ describe('S5: agents take tasks, tell of them once, and outlive each other and t
     await there?.end()
     await gate?.stop()
     await endpoint?.stop()
+    await second?.drop()
+    await first?.drop()
+    await stopPostgres?.()
   })
 
   it('step 1 (R62, C60): a new agent is initializing, its first heartbeat makes it idle, and each is told once although two tell it', async () => {
@@ -387,20 +385,9 @@ describe('S5: agents take tasks, tell of them once, and outlive each other and t
   })
 
   it('step 10 (R85, R86): migrations are known, and a column that somebody made by hand is found', async () => {
-    const sources = [platformSource, appSource(agents.name, agents.migrations)]
-    const { connectionString } = { connectionString: (await first.run<{ url: string }>('db', 'url', '--role', 'migrator')).url }
-    const migrator = createMigrator({
-      sources,
-      connect: async (database) => {
-        const target = new URL(connectionString)
-        if (database !== undefined) target.pathname = `/${database}`
-        const client = await connect(target.href)
-        client.on('error', () => undefined)
-        return client as unknown as SchemaClient
-      },
-    })
+    const { migrator } = first
     const status = await migrator.status()
-    expect(status.filter(({ source }) => source === 'agents').map(({ state }) => state)).toEqual(Array(4).fill('applied'))
+    expect(status.filter(({ source }) => source === 'app:agents').map(({ state }) => state)).toEqual(Array(4).fill('applied'))
     expect(await migrator.diff()).toEqual([])
     await owner.query('alter table agent_instances add column by_hand text')
     expect(JSON.stringify(await migrator.diff())).toContain('by_hand')

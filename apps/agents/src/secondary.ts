@@ -93,31 +93,30 @@ export const createSecondary = (options: SecondaryOptions): Secondary => {
     signals.raise({ name: away ? 'secondary.down' : 'secondary.up', subject: 'secondary database', message })
   }
 
-  const statements = async (db: Db): Promise<(table: Name) => Promise<string>> => {
-    const made = new Map<Name, string>()
-    return async (table) => {
-      const known = made.get(table)
-      if (known !== undefined) return known
-      const { rows } = await db.query<{ quoted: string }>(columnsSql, [`public.${table}`])
-      const sql = upsertSql(
-        table,
-        rows.map(({ quoted }) => quoted),
-      )
-      made.set(table, sql)
-      return sql
-    }
+  /** Until something fails: a column may have come or gone there. */
+  const upserts = new Map<Name, string>()
+
+  const upsertOf = async (db: Db, table: Name): Promise<string> => {
+    const known = upserts.get(table)
+    if (known !== undefined) return known
+    const { rows } = await db.query<{ quoted: string }>(columnsSql, [`public.${table}`])
+    const sql = upsertSql(
+      table,
+      rows.map(({ quoted }) => quoted),
+    )
+    upserts.set(table, sql)
+    return sql
   }
 
   /** All of it in one transaction; the guards of the tables there let pass what has happened. */
   const apply = (entries: readonly Entry[]): Promise<void> =>
     secondary.transaction(
       async (db) => {
-        const upsertOf = await statements(db)
         for (const { table_name, row_id, row_data } of entries) {
           const table = names.find((name) => name === table_name)
           if (table === undefined) continue
           if (row_data === null) await db.query(`delete from public.${table} where id = $1`, [row_id])
-          else await db.query(await upsertOf(table), [JSON.stringify(row_data)])
+          else await db.query(await upsertOf(db, table), [JSON.stringify(row_data)])
         }
       },
       { settings: { 'tidemark.origin': 'move', statement_timeout: String(statementTimeoutMs) }, signal: stopping.signal },
@@ -168,6 +167,7 @@ export const createSecondary = (options: SecondaryOptions): Secondary => {
       lastError = null
       return true
     } catch (error) {
+      upserts.clear()
       if (stopping.signal.aborted) return false
       // A refusal of the breaker says nothing new.
       if (isTidemarkError(error, 'TM_RESILIENCE_BREAKER_OPEN')) return false

@@ -1,3 +1,5 @@
+import { setTimeout } from 'node:timers/promises'
+
 /** Runs an agent against the HTTP interface: it beats, takes tasks, does them one after the other, and says what came of them. */
 
 export interface Task {
@@ -81,14 +83,7 @@ export const createWorker = (options: WorkerOptions): Worker => {
     }
   }
 
-  const rest = (): Promise<void> =>
-    new Promise((resolve) => {
-      const timeout = setTimeout(resolve, pollMs)
-      stopping.signal.addEventListener('abort', () => {
-        clearTimeout(timeout)
-        resolve()
-      })
-    })
+  const rest = (): Promise<void> => setTimeout(pollMs, undefined, { signal: stopping.signal }).catch(() => undefined)
 
   const loop = async (): Promise<void> => {
     while (!stopping.signal.aborted) {
