@@ -1,5 +1,7 @@
 import { randomBytes } from 'node:crypto'
+import { createMetrics } from '../../observability/metrics.js'
 import type { Logger, Metrics } from '../../observability/observability.js'
+import { createAbsentRedis } from '../../redis/absent-redis.js'
 import type { Redis } from '../../redis/redis.js'
 import { type Clock, systemClock } from '../../time/clock.js'
 import type { PresenceState, TopicListener, TopicMessage, TopicSubscription, Topics } from '../realtime.js'
@@ -12,13 +14,14 @@ import { createTopicMetrics, type TopicMetrics } from './topic-metrics.js'
 import { TopicTable } from './topic-table.js'
 
 export interface TopicsOptions {
-  readonly redis: Redis
+  /** Default: none, so this process alone. */
+  readonly redis?: Redis
   /** Opens a connection of its own, so that broadcasts and what else Redis is asked for do not wait for each other. */
   readonly connect?: ((name: string) => Promise<Redis>) | undefined
   /** What nodes of one project share, and no others. */
-  readonly prefix: string
+  readonly prefix?: string
   readonly log: Logger
-  readonly metrics: Metrics
+  readonly metrics?: Metrics
   readonly clock?: Clock
   /** Topics whose listeners and members are watched over all nodes, by the beginning of their name; others count those of this node. Default: all. */
   readonly counted?: readonly string[]
@@ -282,44 +285,32 @@ export class TopicNode implements OpenTopics {
   }
 }
 
-/** Over TCP. Raises nothing: a Redis that is down is taken up later. */
-const openBus = async ({ redis, connect, prefix, log }: TopicsOptions): Promise<Bus | undefined> => {
+/** Over TCP. A Redis that is down is taken up later. */
+const openBus = async (redis: Redis, { connect, prefix = 'tidemark:realtime', log }: TopicsOptions): Promise<Bus | undefined> => {
   if (redis.driver !== 'tcp') return undefined
+  const channel = `${prefix}:topics`
   const own = await connect?.('realtime')
-  const bus = createRedisBus({ redis: own ?? redis, channel: `${prefix}:topics`, log })
-  if (own === undefined) return bus
-  return {
-    get open() {
-      return bus.open
-    },
-    start: (listener) => bus.start(listener),
-    retry: () => bus.retry(),
-    send: (frame) => bus.send(frame),
-    now: () => bus.now(),
-    stop: async () => {
-      await bus.stop()
-      await own.stop()
-    },
-  }
+  if (own === undefined) return createRedisBus({ redis, channel, log })
+  return createRedisBus({ redis: own, channel, log, stop: () => own.stop() })
 }
 
-const whyProcess = ({ redis }: TopicsOptions): string =>
-  redis.driver === 'rest'
+const whyProcess = ({ driver }: Redis): string =>
+  driver === 'rest'
     ? 'Redis over REST cannot listen: broadcast and presence reach this server alone; its TCP address lifts that'
     : 'there is no Redis: broadcast and presence reach this server alone'
 
 /** Broadcast and presence over all nodes; within this process where there is no Redis that can carry them. */
 export const openTopics = async (options: TopicsOptions): Promise<OpenTopics> => {
-  const { log, metrics, clock = systemClock, counted } = options
+  const { redis = createAbsentRedis(), log, metrics = createMetrics(), clock = systemClock, counted } = options
   const node = new TopicNode({
-    bus: await openBus(options),
-    detail: whyProcess(options),
+    bus: await openBus(redis, options),
+    detail: whyProcess(redis),
     clock,
     log,
     metrics: createTopicMetrics(metrics),
     counted: (topic) => counted === undefined || counted.some((prefix) => topic.startsWith(prefix)),
   })
-  if (options.redis.driver === 'rest') log.warn(node.reach().detail)
+  if (redis.driver === 'rest') log.warn(node.reach().detail)
   await node.start()
   return node
 }

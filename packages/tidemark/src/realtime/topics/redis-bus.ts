@@ -6,6 +6,8 @@ export interface RedisBusOptions {
   readonly redis: Redis
   readonly channel: string
   readonly log: Logger
+  /** Of the connection, where it is the bus' own. */
+  readonly stop?: () => Promise<void>
 }
 
 /**
@@ -53,6 +55,7 @@ class RedisBus implements Bus {
     await this.#opening
     await this.#unsubscribe?.()
     this.#unsubscribe = undefined
+    await this.#options.stop?.()
   }
 
   #changed(state: RedisState): void {
