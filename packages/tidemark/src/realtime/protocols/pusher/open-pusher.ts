@@ -24,14 +24,13 @@ export interface PusherOptions {
   readonly clientEvents: boolean
   readonly subscriptionCounts: boolean
   readonly activityTimeoutMs: number
-  readonly maxBufferedBytes: number
   readonly webhooks: { readonly urls: readonly string[]; readonly events: readonly WebhookEvent[] }
 }
 
 /** Pusher as a server has it. */
 export interface Pusher {
-  /** For the hub: `/app/KEY`. */
-  readonly protocol: SocketProtocol
+  /** Of `pusherProtocol`. */
+  accept(request: UpgradeRequest): Promise<Acceptance>
   readonly publisher: PusherPublisher
   /** Answers `/apps/ID/…`. */
   handle(request: SignedRequest): Promise<PusherAnswer>
@@ -60,6 +59,23 @@ const farewellOf = (why: CutOff): Farewell => {
   return { code, reason }
 }
 
+export interface PusherProtocolOptions extends Pick<SocketProtocol, 'accept' | 'maxBufferedBytes'> {
+  readonly maxEventBytes: number
+  readonly activityTimeoutMs: number
+}
+
+/** What the hub has to know: `/app/KEY`. */
+export const pusherProtocol = (options: PusherProtocolOptions): SocketProtocol => ({
+  name: 'pusher',
+  takes: (given) => path.test(given),
+  accept: options.accept,
+  full: () => ({ status: 503, body: { error: 'Over capacity' }, headers: { 'retry-after': '1' } }),
+  farewell: farewellOf,
+  maxMessageBytes: options.maxEventBytes * 2 + frameOverheadBytes,
+  idleTimeoutMs: options.activityTimeoutMs + hubPatienceMs,
+  maxBufferedBytes: options.maxBufferedBytes,
+})
+
 /** Opens Pusher over the topics of all nodes. Raises nothing. */
 export const openPusher = (options: PusherOptions): Pusher => {
   const { app, topics, redis, prefix, log, metrics, clock = systemClock, clientEvents, activityTimeoutMs } = options
@@ -68,26 +84,13 @@ export const openPusher = (options: PusherOptions): Pusher => {
   const lastEvents = createLastEvents({ redis, prefix: `${prefix}:pusher`, clock, log })
   const { subscriptionCounts } = options
   const channels = new PusherChannels({ app, topics, lastEvents, webhooks, limits, subscriptionCounts, clock, log })
-
-  const accept = async (request: UpgradeRequest): Promise<Acceptance> => {
-    const refusal = whyRefused(app, request)
-    if (refusal) return { open: (connection) => new RefusedClient(connection, refusal) }
-    const monotonicMs = () => clock.monotonicMs()
-    return {
-      open: (connection) => new PusherClient({ app, channels, connection, clientEvents, activityTimeoutMs, log, monotonicMs }),
-    }
-  }
-
+  const monotonicMs = () => clock.monotonicMs()
   return {
-    protocol: {
-      name: 'pusher',
-      takes: (given) => path.test(given),
-      accept,
-      full: () => ({ status: 503, body: { error: 'Over capacity' }, headers: { 'retry-after': '1' } }),
-      farewell: farewellOf,
-      maxMessageBytes: limits.maxEventBytes * 2 + frameOverheadBytes,
-      idleTimeoutMs: activityTimeoutMs + hubPatienceMs,
-      maxBufferedBytes: options.maxBufferedBytes,
+    accept: async (request) => {
+      const refusal = whyRefused(app, request)
+      if (refusal) return { open: (connection) => new RefusedClient(connection, refusal) }
+      const client = { app, channels, clientEvents, activityTimeoutMs, log, monotonicMs }
+      return { open: (connection) => new PusherClient({ ...client, connection }) }
     },
     publisher: channels,
     handle: (request) => handleRequest({ app, channels, now: () => clock.now() }, request),

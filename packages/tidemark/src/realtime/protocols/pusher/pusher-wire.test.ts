@@ -62,19 +62,19 @@ describe("Pusher's protocol on the wire", () => {
       close: (code: number) => ends.push(code),
     }
     const query = new URLSearchParams({ protocol: '7' })
-    const accepted = await pusher.protocol.accept({ path: `/app/${app.key}`, query, headers: {}, remote: '' })
-    const client = 'open' in accepted ? accepted.open(connection as never) : undefined
+    const accepted = await pusher.accept({ path: `/app/${app.key}`, query, headers: {}, remote: '' })
+    const client = accepted.open(connection as never)
     const sweepAt = (ms: number) => {
       nowMs = ms
-      client?.sweep?.(ms)
+      client.sweep?.(ms)
     }
-    client?.message(Buffer.from('{"event":"pusher:ping","data":{}}'), false)
+    client.message(Buffer.from('{"event":"pusher:ping","data":{}}'), false)
     expect(JSON.parse(sent.at(-1)!)).toEqual({ event: 'pusher:pong', data: {} })
     sweepAt(119_000)
     expect(sent).toHaveLength(2)
     sweepAt(121_000)
     expect(JSON.parse(sent.at(-1)!)).toEqual({ event: 'pusher:ping', data: {} })
-    client?.message(Buffer.from('{"event":"pusher:pong","data":{}}'), false)
+    client.message(Buffer.from('{"event":"pusher:pong","data":{}}'), false)
     sweepAt(200_000)
     sweepAt(242_000)
     sweepAt(260_000)

@@ -10,13 +10,13 @@ import type { Redis } from '../../../../redis/redis.js'
 import type { Cleanups } from '../../../../testing/use-cleanups.js'
 import { openHub } from '../../../hub/open-hub.js'
 import { openTopics } from '../../../topics/open-topics.js'
-import { openPusher, type Pusher, type PusherOptions } from '../open-pusher.js'
+import { openPusher, type Pusher, type PusherOptions, pusherProtocol } from '../open-pusher.js'
 import type { PusherApp } from '../pusher.js'
 import { PusherChannels } from '../pusher-channels.js'
 import { webhookEvents } from '../webhooks.js'
 
 /** A CommonJS module whose types say that the class is its default export. */
-const PusherJs = ((pusherJs as { default?: unknown }).default ?? pusherJs) as typeof pusherJs.default
+export const PusherJs = ((pusherJs as { default?: unknown }).default ?? pusherJs) as typeof pusherJs.default
 export type Client = InstanceType<typeof PusherJs>
 
 export const app: PusherApp = { id: '4711', key: '278d425bdf160c739803', secret: '7ad3773142a6692b25b8' }
@@ -69,12 +69,12 @@ export const openPusherNode = async (cleanups: Cleanups, options: PusherNodeOpti
     clientEvents: true,
     subscriptionCounts: true,
     activityTimeoutMs: 120_000,
-    maxBufferedBytes: 1024 * 1024,
     webhooks: { urls: [], events: webhookEvents },
     ...rest,
   })
   const hub = openHub({ log, metrics, maxConnections: 1_000 })
-  hub.serve(pusher.protocol)
+  const maxBufferedBytes = 1024 * 1024
+  hub.serve(pusherProtocol({ accept: pusher.accept, maxBufferedBytes, maxEventBytes: 10_240, activityTimeoutMs: 120_000 }))
   const server = createServer(async (request, response) => {
     const [path = '/', query = ''] = (request.url ?? '/').split(/\?(.*)/s)
     const body = await bodyOf(request)
