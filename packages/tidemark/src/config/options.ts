@@ -5,6 +5,7 @@ import { feedOptions } from './feed-options.js'
 import { boolean, bytes, durationMs, host, integer, names, oneOf, paths, tableNames, text } from './kinds.js'
 import { type Given, option, type Resolved } from './option.js'
 import { postgresOptions } from './postgres-options.js'
+import { pusherOptions } from './pusher-options.js'
 import { realtimeOptions } from './realtime-options.js'
 import { redisOptions } from './redis-options.js'
 import { restOptions } from './rest-options.js'
@@ -164,6 +165,7 @@ export const options = {
   ...supabaseOptions,
   ...restOptions,
   ...realtimeOptions,
+  ...pusherOptions,
   ...authOptions,
   ...appOptions,
 } as const
