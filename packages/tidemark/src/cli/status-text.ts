@@ -21,11 +21,13 @@ export const statusText = (status: ProjectStatus, { bold, cyan, dim }: Colors): 
     ['Caches', cachesLine(status.caches)],
     ['Anon key', status.keys.anon],
     ['Service key', status.keys.service],
+    ['Pusher app', status.pusher ? `id ${status.pusher.appId}, key ${status.pusher.key}` : dim('turned off')],
+    ['Pusher secret', status.pusher?.secret ?? ''],
     ['Admin', status.admin.url ?? dim('with the server')],
     ['Admin token', status.admin.token],
   ]
   return lines
     .filter(([, value]) => value !== '***' && value !== '')
-    .map(([name, value]) => `  ${bold(name.padEnd(11))}  ${value}`)
+    .map(([name, value]) => `  ${bold(name.padEnd(13))}  ${value}`)
     .join('\n')
 }

@@ -7,6 +7,7 @@ import { openRedis } from './open-redis.js'
 import type { ProjectStatus } from './operations/status.js'
 import { findServer } from './presence.js'
 import type { Project } from './project.js'
+import { pusherStatus } from './pusher-keys.js'
 import { readVersion } from './version.js'
 
 const askTimeoutMs = 5000
@@ -66,6 +67,7 @@ const embeddedStatus = (project: Project): Promise<ProjectStatus> =>
       redis: await redisPart(project),
       caches: cacheNames(config),
       keys: await apiKeysOf(config, state),
+      pusher: await pusherStatus(config, state),
       admin: { url: null, token },
     }
   })

@@ -72,9 +72,11 @@ test('SEC-2: a status without its secrets keeps the anon key and loses the rest'
     redis: { state: 'up', driver: 'tcp', embedded: true, target: 'redis://127.0.0.1' },
     caches: [],
     keys: { anon: 'anon-key', service: 'service-key' },
+    pusher: { appId: '1', key: 'pusher-key', secret: 'pusher-secret' },
     admin: { url: 'http://127.0.0.1:8080/admin/v1', token: 'admin-token' },
   }
   const text = JSON.stringify(hideSecrets(status))
-  for (const secret of ['hunter2', 'service-key', 'admin-token']) expect(text).not.toContain(secret)
+  for (const secret of ['hunter2', 'service-key', 'pusher-secret', 'admin-token']) expect(text).not.toContain(secret)
   expect(text).toContain('anon-key')
+  expect(text).toContain('pusher-key')
 })

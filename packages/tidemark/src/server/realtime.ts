@@ -1,18 +1,25 @@
 import type { Logger } from '../observability/observability.js'
 import type { RealtimeParts } from '../realtime/protocols/supabase/supabase-realtime.js'
-import { openTopics } from '../realtime/topics/open-topics.js'
+import type { Redis } from '../redis/redis.js'
+import type { Observation } from './observation.js'
+import { openServerTopics, type ServerTopics } from './realtime-topics.js'
+import type { Runtime } from './runtime.js'
 
 /** What realtime is made of in this server, whatever protocol it is told in. */
 export interface ServerRealtime {
   readonly parts: RealtimeParts
+  readonly topics: ServerTopics
+  readonly redis: Redis
   stop(): Promise<void>
 }
 
 export interface ServerRealtimeOptions {
+  readonly runtime: Runtime
+  readonly observation: Observation
   readonly log: Logger
 }
 
-export const openServerRealtime = async ({ log }: ServerRealtimeOptions): Promise<ServerRealtime> => {
-  const topics = await openTopics({ log })
-  return { parts: { topics }, stop: () => topics.stop() }
+export const openServerRealtime = async (options: ServerRealtimeOptions): Promise<ServerRealtime> => {
+  const topics = await openServerTopics(options)
+  return { parts: { topics: topics.topics }, topics, redis: options.runtime.redis.redis, stop: () => topics.stop() }
 }

@@ -5,6 +5,7 @@ import type { State } from '../state/state.js'
 import { adminTokensOf } from './admin-token.js'
 import { cacheNames } from './caches.js'
 import type { ProjectStatus } from './operations/status.js'
+import { pusherStatus } from './pusher-keys.js'
 import type { Runtime } from './runtime.js'
 import { readVersion } from './version.js'
 
@@ -46,6 +47,7 @@ export const statusOf = async ({ config, state, runtime, health, url, startedAtM
     },
     caches: cacheNames(config),
     keys: await apiKeysOf(config, state),
+    pusher: await pusherStatus(config, state),
     admin: { url: `${url}/admin/v1`, token },
   }
 }

@@ -219,12 +219,12 @@ class Server implements TidemarkServer {
 
   /** Once changes come and it is known whose they are. */
   async #openRealtime(log: Logger): Promise<void> {
-    const { shell, runtime } = this.#parts
-    if (!shell?.realtime || !runtime || this.#stopping) return
+    const { shell, runtime, observation } = this.#parts
+    if (!shell?.realtime || !runtime || !observation || this.#stopping) return
     const { openServerRealtime } = await import('./realtime.js')
-    const realtime = await openServerRealtime({ log: log.child('realtime') })
+    const realtime = await openServerRealtime({ runtime, observation, log: log.child('realtime') })
     this.#parts = { ...this.#parts, realtime }
-    shell.realtime.attach(realtime.parts)
+    await shell.realtime.attach(realtime)
   }
 
   async #listen(state: State, roles: ReadonlySet<Role>, observation: Observation, log: Logger): Promise<void> {
@@ -306,7 +306,7 @@ class Server implements TidemarkServer {
     observation?.health.setPhase('draining')
     if (state) await withdraw(state).catch((err: unknown) => this.#log?.warn('the record of this server stays', { err }))
     if (shell) await drain(shell, this.#config.server.drainTimeoutMs)
-    shell?.realtime?.stop()
+    await shell?.realtime?.stop()
     await realtime?.stop()
     await feed?.stop()
     await caches?.stop()

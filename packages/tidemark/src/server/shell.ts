@@ -12,14 +12,13 @@ import { adminTokensOf, createTokenCheck } from './admin-token.js'
 import type { ServerFeed } from './feed.js'
 import { createHttp } from './http.js'
 import { createJobs, type Jobs } from './jobs.js'
+import { type MountedRealtime, mountRealtime, servesAnyRealtime } from './mount-realtime.js'
 import type { Observation } from './observation.js'
 import type { ProjectStatus } from './operations/status.js'
 import type { Project } from './project.js'
-import type { ServerSupabaseRealtime } from './realtime-supabase.js'
 import { servesRest } from './rest.js'
 import type { Role } from './roles.js'
 import type { Runtime } from './runtime.js'
-import { servesRealtime } from './serves-realtime.js'
 import { createSupabaseHealth } from './supabase-health/supabase-health.js'
 import { addSystemRoutes, systemPaths } from './system-routes.js'
 import { readVersion } from './version.js'
@@ -30,8 +29,8 @@ export interface Shell {
   readonly jobs: Jobs
   /** Tells who sends a request. */
   readonly callers: Callers
-  /** Undefined where this server does not answer `/realtime/v1`. */
-  readonly realtime: ServerSupabaseRealtime | undefined
+  /** Undefined where this server has no sockets. */
+  readonly realtime: MountedRealtime | undefined
   /** From now on new requests, the system's paths apart, are sent elsewhere. */
   refuseNew(): void
 }
@@ -77,21 +76,6 @@ const mountAuth = async (app: FastifyInstance, options: ShellOptions, callers: C
       return auth.context
     },
   })
-}
-
-/** `/realtime/v1`, and the sockets that it is spoken over. */
-const mountRealtime = async (
-  app: FastifyInstance,
-  { roles, config, observation, log }: ShellOptions,
-  { findCaller }: Callers,
-): Promise<ServerSupabaseRealtime | undefined> => {
-  if (!roles.has('realtime') || !servesRealtime(config)) return undefined
-  const [{ openServerHub }, { openServerSupabaseRealtime }] = await Promise.all([
-    import('./realtime-hub.js'),
-    import('./realtime-supabase.js'),
-  ])
-  const shared = { app, config, observation, log: log.child('realtime') }
-  return openServerSupabaseRealtime({ ...shared, findCaller, hub: openServerHub(shared) })
 }
 
 /** Builds the HTTP server and its routes; it does not listen yet. */
@@ -145,7 +129,10 @@ export const createShell = async (options: ShellOptions): Promise<Shell> => {
       log: log.child('rest'),
     })
   }
-  const realtime = await mountRealtime(app, options, callers)
+  const realtime =
+    options.roles.has('realtime') && servesAnyRealtime(config)
+      ? await mountRealtime({ app, config, state, observation, findCaller: callers.findCaller, log: log.child('realtime') })
+      : undefined
   return {
     app,
     jobs,

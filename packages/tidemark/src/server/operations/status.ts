@@ -32,6 +32,8 @@ export interface ProjectStatus {
   /** What is cached, by the names in the configuration. */
   readonly caches: readonly CacheName[]
   readonly keys: ApiKeys
+  /** What clients and server libraries of Pusher are configured with; null where it is turned off. */
+  readonly pusher: { readonly appId: string; readonly key: string; readonly secret: string } | null
   readonly admin: { readonly url: string | null; readonly token: string }
 }
 
@@ -42,5 +44,6 @@ export const hideSecrets = (status: ProjectStatus): ProjectStatus => ({
   ...status,
   database: { ...status.database, url: maskSecrets(status.database.url) },
   keys: { anon: status.keys.anon, service: hidden },
+  pusher: status.pusher && { ...status.pusher, secret: hidden },
   admin: { ...status.admin, token: hidden },
 })
