@@ -48,6 +48,7 @@ class SocketHub implements Hub {
   readonly #end = new AbortController()
   #dirty: ClientSocket[] = []
   #later = new Set<ClientSocket>()
+  #laterIsDue = false
   #pending = 0
   #number = 0
   #refusing = false
@@ -168,11 +169,13 @@ class SocketHub implements Hub {
 
   #flushLater(socket: ClientSocket): void {
     this.#later.add(socket)
-    if (this.#later.size === 1) void this.#flushAfterWhile()
+    if (!this.#laterIsDue) void this.#flushAfterWhile()
   }
 
   async #flushAfterWhile(): Promise<void> {
+    this.#laterIsDue = true
     await this.#clock.sleep(this.#acknowledgeEveryMs, this.#end.signal).catch(() => undefined)
+    this.#laterIsDue = false
     const later = this.#later
     this.#later = new Set()
     for (const socket of later) socket.flush(this.#joiner)

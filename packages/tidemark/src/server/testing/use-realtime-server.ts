@@ -98,7 +98,7 @@ export const openRealtimeServer = async (
         auth: { persistSession: false, autoRefreshToken: false },
         realtime: realtimeOptions,
       })
-      cleanups.push(() => client.realtime.disconnect())
+      cleanups.push(() => void client.realtime.disconnect())
       return client
     },
     raw: async (query = `apikey=${anonKey}&vsn=2.0.0`) => {

@@ -30,6 +30,8 @@ export interface MemoryListener {
 /** Changes that a test makes, with equality filters. What a protocol does with them is tested, not how they are found. */
 export interface MemoryChanges extends Changes {
   readonly listeners: MemoryListener[]
+  /** How often somebody asked to listen. */
+  asked(): number
   /** The next listener waits until this is called. */
   hold(): () => void
   /** One transaction. Gives its position. */
@@ -59,6 +61,7 @@ export const createMemoryChanges = (tables: readonly string[]): MemoryChanges =>
   const log: Told[] = []
   const forbidden = new Set<string>()
   let number = 100n
+  let asked = 0
   let holding: Promise<void> | undefined
 
   const position = (): Position => ({ epoch, number })
@@ -87,7 +90,9 @@ export const createMemoryChanges = (tables: readonly string[]): MemoryChanges =>
 
   return {
     listeners,
+    asked: () => asked,
     listen: async (options) => {
+      asked += 1
       await holding
       for (const binding of options.bindings) check(binding)
       const listener: MemoryListener = { options, caller: options.caller, acknowledged: [], closed: false }
