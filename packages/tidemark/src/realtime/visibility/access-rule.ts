@@ -1,11 +1,10 @@
 import { quoteIdentifier as id } from '../../schema/sql-errors.js'
+import type { Question } from './judging-block.js'
 import { ownColumn } from './own-column.js'
 import type { AccessPolicy, TableAccess } from './table-access.js'
 
-/** A question to Postgres about rows of one table. */
-export interface RowQuestion {
-  /** `$1` is an array of rows as text. One character for each row, in order: `1` where the role and its claims see it. */
-  readonly query: string
+/** A question to Postgres about rows of one table: one character for each, in order, `1` where the role and its claims see it. */
+export interface RowQuestion extends Question {
   /** Columns without which it cannot be answered, as places in the table. */
   readonly needs: readonly number[]
 }
@@ -32,9 +31,9 @@ const qualOf = (policies: readonly AccessPolicy[]): string => {
 }
 
 /** The rows under the name of their table and as its row type, which is how policies speak of them. Generated columns are computed. */
-const rowsOf = ({ schema, table, columns }: TableAccess): string => {
-  const [type, alias] = [`${id(schema)}.${id(table)}`, id(table)]
-  const given = `unnest($1::${type}[]) as ${alias}`
+const rowsOf = ({ table, columns }: TableAccess, type: string, rows: string): string => {
+  const alias = id(table)
+  const given = `unnest(${rows}) as ${alias}`
   if (columns.every(({ generated }) => generated === null)) return given
   const values = columns.map(({ name, generated }) => (generated === null ? `${alias}.${id(name)}` : `(${generated})`))
   return `unnest((select array_agg(row(${values.join(', ')})::${type}) from ${given})) as ${alias}`
@@ -46,7 +45,9 @@ const questionOf = (access: TableAccess): RowQuestion => {
   const readsGenerated = columns.some(({ name, generated }) => generated !== null && read.has(name))
   const whole = readsGenerated || policies.some(({ wholeRow }) => wholeRow)
   const needs = columns.flatMap(({ name, generated }, place) => (generated === null && (whole || read.has(name)) ? [place] : []))
-  return { needs, query: `select string_agg(case when ${qualOf(policies)} then '1' else '0' end, '') from ${rowsOf(access)}` }
+  const type = `${id(access.schema)}.${id(access.table)}`
+  const select = `select string_agg(case when ${qualOf(policies)} then '1' else '0' end, '') from`
+  return { needs, type, query: (rows) => `${select} ${rowsOf(access, type, rows)}` }
 }
 
 /** Raises nothing: what cannot be decided here is left to Postgres. */

@@ -32,7 +32,7 @@ const chunked = (jobs: readonly Job[]): readonly (readonly Job[])[] => {
       size = 0
     }
     chunks.at(-1)?.push(job)
-    size += job.rows.length + job.query.length
+    size += job.rows.length + job.claims.reduce((sum, one) => sum + one.length, 0)
   }
   return chunks
 }

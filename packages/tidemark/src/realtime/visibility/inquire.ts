@@ -3,6 +3,7 @@ import type { AskPostgres } from './ask-postgres.js'
 import type { Asked, Entry, Inquiry, Judgement } from './judgement.js'
 import type { Job, Outcome } from './judging-block.js'
 import { rowsText, rowText } from './row-text.js'
+import type { TableAccess } from './table-access.js'
 
 /** What became of a beholder in one inquiry, for whoever counts. */
 export interface Trouble {
@@ -33,13 +34,17 @@ const bunchesOf = (inquiry: Inquiry): readonly Bunch[] => {
   return [...bunches.values()]
 }
 
+/** Tables whose policies name what lies in schemas that the caller's role may not use. */
+const readByServer = new WeakSet<TableAccess>()
+
 const jobOf = ({ inquiry, entries, members }: Bunch, claims: readonly string[]): Job => ({
   role: inquiry.access.role,
-  query: inquiry.question.query,
+  question: inquiry.question,
+  readByServer: readByServer.has(inquiry.access),
   rows: rowsText(
     entries.map((entry) => {
       const { row, places } = inquiry.entries[entry] as Entry
-      return rowText(row, places)
+      return rowText(row, places, inquiry.question.needs)
     }),
   ),
   claims: members.map(({ beholder }) => claims[beholder] as string),
@@ -63,6 +68,27 @@ const reasonFor = (inquiry: Inquiry, outcome: Exclude<Outcome, { type: 'answer' 
   return `the policies on ${table(inquiry)} could not be asked in time`
 }
 
+/** What may be done about it is found out once for each table: a right may be missing to a schema only, or to what it holds. */
+const isRefused = (bunch: Bunch, outcomes: readonly Outcome[] | undefined): boolean =>
+  !readByServer.has(bunch.inquiry.access) &&
+  outcomes?.some((outcome) => outcome.type === 'raised' && outcome.sqlstate === '42501') === true
+
+const askAsNeeded = async (
+  bunches: readonly Bunch[],
+  ask: (bunches: readonly Bunch[]) => Promise<readonly (readonly Outcome[])[]>,
+): Promise<readonly (readonly Outcome[])[]> => {
+  if (bunches.length === 0) return []
+  const outcomes = await ask(bunches)
+  const refused = bunches.filter((bunch, which) => isRefused(bunch, outcomes[which]))
+  if (refused.length === 0) return outcomes
+  for (const { inquiry } of refused) readByServer.add(inquiry.access)
+  const again = await ask(refused)
+  return bunches.map((bunch, which) => {
+    const place = refused.indexOf(bunch)
+    return (place < 0 ? outcomes[which] : again[place]) ?? []
+  })
+}
+
 /** Asks Postgres what the judgement leaves to it, and writes its verdicts. Raises TM_POSTGRES_*. */
 export const inquire = async (judgement: Judgement, claims: readonly string[], ask: AskPostgres): Promise<readonly Trouble[]> => {
   const settle = ({ inquiry, members }: Bunch, outcomes: readonly Outcome[]): readonly Trouble[] =>
@@ -82,8 +108,8 @@ export const inquire = async (judgement: Judgement, claims: readonly string[], a
       return { inquiry, beholder, kind, sqlstate: outcome.type === 'raised' ? outcome.sqlstate : undefined }
     })
 
-  const askAll = async (bunches: readonly Bunch[]): Promise<readonly (readonly Outcome[])[]> =>
-    bunches.length === 0 ? [] : ask(bunches.map((bunch) => jobOf(bunch, claims)))
+  const askAll = (bunches: readonly Bunch[]): Promise<readonly (readonly Outcome[])[]> =>
+    askAsNeeded(bunches, (some) => ask(some.map((bunch) => jobOf(bunch, claims))))
 
   const bunches = judgement.inquiries.flatMap(bunchesOf)
   const outcomes = await askAll(bunches)

@@ -1,13 +1,24 @@
 import type { BatchStatement } from '../../postgres/postgres.js'
+import { quoteLiteral as literal } from '../../schema/sql-errors.js'
+
+/** A question about rows. */
+export interface Question {
+  /** The row type, quoted with its schema; undefined where there are no rows. */
+  readonly type?: string | undefined
+  /** With the given expression for its rows: an array of the row type. */
+  query(rows: string): string
+}
 
 /** One question for several callers of one role. */
 export interface Job {
   readonly role: string
-  readonly query: string
-  /** What `$1` of the query is: an array of rows as text. */
+  readonly question: Question
+  /** An array of rows as text. */
   readonly rows: string
   /** What `request.jwt.claims` is set to, one after the other. */
   readonly claims: readonly string[]
+  /** The question is read under service_role: it names what lies in a schema that the caller's role may not use. */
+  readonly readByServer: boolean
 }
 
 /**
@@ -30,63 +41,91 @@ export interface Budget {
 /** Postgres' own default would use one caller's plan for the next after a while. */
 const planning = ['plan_cache_mode', 'force_custom_plan'] as const
 
+/** The rows are read once for all callers; the question is read, planned and answered under the role of each. */
+const byCaller = ({ question }: Job) => ({
+  declare: `rows ${question.type === undefined ? 'text' : `${question.type}[]`} := current_setting('tidemark.judge_rows');`,
+  prepare: '',
+  ask: `execute ${literal(question.query('$1'))} into verdict using rows;`,
+})
+
 /**
- * Sets the role and the claims of each caller and asks its question by an EXECUTE of its own, which is planned for it alone: Postgres may
- * evaluate what does not change within a statement once for all its rows. A block of its own for each keeps what one raises from the
- * rest. The time of a caller counts from its own beginning, so that nobody is blamed for the ones before.
- *
- * The question is read under service_role, and answered under the role of the caller: a policy may call what lies in a schema that the
- * caller's role may not use. Where service_role is none or may not either, it is read under the caller's.
+ * The question is read under service_role, and planned and answered under the role of the caller. As in a SELECT, a policy may name what
+ * lies in a schema that the caller's role may not use. Dearer, since the rows are read anew for each.
  */
-const block = `do $judge$
-declare
-  job jsonb;
-  subject text;
-  verdict text;
-  verdicts text[] := '{}';
-  began timestamptz := clock_timestamp();
-  own timestamptz;
-  turn interval := current_setting('tidemark.judge_turn')::interval;
-  spent boolean := false;
-  prepared boolean;
-begin
-  for job in select value from jsonb_array_elements(current_setting('tidemark.judge_jobs')::jsonb) loop
+const byServer = ({ question, role }: Job) => ({
+  declare: `rows text := current_setting('tidemark.judge_rows');`,
+  prepare: `
     if exists (select from pg_catalog.pg_prepared_statements where name = 'tidemark_question') then
       deallocate tidemark_question;
     end if;
+    perform set_config('role', 'service_role', true);
+    execute ${literal(`prepare tidemark_question (text) as ${question.query(question.type === undefined ? '$1' : `$1::${question.type}[]`)}`)};
+    perform set_config('role', ${literal(role)}, true);`,
+  ask: `execute format('execute tidemark_question(%L)', rows) into verdict;`,
+})
+
+/**
+ * Asks for one caller after the other by an EXECUTE of its own, which is planned for it alone: Postgres may evaluate what does not change
+ * within a statement once for all its rows. A block of its own for each keeps what one raises from the rest. The time of a caller counts from
+ * its own beginning, so that nobody is blamed for the ones before.
+ */
+const jobBlock = (job: Job): string => {
+  const { declare, prepare, ask } = job.readByServer ? byServer(job) : byCaller(job)
+  const body = `
+declare
+  subject text;
+  verdict text;
+  verdicts text[] := '{}';
+  began timestamptz := current_setting('tidemark.judge_began')::timestamptz;
+  turn interval := current_setting('tidemark.judge_turn')::interval;
+  spent boolean := current_setting('tidemark.judge_spent')::boolean;
+  own timestamptz;
+  ${declare}
+begin
+  ${prepare}
+  for subject in select value from jsonb_array_elements_text(current_setting('tidemark.judge_claims')::jsonb) loop
+    own := clock_timestamp();
+    spent := spent or own - began > turn;
+    if spent then
+      verdicts := verdicts || '-'::text;
+      continue;
+    end if;
     begin
-      perform set_config('role', 'service_role', true);
-      execute 'prepare tidemark_question (text) as ' || (job ->> 'query');
-      prepared := true;
-    exception when others then
-      prepared := false;
-    end;
-    for subject in select value from jsonb_array_elements_text(job -> 'claims') loop
-      own := clock_timestamp();
-      spent := spent or own - began > turn;
-      if spent then
+      perform set_config('role', ${literal(job.role)}, true), set_config('request.jwt.claims', subject, true);
+      ${ask}
+      verdicts := verdicts || ('=' || coalesce(verdict, ''));
+    exception
+      when query_canceled then
+        verdicts := verdicts || case when clock_timestamp() - own > turn then '~' else '-' end;
+        spent := true;
+      when lock_not_available or deadlock_detected or serialization_failure then
         verdicts := verdicts || '-'::text;
-        continue;
-      end if;
-      begin
-        perform set_config('role', job ->> 'role', true), set_config('request.jwt.claims', subject, true);
-        if prepared then
-          execute format('execute tidemark_question(%L)', job ->> 'rows') into verdict;
-        else
-          execute job ->> 'query' into verdict using job ->> 'rows';
-        end if;
-        verdicts := verdicts || ('=' || coalesce(verdict, ''));
-      exception
-        when query_canceled then
-          verdicts := verdicts || case when clock_timestamp() - own > turn then '~' else '-' end;
-          spent := true;
-        when lock_not_available or deadlock_detected or serialization_failure then
-          verdicts := verdicts || '-'::text;
-          spent := true;
-        when others then
-          verdicts := verdicts || ('!' || sqlstate);
-      end;
-    end loop;
+        spent := true;
+      when others then
+        verdicts := verdicts || ('!' || sqlstate);
+    end;
+  end loop;
+  perform set_config('tidemark.judge_part', verdicts::text, true), set_config('tidemark.judge_spent', spent::text, true);
+end`
+  return `do ${literal(body)}`
+}
+
+/** Does one job after the other. What keeps a whole job from being done is what came of each of its callers. */
+const block = `do $judge$
+declare
+  job jsonb;
+  verdicts text[] := '{}';
+begin
+  perform set_config('tidemark.judge_began', clock_timestamp()::text, true), set_config('tidemark.judge_spent', 'false', true);
+  for job in select value from jsonb_array_elements(current_setting('tidemark.judge_jobs')::jsonb) loop
+    begin
+      perform set_config('role', job ->> 'role', true), set_config('tidemark.judge_rows', job ->> 'rows', true),
+        set_config('tidemark.judge_claims', job ->> 'claims', true);
+      execute job ->> 'block';
+      verdicts := verdicts || current_setting('tidemark.judge_part')::text[];
+    exception when others then
+      verdicts := verdicts || array_fill('!' || sqlstate, array[jsonb_array_length(job -> 'claims')]);
+    end;
   end loop;
   if exists (select from pg_catalog.pg_prepared_statements where name = 'tidemark_question') then
     deallocate tidemark_question;
@@ -110,7 +149,10 @@ export const judgingSettings = (jobs: readonly Job[], searchPath: string, { turn
     ['statement_timeout', String(hardMs)],
     ['lock_timeout', String(turnMs)],
     ['tidemark.judge_turn', `${turnMs} milliseconds`],
-    ['tidemark.judge_jobs', JSON.stringify(jobs)],
+    [
+      'tidemark.judge_jobs',
+      JSON.stringify(jobs.map((job) => ({ role: job.role, rows: job.rows, claims: job.claims, block: jobBlock(job) }))),
+    ],
   ] as const
 
 export const judgingStatements: readonly BatchStatement[] = [

@@ -51,9 +51,10 @@ export const createOwnSampler = ({ ask, share, clock, reports, isStill }: OwnSam
       (slot) => (question.beholders[beholders[slot] as number] as Beholder).role === access.role,
     )
     const entries = entriesOf(compared)
-    const rows = rowsText(entries.map(({ row, places }) => rowText(row, places)))
+    const { question: asks } = group
+    const rows = rowsText(entries.map(({ row, places }) => rowText(row, places, asks.needs)))
     const claims = slots.map((slot) => (question.beholders[beholders[slot] as number] as Beholder).claims)
-    const [outcomes = []] = await ask([{ role: access.role, query: group.question.query, rows, claims }])
+    const [outcomes = []] = await ask([{ role: access.role, question: asks, rows, claims, readByServer: false }])
     const differs = slots.some((slot, at) => {
       const outcome = outcomes[at]
       if (outcome?.type !== 'answer') return outcome?.type === 'raised'

@@ -13,8 +13,15 @@ const escaped = (text: string): string => `"${text.replaceAll('\\', '\\\\').repl
 
 const field = (value: Value): string => (value === null || value === undefined ? '' : escaped(value))
 
-/** A row in the text form of its composite type. Postgres reads each value with the type's own input function, as it wrote it. */
-export const rowText = (row: Row, places: ColumnPlaces): string => `(${places.map((place) => field(row[place])).join(',')})`
+/**
+ * A row in the text form of its composite type, with the columns that are needed. Postgres reads each value with the type's own input
+ * function, as it wrote it.
+ */
+export const rowText = (row: Row, places: ColumnPlaces, needs: readonly number[]): string => {
+  const fields = places.map(() => '')
+  for (const need of needs) fields[need] = field(row[places[need] as number])
+  return `(${fields.join(',')})`
+}
 
 /** An array of rows, as text. */
 export const rowsText = (rows: readonly string[]): string => `{${rows.map(escaped).join(',')}}`

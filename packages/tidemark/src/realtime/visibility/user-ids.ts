@@ -1,6 +1,6 @@
 import type { Beholder } from '../changes/visibility-port.js'
 import type { AskPostgres } from './ask-postgres.js'
-import type { Job, Outcome } from './judging-block.js'
+import type { Job, Outcome, Question } from './judging-block.js'
 
 /** What auth.uid() is of each caller. It is asked for once, so that what the database calls so is what counts. */
 export interface UserIds {
@@ -12,13 +12,13 @@ export interface UserIds {
   forget(): void
 }
 
-const query = `select coalesce('=' || auth.uid()::text, '')`
+const question: Question = { query: () => `select coalesce('=' || auth.uid()::text, '')` }
 
 const jobsOf = (beholders: readonly Beholder[]): readonly { readonly job: Job; readonly own: readonly Beholder[] }[] => {
   const roles = [...new Set(beholders.map(({ role }) => role))]
   return roles.map((role) => {
     const own = beholders.filter((beholder) => beholder.role === role)
-    return { own, job: { role, query, rows: '', claims: own.map(({ claims }) => claims) } }
+    return { own, job: { role, question, rows: '', readByServer: false, claims: own.map(({ claims }) => claims) } }
   })
 }
 
