@@ -129,7 +129,7 @@ describe('MOVE-4 the fence', () => {
     const captured = await captureFile(sql, keys, 'DELETE')
     await cutting(captured)
     const single = refused.filter((statement) => !/BEGIN|SAVEPOINT|PRAGMA/.test(statement))
-    const outcomes = await runPython(captured.path, single)
+    const [outcomes = []] = await runPython([{ path: captured.path, sql: single }])
     expect(new Set(outcomes)).toEqual(
       new Set(['IntegrityError: tidemark: this file is being moved to Postgres and takes no writes for a moment; try again']),
     )

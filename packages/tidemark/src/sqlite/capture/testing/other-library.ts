@@ -26,16 +26,25 @@ const answer = async (command: string, args: readonly string[], input: string): 
 /** SQL through the sqlite3 program, which goes on after an error. */
 export const runCli = (path: string, sql: string): Promise<Answer> => answer('sqlite3', [path], sql)
 
-/** Statements through Python's module, each by itself: what each answered, or its error. */
-export const runPython = async (path: string, sql: readonly string[]): Promise<readonly string[]> => {
+export interface PythonRun {
+  readonly path: string
+  readonly sql: readonly string[]
+}
+
+/** Statements through Python's module, each by itself: what each answered, or its error. All runs by one interpreter, each over a connection of its own. */
+export const runPython = async (runs: readonly PythonRun[]): Promise<readonly (readonly string[])[]> => {
   const program = `import json, sqlite3, sys
-db = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=5)
-outcomes = []
-for sql in json.load(sys.stdin):
-    try: outcomes.append(json.dumps(db.execute(sql).fetchall()))
-    except sqlite3.Error as error: outcomes.append(f"{type(error).__name__}: {error}")
-print(json.dumps(outcomes))`
-  const { output } = await answer('python3', ['-c', program, path], JSON.stringify(sql))
+def run(path, statements):
+    db = sqlite3.connect(path, isolation_level=None, timeout=5)
+    outcomes = []
+    for sql in statements:
+        try: outcomes.append(json.dumps(db.execute(sql).fetchall()))
+        except sqlite3.Error as error: outcomes.append(f"{type(error).__name__}: {error}")
+    db.close()
+    return outcomes
+print(json.dumps([run(one["path"], one["sql"]) for one in json.load(sys.stdin)]))`
+  const { status, output, errors } = await answer('python3', ['-c', program], JSON.stringify(runs))
+  if (status !== 0) throw new Error(errors)
   return JSON.parse(output)
 }
 
