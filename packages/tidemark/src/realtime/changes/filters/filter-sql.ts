@@ -49,14 +49,14 @@ export const testSettings = ({ searchPath }: { readonly searchPath: string }, ti
   ],
 })
 
-/** An operand as its type writes it, which also tells whether it is one. */
+/** An operand as its type writes it (a cast to text may write it otherwise), which also tells whether it is one. */
 export const operandStatement = (sqlType: string, value: string): BatchStatement => ({
-  text: `select $1::text::${sqlType}::text`,
+  text: `select format('%s', $1::text::${sqlType})`,
   values: [value],
 })
 
 /** The elements of a list, likewise; one row each. */
 export const elementsStatement = (sqlType: string, list: string): BatchStatement => ({
-  text: `select e::text from unnest($1::text::${sqlType}[]) with ordinality as u (e, n) order by n`,
+  text: `select case when e is not null then format('%s', e) end from unnest($1::text::${sqlType}[]) with ordinality as u (e, n) order by n`,
   values: [list],
 })

@@ -79,7 +79,9 @@ const membership = (shape: Shape, kind: ValueKind, operands: readonly (string | 
     if (keys.has(own)) return !negated
     return hasNull ? false : negated
   })
-  return { ...test, kind, keys: negated ? undefined : [...keys] }
+  // Nothing is in an empty list, not even null.
+  const holds = (value: Value): Held => (operands.length === 0 && value !== undefined ? negated : test.holds(value))
+  return { ...test, holds, kind, keys: negated ? undefined : [...keys] }
 }
 
 const distinct = (shape: Shape, kind: ValueKind, operand: string, negated: boolean): LocalTest => {

@@ -26,7 +26,6 @@ const scalars = new Map<number, ToJson>([
   [1700, number],
   [114, (text) => text],
   [3802, (text) => text],
-  [1082, moment],
   [1114, moment],
   [1184, moment],
 ])
@@ -41,6 +40,10 @@ const arrayJson =
     return tree === undefined ? JSON.stringify(text) : treeJson(tree, element)
   }
 
+/** Only those of `box` are written with another sign between their elements, and without quotes. */
+const boxesJson: ToJson = (text) =>
+  /^\{[^{}]*\}$/.test(text) ? JSON.stringify(text.slice(1, -1).split(';')) : JSON.stringify(text)
+
 const recordJson = (fields: NonNullable<TypeFacts['fields']>): ToJson => {
   const members = fields.map(({ name, type }) => ({ name: `${JSON.stringify(name)}:`, toJson: within(type) }))
   return (text) => {
@@ -52,7 +55,7 @@ const recordJson = (fields: NonNullable<TypeFacts['fields']>): ToJson => {
 
 /** Within arrays and composite values. */
 const within = ({ baseOid, element, fields }: TypeFacts): ToJson => {
-  if (element) return element.delimiter === ',' ? arrayJson(within(element)) : quoted
+  if (element) return element.delimiter === ',' ? arrayJson(within(element)) : boxesJson
   if (fields) return recordJson(fields)
   return scalars.get(baseOid) ?? quoted
 }

@@ -1,0 +1,416 @@
+import pg from 'pg'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { Position } from '../../feed/position.js'
+import { bootstrappedTemplate, testUrl } from '../../schema/testing/bootstrapped-template.js'
+import { useCleanups } from '../../testing/use-cleanups.js'
+import { useClient, useDatabase } from '../../testing/use-database.js'
+import { until } from '../../time/until.js'
+import type { Binding, ListenOptions } from '../realtime.js'
+import {
+  anonymous,
+  createTold,
+  type OpenTold,
+  type OpenToldOptions,
+  openTold,
+  service,
+  type Told,
+  user,
+  userId,
+} from './testing/open-told.js'
+
+const database = useDatabase({ template: bootstrappedTemplate })
+const superuser = useClient(database)
+const cleanups = useCleanups()
+let sql: pg.Client
+let slots = 0
+
+const grants = (table: string) => `grant select, insert, update, delete on ${table} to anon, authenticated, service_role;`
+const own = (table: string) =>
+  `alter table ${table} enable row level security; create policy own on ${table} to authenticated using (user_id = (select auth.uid()));`
+
+beforeAll(async () => {
+  sql = new pg.Client({ connectionString: testUrl(database.url, 'migrator') })
+  await sql.connect()
+  await sql.query(`
+    create table open (id bigint primary key, name text, big text, amount numeric); ${grants('open')}
+    create table mine (id bigint primary key, user_id uuid, name text); ${grants('mine')} ${own('mine')}
+    alter table mine replica identity full;
+    create table keyed (id bigint primary key, user_id uuid, name text); ${grants('keyed')} ${own('keyed')}
+    create table later (id bigint primary key, name text); ${grants('later')}
+    create table partly (id bigint primary key, shown text, hidden text); revoke all on partly from anon; grant select (id, shown) on partly to anon;
+    alter publication supabase_realtime add table open, mine, keyed, partly`)
+})
+afterAll(() => sql.end())
+
+const open = async (options: Partial<OpenToldOptions> = {}): Promise<OpenTold> => {
+  slots += 1
+  const told = await openTold({ url: database.url, slot: `told_${slots}`, ...options })
+  cleanups.push(() => told.close())
+  cleanups.push(() => sql.query('truncate open, mine, keyed, later, partly'))
+  return told
+}
+
+const all = (table: string, more: Partial<Binding> = {}): Binding => ({ event: '*', schema: 'public', table, ...more })
+
+const listen = async ({ changes }: OpenTold, options: Partial<ListenOptions> & { readonly bindings: readonly Binding[] }) => {
+  const told = createTold()
+  const subscription = await changes.listen({ caller: service, listener: told, ...options })
+  cleanups.push(() => subscription.close())
+  return { told, subscription }
+}
+
+const lines = async (told: Told, count: number): Promise<readonly string[]> => {
+  await until(() => told.lines.length >= count, { what: `${count} lines, not ${JSON.stringify(told.lines)}` })
+  return told.lines
+}
+
+/** Something that everybody hears: what was before it has been told, or never will be. */
+const settle = async (told: Told): Promise<void> => {
+  await sql.query(`insert into open (id) values (999999) on conflict (id) do update set name = 'again'`)
+  await until(() => told.lines.some((line) => line.includes('999999')), { what: 'The last change' })
+}
+
+describe('changes of tables', () => {
+  it('RT-1: are told in order with their values, their columns and their time', async () => {
+    const opened = await open()
+    const { told } = await listen(opened, { bindings: [all('open')] })
+    await sql.query(`insert into open values (1, 'a', null, 1.50); update open set name = 'b' where id = 1; delete from open`)
+    await lines(told, 3)
+    expect(told.lines).toEqual([
+      'INSERT {"id":1,"name":"a","big":null,"amount":1.50} [0]',
+      'UPDATE {"id":1,"name":"b","big":null,"amount":1.50} [0]',
+      'DELETE {"id":1} [0]',
+    ])
+    const { change } = told.changes[1] as Told['changes'][number]
+    expect(change.columns).toEqual([
+      { name: 'id', type: 'int8' },
+      { name: 'name', type: 'text' },
+      { name: 'big', type: 'text' },
+      { name: 'amount', type: 'numeric' },
+    ])
+    expect(change).toMatchObject({ ordinal: 1, schema: 'public', table: 'open', oldRecord: { id: 1 }, errors: null })
+    expect(Math.abs(change.committedAt.getTime() - Date.now())).toBeLessThan(60_000)
+  })
+
+  it('RT-1: reach those whose bindings match, each once, with the indexes of all that do', async () => {
+    const opened = await open()
+    const { told } = await listen(opened, {
+      bindings: [all('open', { event: 'INSERT' }), all('open', { filter: 'id=eq.07' }), { event: '*', schema: '*' }, all('mine')],
+    })
+    await sql.query(`insert into open (id) values (7), (8); delete from open`)
+    await lines(told, 4)
+    expect(
+      told.changes.map(({ change, bindings }) => [change.event, change.recordJson ?? change.oldRecordJson, bindings]),
+    ).toEqual([
+      ['INSERT', expect.stringContaining('"id":7,'), [0, 1, 2]],
+      ['INSERT', expect.stringContaining('"id":8,'), [0, 2]],
+      ['DELETE', '{"id":7}', [1, 2]],
+      ['DELETE', '{"id":8}', [2]],
+    ])
+  })
+
+  it('RT-1: are filtered by Postgres where nobody else can compare', async () => {
+    const opened = await open()
+    const { told } = await listen(opened, {
+      bindings: [all('open', { filter: 'name=imatch.^h,id=gt.1' }), all('open', { filter: 'name=ilike.%O' })],
+    })
+    await sql.query(`insert into open (id, name) values (1, 'hello'), (2, 'Hello'), (3, 'other'), (4, 'HI'), (5, null)`)
+    expect(await lines(told, 3)).toEqual([
+      expect.stringMatching(/^INSERT \{"id":1,.* \[1\]$/),
+      expect.stringMatching(/^INSERT \{"id":2,.* \[0,1\]$/),
+      expect.stringMatching(/^INSERT \{"id":4,.* \[0\]$/),
+    ])
+  })
+
+  it('are told with the columns that were asked for, once for each selection', async () => {
+    const opened = await open()
+    const { told } = await listen(opened, {
+      bindings: [all('open', { select: ['name'] }), all('open'), all('open', { select: ['name', 'id'] })],
+    })
+    await sql.query(`insert into open (id, name) values (1, 'a')`)
+    await lines(told, 3)
+    expect(told.lines).toEqual([
+      'INSERT {"id":1,"name":"a"} [0]',
+      'INSERT {"id":1,"name":"a","big":null,"amount":null} [1]',
+      'INSERT {"id":1,"name":"a"} [2]',
+    ])
+  })
+
+  it('RT-1: never carry columns that the role may not read', async () => {
+    const opened = await open()
+    const { told } = await listen(opened, { caller: anonymous, bindings: [all('partly')] })
+    const end = await listen(opened, { bindings: [all('open')] })
+    await sql.query(`insert into partly values (1, 'shown', 'secret'); update partly set hidden = 'other'`)
+    await settle(end.told)
+    expect(told.lines).toEqual(['INSERT {"id":1,"shown":"shown"} [0]', 'UPDATE {"id":1,"shown":"shown"} [0]'])
+    const refused = (binding: Binding) => expect(listen(opened, { caller: anonymous, bindings: [binding] })).rejects
+    await refused(all('partly', { filter: 'hidden=eq.secret' })).toMatchObject({
+      code: 'TM_REALTIME_BINDING',
+      message: expect.stringContaining('invalid column for filter hidden'),
+    })
+    await refused(all('partly', { select: ['hidden'] })).toMatchObject({
+      message: expect.stringContaining('invalid column for select hidden'),
+    })
+  })
+
+  it('tell large values that were not touched as missing, and never as null', async () => {
+    const opened = await open()
+    await sql.query(`alter table open alter column big set storage external`)
+    await sql.query(`insert into open values (1, 'a', repeat('x', 20000), 1)`)
+    const { told } = await listen(opened, { bindings: [all('open')] })
+    await sql.query(`update open set name = 'b'`)
+    await lines(told, 1)
+    const { change } = told.changes[0] as Told['changes'][number]
+    expect(change.record).toEqual({ id: 1, name: 'b', amount: 1 })
+    expect(change.errors).toEqual(['Error 206: Partial Content, large and not changed: big'])
+  })
+
+  it('of more than 1 MiB are told without their large values', async () => {
+    const opened = await open()
+    const { told } = await listen(opened, { bindings: [all('open')] })
+    await sql.query(`insert into open values (1, 'a', repeat('é', 600000), 1)`)
+    await lines(told, 1)
+    expect(told.changes[0]?.change).toMatchObject({
+      record: { id: 1, name: 'a', amount: 1 },
+      errors: ['Error 413: Payload Too Large'],
+    })
+  })
+
+  it('of a whole table are told as a gap, in their place', async () => {
+    const opened = await open()
+    const { told } = await listen(opened, { bindings: [all('open')] })
+    await sql.query(`insert into open (id) values (1); truncate open; insert into open (id) values (2)`)
+    expect(await lines(told, 3)).toEqual([expect.stringMatching(/"id":1/), 'gap tableChanged', expect.stringMatching(/"id":2/)])
+    expect(told.gaps[0]).toMatchObject({ table: 'public.open', message: expect.any(String) })
+  })
+
+  it.each([
+    [
+      { event: '*', schema: 'public', table: 'nothing' },
+      'Please check Realtime is enabled for the given connect parameters: [event: *, schema: public, table: nothing, filters: [], select: nil]',
+    ],
+    [{ event: '*', schema: 'public', table: 'later' }, 'Please check Realtime is enabled'],
+    [{ event: '*', schema: 'elsewhere' }, 'Please check Realtime is enabled'],
+    [{ event: '*', schema: 'public', table: 'open', filter: 'x=eq.1' }, 'invalid column for filter x'],
+    [{ event: '*', schema: 'public', select: ['id'] }, 'Column selection is not supported for wildcard subscriptions'],
+    [{ event: '*', schema: 'public', table: 'open', filter: 'id=eq' }, 'Error parsing `filter` params'],
+  ] as const)('are refused for %j', async (binding, message) => {
+    const opened = await open()
+    await expect(listen(opened, { bindings: [binding as Binding] })).rejects.toMatchObject({
+      message: expect.stringContaining(message),
+    })
+  })
+
+  it('come from a table as soon as the application puts it into the publication, and no longer once it is taken out', async () => {
+    const opened = await open()
+    const everything = await listen(opened, { bindings: [{ event: '*', schema: 'public' }] })
+    cleanups.push(() => sql.query('alter publication supabase_realtime drop table later').catch(() => undefined))
+    await sql.query('alter publication supabase_realtime add table later')
+    const { told } = await listen(opened, { bindings: [all('later')] })
+    await sql.query(`insert into later values (1, 'a')`)
+    expect(await lines(told, 1)).toEqual(['INSERT {"id":1,"name":"a"} [0]'])
+    expect(await lines(everything.told, 2)).toEqual(['gap tableChanged', 'INSERT {"id":1,"name":"a"} [0]'])
+    expect(opened.node.state()).toMatchObject({ role: 'reading', problem: null })
+    await sql.query('alter publication supabase_realtime drop table later')
+    await expect(
+      until(
+        () =>
+          listen(opened, { bindings: [all('later')] }).then(
+            () => false,
+            () => true,
+          ),
+        { what: 'A refusal' },
+      ),
+    ).resolves.toBe(true)
+    await sql.query(`insert into later values (2, 'b')`)
+    await settle(everything.told)
+    expect(told.lines).toHaveLength(1)
+  })
+})
+
+describe('row security', () => {
+  it('RT-1: old and new row are both judged: coming into sight is an INSERT, leaving it a DELETE with the key', async () => {
+    const opened = await open()
+    const [first, second] = await Promise.all([1, 2].map((n) => listen(opened, { caller: user(n), bindings: [all('mine')] })))
+    const outsider = await listen(opened, { caller: user(3), bindings: [all('mine')] })
+    const nobody = await listen(opened, { caller: anonymous, bindings: [all('mine')] })
+    const end = await listen(opened, { bindings: [all('open')] })
+    await sql.query(`insert into mine values (1, '${userId(1)}', 'a')`)
+    await sql.query(`update mine set name = 'b'`)
+    await sql.query(`update mine set user_id = '${userId(2)}'`)
+    await sql.query('delete from mine')
+    await settle(end.told)
+    await lines(first?.told as Told, 3)
+    await lines(second?.told as Told, 2)
+    expect(first?.told.lines).toEqual([
+      `INSERT {"id":1,"user_id":"${userId(1)}","name":"a"} [0]`,
+      `UPDATE {"id":1,"user_id":"${userId(1)}","name":"b"} [0]`,
+      'DELETE {"id":1} [0]',
+    ])
+    expect(first?.told.changes[1]?.change.oldRecord).toEqual({ id: 1 })
+    expect(second?.told.lines).toEqual([`INSERT {"id":1,"user_id":"${userId(2)}","name":"b"} [0]`, 'DELETE {"id":1} [0]'])
+    expect([outsider.told.lines, nobody.told.lines]).toEqual([[], []])
+  })
+
+  it('RT-1: a row that comes or goes by an update reaches those who asked for inserts, or for deletes', async () => {
+    const opened = await open()
+    const inserts = await listen(opened, { caller: user(2), bindings: [all('mine', { event: 'INSERT' })] })
+    const deletes = await listen(opened, { caller: user(1), bindings: [all('mine', { event: 'DELETE', filter: 'name=eq.a' })] })
+    const updates = await listen(opened, { caller: user(2), bindings: [all('mine', { event: 'UPDATE' })] })
+    const end = await listen(opened, { bindings: [all('open')] })
+    await sql.query(`insert into mine values (1, '${userId(1)}', 'a'); update mine set user_id = '${userId(2)}', name = 'b'`)
+    await settle(end.told)
+    expect(await lines(inserts.told, 1)).toEqual([`INSERT {"id":1,"user_id":"${userId(2)}","name":"b"} [0]`])
+    expect(await lines(deletes.told, 1)).toEqual(['DELETE {"id":1} [0]'])
+    expect(updates.told.lines).toEqual([])
+  })
+
+  it('RT-1: without the whole old row nothing is told of a delete, not even a key', async () => {
+    const opened = await open()
+    const { told } = await listen(opened, { caller: user(1), bindings: [all('keyed')] })
+    const admin = await listen(opened, { bindings: [all('keyed')] })
+    await sql.query(`insert into keyed values (1, '${userId(1)}', 'a'); update keyed set name = 'b'; delete from keyed`)
+    await lines(admin.told, 3)
+    await lines(told, 2)
+    const end = await listen(opened, { bindings: [all('open')] })
+    await settle(end.told)
+    expect(told.lines.map((line) => line.slice(0, 6))).toEqual(['INSERT', 'UPDATE'])
+    expect(admin.told.lines.map((line) => line.slice(0, 6))).toEqual(['INSERT', 'UPDATE', 'DELETE'])
+  })
+
+  it('counts for the caller that it is now', async () => {
+    const opened = await open()
+    const { told, subscription } = await listen(opened, { caller: user(1), bindings: [all('mine')] })
+    await sql.query(`insert into mine values (1, '${userId(1)}', 'a')`)
+    await lines(told, 1)
+    await subscription.setCaller(user(2))
+    await sql.query(`insert into mine values (2, '${userId(1)}', 'b'), (3, '${userId(2)}', 'c')`)
+    expect(await lines(told, 2)).toEqual([expect.stringContaining('"id":1'), expect.stringContaining('"id":3')])
+  })
+})
+
+describe('positions', () => {
+  it('RT-2: a row that is committed the instant after listening began is told, and none from before: 1,000 of 1,000', async () => {
+    const opened = await open()
+    const rounds = 1_000
+    const missed: number[] = []
+    const early: number[] = []
+    const one = async (round: number): Promise<void> => {
+      const id = round * 10
+      await sql.query('insert into open (id) values ($1)', [id + 1])
+      const told = createTold()
+      const subscription = await opened.changes.listen({ caller: service, bindings: [all('open')], listener: told })
+      await sql.query('insert into open (id) values ($1)', [id + 2])
+      const found = await until(() => told.lines.find((line) => line.includes(`"id":${id + 2},`)), { intervalMs: 1 }).catch(
+        () => undefined,
+      )
+      if (!found) missed.push(round)
+      if (told.lines.some((line) => line.includes(`"id":${id + 1},`))) early.push(round)
+      subscription.close()
+    }
+    for (let round = 0; round < rounds; round += 1) await one(round)
+    expect({ missed, early }).toEqual({ missed: [], early: [] })
+  })
+
+  it('RT-2: a transaction that was open when listening began is told when it commits', async () => {
+    const opened = await open()
+    await superuser.query('begin; insert into open (id) values (1)')
+    const { told } = await listen(opened, { bindings: [all('open')] })
+    await sql.query('insert into open (id) values (2)')
+    await lines(told, 1)
+    await superuser.query('commit')
+    expect(await lines(told, 2)).toEqual([expect.stringContaining('"id":2'), expect.stringContaining('"id":1')])
+  })
+
+  it('RT-2: whoever comes back is told what it missed, then what comes, without hole or repetition', async () => {
+    const opened = await open()
+    const first = await listen(opened, { bindings: [all('open')] })
+    await sql.query('insert into open (id) values (1)')
+    await lines(first.told, 1)
+    const position = (await until(() => first.told.passes.at(-1))) as Position
+    first.subscription.close()
+    const writing = (async () => {
+      for (let id = 2; id <= 60; id += 1) await sql.query('insert into open (id) values ($1)', [id])
+    })()
+    await until(async () => (await superuser.query('select from open where id = 20')).rowCount === 1)
+    const { told } = await listen(opened, { bindings: [all('open')], from: position })
+    await writing
+    await lines(told, 59)
+    expect(told.changes.map(({ change }) => change.record?.['id'])).toEqual(Array.from({ length: 59 }, (_, index) => index + 2))
+    expect(told.gaps).toEqual([])
+  })
+
+  it('RT-2: goes on within a transaction, behind the change that was told last', async () => {
+    const opened = await open()
+    const first = await listen(opened, { bindings: [all('open')] })
+    await sql.query('insert into open (id) select generate_series(1, 5)')
+    await lines(first.told, 5)
+    const { position, ordinal } = (first.told.changes[2] as Told['changes'][number]).change
+    const { told } = await listen(opened, { bindings: [all('open')], from: position, ordinal })
+    await lines(told, 2)
+    expect(told.changes.map(({ change }) => change.record?.['id'])).toEqual([4, 5])
+  })
+
+  it('RT-2: a position that is kept no more, or of another history, is told as a gap', async () => {
+    const opened = await open({ settings: { maxReplayBytes: 5_000 } })
+    const first = await listen(opened, { bindings: [all('open')] })
+    await sql.query('insert into open (id) select generate_series(1, 3)')
+    await lines(first.told, 3)
+    const position = await until(() => first.told.passes.at(-1))
+    for (let round = 0; round < 20; round += 1) await sql.query(`update open set name = repeat('x', 300)`)
+    await lines(first.told, 63)
+    for (const from of [position, { epoch: 'wal-1-2-3', number: 5n }]) {
+      const { told, subscription } = await listen(opened, { bindings: [all('open')], from })
+      expect(await lines(told, 1)).toEqual(['gap lost'])
+      expect(told.gaps[0]?.position).toEqual(subscription.start)
+    }
+  })
+
+  it('RT-2: without Redis a new process goes on where the one before was killed', async () => {
+    const options = { slot: 'told_restart', replayWindowMs: 60_000 }
+    const before = await open(options)
+    const first = await listen(before, { bindings: [all('open')] })
+    await sql.query('insert into open (id) values (1)')
+    await lines(first.told, 1)
+    const position = await until(() => first.told.passes.at(-1))
+    // Confirmed to the source as far as that goes: what is in the window has to come again all the same.
+    await sql.query('insert into open (id) values (2)')
+    await lines(first.told, 2)
+    await before.close()
+    await sql.query('insert into open (id) values (3)')
+    const after = await open(options)
+    const { told } = await listen(after, { bindings: [all('open')], from: position })
+    await lines(told, 2)
+    expect(told.changes.map(({ change }) => change.record?.['id'])).toEqual([2, 3])
+  })
+
+  it('RT-2: a cursor goes on after what was acknowledged, in another process as well', async () => {
+    const options = { slot: 'told_cursor' }
+    const before = await open(options)
+    const bindings = [all('open')]
+    const first = await listen(before, { bindings, cursor: 'name' })
+    await sql.query('insert into open (id) values (1)')
+    await lines(first.told, 1)
+    first.subscription.acknowledged(await until(() => first.told.passes.at(-1)))
+    await sql.query('insert into open (id) values (2)')
+    await lines(first.told, 2)
+    first.subscription.close(true)
+    const second = await listen(before, { bindings, cursor: 'name', returning: true })
+    expect(await lines(second.told, 1)).toEqual([expect.stringContaining('"id":2')])
+    second.subscription.acknowledged(await until(() => second.told.passes.at(-1)))
+    await until(async () => {
+      const { rows } = await superuser.query<{ position: string }>('select position from tidemark.realtime_cursors')
+      return rows.length === 1 && rows[0]?.position.endsWith(second.told.passes.at(-1)?.number.toString(16) ?? '?')
+    })
+    // As a killed server leaves it: nobody has closed it.
+    await before.close()
+    const after = await open(options)
+    await sql.query('insert into open (id) values (3)')
+    const third = await listen(after, { bindings, cursor: 'name', returning: true })
+    expect(await lines(third.told, 1)).toEqual([expect.stringContaining('"id":3')])
+    const stranger = await listen(after, { bindings, cursor: 'another', returning: true })
+    expect(await lines(stranger.told, 1)).toEqual(['gap lost'])
+    const fresh = await listen(after, { bindings, cursor: 'name' })
+    expect(fresh.told.lines).toEqual([])
+  })
+})
