@@ -12,7 +12,8 @@ import { scopeOf } from './scope.js'
 
 export interface OutboxSourcesOptions {
   readonly pool: Pool
-  readonly tables: readonly TableId[]
+  /** `installed`: all that the outbox is installed on, whenever that was. */
+  readonly tables: readonly TableId[] | 'installed'
   /** Of the reader that all nodes share. */
   readonly name: string
   readonly maxSilenceMs: number

@@ -5,7 +5,8 @@ import { createWalSource } from '../sources/wal/wal-source.js'
 import type { FeedSources, Lease, LeaseHolder } from './fan-out.js'
 import { scopeOf } from './scope.js'
 
-export interface WalSourcesOptions extends Pick<WalSourceOptions, 'target' | 'publication' | 'tables' | 'log' | 'clock'> {
+export interface WalSourcesOptions
+  extends Pick<WalSourceOptions, 'target' | 'publication' | 'tables' | 'alongside' | 'log' | 'clock'> {
   readonly adminTarget: ConnectOptions
   /** Of the slot that all nodes share. */
   readonly slotName: string
@@ -41,7 +42,7 @@ const slotLease = ({ target, slotName: name }: WalSourcesOptions): Lease => ({
 
 /** Nodes that share one replication slot, which is the lease (FEED-2). */
 export const walSources = (options: WalSourcesOptions): FeedSources => {
-  const { target, adminTarget, publication, tables, maxSilenceMs, slotName: name, ...rest } = options
+  const { target, adminTarget, publication, tables, alongside, maxSilenceMs, slotName: name, ...rest } = options
   const shared = {
     ...(rest.log && { log: rest.log }),
     ...(rest.clock && { clock: rest.clock }),
@@ -49,6 +50,7 @@ export const walSources = (options: WalSourcesOptions): FeedSources => {
     adminTarget,
     publication,
     tables,
+    alongside,
     // Proofs come often enough for each beat to bring a new one.
     beatMs: Math.max(20, Math.round(maxSilenceMs / 8)),
     busyTimeoutMs,
