@@ -1,4 +1,4 @@
-import { boolean, bytes, durationMs, integer } from './kinds.js'
+import { boolean, bytes, durationMs, integer, tableNames } from './kinds.js'
 import { option } from './option.js'
 
 export const realtimeOptions = {
@@ -50,5 +50,23 @@ export const realtimeOptions = {
   'realtime.idleTimeoutMs': option(durationMs(1000, 3_600_000), {
     help: 'A client that says nothing for so long is disconnected. Clients of Supabase send a heartbeat every 25 seconds.',
     default: 60_000,
+  }),
+  'realtime.tables': option(tableNames, {
+    help: 'Tables whose changes are told besides those of the publication supabase_realtime, as schema.table.',
+    default: [],
+    defaultText: 'none',
+  }),
+  'realtime.replayWindowMs': option(durationMs(1000, 86_400_000), {
+    help: 'Changes of this long stay in memory for clients that come back. After a restart those of feed.replayWindowMs are there.',
+    default: 300_000,
+  }),
+  'realtime.maxReplayBytes': option(bytes(65_536, 16 * 1024 ** 3), {
+    help: 'Roughly the most memory that these changes take.',
+    default: 32 * 1024 ** 2,
+    defaultText: '32MiB',
+  }),
+  'realtime.cursorKeptMs': option(durationMs(1000, 86_400_000), {
+    help: 'Where a client was is remembered for so long after it was cut off, for clients that do not say so themselves.',
+    default: 300_000,
   }),
 } as const

@@ -1,6 +1,7 @@
 import type { TidemarkConfig } from '../config/config.js'
-import { TidemarkError } from '../errors.js'
+import { reasonOf, TidemarkError } from '../errors.js'
 import type { FanOut, FeedSources } from '../feed/fan-out/fan-out.js'
+import { tableName } from '../feed/feed.js'
 import { tableIdOf } from '../feed/table-id.js'
 import type { Logger } from '../observability/observability.js'
 import type { Database } from './database.js'
@@ -56,12 +57,15 @@ export interface FeedSourcesInput {
   readonly config: TidemarkConfig
   readonly runtime: Pick<Runtime, 'database' | 'pools'>
   readonly tables: readonly string[]
+  /** A publication of the application, whose tables are followed as well. */
+  readonly alongside?: string | undefined
   readonly log: Logger
 }
 
-const openOutbox = async ({ config, runtime, tables, log }: FeedSourcesInput): Promise<FeedSources> => {
-  const [{ outboxSources }, { installOutbox }, { connectPostgres }] = await Promise.all([
+const openOutbox = async ({ config, runtime, tables, alongside, log }: FeedSourcesInput): Promise<FeedSources> => {
+  const [{ outboxSources }, { publicationMembers }, { installOutbox }, { connectPostgres }] = await Promise.all([
     import('../feed/fan-out/outbox-sources.js'),
+    import('../feed/publication.js'),
     import('../feed/sources/outbox/install-outbox.js'),
     import('../postgres/postgres.js'),
   ])
@@ -73,6 +77,12 @@ const openOutbox = async ({ config, runtime, tables, log }: FeedSourcesInput): P
     const client = await connectPostgres({ ...database.target, name: 'feed outbox' })
     try {
       await installOutbox(client, ids)
+      for (const table of alongside === undefined ? [] : await publicationMembers(client, alongside)) {
+        // It is the application's list: one that cannot be followed is told about by whoever asks for it.
+        await installOutbox(client, [table]).catch((error: unknown) => {
+          log.warn('a table of the publication cannot be followed', { table: tableName(table), reason: reasonOf(error) })
+        })
+      }
       installed = true
     } finally {
       await client.end().catch(() => undefined)
@@ -80,10 +90,15 @@ const openOutbox = async ({ config, runtime, tables, log }: FeedSourcesInput): P
   }
   const { maxSilenceMs, slotName: name } = config.feed
   const listen = { ...database.target, url: database.urls.app }
-  return outboxSources({ pool: pools.primary, tables: ids, name, maxSilenceMs, install, listen, log })
+  // Tables that are put into the publication later are given as soon as they are in the outbox.
+  const given = alongside === undefined ? ids : 'installed'
+  return outboxSources({ pool: pools.primary, tables: given, name, maxSilenceMs, install, listen, log })
 }
 
-const openWal = async ({ config, runtime, tables, log }: FeedSourcesInput): Promise<FeedSources> => {
+/** The feed's own publication. */
+export const feedPublication = ({ feed }: TidemarkConfig): string => `tidemark_${feed.slotName}`
+
+const openWal = async ({ config, runtime, tables, alongside, log }: FeedSourcesInput): Promise<FeedSources> => {
   const { walSources } = await import('../feed/fan-out/wal-sources.js')
   const { target, urls } = runtime.database
   const { slotName, maxSilenceMs } = config.feed
@@ -91,8 +106,9 @@ const openWal = async ({ config, runtime, tables, log }: FeedSourcesInput): Prom
     target: { ...target, url: urls.feed },
     adminTarget: target,
     slotName,
-    publication: `tidemark_${slotName}`,
+    publication: feedPublication(config),
     tables: tables.map(tableIdOf),
+    alongside,
     maxSilenceMs,
     log,
   })

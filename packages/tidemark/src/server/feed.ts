@@ -47,6 +47,12 @@ export interface ServerFeedOptions {
   readonly runtime: Runtime
   readonly observation: Observation
   readonly followers: readonly Follower[]
+  /** Tables that are carried besides those of the followers and `feed.tables`, as `schema.table`. */
+  readonly tables?: readonly string[] | undefined
+  /** A publication of the application, whose tables are carried as well, and change while we run. */
+  readonly alongside?: string | undefined
+  /** Whether followers want to know what went by shortly before. */
+  readonly begins?: FanOutOptions['begins']
   /** What has to be gone from Redis when other servers hear of a change. */
   /** What is taken out of Redis before a change is published. */
   readonly purging?: Pick<FanOutOptions, 'onBeforePublish' | 'purges'> | undefined
@@ -190,22 +196,25 @@ export const openServerFeed = async (options: ServerFeedOptions): Promise<Server
   }
 }
 
-const openFanOut = async ({ config, runtime, purging, log }: ServerFeedOptions, tables: readonly string[]): Promise<FanOut> => {
+const openFanOut = async (
+  { config, runtime, purging, alongside, begins, log }: ServerFeedOptions,
+  tables: readonly string[],
+): Promise<FanOut> => {
   const [{ createFanOut }, { openFeedSources, openSupabase }] = await Promise.all([
     import('../feed/fan-out/open-fan-out.js'),
     import('./feed-sources.js'),
   ])
   const { source, maxSilenceMs, replayWindowMs } = config.feed
   if (source === 'supabase') return openSupabase({ config, tables, log })
-  const sources = lazily(() => openFeedSources({ config, runtime, tables, log }))
-  return createFanOut({ sources, redis: runtime.redis, maxSilenceMs, replayWindowMs, log, ...purging })
+  const sources = lazily(() => openFeedSources({ config, runtime, tables, alongside, log }))
+  return createFanOut({ sources, redis: runtime.redis, maxSilenceMs, replayWindowMs, log, ...purging, ...(begins && { begins }) })
 }
 
 const open = async (options: ServerFeedOptions): Promise<ServerFeed> => {
   const { config, runtime, observation, followers, log } = options
   const { followedTables, openFeedNode } = await import('../feed/fan-out/open-feed-node.js')
-  const tables = followedTables(config.feed.tables, followers)
-  if (tables.length === 0) return idle
+  const tables = followedTables([...config.feed.tables, ...(options.tables ?? [])], followers)
+  if (tables.length === 0 && options.alongside === undefined) return idle
   const { maxSilenceMs } = config.feed
   const fanOut = await openFanOut(options, tables)
   const node = await openFeedNode({ fanOut, followers, log, metrics: observation.metrics })

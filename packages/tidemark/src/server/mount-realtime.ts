@@ -2,6 +2,7 @@ import type { FastifyInstance } from 'fastify'
 import type { FindCaller } from '../auth/find-caller.js'
 import type { TidemarkConfig } from '../config/config.js'
 import type { Logger } from '../observability/observability.js'
+import type { Changes } from '../realtime/realtime.js'
 import type { State } from '../state/state.js'
 import type { Observation } from './observation.js'
 import type { ServerRealtime } from './realtime.js'
@@ -19,6 +20,8 @@ export interface MountRealtimeOptions {
   readonly config: TidemarkConfig
   readonly state: State
   readonly observation: Observation
+  /** Undefined while the server starts, and where no changes are told. */
+  changes(): Changes | undefined
   readonly findCaller: FindCaller
   readonly log: Logger
 }
@@ -27,14 +30,20 @@ export const servesAnyRealtime = (config: TidemarkConfig): boolean => servesReal
 
 /** `/realtime/v1`, `/app` and `/apps`, as far as this server answers them. */
 export const mountRealtime = async (options: MountRealtimeOptions): Promise<MountedRealtime> => {
-  const { config } = options
-  const [{ openServerHub }, { openServerSupabaseRealtime }, { openServerPusher }] = await Promise.all([
+  const { app, config, observation } = options
+  const [{ openServerHub }, { openServerSupabaseRealtime }, { openServerPusher }, { addChangeStreamRoutes }] = await Promise.all([
     import('./realtime-hub.js'),
     import('./realtime-supabase.js'),
     import('./realtime-pusher.js'),
+    import('./change-stream-routes.js'),
   ])
   const shared = { ...options, hub: openServerHub(options) }
   const supabase = servesRealtime(config) ? await openServerSupabaseRealtime(shared) : undefined
+  if (servesRealtime(config)) {
+    const { maxConnections: maxStreams, maxBufferedBytes } = config.realtime
+    const { changes, findCaller, log } = options
+    await addChangeStreamRoutes(app, { changes, findCaller, maxStreams, maxBufferedBytes, metrics: observation.metrics, log })
+  }
   const pusher = servesPusher(config) ? await openServerPusher(shared) : undefined
   return {
     attach: async (realtime) => {

@@ -2,6 +2,7 @@ import type { Logger } from '../observability/observability.js'
 import type { RealtimeParts } from '../realtime/protocols/supabase/supabase-realtime.js'
 import type { Redis } from '../redis/redis.js'
 import type { Observation } from './observation.js'
+import type { ServerChanges } from './realtime-changes.js'
 import { openServerTopics, type ServerTopics } from './realtime-topics.js'
 import type { Runtime } from './runtime.js'
 
@@ -16,10 +17,17 @@ export interface ServerRealtime {
 export interface ServerRealtimeOptions {
   readonly runtime: Runtime
   readonly observation: Observation
+  /** Undefined where this server has no part in the feed. */
+  readonly changes: ServerChanges | undefined
   readonly log: Logger
 }
 
-export const openServerRealtime = async (options: ServerRealtimeOptions): Promise<ServerRealtime> => {
+export const openServerRealtime = async ({ changes, ...options }: ServerRealtimeOptions): Promise<ServerRealtime> => {
   const topics = await openServerTopics(options)
-  return { parts: { topics: topics.topics }, topics, redis: options.runtime.redis.redis, stop: () => topics.stop() }
+  return {
+    parts: { topics: topics.topics, changes, ...changes?.access.messages },
+    topics,
+    redis: options.runtime.redis.redis,
+    stop: () => topics.stop(),
+  }
 }

@@ -16,6 +16,7 @@ import type { ProjectStatus } from './operations/status.js'
 import { announce, findServer, withdraw } from './presence.js'
 import { type Project, projectOver } from './project.js'
 import type { ServerRealtime } from './realtime.js'
+import type { ServerChanges } from './realtime-changes.js'
 import type { ServerRest } from './rest.js'
 import { type Role, resolveRoles } from './roles.js'
 import type { Runtime } from './runtime.js'
@@ -75,6 +76,7 @@ interface Started {
   readonly feed: ServerFeed
   readonly caches: ServerCaches
   readonly rest: ServerRest
+  readonly changes: ServerChanges
   readonly realtime: ServerRealtime
   readonly auth: Auth | 'foreign'
 }
@@ -176,15 +178,30 @@ class Server implements TidemarkServer {
 
   async #follow(runtime: Runtime, roles: ReadonlySet<Role>, observation: Observation, log: Logger): Promise<void> {
     const caches = await this.#openCaches(runtime, observation, log)
-    const followers = caches ? [caches.cache.follower, ...this.#followers] : this.#followers
+    const changes = await this.#openChanges(runtime, roles, observation, log)
+    const followers = [...(caches ? [caches.cache.follower] : []), ...(changes?.followers ?? []), ...this.#followers]
     // Loading the feed takes time, and most of it in a project where nothing follows anything.
     const wanted = roles.has('feed') && (followers.length > 0 || this.#config.feed.tables.length > 0)
     if (!wanted || this.#stopping) return
     const { openServerFeed } = await import('./feed.js')
     const shared = { config: this.#config, runtime, observation, followers, log }
-    const feed = await openServerFeed({ ...shared, purging: caches?.cache.purging })
+    const feed = await openServerFeed({ ...shared, ...changes?.feed, purging: caches?.cache.purging })
     this.#parts = { ...this.#parts, feed }
     if (feed.node) caches?.attach(feed.node)
+  }
+
+  async #openChanges(
+    runtime: Runtime,
+    roles: ReadonlySet<Role>,
+    observation: Observation,
+    log: Logger,
+  ): Promise<ServerChanges | undefined> {
+    const { servesRealtime } = await import('./serves-realtime.js')
+    if (!roles.has('realtime') || !roles.has('feed') || !servesRealtime(this.#config) || this.#stopping) return undefined
+    const { openServerChanges } = await import('./realtime-changes.js')
+    const changes = await openServerChanges({ config: this.#config, runtime, observation, log: log.child('realtime') })
+    this.#parts = { ...this.#parts, changes }
+    return changes
   }
 
   async #openCaches(runtime: Runtime, observation: Observation, log: Logger): Promise<ServerCaches | undefined> {
@@ -222,7 +239,8 @@ class Server implements TidemarkServer {
     const { shell, runtime, observation } = this.#parts
     if (!shell?.realtime || !runtime || !observation || this.#stopping) return
     const { openServerRealtime } = await import('./realtime.js')
-    const realtime = await openServerRealtime({ runtime, observation, log: log.child('realtime') })
+    const changes = this.#parts.feed?.node && this.#parts.changes
+    const realtime = await openServerRealtime({ runtime, observation, changes, log: log.child('realtime') })
     this.#parts = { ...this.#parts, realtime }
     await shell.realtime.attach(realtime)
   }
@@ -240,6 +258,7 @@ class Server implements TidemarkServer {
       feed: () => this.#parts.feed,
       cache: () => this.#parts.caches?.cache,
       rest: () => this.#parts.rest?.rest,
+      changes: () => (this.#parts.feed?.node ? this.#parts.changes : undefined),
       auth: () => this.#parts.auth,
       project: () => this.project(),
       status: () => this.status(),
@@ -271,7 +290,7 @@ class Server implements TidemarkServer {
     })
   }
 
-  #started(): Omit<Started, 'feed' | 'caches' | 'rest' | 'realtime' | 'auth'> {
+  #started(): Omit<Started, 'feed' | 'caches' | 'rest' | 'changes' | 'realtime' | 'auth'> {
     const { state, observation, shell, runtime } = this.#parts
     if (!state || !observation || !shell || !runtime) throw new TidemarkError('TM_SERVER_STARTING', {})
     return { state, observation, shell, runtime }
@@ -302,13 +321,14 @@ class Server implements TidemarkServer {
   async #stop(): Promise<void> {
     // What is half started cannot be let go of; starting is bounded.
     await this.#starting?.catch(() => undefined)
-    const { state, observation, shell, runtime, feed, caches, rest, realtime, auth } = this.#parts
+    const { state, observation, shell, runtime, feed, caches, rest, changes, realtime, auth } = this.#parts
     observation?.health.setPhase('draining')
     if (state) await withdraw(state).catch((err: unknown) => this.#log?.warn('the record of this server stays', { err }))
     if (shell) await drain(shell, this.#config.server.drainTimeoutMs)
     await shell?.realtime?.stop()
     await realtime?.stop()
     await feed?.stop()
+    await changes?.stop()
     await caches?.stop()
     await rest?.stop()
     if (auth !== 'foreign') await auth?.stop()

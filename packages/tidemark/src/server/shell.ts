@@ -5,6 +5,7 @@ import type { Cache, Definitions } from '../cache/create-cache.js'
 import type { TidemarkConfig } from '../config/config.js'
 import { TidemarkError } from '../errors.js'
 import type { Logger } from '../observability/observability.js'
+import type { Changes } from '../realtime/realtime.js'
 import type { Rest } from '../rest/rest.js'
 import type { State } from '../state/state.js'
 import { addAdminRoutes } from './admin/admin-routes.js'
@@ -48,6 +49,8 @@ export interface ShellOptions {
   feed(): ServerFeed | undefined
   /** Undefined while the server starts, and where it does not answer `/rest/v1`. */
   rest(): Rest | undefined
+  /** Undefined while the server starts, and where no changes are told. */
+  changes(): Changes | undefined
   /** Undefined where nothing is cached. */
   cache(): Cache<Definitions> | undefined
   /** Undefined while the server starts; `foreign` where the users of its database are another system's. */
@@ -131,7 +134,7 @@ export const createShell = async (options: ShellOptions): Promise<Shell> => {
   }
   const realtime =
     options.roles.has('realtime') && servesAnyRealtime(config)
-      ? await mountRealtime({ app, config, state, observation, findCaller: callers.findCaller, log: log.child('realtime') })
+      ? await mountRealtime({ ...options, app, findCaller: callers.findCaller, log: log.child('realtime') })
       : undefined
   return {
     app,
