@@ -295,9 +295,17 @@ describe('positions', () => {
     const rounds = 1_000
     const missed: number[] = []
     const early: number[] = []
-    const one = async (round: number): Promise<void> => {
+    const writers = await Promise.all(
+      Array.from({ length: 4 }, async () => {
+        const client = new pg.Client({ connectionString: testUrl(database.url, 'migrator') })
+        await client.connect()
+        cleanups.push(() => client.end())
+        return client
+      }),
+    )
+    const one = async (writer: pg.Client, round: number): Promise<void> => {
       const id = round * 10
-      await sql.query('insert into open (id) values ($1)', [id + 1])
+      await writer.query('insert into open (id) values ($1)', [id + 1])
       const told = createTold()
       const subscription = await opened.changes.listen({ caller: service, bindings: [all('open')], listener: told })
       await sql.query('insert into open (id) values ($1)', [id + 2])
@@ -308,12 +316,18 @@ describe('positions', () => {
       if (told.lines.some((line) => line.includes(`"id":${id + 1},`))) early.push(round)
       subscription.close()
     }
-    for (let round = 0; round < rounds; round += 1) await one(round)
+    await Promise.all(
+      writers.map(async (writer, first) => {
+        for (let round = first; round < rounds; round += writers.length) await one(writer, round)
+      }),
+    )
     expect({ missed, early }).toEqual({ missed: [], early: [] })
   })
 
   it('RT-2: a transaction that was open when listening began is told when it commits', async () => {
     const opened = await open()
+    await listen(opened, { bindings: [all('open')] })
+    cleanups.push(() => superuser.query('rollback'))
     await superuser.query('begin; insert into open (id) values (1)')
     const { told } = await listen(opened, { bindings: [all('open')] })
     await sql.query('insert into open (id) values (2)')

@@ -83,6 +83,11 @@ export class Dispatcher {
     return this.#states.size
   }
 
+  /** Whether anything is under way, or waits for its turn. */
+  get isBusy(): boolean {
+    return this.#running || this.#flushing || this.#replaying.size > 0
+  }
+
   get waiting(): number {
     return this.#waiting.length
   }
@@ -177,15 +182,21 @@ export class Dispatcher {
   #take(entry: RingEntry, telling: Telling, { matches, questions, unknown, stale }: ReturnType<typeof findMatches>): void {
     for (const state of stale) this.#fail(state, 'a column that it filters by was changed')
     const later: Match[] = []
-    const now: Match[] = []
+    // By role: what row security does not count for is answered at once.
+    const now = new Map<string, Match[]>()
     const asking = new Set(questions.map(({ match }) => match))
     for (const match of matches) {
       if (match.state.closed) continue
-      const isFree = match.state.waiting.length === 0 && !asking.has(match) && this.#isOpen(match.state, telling)
-      if (isFree) now.push(match)
-      else later.push(match)
+      const isFree = match.state.waiting.length === 0 && !asking.has(match) && this.#mayBeOpen(match.state, telling)
+      if (!isFree) later.push(match)
+      else {
+        const { role } = match.state.beholder
+        const same = now.get(role)
+        if (same) same.push(match)
+        else now.set(role, [match])
+      }
     }
-    if (now.length > 0 && !this.#tellAtOnce(telling, now)) later.push(...now)
+    for (const same of now.values()) if (!this.#tellAtOnce(telling, same)) later.push(...same)
     for (const match of later) match.state.waiting.push(entry.change.position.number)
     if (later.length > 0) this.#wait({ entry, telling, gap: undefined, matches: later, questions, bytes: entry.bytes })
     if (unknown.size > 0)
@@ -196,8 +207,8 @@ export class Dispatcher {
     return { reason: 'undecided', table: placed.facts.name, position: placed.position, message }
   }
 
-  #isOpen({ beholder }: ListenerState, { placed }: Telling): boolean {
-    return this.#openRoles.get(placed.facts)?.get(beholder.role) === true
+  #mayBeOpen({ beholder }: ListenerState, { placed }: Telling): boolean {
+    return this.#openRoles.get(placed.facts)?.get(beholder.role) !== false
   }
 
   /** False where the answer takes time: it is asked for again with everything that waits. */

@@ -1,0 +1,320 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import type { Relation } from '../../../feed/feed.js'
+import type { Position } from '../../../feed/position.js'
+import { propertyRuns } from '../../../testing/property-runs.js'
+import { until } from '../../../time/until.js'
+import type { ChangeListener, Gap, VisibleChange } from '../../realtime.js'
+import { ChangeRing } from '../keep/change-ring.js'
+import { RelationFacts } from '../values/relation-facts.js'
+import { type Beholder, seesNew, undecided, type Verdict, type Visibility, type VisibilityQuestion } from '../visibility-port.js'
+import type { Bound } from './binding-index.js'
+import { Dispatcher } from './dispatcher.js'
+import { ListenerState } from './listener-state.js'
+
+const epoch = 'wal-test'
+const relation: Relation = {
+  oid: 1,
+  schema: 'public',
+  table: 'things',
+  identity: 'default',
+  columns: [
+    { name: 'id', typeOid: 23, typeModifier: -1, isKey: true },
+    { name: 'owner', typeOid: 25, typeModifier: -1, isKey: false },
+  ],
+}
+const facts = new RelationFacts(
+  relation,
+  relation.columns.map(({ name }) => ({ name, type: undefined, toJson: JSON.stringify, prefix: `${JSON.stringify(name)}:` })),
+  ['id'],
+)
+const columns = new Set(['id', 'owner'])
+const at = (number: number): Position => ({ epoch, number: BigInt(number) })
+
+type Judge = (beholder: Beholder, owner: string) => Verdict
+
+/** Row security: a row is its owner's, and everybody's who is of the role `all`. */
+const ownRows: Judge = ({ role, claims }, owner) => (role === 'all' || claims === owner ? seesNew : 0)
+
+interface Judging {
+  readonly judge?: Judge
+  /** Before an answer to callers that row security counts for. */
+  readonly delay?: () => Promise<void>
+  readonly failed?: (beholder: Beholder) => string | undefined
+}
+
+const createVisibility = ({ judge = ownRows, delay, failed = () => undefined }: Judging): Visibility => {
+  const answer = ({ beholders, candidates }: VisibilityQuestion) => ({
+    verdicts: candidates.map(({ change, beholders: own }) =>
+      own.map((which) => judge(beholders[which] as Beholder, change.new?.[1] ?? '')),
+    ),
+    reasons: new Map<number, string>(),
+    failed: new Map(beholders.flatMap((beholder, index) => (failed(beholder) ? [[index, failed(beholder) ?? ''] as const] : []))),
+    readable: (role: string) => (role === 'all' ? open : secured),
+  })
+  const open = { columns, rowSecurity: false }
+  const secured = { columns, rowSecurity: true }
+  return {
+    judge: (question) => {
+      const isOpen = question.beholders.every(({ role }) => role === 'all')
+      if (isOpen || !delay) return answer(question)
+      return delay().then(() => answer(question))
+    },
+    readable: async (role) => (role === 'all' ? open : secured),
+  }
+}
+
+interface Witness extends ChangeListener {
+  readonly told: number[]
+  readonly gaps: Gap[]
+  readonly passes: bigint[]
+  readonly failures: string[]
+}
+
+const createWitness = (onPass: (position: Position, told: readonly number[]) => void = () => {}): Witness => {
+  const told: number[] = []
+  const gaps: Gap[] = []
+  const passes: bigint[] = []
+  const failures: string[] = []
+  return {
+    told,
+    gaps,
+    passes,
+    failures,
+    change: (change: VisibleChange) => void told.push(Number(change.record?.['id'])),
+    gap: (gap) => void gaps.push(gap),
+    passed: (position) => {
+      passes.push(position.number)
+      onPass(position, told)
+    },
+    failed: (reason) => void failures.push(reason),
+  }
+}
+
+const setUp = (judging: Judging = {}, maxWaitingBytes = 1_000_000) => {
+  const ring = new ChangeRing({ maxBytes: 1_000_000, maxAgeMs: 1_000_000 })
+  ring.begin(at(0))
+  const dispatcher = new Dispatcher({
+    ring,
+    visibility: createVisibility(judging),
+    ask: async () => [],
+    maxWaitingBytes,
+    onGap: () => {},
+    ended: () => {},
+  })
+  let next = 0
+  let number = 0
+  /** A transaction with a row for each owner; gives their ids. */
+  const commit = (owners: readonly string[]): number[] => {
+    number += 10
+    const position = at(number)
+    const entries = owners.map((owner, ordinal) => {
+      next += 1
+      const change = { kind: 'insert', relation, old: null, new: [String(next), owner] } as const
+      const placed = { kind: 'row', position, ordinal, xid: 0n, committedAt: new Date(0), change, facts } as const
+      return ring.append(placed, 100, 0)
+    })
+    ring.pass(position.number)
+    dispatcher.dispatch(entries)
+    return entries.map((_, index) => next - owners.length + index + 1)
+  }
+  const listen = (witness: ChangeListener, beholder: Beholder, from = ring.head as Position): ListenerState => {
+    const state = new ListenerState({ listener: witness, beholder, from, ordinal: undefined, start: from })
+    const bound: Bound<ListenerState> = {
+      listener: state,
+      binding: 0,
+      event: '*',
+      schema: 'public',
+      table: 'things',
+      tests: [],
+      selection: undefined,
+    }
+    state.bounds = [bound]
+    state.replaysFrom = ring.after(from, undefined)
+    dispatcher.add(state)
+    return state
+  }
+  return {
+    ring,
+    dispatcher,
+    commit,
+    listen,
+    idle: () => until(() => dispatcher.waiting === 0 && !dispatcher.isBusy, { intervalMs: 1 }),
+  }
+}
+
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
+
+describe('listeners', () => {
+  it('RT-1, RT-2: are each told what they may see, in order and once, however long judging takes; what is passed is told', async () => {
+    const owners = ['ann', 'bob', 'cat']
+    const steps = fc.array(
+      fc.oneof(
+        { weight: 5, arbitrary: fc.record({ commit: fc.array(fc.constantFrom(...owners), { minLength: 1, maxLength: 3 }) }) },
+        { weight: 2, arbitrary: fc.record({ turns: fc.integer({ min: 1, max: 3 }) }) },
+        { weight: 2, arbitrary: fc.record({ join: fc.constantFrom('all', ...owners), back: fc.integer({ min: 0, max: 5 }) }) },
+      ),
+      { minLength: 5, maxLength: 40 },
+    )
+    await fc.assert(
+      fc.asyncProperty(steps, fc.array(fc.integer({ min: 0, max: 4 }), { minLength: 1 }), async (script, delays) => {
+        let asked = 0
+        const delay = async (): Promise<void> => {
+          asked += 1
+          for (let left = delays[asked % delays.length] ?? 0; left > 0; left -= 1) await turn()
+        }
+        const { ring, dispatcher, commit, listen, idle } = setUp({ delay })
+        const rows: { readonly id: number; readonly owner: string; readonly number: number }[] = []
+        const joined: { readonly name: string; readonly from: number; readonly witness: Witness }[] = []
+        const visible = (name: string, from: number, to = Number.POSITIVE_INFINITY): number[] =>
+          rows.flatMap(({ id, owner, number }) =>
+            number > from && number <= to && (name === 'all' || name === owner) ? [id] : [],
+          )
+        for (const step of script) {
+          if ('commit' in step) {
+            const number = Number(ring.head?.number ?? 0n) + 10
+            // They are told as they are committed, so what is known of them is known before.
+            const first = (rows.at(-1)?.id ?? 0) + 1
+            rows.push(...step.commit.map((owner, index) => ({ id: first + index, owner, number })))
+            commit(step.commit)
+          } else if ('turns' in step) for (let left = step.turns; left > 0; left -= 1) await turn()
+          else {
+            const name = step.join
+            const from = Math.max(0, Number(ring.head?.number ?? 0n) - step.back * 10)
+            const witness = createWitness((position, told) => {
+              expect(told.slice(0, visible(name, from, Number(position.number)).length)).toEqual(
+                visible(name, from, Number(position.number)),
+              )
+            })
+            joined.push({ name, from, witness })
+            listen(witness, name === 'all' ? { role: 'all', claims: '' } : { role: 'user', claims: name }, at(from))
+          }
+        }
+        await idle()
+        dispatcher.passAll()
+        for (const { name, from, witness } of joined) {
+          expect(witness.told).toEqual(visible(name, from))
+          expect(witness.failures).toEqual([])
+          expect(witness.gaps).toEqual([])
+          const head = ring.head?.number ?? 0n
+          if (head > BigInt(from)) expect(witness.passes.at(-1)).toBe(head)
+          expect(witness.passes).toEqual([...witness.passes].sort((a, b) => Number(a - b)))
+        }
+        dispatcher.stop()
+      }),
+      propertyRuns(150),
+    )
+  })
+
+  it('RT-3: whoever need not be judged does not wait for those who are', async () => {
+    let release = (): void => {}
+    const held = new Promise<void>((resolve) => {
+      release = resolve
+    })
+    const { commit, listen, idle } = setUp({ delay: () => held })
+    const [open, judged] = [createWitness(), createWitness()]
+    listen(open, { role: 'all', claims: '' })
+    listen(judged, { role: 'user', claims: 'ann' })
+    await turn()
+    commit(['ann'])
+    await until(() => open.told.length === 1)
+    commit(['ann'])
+    expect(open.told).toEqual([1, 2])
+    expect(judged.told).toEqual([])
+    release()
+    await idle()
+    expect(judged.told).toEqual([1, 2])
+  })
+
+  it('RT-1: a caller whose policies fail is told so, and nobody else is harmed', async () => {
+    const failed = ({ claims }: Beholder) => (claims === 'ann' ? 'its policies raise' : undefined)
+    const { commit, listen, idle } = setUp({
+      failed,
+      delay: turn,
+      judge: (one, owner) => (failed(one) ? undecided : ownRows(one, owner)),
+    })
+    const [ann, bob] = [createWitness(), createWitness()]
+    listen(ann, { role: 'user', claims: 'ann' })
+    listen(bob, { role: 'user', claims: 'bob' })
+    await turn()
+    commit(['ann', 'bob'])
+    await idle()
+    commit(['ann', 'bob'])
+    await idle()
+    expect([bob.told, bob.gaps, bob.failures]).toEqual([[2, 4], [], []])
+    expect(ann.told).toEqual([])
+    expect(ann.failures).toEqual(['its policies raise'])
+    expect(ann.gaps[0]).toMatchObject({ reason: 'undecided', table: 'public.things' })
+  })
+
+  it('RT-1: what waits is judged for the caller that it is by then', async () => {
+    let release = (): void => {}
+    const held = new Promise<void>((resolve) => {
+      release = resolve
+    })
+    const { dispatcher, commit, listen, idle } = setUp({ delay: () => held })
+    const witness = createWitness()
+    const state = listen(witness, { role: 'user', claims: 'ann' })
+    await turn()
+    commit(['ann', 'bob'])
+    await turn()
+    dispatcher.rebind(state, state.bounds, { role: 'user', claims: 'bob' })
+    release()
+    await idle()
+    expect(witness.told).toEqual([2])
+  })
+
+  it('RT-2: a gap comes in place of what waited when the feed begins anew, and then what comes after', async () => {
+    const { ring, dispatcher, commit, listen, idle } = setUp({ delay: turn })
+    const witness = createWitness()
+    listen(witness, { role: 'user', claims: 'ann' })
+    await turn()
+    commit(['ann'])
+    ring.begin({ epoch: 'wal-other', number: 5n })
+    dispatcher.restart({ epoch: 'wal-other', number: 5n }, 'It begins anew.')
+    await idle()
+    expect(witness.told).toEqual([])
+    expect(witness.gaps).toEqual([{ reason: 'lost', position: { epoch: 'wal-other', number: 5n }, message: 'It begins anew.' }])
+  })
+
+  it('RT-3: what waits is bounded: beyond it a gap is told', async () => {
+    let release = (): void => {}
+    const held = new Promise<void>((resolve) => {
+      release = resolve
+    })
+    const { dispatcher, commit, listen, idle } = setUp({ delay: () => held }, 1_000)
+    const witness = createWitness()
+    listen(witness, { role: 'user', claims: 'ann' })
+    await turn()
+    for (let count = 0; count < 30; count += 1) commit(['ann'])
+    expect(witness.gaps.length).toBeGreaterThan(0)
+    expect(witness.gaps.every(({ reason }) => reason === 'undecided')).toBe(true)
+    expect(dispatcher.waiting).toBeLessThan(15)
+    release()
+    await idle()
+    const told = witness.told.length
+    commit(['ann'])
+    await idle()
+    expect(witness.told).toHaveLength(told + 1)
+  })
+
+  it('RT-1: is asked about again while Postgres cannot be asked, and nothing is told meanwhile', async () => {
+    let down = true
+    const delay = async (): Promise<void> => {
+      await turn()
+      if (down) throw new Error('Connection terminated')
+    }
+    const { commit, listen, idle } = setUp({ delay })
+    const witness = createWitness()
+    listen(witness, { role: 'user', claims: 'ann' })
+    await turn()
+    commit(['ann', 'bob'])
+    await turn()
+    await turn()
+    commit(['ann'])
+    expect(witness.told).toEqual([])
+    down = false
+    await idle()
+    expect(witness.told).toEqual([1, 3])
+  })
+})
