@@ -188,6 +188,7 @@ export class TopicNode implements OpenTopics {
     const others = this.#peers?.alive ?? 0
     if (bus === undefined) return { reach: 'process', others, detail }
     if (this.#alone) return { reach: 'alone', others, detail: 'Redis is down: broadcast and presence reach this server alone' }
+    if (this.#peers?.deaf) return { reach: 'alone', others, detail: 'nothing is heard of Redis: other servers are not heard' }
     return {
       reach: 'nodes',
       others,

@@ -73,10 +73,14 @@ export class Peers {
     return [...this.#peers.values()].every(({ alive, synced }) => synced || !alive)
   }
 
+  /** Whether this node does not hear even itself. */
+  get deaf(): boolean {
+    return this.#options.now() - this.#ownHeardAtMs > deafAfterMs
+  }
+
   /** For how long this node has heard itself without a break. */
   get hearsForMs(): number {
-    const now = this.#options.now()
-    return now - this.#ownHeardAtMs > deafAfterMs ? 0 : Math.max(0, now - this.#hearsSinceMs)
+    return this.deaf ? 0 : Math.max(0, this.#options.now() - this.#hearsSinceMs)
   }
 
   /** The oldest node; undefined where none is older than this one. Its `heardAtMs` goes on. */

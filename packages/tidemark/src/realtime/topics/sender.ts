@@ -59,7 +59,6 @@ export class Sender {
       return Promise.resolve()
     }
     if (this.#underwayBytes > maxUnderwayBytes) {
-      this.#missed = true
       return Promise.reject(new TidemarkError('TM_REALTIME_BROADCAST', { reason: 'it does not keep up' }))
     }
     this.#gatherChanges()

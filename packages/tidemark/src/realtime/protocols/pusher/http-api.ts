@@ -55,6 +55,7 @@ const attributesOf = (info: unknown, known: readonly string[]): readonly string[
 const eventAttributes = ['user_count', 'subscription_count']
 
 const shown = async (channels: PusherChannels, channel: string, attributes: readonly string[]): Promise<object> => {
+  if (attributes.length === 0) return {}
   const { subscriptionCount, userCount } = await channels.info(channel)
   return {
     ...(attributes.includes('user_count') && userCount !== undefined && { user_count: userCount }),

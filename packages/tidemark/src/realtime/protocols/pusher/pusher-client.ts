@@ -36,6 +36,9 @@ export interface PusherClientOptions {
   monotonicMs(): number
 }
 
+/** More than so many messages in so long are no client's. */
+const maxMessages = 5_000
+const messagesMs = 5_000
 /** How long a client may take to answer a ping. */
 const pongTimeoutMs = 30_000
 
@@ -55,6 +58,7 @@ export class PusherClient implements SocketHandler, SignedInSink {
   readonly #options: PusherClientOptions
   readonly #members = new Map<string, ChannelMember>()
   #signedIn: SignedIn | undefined
+  readonly #messages = new Rate(maxMessages, messagesMs)
   #clientEvents: Rate | undefined
   #heardAtMs: number
   #pingedAtMs: number | undefined
@@ -74,6 +78,10 @@ export class PusherClient implements SocketHandler, SignedInSink {
     this.#heardAtMs = this.#options.monotonicMs()
     this.#pingedAtMs = undefined
     if (this.#ended) return
+    if (!this.#messages.take(this.#heardAtMs)) {
+      this.#end(closing.flood, 'flood')
+      return
+    }
     const message = isBinary ? undefined : parseMessage(data.toString())
     if (message === undefined) this.#sendText(errorText(null, 'Invalid message: it has to be a JSON object with an event'))
     else this.#dispatch(message)

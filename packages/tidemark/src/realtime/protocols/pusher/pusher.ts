@@ -66,6 +66,7 @@ export const closing = {
   noProtocol: [4008, 'No protocol version supplied'],
   unauthorized: [4009, 'Connection is unauthorized'],
   terminated: [4009, 'The connection was terminated by the application'],
+  flood: [4100, 'Too many messages'],
   slow: [4100, 'The connection leaves too much unread'],
   shutdown: [4200, 'The server restarts'],
   noPong: [4201, 'Pong reply not received'],
