@@ -43,7 +43,45 @@ const webhookEvents: Kind<readonly PusherWebhookEvent[]> = {
   argument: 'events',
 }
 
+/** Ids are numbers at Pusher; other servers take words. */
+const word = /^[\w-]{1,64}$/
+
+const app = z.object(
+  {
+    id: z
+      .string({ error: 'the id of an app is not text' })
+      .regex(word, { error: 'the id of an app is not of letters and digits' }),
+    key: z
+      .string({ error: 'the key of an app is not text' })
+      .regex(word, { error: 'the key of an app is not of letters and digits' }),
+    secret: z
+      .string({ error: 'the secret of an app is not text' })
+      .regex(/^[^\s:,]{8,}$/, { error: 'the secret of an app is too short' }),
+  },
+  { error: 'an app is not { id, key, secret }' },
+)
+
+type App = Readonly<z.output<typeof app>>
+
+const apps: Kind<readonly App[]> = {
+  schema: z.array(app, { error: 'it is not a list' }).superRefine((list, context) => {
+    for (const name of ['id', 'key'] as const) {
+      if (new Set(list.map((each) => each[name])).size < list.length) {
+        context.addIssue({ code: 'custom', message: `two apps have the same ${name}` })
+      }
+    }
+  }),
+  fromText: (value) =>
+    separated(value).map((part) => {
+      const [id = '', key = '', secret = ''] = part.split(':')
+      return { id, key, secret }
+    }),
+  expected: 'apps as id:key:secret, separated by commas',
+  argument: 'apps',
+}
+
 const drawn = 'drawn once and kept in the state folder'
+const follows = 'follows from the secret'
 
 export const pusherOptions = {
   'realtime.pusher.enabled': option(boolean, {
@@ -51,13 +89,13 @@ export const pusherOptions = {
     default: true,
   }),
   'realtime.pusher.appId': option(
-    text({ pattern: /^\d{1,15}$/, reason: 'it is not a number', expected: 'a number', argument: 'id' }),
-    { help: 'Id of the Pusher app. Servers that share a database need the same.', env: ['PUSHER_APP_ID'], defaultText: drawn },
+    text({ pattern: word, reason: 'it is not of letters and digits', expected: 'a number', argument: 'id' }),
+    { help: 'Id of the Pusher app. Servers that share a database need the same.', env: ['PUSHER_APP_ID'], defaultText: follows },
   ),
   'realtime.pusher.key': option(
     text({
-      pattern: /^[\w-]{4,64}$/,
-      reason: 'it is not 4 to 64 letters and digits',
+      pattern: word,
+      reason: 'it is not of letters and digits',
       expected: 'letters and digits',
       argument: 'key',
     }),
@@ -65,7 +103,7 @@ export const pusherOptions = {
       help: 'Key of the Pusher app: public, part of the address of its clients.',
       env: ['PUSHER_KEY', 'PUSHER_APP_KEY'],
       secret: true,
-      defaultText: drawn,
+      defaultText: follows,
     },
   ),
   'realtime.pusher.secret': option(
@@ -81,6 +119,11 @@ export const pusherOptions = {
       defaultText: drawn,
     },
   ),
+  'realtime.pusher.apps': option(apps, {
+    help: 'More apps, whose clients and events are apart from each other.',
+    secret: true,
+    defaultText: 'none',
+  }),
   'realtime.pusher.clientEvents': option(boolean, {
     help: 'Whether clients may send events to private and presence channels.',
     default: true,
