@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { useCleanups } from '../../../testing/use-cleanups.js'
 import { requestText, sign } from './signature.js'
 import { connected, heard, subscribed } from './testing/heard.js'
-import { app, openPusherNode, type PusherNode } from './testing/pusher-node.js'
+import { app, openPusherNode, otherApp, type PusherNode } from './testing/pusher-node.js'
 
 const cleanups = useCleanups()
 
@@ -115,6 +115,21 @@ describe("Pusher's HTTP API", () => {
     query.set('auth_signature', sign(app, requestText('POST', decodeURIComponent(path), query)))
     const ended = await fetch(`${url}${path}?${query}`, { method: 'POST' })
     expect([ended.status, await ended.json()]).toEqual([200, {}])
+  })
+
+  test('apps are apart: channels, keys and signatures of one mean nothing to another', async () => {
+    const node = await openPusherNode(cleanups)
+    const channel = await subscribed(await connected(node.client()), 'a')
+    const first = heard(channel, 'e')
+    const options = { host: '127.0.0.1', port: String(node.port) }
+    const { default: Api } = await import('pusher')
+    const other = new Api({ appId: otherApp.id, key: otherApp.key, secret: otherApp.secret, ...options })
+    expect(await (await other.trigger('a', 'e', '1')).json()).toEqual({})
+    expect(await (await other.get({ path: '/channels' })).json()).toEqual({ channels: {} })
+    const mixed = new Api({ appId: otherApp.id, key: app.key, secret: app.secret, ...options })
+    expect(await refusedBy(mixed.get({ path: '/channels' }))).toEqual({ status: 401, body: 'Unknown auth_key' })
+    await node.api.trigger('a', 'e', '2')
+    expect(await first).toBe(2)
   })
 
   test('what is published from within is bounded as the API is', async () => {

@@ -10,7 +10,8 @@ import type { Redis } from '../../../../redis/redis.js'
 import type { Cleanups } from '../../../../testing/use-cleanups.js'
 import { openHub } from '../../../hub/open-hub.js'
 import { openTopics } from '../../../topics/open-topics.js'
-import { openPusher, type Pusher, type PusherOptions, pusherProtocol } from '../open-pusher.js'
+import { type Pusher, type PusherOptions, pusherProtocol } from '../open-pusher.js'
+import { openPusherApps } from '../open-pusher-apps.js'
 import type { PusherApp } from '../pusher.js'
 import { PusherChannels } from '../pusher-channels.js'
 import { webhookEvents } from '../webhooks.js'
@@ -20,6 +21,8 @@ export const PusherJs = ((pusherJs as { default?: unknown }).default ?? pusherJs
 export type Client = InstanceType<typeof PusherJs>
 
 export const app: PusherApp = { id: '4711', key: '278d425bdf160c739803', secret: '7ad3773142a6692b25b8' }
+
+export const otherApp: PusherApp = { id: '4712', key: 'another-key', secret: 'another-secret' }
 
 export interface PusherNode {
   readonly port: number
@@ -59,8 +62,8 @@ export const openPusherNode = async (cleanups: Cleanups, options: PusherNodeOpti
   const { redis = createAbsentRedis(), prefix = 'test', ...rest } = options
   const [log, metrics] = [options.log ?? silentLogger, createMetrics()]
   const topics = await openTopics({ redis, prefix, log, metrics, counted: [PusherChannels.topicPrefix] })
-  const pusher = openPusher({
-    app,
+  const pusher = openPusherApps({
+    apps: [app, otherApp],
     topics,
     redis,
     prefix,
