@@ -3,7 +3,8 @@ import type { TidemarkConfig } from '../config/config.js'
 import { reasonOf } from '../errors.js'
 import type { Logger } from '../observability/observability.js'
 import type { Hub } from '../realtime/hub/hub.js'
-import { openPusher, type Pusher, pusherProtocol } from '../realtime/protocols/pusher/open-pusher.js'
+import { type Pusher, pusherProtocol } from '../realtime/protocols/pusher/open-pusher.js'
+import { openPusherApps } from '../realtime/protocols/pusher/open-pusher-apps.js'
 import type { PusherPublisher } from '../realtime/protocols/pusher/pusher.js'
 import type { Redis } from '../redis/redis.js'
 import type { State } from '../state/state.js'
@@ -70,7 +71,7 @@ const addRoutes = async ({ app, config, log }: ServerPusherOptions, current: () 
 /** Answers at once; what it needs of Redis is attached when that is there. */
 export const openServerPusher = async (options: ServerPusherOptions): Promise<ServerPusher> => {
   const { hub, config, state, observation, log } = options
-  const { maxEventBytes, activityTimeoutMs, webhookUrls, webhookEvents, ...rest } = config.realtime.pusher
+  const { maxEventBytes, activityTimeoutMs, webhookUrls, webhookEvents, apps, ...rest } = config.realtime.pusher
   const { maxBufferedBytes } = config.realtime
   const { metrics } = observation
   let pusher: Pusher | undefined
@@ -80,8 +81,8 @@ export const openServerPusher = async (options: ServerPusherOptions): Promise<Se
   await addRoutes(options, () => pusher)
   return {
     attach: async ({ topics, prefix }, redis) => {
-      pusher = openPusher({
-        app: await pusherAppOf(config, state),
+      pusher = openPusherApps({
+        apps: [await pusherAppOf(config, state), ...(apps ?? [])],
         topics,
         redis,
         prefix,
