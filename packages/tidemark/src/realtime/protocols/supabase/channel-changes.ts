@@ -27,13 +27,18 @@ const extension = 'postgres_changes'
 const isWrongBinding = (error: unknown): boolean =>
   !isTidemarkError(error) || error.code === 'TM_REALTIME_BINDING' || error.code === 'TM_REALTIME_FILTER'
 
+const idsOf = (ids: readonly string[], bindings: readonly number[]): string =>
+  bindings.length === 1 ? ids[bindings[0]!]! : [...new Set(bindings.map((index) => ids[index]!))].join(',')
+
+const none: readonly never[] = []
+
 /** What one channel is told of changes. */
 export class ChannelChanges implements ChangeListener {
   readonly #channel: ChannelContext
   readonly #bindings: readonly ChangeBinding[]
   readonly #request: JoinRequest
-  readonly #head: ChangeFrameHead
-  readonly #ids: readonly string[]
+  /** What its frames are made of: most channels of most clients are quiet, and should cost little. */
+  #words: { readonly head: ChangeFrameHead; readonly ids: readonly string[] } | undefined
   #subscription: ChangeSubscription | undefined
   #problem: string | undefined
   /** The frames that were given to the client with its last change. */
@@ -42,14 +47,12 @@ export class ChannelChanges implements ChangeListener {
   /** What was told before the join was answered. */
   #early: { passed?: Position } | undefined
   /** At most two: the one that is asked for, and the latest. */
-  #marks: readonly Mark[] = []
+  #marks: readonly Mark[] = none
 
   constructor(channel: ChannelContext, bindings: readonly ChangeBinding[], request: JoinRequest) {
     this.#channel = channel
     this.#bindings = bindings
     this.#request = request
-    this.#head = new ChangeFrameHead(channel.version, channel.topic)
-    this.#ids = bindings.map(({ id }) => String(id))
   }
 
   /** Resolves when it is fixed from where on everything is told, or known why nothing can be. Raises JoinRefusal. */
@@ -121,7 +124,9 @@ export class ChannelChanges implements ChangeListener {
     if (this.#request.legacy) this.#channel.send(frameOfLegacyChange(change, version, topic))
     else {
       const told = this.#request.position === undefined ? undefined : namePosition(change.position, change.ordinal)
-      this.#channel.send(frameOfChange(change, this.#head, this.#idsOf(bindings), told))
+      this.#words ??= { head: new ChangeFrameHead(version, topic), ids: this.#bindings.map(({ id }) => String(id)) }
+      const { head, ids } = this.#words
+      this.#channel.send(frameOfChange(change, head, idsOf(ids, bindings), told))
     }
     this.#told()
   }
@@ -129,11 +134,6 @@ export class ChannelChanges implements ChangeListener {
   #told(): void {
     if (this.#channel.isJoining) this.#early ??= {}
     else this.#toldAt = this.#channel.sent
-  }
-
-  #idsOf(bindings: readonly number[]): string {
-    if (bindings.length === 1) return this.#ids[bindings[0]!]!
-    return [...new Set(bindings.map((index) => this.#ids[index]!))].join(',')
   }
 
   gap({ reason, table, position, message }: Gap): void {

@@ -31,6 +31,8 @@ export interface ChannelOwner {
   readonly version: Version
   /** By the key of the socket. */
   readonly identity: Identity
+  /** The one object that stands for this token in all channels of the client. */
+  share(identity: Identity): Identity
   /** Headers that policies may look at. */
   readonly headers: Readonly<Record<string, string>>
   /** What names the channel over reconnects. */
@@ -122,7 +124,7 @@ export class Channel implements ChannelContext, TopicListener, RegisteredChannel
     const { token } = this.#request
     if (privateOnly && !this.#request.private) throw new JoinRefusal('PrivateOnly', 'This project only allows private channels')
     if (!this.services.parts()) throw initializing()
-    if (token !== undefined) this.#identity = await identify(findCaller, token, clock.now())
+    if (token !== undefined) this.#identity = this.#owner.share(await identify(findCaller, token, clock.now()))
     else if (this.#identity.expiresAtMs <= clock.now()) throw expired(this.#identity.expiresAtMs, clock.now())
     this.#confirmAtMs = clock.now() + confirmEveryMs
     this.#rights = await this.#askRights(this.#identity)
@@ -301,7 +303,7 @@ export class Channel implements ChannelContext, TopicListener, RegisteredChannel
   /** From now on the channel is that of another token. */
   async #become(token: string): Promise<void> {
     const { findCaller, clock } = this.services
-    const identity = await identify(findCaller, token, clock.now())
+    const identity = this.#owner.share(await identify(findCaller, token, clock.now()))
     const rights = await this.#askRights(identity)
     const revoked = (['broadcast', 'presence'] as const).some((kind) => this.#rights[kind].read && !rights[kind].read)
     if (revoked) return this.shutdown(`You no longer have permission to read from this Channel topic: ${this.name}`)

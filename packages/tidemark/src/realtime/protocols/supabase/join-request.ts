@@ -61,6 +61,7 @@ class Reader {
       this.problems.push(`${name}: unable to parse, expected a list`)
       return []
     }
+    if (value.every(isParams)) return value
     const there = value.filter((entry) => entry !== null)
     if (!there.every(isParams)) this.problems.push(`${name}: unable to parse, expected maps`)
     return there.filter(isParams)
