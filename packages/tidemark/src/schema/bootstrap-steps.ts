@@ -226,7 +226,7 @@ export const databaseSteps = (owners: Owners, database: string): readonly Bootst
       consequence: 'nothing works without it',
       sql: `${platformSchemaSql(migrator)};
         ${adoptPlatformSql(migrator)}
-        grant usage on schema tidemark to anon, authenticated, ${servers.join(', ')}`,
+        grant usage on schema tidemark to anon, authenticated, ${[...new Set([...servers, id(authenticator)])].join(', ')}`,
     },
     authStep,
     ...(auth === undefined ? [] : [authTablesStep(auth, migrator, admin)]),

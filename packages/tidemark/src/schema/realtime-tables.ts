@@ -112,7 +112,6 @@ const probeSql = (callers: string, others: string): string => `
     insert into realtime.messages (id, topic, extension, private)
     values (broadcast, channel, 'broadcast', true), (presence, channel, 'presence', true) $f$;
   revoke execute on function tidemark.probe_channel(text, uuid, uuid) from public, ${others};
-  grant usage on schema tidemark to ${callers};
   grant execute on function tidemark.probe_channel(text, uuid, uuid) to ${callers};`
 
 /** The schema `realtime`, where there is none: the migrator's, so that the project's migrations can write policies on its table. */

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { Caller } from '../../auth/caller.js'
-import { isTidemarkError, TidemarkError } from '../../errors.js'
+import { TidemarkError } from '../../errors.js'
 import type { BatchStatement, Pool } from '../../postgres/postgres.js'
 import { sqlstateOf } from '../../postgres/postgres-error.js'
 import type { ChannelPolicies, ChannelRequest, ChannelRights } from './messages.js'
@@ -61,9 +61,13 @@ begin
   perform set_config('tidemark.rights', rights, true);
 end $rights$`
 
-const raised = (error: unknown): unknown => {
+/** What says nothing about the policies: Postgres is away, starts, stops, or has no room. */
+const isAway = (sqlstate: string): boolean => /^(08|53|57P)/.test(sqlstate)
+
+/** What a failure under a caller's role means. */
+export const channelErrorOf = (error: unknown): unknown => {
   const sqlstate = sqlstateOf(error)
-  if (sqlstate === undefined || isTidemarkError(error, 'TM_POSTGRES_UNREACHABLE')) return error
+  if (sqlstate === undefined || isAway(sqlstate)) return error
   if (absent.has(sqlstate)) return new TidemarkError('TM_REALTIME_NO_CHANNELS', {}, { cause: error })
   return new TidemarkError('TM_REALTIME_CHANNEL_POLICY', { sqlstate }, { cause: error })
 }
@@ -103,9 +107,7 @@ export const createChannelPolicies = ({
         presence: { read: readsPresence === true, write: writesPresence === true },
       }
     } catch (error) {
-      throw raised(error)
+      throw channelErrorOf(error)
     }
   },
 })
-
-export { raised as channelErrorOf }

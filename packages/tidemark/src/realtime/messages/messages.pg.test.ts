@@ -2,7 +2,8 @@ import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Caller } from '../../auth/caller.js'
 import { createNamedPool, type Pool } from '../../postgres/postgres.js'
-import { bootstrappedTemplate, testUrl } from '../../schema/testing/bootstrapped-template.js'
+import type { SchemaClient } from '../../schema/schema.js'
+import { bootstrappedTemplate, testPasswords, testUrl } from '../../schema/testing/bootstrapped-template.js'
 import { useClient, useDatabase } from '../../testing/use-database.js'
 import { createChannelPolicies } from './channel-policies.js'
 import { createMessageKeeper } from './message-keeper.js'
@@ -258,5 +259,33 @@ describe('partitions', () => {
       [nameOf(-3).slice('realtime.'.length)],
     )
     expect(rows).toEqual([])
+  })
+})
+
+describe('a schema realtime of somebody else', () => {
+  const foreign = useDatabase()
+
+  it('is left alone, and has no private channels here', async () => {
+    const { bootstrap } = await import('../../schema/bootstrap.js')
+    const session = new pg.Client({ connectionString: foreign.url })
+    await session.connect()
+    try {
+      await session.query(`create schema realtime; create table realtime.messages (topic text, extension text, payload jsonb)`)
+      const shape = async () =>
+        (
+          await session.query(`select (select jsonb_agg(relname order by relname) from pg_class where relnamespace = 'realtime'::regnamespace) as tables,
+          (select jsonb_agg(relacl order by relname) from pg_class where relnamespace = 'realtime'::regnamespace) as grants,
+          (select count(*) from pg_proc where pronamespace = 'realtime'::regnamespace) as functions, (select nspacl from pg_namespace where nspname = 'realtime') as acl`)
+        ).rows
+      const before = await shape()
+      await bootstrap(session as unknown as SchemaClient, { url: foreign.url, passwords: testPasswords })
+      expect(await shape()).toEqual(before)
+      const pool = createNamedPool('realtime', { url: testUrl(foreign.url, 'authenticator') })
+      const refused = { code: 'TM_REALTIME_NO_CHANNELS' }
+      await expect(createChannelPolicies({ pool }).check('room', anon)).rejects.toMatchObject(refused)
+      await pool.stop()
+    } finally {
+      await session.end()
+    }
   })
 })

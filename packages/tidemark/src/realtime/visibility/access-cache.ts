@@ -51,7 +51,7 @@ class Cache implements AccessCache {
   readonly #stopping = new AbortController()
   readonly #listening: Promise<void>
   /** With the keys as they were asked for, also of what does not exist. */
-  #known = new Map<string, { readonly key: AccessKey; readonly access: TableAccess | null }>()
+  readonly #known = new Map<string, { readonly key: AccessKey; readonly access: TableAccess | null }>()
   #common: string | undefined
   /** When the last look began that found everything as it is known. */
   #confirmedAt = Number.NEGATIVE_INFINITY
@@ -132,9 +132,10 @@ class Cache implements AccessCache {
   }
 
   #forget(isOld: (entry: { readonly key: AccessKey; readonly access: TableAccess | null }) => boolean): void {
-    const kept = new Map([...this.#known].filter(([, entry]) => !isOld(entry)))
-    if (kept.size !== this.#known.size) this.generation += 1
-    this.#known = kept
+    const old = [...this.#known].filter(([, entry]) => isOld(entry))
+    // What was not there, and is asked for again and again, changes nothing for the others.
+    if (old.some(([, { access }]) => access !== null)) this.generation += 1
+    for (const [key] of old) this.#known.delete(key)
   }
 
   async #listen(): Promise<void> {

@@ -118,6 +118,7 @@ export class Judgement {
   readonly compared: Compared[] = []
   readonly #options: JudgementOptions
   readonly #groups = new Map<TableAccess, Group>()
+  #users: readonly (string | null | undefined)[] | undefined
 
   constructor(options: JudgementOptions) {
     this.#options = options
@@ -139,12 +140,23 @@ export class Judgement {
   #judge(candidate: Candidate, index: number): void {
     const { beholders } = this.#options.question
     const rulings = new Map<string, Ruling>()
+    let role: string | undefined
+    let ruling: Ruling = { kind: 'verdict', verdict: 0 }
     candidate.beholders.forEach((which, slot) => {
       const beholder = beholders[which] as Beholder
-      const ruling = rulings.get(beholder.role) ?? this.#rule(candidate, index, beholder.role)
-      rulings.set(beholder.role, ruling)
+      if (beholder.role !== role) {
+        role = beholder.role
+        ruling = rulings.get(role) ?? this.#rule(candidate, index, role)
+        rulings.set(role, ruling)
+      }
       this.#apply(ruling, beholder, which, index, slot)
     })
+  }
+
+  /** Looked up once for all candidates. */
+  #user(which: number): string | null | undefined {
+    this.#users ??= this.#options.question.beholders.map((beholder) => this.#options.userId(beholder))
+    return this.#users[which]
   }
 
   #apply(ruling: Ruling, beholder: Beholder, which: number, candidate: number, slot: number): void {
@@ -155,7 +167,7 @@ export class Judgement {
       return
     }
     if (ruling.kind === 'own') {
-      const user = this.#options.userId(beholder)
+      const user = this.#user(which)
       if (user === undefined) {
         this.unknown.add(beholder)
         this.#apply(ruling.asked, beholder, which, candidate, slot)
