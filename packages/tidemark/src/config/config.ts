@@ -8,6 +8,7 @@ export { type LoadConfigOptions, type LoadedConfigFile, loadConfig, loadConfigFi
 export { type MaskedOption, maskedConfig } from './mask.js'
 export { configNotices, type PoolDemand, poolDemand } from './notices.js'
 export type { ConfigInput, PoolName, TidemarkConfig } from './options.js'
+export type { RelayDefinitionInput } from './relay-options.js'
 export { configSources, type ResolveOptions, resolveConfig } from './resolve.js'
 export { getSupabaseConfig, getSupabaseDatabaseUrl, isSupabaseConfigured, type SupabaseConfig } from './supabase.js'
 

@@ -8,6 +8,7 @@ import { postgresOptions } from './postgres-options.js'
 import { pusherOptions } from './pusher-options.js'
 import { realtimeOptions } from './realtime-options.js'
 import { redisOptions } from './redis-options.js'
+import { relayOptions } from './relay-options.js'
 import { restOptions } from './rest-options.js'
 import { supabaseOptions } from './supabase-options.js'
 
@@ -166,6 +167,7 @@ export const options = {
   ...restOptions,
   ...realtimeOptions,
   ...pusherOptions,
+  ...relayOptions,
   ...authOptions,
   ...appOptions,
 } as const

@@ -17,6 +17,7 @@ import { announce, findServer, withdraw } from './presence.js'
 import { type Project, projectOver } from './project.js'
 import type { ServerRealtime } from './realtime.js'
 import type { ServerChanges } from './realtime-changes.js'
+import type { ServerRelays } from './realtime-relays.js'
 import type { ServerRest } from './rest.js'
 import { type Role, resolveRoles } from './roles.js'
 import type { Runtime } from './runtime.js'
@@ -77,6 +78,7 @@ interface Started {
   readonly caches: ServerCaches
   readonly rest: ServerRest
   readonly changes: ServerChanges
+  readonly relays: ServerRelays
   readonly realtime: ServerRealtime
   readonly auth: Auth | 'foreign'
 }
@@ -179,7 +181,9 @@ class Server implements TidemarkServer {
   async #follow(runtime: Runtime, roles: ReadonlySet<Role>, observation: Observation, log: Logger): Promise<void> {
     const caches = await this.#openCaches(runtime, observation, log)
     const changes = await this.#openChanges(runtime, roles, observation, log)
-    const followers = [...(caches ? [caches.cache.follower] : []), ...(changes?.followers ?? []), ...this.#followers]
+    const relays = roles.has('feed') ? await this.#openRelays(runtime, observation, log) : undefined
+    const own = [...(changes?.followers ?? []), ...(relays?.followers ?? [])]
+    const followers = [...(caches ? [caches.cache.follower] : []), ...own, ...this.#followers]
     // Loading the feed takes time, and most of it in a project where nothing follows anything.
     const wanted = roles.has('feed') && (followers.length > 0 || this.#config.feed.tables.length > 0)
     if (!wanted || this.#stopping) return
@@ -188,6 +192,15 @@ class Server implements TidemarkServer {
     const feed = await openServerFeed({ ...shared, ...changes?.feed, purging: caches?.cache.purging })
     this.#parts = { ...this.#parts, feed }
     if (feed.node) caches?.attach(feed.node)
+    if (feed.node) relays?.attach(feed.node)
+  }
+
+  async #openRelays(runtime: Runtime, observation: Observation, log: Logger): Promise<ServerRelays | undefined> {
+    const { hasRelays, openServerRelays } = await import('./realtime-relays.js')
+    if (!hasRelays(this.#config) || this.#stopping) return undefined
+    const relays = await openServerRelays({ config: this.#config, runtime, observation, log })
+    this.#parts = { ...this.#parts, relays }
+    return relays
   }
 
   async #openChanges(
@@ -290,7 +303,7 @@ class Server implements TidemarkServer {
     })
   }
 
-  #started(): Omit<Started, 'feed' | 'caches' | 'rest' | 'changes' | 'realtime' | 'auth'> {
+  #started(): Omit<Started, 'feed' | 'caches' | 'rest' | 'changes' | 'relays' | 'realtime' | 'auth'> {
     const { state, observation, shell, runtime } = this.#parts
     if (!state || !observation || !shell || !runtime) throw new TidemarkError('TM_SERVER_STARTING', {})
     return { state, observation, shell, runtime }
@@ -321,7 +334,7 @@ class Server implements TidemarkServer {
   async #stop(): Promise<void> {
     // What is half started cannot be let go of; starting is bounded.
     await this.#starting?.catch(() => undefined)
-    const { state, observation, shell, runtime, feed, caches, rest, changes, realtime, auth } = this.#parts
+    const { state, observation, shell, runtime, feed, caches, rest, changes, relays, realtime, auth } = this.#parts
     observation?.health.setPhase('draining')
     if (state) await withdraw(state).catch((err: unknown) => this.#log?.warn('the record of this server stays', { err }))
     if (shell) await drain(shell, this.#config.server.drainTimeoutMs)
@@ -329,6 +342,7 @@ class Server implements TidemarkServer {
     await realtime?.stop()
     await feed?.stop()
     await changes?.stop()
+    await relays?.stop()
     await caches?.stop()
     await rest?.stop()
     if (auth !== 'foreign') await auth?.stop()

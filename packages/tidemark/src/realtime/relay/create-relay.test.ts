@@ -160,8 +160,9 @@ describe('R59, R60: feed to Pusher', () => {
     await until(() => endpoint.refused.length > 0)
     for (let n = 2; n <= 8; n++) await relay.follower.apply(piece(n, [inserted(n)]))
     endpoint.answer(undefined)
-    await until(() => endpoint.told.length === 6)
-    expect(ids()).toEqual([4, 5, 6, 7, 8, undefined])
+    await until(() => endpoint.told.at(-1)?.name === 'tidemark:gap')
+    // The first may have been on its way already.
+    expect(ids().filter((id) => id !== 1)).toEqual([4, 5, 6, 7, 8, undefined])
     expect(endpoint.told.at(-1)).toMatchObject({ channel: 'things', name: 'tidemark:gap', data: { reason: 'dropped' } })
     expect((await relay.getStatus()).dropped).toBe(3)
   })

@@ -160,7 +160,10 @@ class FeedRelay implements Relay {
     if (reason === 'purgesChanged') return
     // A durable relay that has never read begins here; one in memory may have been away.
     if (reason === 'start' && this.#queue.isDurable) return
-    if (!(this.#options.isActive?.() ?? true)) return
+    if (!(this.#options.isActive?.() ?? true)) {
+      this.#wasActive = false
+      return
+    }
     await this.#announce('lost', formatPosition({ epoch: position.epoch, number: position.number }))
   }
 
