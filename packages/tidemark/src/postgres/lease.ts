@@ -94,7 +94,9 @@ export class Lease implements Client {
   }
 
   async #send<R>(text: string, values: readonly unknown[], name: string | undefined): Promise<QueryResult<R>> {
-    const sent = this.#options.client.query(this.#query(text, values, name))
+    const { client } = this.#options
+    // node-postgres copies the descriptors of what it is given as an object.
+    const sent = name === undefined ? client.query(text, [...values]) : client.query(this.#query(text, values, name))
     return (await this.#mapped(sent)) as unknown as QueryResult<R>
   }
 

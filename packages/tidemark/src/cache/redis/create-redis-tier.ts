@@ -1,13 +1,13 @@
-import { randomBytes } from 'node:crypto'
 import type { Redis } from '../../redis/redis.js'
 import { type Clock, systemClock } from '../../time/clock.js'
 import type { FillAnswer, LeaseAnswer, LoadStamp, NewValue, Purge, RedisTier, RedisValue } from '../redis-tier.js'
 import { companionKeys } from './companion-keys.js'
 import { type Fill, sendFills } from './fills.js'
-import { epochDigest, idLength, readFrame, writeFrame } from './frame.js'
+import { epochDigest, readFrame, writeFrame } from './frame.js'
 import { FrameReads } from './frame-reads.js'
 import { Gathered } from './gathered.js'
 import { type Lease, sendLeases } from './leases.js'
+import { newToken } from './new-token.js'
 import { purgeKeys } from './purge-keys.js'
 import { releaseScript } from './tier-scripts.js'
 import { createValueCipher, type EncryptionOptions, type ValueCipher } from './value-cipher.js'
@@ -27,8 +27,6 @@ export interface RedisTierOptions {
 
 /** In the place of an id: no value is to be found. */
 const findNothing = '*'
-
-const newToken = (): string => randomBytes((idLength * 3) / 4).toString('base64url')
 
 class RedisValueTier implements RedisTier {
   readonly leaseMs: number

@@ -18,11 +18,11 @@ const fillsPerScript = 64
 /** Where one frame is larger it goes alone. */
 const bytesPerScript = 256 * 1024
 
-/** A snapshot as the script takes it: xmin, xmax, the running ones between commas, and whose it is. */
-const stampArguments = (stamp: LoadStamp | null): readonly string[] => {
-  if (stamp === null) return ['0', '0', '', '']
+/** A snapshot as the script takes it apart: xmin, xmax, whose it is, and the running ones between commas. */
+const stampArgument = (stamp: LoadStamp | null): string => {
+  if (stamp === null) return ''
   const { xmin, xmax, inProgress } = parseSnapshot(stamp.snapshot)
-  return [String(xmin), String(xmax), `,${[...inProgress].join(',')},`, stamp.standby ? 'standby' : 'primary']
+  return `${xmin} ${xmax} ${stamp.standby ? 'standby' : 'primary'} ,${[...inProgress].join(',')},`
 }
 
 const isAnswer = (word: string): word is FillAnswer => word === 'stored' || word === 'refused' || word === 'full'
@@ -32,7 +32,7 @@ const sendSome = async (redis: Redis, fills: readonly Fill[], fenceMs: number): 
     const { lease, fence } = companionKeys(key)
     return [key, lease, fence]
   })
-  const args = fills.flatMap(({ token, frame, keptForMs, stamp }) => [token, frame, keptForMs, ...stampArguments(stamp)])
+  const args = fills.flatMap(({ token, frame, keptForMs, stamp }) => [token, frame, keptForMs, stampArgument(stamp)])
   const words = await redis.script<string[]>(fillScript, keys, [fenceMs, ...args])
   return words.map((word) => (isAnswer(word) ? word : replyError(word, redis.target)))
 }

@@ -107,12 +107,14 @@ export const writeFrame = (id: string, content: FrameContent, place: FramePlace)
   const tagsBytes = Buffer.byteLength(tags)
   if (written === undefined || tagsBytes > largestTags) return undefined
   const flags = (written.form === 'structured' ? structured : 0) | (place.cipher ? encrypted : 0)
-  const contentEnd = headBytes + tagsWidth + tagsBytes + written.bytes.length
+  const valueAt = headBytes + tagsWidth + tagsBytes
+  const contentEnd = valueAt + written.length
   const frame = Buffer.allocUnsafe(contentEnd + checksumWidth)
   writeHead(frame, id, flags, content, place)
   writeNumber(frame, headBytes, tagsWidth, tagsBytes)
   frame.write(tags, headBytes + tagsWidth, 'utf8')
-  written.bytes.copy(frame, headBytes + tagsWidth + tagsBytes)
+  if (written.form === 'json') frame.write(written.text, valueAt, 'utf8')
+  else written.bytes.copy(frame, valueAt)
   if (place.cipher) {
     const head = frame.subarray(0, headBytes)
     return Buffer.concat([head, place.cipher.seal(frame.subarray(headBytes, contentEnd), placeOf(head, place.key))])

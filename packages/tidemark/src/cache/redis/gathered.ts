@@ -16,6 +16,18 @@ export type Departure = 'tick' | 'turn'
 /** Answers in the order of the questions; an error is that question's own. */
 export type AskTogether<Q, A> = (questions: readonly Q[]) => Promise<readonly (A | Error)[]>
 
+let leaving: (() => void)[] = []
+
+/** In one callback for all who send: what goes to one server then leaves in one write. */
+const atEndOfTurn = (send: () => void): void => {
+  if (leaving.push(send) > 1) return
+  setImmediate(() => {
+    const all = leaving
+    leaving = []
+    for (const each of all) each()
+  })
+}
+
 /** Sends together what is asked one by one: it costs Redis and both ends of the line far less. */
 export class Gathered<Q, A> {
   readonly #ask: AskTogether<Q, A>
@@ -31,7 +43,7 @@ export class Gathered<Q, A> {
     return new Promise((resolve, reject) => {
       if (this.#waiting.push({ question, resolve, reject }) > 1) return
       if (this.#departure === 'tick') process.nextTick(() => this.#send())
-      else setImmediate(() => this.#send())
+      else atEndOfTurn(() => this.#send())
     })
   }
 

@@ -82,19 +82,21 @@ return answers`,
 /**
  * Stores values, each where its load held the lease all the time and saw every change that is fenced. For each, SET is the first to write:
  * without room Redis refuses it. KEYS value, lease and fence of each · ARGV how long fences stand, then of each: token, frame, how long it is
- * kept, xmin, xmax, the running ids between commas, and 'primary', 'standby' or '' for no snapshot · gives a word of each.
+ * kept, and the snapshot ('' for none): xmin, xmax, 'primary' or 'standby', and the running ids between commas · gives a word of each.
  */
 export const fillScript = defineScript(
   'cache.fill',
   `${fullLua}
 ${visibilityLua}
 ${boundLua}
-local function fill(value, lease, fence, token, frame, kept_for, xmin, xmax, running, whose)
+local function fill(value, lease, fence, token, frame, kept_for, snapshot)
   if redis.pcall('GET', lease) ~= token then return 'refused' end
   local fences = redis.pcall('ZRANGE', fence, 0, -1)
   if fences.err then return fences.err end
+  local xmin, xmax, whose, running
+  if #fences > 0 then xmin, xmax, whose, running = string.match(snapshot, '^(%d+) (%d+) (%a+) (.*)$') end
   for _, id in ipairs(fences) do
-    if whose == '' or not sees(id, xmin, xmax, running, whose == 'standby') then
+    if not whose or not sees(id, xmin, xmax, running, whose == 'standby') then
       redis.call('DEL', lease)
       return 'refused'
     end
@@ -112,7 +114,7 @@ local function fill(value, lease, fence, token, frame, kept_for, xmin, xmax, run
 end
 local words = {}
 for i = 0, #KEYS / 3 - 1 do
-  words[i + 1] = fill(KEYS[3 * i + 1], KEYS[3 * i + 2], KEYS[3 * i + 3], unpack(ARGV, 7 * i + 2, 7 * i + 8))
+  words[i + 1] = fill(KEYS[3 * i + 1], KEYS[3 * i + 2], KEYS[3 * i + 3], unpack(ARGV, 4 * i + 2, 4 * i + 5))
 end
 return words`,
 )

@@ -3,17 +3,17 @@ import { deserialize, serialize } from 'node:v8'
 /** How a value stands in a frame. */
 export type ValueForm = 'json' | 'structured'
 
-export interface WrittenValue {
-  readonly form: ValueForm
-  readonly bytes: Buffer
-}
+export type WrittenValue =
+  | { readonly form: 'json'; readonly text: string; readonly length: number }
+  | { readonly form: 'structured'; readonly bytes: Buffer; readonly length: number }
 
 /** Undefined where the value is of a kind that cannot be written down: a function, a class of the system. */
 export const writeValue = (value: unknown, plain: boolean): WrittenValue | undefined => {
   try {
     const text = plain ? JSON.stringify(value) : undefined
-    if (text !== undefined) return { form: 'json', bytes: Buffer.from(text) }
-    return { form: 'structured', bytes: serialize(value) }
+    if (text !== undefined) return { form: 'json', text, length: Buffer.byteLength(text) }
+    const bytes = serialize(value)
+    return { form: 'structured', bytes, length: bytes.length }
   } catch {
     return undefined
   }
