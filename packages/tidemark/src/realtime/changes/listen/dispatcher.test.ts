@@ -38,27 +38,29 @@ const ownRows: Judge = ({ role, claims }, owner) => (role === 'all' || claims ==
 
 interface Judging {
   readonly judge?: Judge
-  /** Before an answer to callers that row security counts for. */
-  readonly delay?: () => Promise<void>
+  /** Before an answer to callers that row security counts for; at once where it gives nothing. */
+  readonly delay?: () => Promise<void> | undefined
+  /** Row security does not count for anybody, so that everybody may be answered at once. */
+  readonly allOpen?: boolean
   readonly failed?: (beholder: Beholder) => string | undefined
 }
 
-const createVisibility = ({ judge = ownRows, delay, failed = () => undefined }: Judging): Visibility => {
+const createVisibility = ({ judge = ownRows, delay, failed = () => undefined, allOpen = false }: Judging): Visibility => {
   const answer = ({ beholders, candidates }: VisibilityQuestion) => ({
     verdicts: candidates.map(({ change, beholders: own }) =>
       own.map((which) => judge(beholders[which] as Beholder, change.new?.[1] ?? '')),
     ),
     reasons: new Map<number, string>(),
     failed: new Map(beholders.flatMap((beholder, index) => (failed(beholder) ? [[index, failed(beholder) ?? ''] as const] : []))),
-    readable: (role: string) => (role === 'all' ? open : secured),
+    readable: (role: string) => (role === 'all' || allOpen ? open : secured),
   })
   const open = { columns, rowSecurity: false }
   const secured = { columns, rowSecurity: true }
   return {
     judge: (question) => {
       const isOpen = question.beholders.every(({ role }) => role === 'all')
-      if (isOpen || !delay) return answer(question)
-      return delay().then(() => answer(question))
+      const waiting = isOpen ? undefined : delay?.()
+      return waiting ? waiting.then(() => answer(question)) : answer(question)
     },
     readable: async (role) => (role === 'all' ? open : secured),
   }
@@ -157,51 +159,60 @@ describe('listeners', () => {
       { minLength: 5, maxLength: 40 },
     )
     await fc.assert(
-      fc.asyncProperty(steps, fc.array(fc.integer({ min: 0, max: 4 }), { minLength: 1 }), async (script, delays) => {
-        let asked = 0
-        const delay = async (): Promise<void> => {
-          asked += 1
-          for (let left = delays[asked % delays.length] ?? 0; left > 0; left -= 1) await turn()
-        }
-        const { ring, dispatcher, commit, listen, idle } = setUp({ delay })
-        const rows: { readonly id: number; readonly owner: string; readonly number: number }[] = []
-        const joined: { readonly name: string; readonly from: number; readonly witness: Witness }[] = []
-        const visible = (name: string, from: number, to = Number.POSITIVE_INFINITY): number[] =>
-          rows.flatMap(({ id, owner, number }) =>
-            number > from && number <= to && (name === 'all' || name === owner) ? [id] : [],
-          )
-        for (const step of script) {
-          if ('commit' in step) {
-            const number = Number(ring.head?.number ?? 0n) + 10
-            // They are told as they are committed, so what is known of them is known before.
-            const first = (rows.at(-1)?.id ?? 0) + 1
-            rows.push(...step.commit.map((owner, index) => ({ id: first + index, owner, number })))
-            commit(step.commit)
-          } else if ('turns' in step) for (let left = step.turns; left > 0; left -= 1) await turn()
-          else {
-            const name = step.join
-            const from = Math.max(0, Number(ring.head?.number ?? 0n) - step.back * 10)
-            const witness = createWitness((position, told) => {
-              expect(told.slice(0, visible(name, from, Number(position.number)).length)).toEqual(
-                visible(name, from, Number(position.number)),
-              )
-            })
-            joined.push({ name, from, witness })
-            listen(witness, name === 'all' ? { role: 'all', claims: '' } : { role: 'user', claims: name }, at(from))
+      fc.asyncProperty(
+        steps,
+        fc.array(fc.integer({ min: 0, max: 4 }), { minLength: 1 }),
+        fc.boolean(),
+        async (script, delays, allOpen) => {
+          let asked = 0
+          const turns = async (count: number): Promise<void> => {
+            for (let left = count; left > 0; left -= 1) await turn()
           }
-        }
-        await idle()
-        dispatcher.passAll()
-        for (const { name, from, witness } of joined) {
-          expect(witness.told).toEqual(visible(name, from))
-          expect(witness.failures).toEqual([])
-          expect(witness.gaps).toEqual([])
-          const head = ring.head?.number ?? 0n
-          if (head > BigInt(from)) expect(witness.passes.at(-1)).toBe(head)
-          expect(witness.passes).toEqual([...witness.passes].sort((a, b) => Number(a - b)))
-        }
-        dispatcher.stop()
-      }),
+          const delay = () => {
+            asked += 1
+            const count = delays[asked % delays.length] ?? 0
+            return count === 0 ? undefined : turns(count)
+          }
+          const { ring, dispatcher, commit, listen, idle } = setUp({ delay, allOpen })
+          const rows: { readonly id: number; readonly owner: string; readonly number: number }[] = []
+          const joined: { readonly name: string; readonly from: number; readonly witness: Witness }[] = []
+          const visible = (name: string, from: number, to = Number.POSITIVE_INFINITY): number[] =>
+            rows.flatMap(({ id, owner, number }) =>
+              number > from && number <= to && (name === 'all' || name === owner) ? [id] : [],
+            )
+          for (const step of script) {
+            if ('commit' in step) {
+              const number = Number(ring.head?.number ?? 0n) + 10
+              // They are told as they are committed, so what is known of them is known before.
+              const first = (rows.at(-1)?.id ?? 0) + 1
+              rows.push(...step.commit.map((owner, index) => ({ id: first + index, owner, number })))
+              commit(step.commit)
+            } else if ('turns' in step) for (let left = step.turns; left > 0; left -= 1) await turn()
+            else {
+              const name = step.join
+              const from = Math.max(0, Number(ring.head?.number ?? 0n) - step.back * 10)
+              const witness = createWitness((position, told) => {
+                expect(told.slice(0, visible(name, from, Number(position.number)).length)).toEqual(
+                  visible(name, from, Number(position.number)),
+                )
+              })
+              joined.push({ name, from, witness })
+              listen(witness, name === 'all' ? { role: 'all', claims: '' } : { role: 'user', claims: name }, at(from))
+            }
+          }
+          await idle()
+          dispatcher.passAll()
+          for (const { name, from, witness } of joined) {
+            expect(witness.told).toEqual(visible(name, from))
+            expect(witness.failures).toEqual([])
+            expect(witness.gaps).toEqual([])
+            const head = ring.head?.number ?? 0n
+            if (head > BigInt(from)) expect(witness.passes.at(-1)).toBe(head)
+            expect(witness.passes).toEqual([...witness.passes].sort((a, b) => Number(a - b)))
+          }
+          dispatcher.stop()
+        },
+      ),
       propertyRuns(150),
     )
   })
