@@ -29,7 +29,8 @@ const eventFor = (telling: Telling, verdict: Verdict, { rowSecurity }: ReadableC
   const { change, facts } = telling.placed
   const [old, now] = [(verdict & seesOld) !== 0, (verdict & seesNew) !== 0]
   if (change.kind === 'insert') return now ? 'INSERT' : undefined
-  if (change.kind === 'delete') return !rowSecurity || (old && facts.isFull) ? 'DELETE' : undefined
+  // In sight only where the log told everything that the policies read: all of the row, or a key that they ask for no more than.
+  if (change.kind === 'delete') return !rowSecurity || old ? 'DELETE' : undefined
   // Where the log tells nothing of the old row, nobody knows whether it was in sight.
   if (!rowSecurity || !facts.isFull || change.old === null) return now ? 'UPDATE' : undefined
   if (now) return old ? 'UPDATE' : 'INSERT'
