@@ -1,4 +1,4 @@
-import type { RealtimeChannel, RealtimeClientOptions } from '@supabase/supabase-js'
+import type { RealtimeChannel, RealtimeClientOptions, SupabaseClient } from '@supabase/supabase-js'
 import { describe, expect, test } from 'vitest'
 import { useCleanups } from '../testing/use-cleanups.js'
 import { until } from '../time/until.js'
@@ -20,6 +20,10 @@ const subscribed = async (channel: RealtimeChannel): Promise<RealtimeChannel> =>
   expect(await join(channel)).toEqual([{ status: 'SUBSCRIBED', error: undefined }])
   return channel
 }
+
+/** As if the line had broken. */
+const cut = ({ realtime }: SupabaseClient): void =>
+  (realtime as unknown as { socketAdapter: { socket: { conn: { terminate(): void } } } }).socketAdapter.socket.conn.terminate()
 
 /** What the server said about the channel. */
 const systemOf = (channel: RealtimeChannel): Record<string, unknown>[] => {
@@ -398,9 +402,7 @@ describe.each(versions)('supabase-js with protocol %s', (vsn, options) => {
     const position = changes.commit(['INSERT', 'todos', { id: 1 }])
     await until(() => changes.listeners[0]!.acknowledged.length > 0)
     expect(changes.listeners[0]?.acknowledged).toEqual([position])
-    ;(
-      supabase.realtime as unknown as { socketAdapter: { socket: { conn: { terminate(): void } } } }
-    ).socketAdapter.socket.conn.terminate()
+    cut(supabase)
     await until(() => changes.listeners.length === 2)
     await until(() => statuses.at(-1)?.status === 'SUBSCRIBED' && statuses.length >= 3)
     const [first, second] = changes.listeners.map(({ options: { cursor, returning }, closed }) => ({ cursor, returning, closed }))
@@ -447,6 +449,29 @@ describe.each(versions)('supabase-js with protocol %s', (vsn, options) => {
       position: nextName,
     })
     expect(unreadable.system[1]).toMatchObject({ status: 'error', gap: { reason: 'lost' } })
+  })
+
+  test('a client that keeps its position in what it joins with goes on there by itself', async () => {
+    const { client, changes } = await open()
+    const supabase = client(options)
+    const config = { broadcast: { self: false, position: true as string | true } }
+    const channel = supabase.channel('room', { config })
+    const heard: unknown[] = []
+    channel
+      .on('postgres_changes', { event: '*', schema: 'public', table: 'todos' }, (change) => void heard.push(change.new))
+      .on('system' as never, {} as never, ({ extension, position }: { extension: string; position: string }) => {
+        if (extension === 'tidemark') config.broadcast.position = position
+      })
+    await subscribed(channel)
+    const position = changes.commit(['INSERT', 'todos', { id: 1 }])
+    await until(() => config.broadcast.position === `memory-1:${position.number.toString(16)}`)
+    cut(supabase)
+    await until(() => changes.listeners[0]?.closed)
+    changes.commit(['INSERT', 'todos', { id: 2 }])
+    await until(() => heard.length === 2)
+    expect(changes.listeners[1]?.options).toMatchObject({ from: position })
+    expect(changes.listeners[1]?.options.cursor).toBeUndefined()
+    expect(heard).toEqual([{ id: 1 }, { id: 2 }])
   })
 
   test('when the server ends clients are told to come again', async () => {

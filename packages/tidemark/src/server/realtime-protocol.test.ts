@@ -194,6 +194,25 @@ describe('channels', () => {
     expect(await talk(client, [[null, '3', 'phoenix', 'heartbeat', {}]], 3)).toHaveLength(3)
   })
 
+  test('a message that comes while others are looked up to be told again is told once, and in its place', async () => {
+    const server = await open()
+    const client = await server.raw(`apikey=${server.anonKey}&vsn=1.0.0`)
+    const send = (id: string) =>
+      server.messages.send({ id, topic: 'open', event: 'e', private: true, payload: { kind: 'json', text: '{}' } })
+    send('before')
+    const free = server.messages.holdReplay()
+    const config = { private: true, broadcast: { replay: { since: 0 } }, presence: { enabled: false } }
+    client.send({ topic: 'realtime:open', event: 'phx_join', payload: { config }, ref: '1' })
+    await until(() => server.messages.replays() === 1)
+    send('meanwhile')
+    free()
+    await until(() => client.heard.length === 3)
+    send('after')
+    await until(() => client.heard.length === 4)
+    const told = client.heard.slice(1).map((message) => (message as { payload: { meta: object } }).payload.meta)
+    expect(told).toEqual([{ id: 'before', replayed: true }, { id: 'meanwhile', replayed: true }, { id: 'after' }])
+  })
+
   test('a join that has to wait for its changes fails where they cannot be told', async () => {
     const client = await (await open()).raw()
     const config = { postgres_changes: [{ table: 'nothing' }], postgres_changes_options: { wait: true } }

@@ -1,6 +1,6 @@
 import type { Connection } from '../../hub/connection.js'
 import type { Frame } from '../../hub/frame.js'
-import type { ChannelRights, DatabaseMessage } from '../../messages/messages.js'
+import type { ChannelRights, DatabaseMessage, MessageReplay, ReplayOptions } from '../../messages/messages.js'
 import type { PresenceDiff, TopicListener, TopicMessage, TopicSubscription } from '../../realtime.js'
 import { type ChangeBinding, fingerprintOf, withIds } from './change-bindings.js'
 import { ChannelChanges, type Cursor } from './channel-changes.js'
@@ -70,6 +70,8 @@ export class Channel implements ChannelContext, TopicListener, RegisteredChannel
   #presence: ChannelPresence | undefined
   #presenceEnabled: boolean
   #replayed: ReadonlySet<string> | undefined
+  /** Messages that came in while others are looked up to be told again. */
+  #meanwhile: DatabaseMessage[] | undefined
   #heldFrames: Frame[] | undefined = []
   #heldBytes = 0
   #early: ClientMessage[] | undefined = []
@@ -175,13 +177,18 @@ export class Channel implements ChannelContext, TopicListener, RegisteredChannel
     this.services.registry.add(this.#topicKey, this)
     const { replay } = this.#request
     if (replay === undefined || replay === 'invalid' || !parts.replay) return
-    const options = { since: new Date(replay.since), limit: replay.limit }
-    const messages = await parts.replay.replay(this.name, this.#identity.caller, options, { headers: this.#owner.headers })
+    await this.#tellAgain(parts.replay, { since: new Date(replay.since), limit: replay.limit })
+  }
+
+  /** What comes in meanwhile may be among them, and comes after them. */
+  async #tellAgain(replay: MessageReplay, options: ReplayOptions): Promise<void> {
+    const live: DatabaseMessage[] = []
+    this.#meanwhile = live
+    const messages = await replay.replay(this.name, this.#identity.caller, options, { headers: this.#owner.headers })
+    this.#meanwhile = undefined
     this.#replayed = new Set(messages.map(({ id }) => id))
-    // What came in meanwhile is among them, or is newer.
-    const live = this.#heldFrames?.splice(0) ?? []
     for (const message of messages) this.#sendIfAny(frameOfReplayed(message, this.version, this.topic))
-    this.#heldFrames?.push(...live)
+    for (const message of live) this.databaseMessage(message)
   }
 
   #answer(message: ClientMessage): void {
@@ -356,7 +363,8 @@ export class Channel implements ChannelContext, TopicListener, RegisteredChannel
 
   databaseMessage(message: DatabaseMessage): void {
     if (!this.#rights.broadcast.read || this.#replayed?.has(message.id)) return
-    this.#sendIfAny(frameOfDatabaseMessage(message, this.version, this.topic))
+    if (this.#meanwhile) this.#meanwhile.push(message)
+    else this.#sendIfAny(frameOfDatabaseMessage(message, this.version, this.topic))
   }
 
   broadcastGap(): void {

@@ -59,16 +59,14 @@ export class SupabaseSocket implements SocketHandler, ChannelOwner {
       return
     }
     this.#countRef(message)
-    if (message.event === 'heartbeat' && message.topic === 'phoenix') {
-      this.#reply(message, 'ok')
-      return
-    }
+    const isHeartbeat = message.event === 'heartbeat' && message.topic === 'phoenix'
     const channel = this.#channelOf(message)
     if (!this.#events.take(this.services.clock.monotonicMs())) {
-      this.#limit(channel)
+      if (!isHeartbeat) this.#limit(channel)
       return
     }
-    if (message.event === 'phx_join') this.#join(message, channel)
+    if (isHeartbeat) this.#reply(message, 'ok')
+    else if (message.event === 'phx_join') this.#join(message, channel)
     else if (message.event === 'phx_leave') this.#leave(message, channel)
     else if (channel) channel.receive(message)
     else this.#reply(message, 'error', { reason: 'unmatched topic' })

@@ -14,9 +14,13 @@ import type {
 export interface MemoryMessages extends ChannelPolicies, DatabaseBroadcasts, MessageReplay {
   /** Who asked, the latest last. */
   readonly asked: { readonly topic: string; readonly caller: Caller; readonly request: ChannelRequest | undefined }[]
+  /** How often somebody asked for a replay. */
+  replays(): number
   /** As if Postgres had broadcast it. */
   send(message: DatabaseMessage): void
   gap(): void
+  /** What is replayed is found, and given only when this is called. */
+  holdReplay(): () => void
   /** Nobody may read topics of this name any more. */
   close(topic: string): void
 }
@@ -27,6 +31,8 @@ export const createMemoryMessages = (): MemoryMessages => {
   const listeners = new Set<BroadcastListener>()
   const sent: DatabaseMessage[] = []
   const closed = new Set<string>()
+  let holding: Promise<void> | undefined
+  let replays = 0
   const asked: MemoryMessages['asked'] = []
   return {
     asked,
@@ -40,7 +46,19 @@ export const createMemoryMessages = (): MemoryMessages => {
       listeners.add(listener)
       return () => void listeners.delete(listener)
     },
-    replay: async (topic, _caller, { limit = 25 }) => sent.filter((message) => message.topic === topic).slice(-limit),
+    replay: async (topic, _caller, { limit = 25 }) => {
+      replays += 1
+      await holding
+      return sent.filter((message) => message.topic === topic).slice(-limit)
+    },
+    replays: () => replays,
+    holdReplay: () => {
+      let free: () => void = () => undefined
+      holding = new Promise((resolve) => {
+        free = resolve
+      })
+      return free
+    },
     send: (message) => {
       sent.push(message)
       for (const listener of listeners) listener.message(message, { epoch: 'memory-1', number: 1n })
