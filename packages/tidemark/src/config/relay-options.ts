@@ -64,7 +64,7 @@ const definitions: Kind<RelayDefinitions> = {
 
 export const relayOptions = {
   'realtime.relays': option(definitions, {
-    help: 'Changes that are forwarded to Pusher or to Supabase Broadcast, by name; in a configuration file only. docs/realtime.md says how.',
+    help: 'Changes that are forwarded to Pusher or to Supabase Broadcast, by name; in a configuration file only. docs/relay.md says how.',
     env: [],
     defaultText: 'none',
     secret: true,
