@@ -1,4 +1,5 @@
 import type { FastifyInstance } from 'fastify'
+import { apiKeysOf } from '../auth/keys/keyring.js'
 import type { Auth } from '../auth/open-auth.js'
 import { type Callers, isCloud, openCallers } from '../auth/open-callers.js'
 import type { Cache, Definitions } from '../cache/create-cache.js'
@@ -136,6 +137,11 @@ export const createShell = async (options: ShellOptions): Promise<Shell> => {
     options.roles.has('realtime') && servesAnyRealtime(config)
       ? await mountRealtime({ ...options, app, findCaller: callers.findCaller, log: log.child('realtime') })
       : undefined
+  if (realtime) {
+    const { addLivePage } = await import('./live-page.js')
+    const anonKey = async () => (await apiKeysOf(config, state)).anon
+    await addLivePage(app, { config, runtime: options.runtime, anonKey })
+  }
   return {
     app,
     jobs,

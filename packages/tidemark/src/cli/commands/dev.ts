@@ -1,3 +1,4 @@
+import { showsLivePage } from '../../server/live-page.js'
 import { hideSecrets } from '../../server/operations/status.js'
 import type { TidemarkServer } from '../../server/server.js'
 import { formatDuration } from '../../time/durations.js'
@@ -12,11 +13,12 @@ interface DevFlags {
   readonly showKeys?: boolean
 }
 
-const nextSteps = (sample: MovedSample | undefined, { bold, dim }: Colors): readonly string[] => {
+const nextSteps = (sample: MovedSample | undefined, live: string | undefined, { bold, dim }: Colors): readonly string[] => {
   const query = sample ? `npx tidemark db psql --command 'select count(*) from ${sample.exampleTable}'` : 'npx tidemark db psql'
   return [
     ...(sample ? [`  ${bold('Sample'.padEnd(11))}  ${sample.sentence}`, ''] : []),
     `  ${bold('Try'.padEnd(11))}  ${query}`,
+    ...(live === undefined ? [] : [`  ${bold('Live'.padEnd(11))}  ${live} shows changes as they come`]),
     `  ${bold('Your file'.padEnd(11))}  npx tidemark move app.db`,
     dim('  Ctrl-C stops the server and its Postgres.'),
   ]
@@ -30,6 +32,8 @@ const banner = async (
 ): Promise<void> => {
   const status = await server.status()
   const shown = showKeys ? status : hideSecrets(status)
+  const config = await context.config()
+  const live = showsLivePage(config) ? `${status.url}/` : undefined
   const ready = `Tidemark ${status.version} is ready`
   context.terminal.result(context.terminal.json ? { ...status, sample: sample ?? null } : status, (colors) =>
     [
@@ -38,7 +42,7 @@ const banner = async (
       '',
       statusText(shown, colors),
       '',
-      ...nextSteps(sample, colors),
+      ...nextSteps(sample, live, colors),
     ].join('\n'),
   )
 }
