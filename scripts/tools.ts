@@ -14,6 +14,7 @@ interface Tool {
 const tools: readonly Tool[] = [
   { commands: ['redis-server', 'valkey-server'], debian: 'redis-server', neededFor: 'the tests against a real Redis' },
   { commands: ['sqlite3'], debian: 'sqlite3', neededFor: 'the tests in which another program writes to the SQLite file' },
+  { commands: ['chromium', 'chromium-browser', 'google-chrome'], debian: 'chromium', neededFor: 'the tests in a browser' },
 ]
 
 const isOnPath = (command: string): boolean =>
