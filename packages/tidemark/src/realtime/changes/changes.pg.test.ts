@@ -229,6 +229,27 @@ describe('changes of tables', () => {
 })
 
 describe('row security', () => {
+  it('RT-1: a row that was deleted is told where its key is all that the policies read', async () => {
+    await sql.query(`
+      create table shown (id bigint primary key, name text); ${grants('shown')}
+      alter table shown enable row level security; create policy even on shown to authenticated using (id % 2 = 0);
+      create policy every on shown to anon using (true); alter publication supabase_realtime add table shown`)
+    cleanups.push(() => sql.query('drop table shown'))
+    const opened = await open()
+    const [signedIn, anyone] = [user(1), { role: 'anon', claims: { role: 'anon' } }]
+    const given = { bindings: [all('shown', { event: 'DELETE' }), all('open')] }
+    const [even, every] = [
+      await listen(opened, { caller: signedIn, ...given }),
+      await listen(opened, { caller: anyone, ...given }),
+    ]
+    await sql.query(`insert into shown values (1, 'a'), (2, 'b'); delete from shown`)
+    await settle(even.told)
+    await settle(every.told)
+    expect(even.told.lines[0]).toBe('DELETE {"id":2} [0]')
+    expect(even.told.lines[1]).toContain('999999')
+    expect(every.told.lines.slice(0, 2)).toEqual(['DELETE {"id":1} [0]', 'DELETE {"id":2} [0]'])
+  })
+
   it('RT-1: old and new row are both judged: coming into sight is an INSERT, leaving it a DELETE with the key', async () => {
     const opened = await open()
     const [first, second] = await Promise.all([1, 2].map((n) => listen(opened, { caller: user(n), bindings: [all('mine')] })))
