@@ -116,6 +116,16 @@ describe('tables', () => {
     )
   })
 
+  it('FEED-5: a table of realtime whose policies read more than its replica identity tells of no deleted row', async () => {
+    const told = `create table public.told (id int primary key, owner uuid); alter table public.told enable row level security;
+      grant select on public.told to authenticated; alter publication supabase_realtime add table public.told;`
+    expect(await found(`${told} create policy keyed on public.told to authenticated using (id > 0)`)).toEqual([])
+    expect(
+      await found(`create policy own on public.told for select to authenticated using (owner = (select auth.uid()))`),
+    ).toEqual(['warning deletesNotTold public.told authenticated'])
+    expect(await mended()).toEqual([])
+  })
+
   it('foreign tables cannot have row security', async () => {
     expect(
       await found(`

@@ -33,6 +33,8 @@ export interface RelationFact extends Named {
   /** Of a view: it reads with the rights of who asks. */
   readonly invoker: boolean
   readonly ownedBy: readonly string[]
+  /** Its changes are told by realtime, and of a deleted row the log holds the key alone. */
+  readonly tellsKeysOfDeleted: boolean
   /** By role, on the whole or on columns; only those of exposed schemas. */
   readonly privileges: Readonly<Record<string, readonly Privilege[]>>
   /** The table whose column a sequence feeds. */
@@ -57,6 +59,8 @@ export interface PolicyFact {
   readonly roles: readonly string[]
   readonly using: string | null
   readonly check: string | null
+  /** It reads columns that the replica identity of its table does not hold. */
+  readonly readsBeyondIdentity: boolean
   /** Ids of the functions it calls. */
   readonly functions: readonly string[]
 }
@@ -150,6 +154,10 @@ const parts: Readonly<Record<keyof ExposureFacts, string>> = {
     select c.oid::int8::text as id, format('%I.%I', n.nspname, c.relname) as object, concat(n.nspname, '.', c.relname) as name,
            c.relkind as kind, n.nspname = any($1::text[]) as exposed, c.relrowsecurity as "rowSecurity",
            c.relforcerowsecurity as forced,
+           c.relreplident <> 'f' and exists (
+             select from pg_publication p where p.pubname = 'supabase_realtime' and p.pubdelete
+                and (p.puballtables or exists (select from pg_publication_tables t
+                      where t.pubname = p.pubname and t.schemaname = n.nspname and t.tablename = c.relname))) as "tellsKeysOfDeleted",
            coalesce((select o.option_value::boolean from pg_options_to_table(c.reloptions) o
                       where o.option_name = 'security_invoker'), false) as invoker,
            ${rolesThat("not a.above and pg_has_role(a.oid, c.relowner, 'USAGE')")} as "ownedBy",
@@ -183,6 +191,13 @@ const parts: Readonly<Record<keyof ExposureFacts, string>> = {
            ${rolesThat(
              "exists (select from unnest(p.polroles) r(oid) where r.oid = 0 or pg_has_role(a.oid, nullif(r.oid, 0::oid), 'USAGE'))",
            )} as roles,
+           exists (select from pg_depend d
+                    where d.classid = 'pg_policy'::regclass and d.objid = p.oid and d.refclassid = 'pg_class'::regclass
+                      and d.refobjid = p.polrelid and d.refobjsubid > 0
+                      and not exists (select from pg_index i
+                                       where i.indrelid = p.polrelid and d.refobjsubid = any(i.indkey)
+                                         and case c.relreplident when 'i' then i.indisreplident when 'd' then i.indisprimary else false end)
+           ) as "readsBeyondIdentity",
            pg_get_expr(p.polqual, p.polrelid) as using, pg_get_expr(p.polwithcheck, p.polrelid) as check,
            coalesce((select jsonb_agg(distinct d.refobjid::int8::text) from pg_depend d
                       where d.classid = 'pg_policy'::regclass and d.objid = p.oid and d.refclassid = 'pg_proc'::regclass),

@@ -7,6 +7,7 @@ export type ExposureCode =
   | 'schemaMissing'
   | 'grantWithoutPolicy'
   | 'truncateGranted'
+  | 'deletesNotTold'
   | 'viewWithoutInvoker'
   | 'materializedView'
   | 'foreignTable'

@@ -107,6 +107,27 @@ const truncateGranted = ({ privileges, object, name }: RelationFact): readonly N
   ]
 }
 
+/** Who may see a deleted row is not known from its key, so realtime tells them nothing of it. */
+const deletesNotTold = (table: RelationFact, policies: readonly PolicyFact[]): readonly NamedFinding[] => {
+  if (!table.rowSecurity || !table.tellsKeysOfDeleted) return []
+  const reading = policies.filter(
+    ({ command, readsBeyondIdentity }) => (command === 'r' || command === '*') && readsBeyondIdentity,
+  )
+  const roles = rolesThatTouch(table).filter((role) => reading.some((policy) => policy.roles.includes(role)))
+  if (roles.length === 0) return []
+  return [
+    {
+      level: 'warning',
+      code: 'deletesNotTold',
+      object: table.object,
+      name: table.name,
+      roles,
+      why: `Realtime tells ${joined(roles)} of no deleted row, nor of one that leaves their sight: the log holds its key alone, and policies read more than that.`,
+      fix: `alter table ${table.object} replica identity full;`,
+    },
+  ]
+}
+
 const foreignTable = (table: RelationFact): readonly NamedFinding[] => {
   const roles = rolesThatTouch(table)
   if (roles.length === 0) return []
@@ -136,5 +157,6 @@ export const tableFindings = ({ relations, policies }: ExposureFacts): readonly 
         ...ownedByCaller(relation),
         ...grantedInVain(relation, own),
         ...truncateGranted(relation),
+        ...deletesNotTold(relation, own),
       ]
     })
