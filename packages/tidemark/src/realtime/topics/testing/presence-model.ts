@@ -22,6 +22,8 @@ class Witness {
   readonly topic: string
   readonly messages: string[] = []
   gaps = 0
+  /** Who came and who left, one by one. */
+  told = 0
   subscription!: TopicSubscription
   #seen = new Map<string, string>()
   readonly faults: string[] = []
@@ -45,6 +47,7 @@ class Witness {
   }
 
   presence({ joins, leaves }: PresenceDiff): void {
+    this.told += refsOf(leaves).size + refsOf(joins).size
     for (const ref of refsOf(leaves).keys()) if (!this.#seen.delete(ref)) this.faults.push(`${ref} left and was not there`)
     for (const [ref, what] of refsOf(joins)) {
       if (this.#seen.has(ref)) this.faults.push(`${ref} came twice`)
