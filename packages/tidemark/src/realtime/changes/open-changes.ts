@@ -207,11 +207,12 @@ class FollowedChanges implements OpenChanges {
   }
 
   async listen(options: ListenOptions): Promise<ChangeSubscription> {
-    const { caller, bindings, from, ordinal, cursor: name, returning = false } = options
+    const { caller, bindings, from, ordinal, cursor: name, returning } = options
     if (this.#stopped) throw unavailable('the server stops')
     await this.#begun()
     const resolved = await this.#resolve(caller.role, bindings)
-    const wanted = from ?? (name !== undefined && returning ? await this.#remembered(name) : undefined)
+    const isNew = name === undefined || returning === false
+    const wanted = from ?? (isNew ? undefined : await this.#remembered(name, returning === true))
     const begin = wanted === undefined ? await this.#startNow() : this.#resume(wanted, from ? ordinal : undefined, resolved)
     // What comes while it is written is in the ring.
     const cursor = name === undefined ? undefined : await this.#cursors.open(name, begin.start)
@@ -219,8 +220,11 @@ class FollowedChanges implements OpenChanges {
     return this.#register(options, resolved, begin, cursor)
   }
 
-  /** The first of the places that are remembered; nowhere, where there is none, or one of another history. */
-  async #remembered(name: string): Promise<Position> {
+  /**
+   * The first of the places that are remembered; nowhere, where one is of another history. Where there is none, that is nowhere for who was here
+   * before, and nothing for who perhaps was not.
+   */
+  async #remembered(name: string, wasHere: boolean): Promise<Position | undefined> {
     const positions = await this.#cursors.recall(name)
     const { epoch } = this.#head()
     let first: Position | undefined
@@ -228,7 +232,7 @@ class FollowedChanges implements OpenChanges {
       if (position.epoch !== epoch) return nowhere
       if (!first || position.number < first.number) first = position
     }
-    return first ?? nowhere
+    return first ?? (wasHere ? nowhere : undefined)
   }
 
   #resolve(role: string, bindings: ListenOptions['bindings']): Promise<readonly Resolved[]> {
