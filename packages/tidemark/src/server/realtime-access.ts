@@ -29,7 +29,7 @@ export const openRealtimeAccess = async (options: CallerPoolOptions): Promise<Re
   const searchPath = [...schemas.slice(0, 1), ...extraSearchPath].map(quoted).join(', ')
   const { metrics, signals } = observation
   const visibility = openVisibility({ pool, searchPath, metrics, signals, log, listen: await callerListenOptions(options) })
-  const messages = openMessages({ pool, searchPath, log, keeperPool: runtime.pools.migration })
+  const messages = await openMessages({ pool, searchPath, log, ownerPool: runtime.pools.migration })
   const showPools = createPoolGauges(metrics)
   const unmeasure = observation.onRefresh(() => showPools([pool]))
   return {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { Change, Relation, TransactionPiece } from '../../feed/feed.js'
+import { systemClock } from '../../time/clock.js'
 import { createMessageFollower } from './message-follower.js'
 import type { DatabaseMessage } from './messages.js'
 
@@ -25,18 +26,24 @@ const insert = (row: Partial<Record<(typeof names)[number], string | null>>): Ch
   ),
 })
 
-const piece = (number: number, changes: readonly Change[], firstOrdinal = 0, epoch = 'one'): TransactionPiece => ({
+const piece = (
+  number: number,
+  changes: readonly Change[],
+  firstOrdinal = 0,
+  epoch = 'one',
+  committedAt = 2_000,
+): TransactionPiece => ({
   type: 'transaction',
   position: { epoch, number: BigInt(number) },
   xid: 1n,
-  committedAt: new Date(0),
+  committedAt: new Date(committedAt),
   firstOrdinal,
   changes,
   last: true,
 })
 
 const listening = () => {
-  const follower = createMessageFollower()
+  const follower = createMessageFollower({ clock: { ...systemClock, now: () => 1_000 } })
   const told: (DatabaseMessage | 'gap')[] = []
   const end = follower.listen({ message: (message) => told.push(message), gap: () => told.push('gap') })
   return { follower, told, end }
@@ -92,8 +99,18 @@ describe('messages of the database', () => {
     expect(told).toHaveLength(2)
   })
 
+  it('are not told again by a process that came after them', async () => {
+    const { follower, told } = listening()
+    await follower.apply(piece(1, [insert({ id: 'old' })], 0, 'one', 999))
+    await follower.apply(piece(2, [insert({ id: 'new' })], 0, 'one', 1_000))
+    follower.fresh?.({ type: 'fresh', position: { epoch: 'one', number: 2n }, asOf: 0 })
+    // From here on the clock of another machine is no reason to keep anything back.
+    await follower.apply(piece(3, [insert({ id: 'late' })], 0, 'one', 500))
+    expect(ids(told)).toEqual(['new', 'late'])
+  })
+
   it('a listener that fails keeps nothing from the others', async () => {
-    const follower = createMessageFollower()
+    const follower = createMessageFollower({ clock: { ...systemClock, now: () => 1_000 } })
     const told: string[] = []
     follower.listen({
       message: () => {

@@ -1,6 +1,7 @@
 import { type Change, columnValue, type Follower, isRowChange, type TransactionPiece } from '../../feed/feed.js'
 import { isSameEpoch, type Position } from '../../feed/position.js'
 import { type Logger, silentLogger } from '../../observability/observability.js'
+import { type Clock, systemClock } from '../../time/clock.js'
 import type { BroadcastListener, DatabaseBroadcasts, DatabaseMessage } from './messages.js'
 
 export interface MessageFollower extends Follower, DatabaseBroadcasts {}
@@ -21,17 +22,28 @@ const messageOf = (change: Change): DatabaseMessage | undefined => {
   return { id, topic, event, private: value('private') === 't', payload }
 }
 
+export interface MessageFollowerOptions {
+  /** False where the database has no `realtime.messages` that may be followed: then there is nothing to tell. Default true. */
+  readonly follows?: boolean | undefined
+  readonly clock?: Clock | undefined
+  readonly log?: Logger | undefined
+}
+
 /** Follows `realtime.messages`, and tells each message once for as long as the process lives. */
 class Messages implements MessageFollower {
   readonly name = 'realtime-messages'
-  readonly tables = [messagesTable]
+  readonly tables: readonly string[]
   readonly #listeners = new Set<BroadcastListener>()
   readonly #log: Logger
   /** The next change that was not told yet. */
   #next: { readonly position: Position; readonly ordinal: number } | undefined
   #started = false
+  readonly #bornAt: number
+  #caughtUp = false
 
-  constructor(log: Logger) {
+  constructor({ follows = true, clock = systemClock, log = silentLogger }: MessageFollowerOptions) {
+    this.tables = follows ? [messagesTable] : []
+    this.#bornAt = clock.now()
     this.#log = log
   }
 
@@ -42,13 +54,15 @@ class Messages implements MessageFollower {
     }
   }
 
-  async apply({ position, firstOrdinal, changes }: TransactionPiece): Promise<void> {
+  async apply({ position, firstOrdinal, changes, committedAt }: TransactionPiece): Promise<void> {
     this.#started = true
+    // The feed may begin with what was told before this process was there. Its clients came later.
+    const isBefore = !this.#caughtUp && committedAt.getTime() < this.#bornAt
     changes.forEach((change, index) => {
       const ordinal = firstOrdinal + index
       if (this.#isTold(position, ordinal)) return
       this.#next = { position, ordinal: ordinal + 1 }
-      const message = messageOf(change)
+      const message = isBefore ? undefined : messageOf(change)
       if (message) this.#tell((listener) => listener.message(message, position))
       else if (change.kind === 'changed') this.#tell((listener) => listener.gap?.())
     })
@@ -58,6 +72,10 @@ class Messages implements MessageFollower {
     // What was there before anybody listened is missed by nobody.
     if (this.#started) this.#tell((listener) => listener.gap?.())
     this.#started = true
+  }
+
+  fresh(): void {
+    this.#caughtUp = true
   }
 
   #isTold(position: Position, ordinal: number): boolean {
@@ -78,5 +96,4 @@ class Messages implements MessageFollower {
   }
 }
 
-export const createMessageFollower = ({ log = silentLogger }: { readonly log?: Logger } = {}): MessageFollower =>
-  new Messages(log)
+export const createMessageFollower = (options: MessageFollowerOptions = {}): MessageFollower => new Messages(options)

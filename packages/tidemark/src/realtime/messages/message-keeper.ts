@@ -1,7 +1,6 @@
 import { reasonOf } from '../../errors.js'
 import { type Logger, silentLogger } from '../../observability/observability.js'
 import type { Pool } from '../../postgres/postgres.js'
-import { sqlstateOf } from '../../postgres/postgres-error.js'
 import { type Clock, systemClock } from '../../time/clock.js'
 
 export interface MessageKeeperOptions {
@@ -37,9 +36,7 @@ export const createMessageKeeper = (options: MessageKeeperOptions): MessageKeepe
         () => true,
         (error: unknown) => {
           if (stopping.signal.aborted) return true
-          // The schema is Supabase's, which looks after its own.
-          if (sqlstateOf(error) === '42883') stopping.abort()
-          else log.warn('partitions of realtime.messages could not be made or dropped', { reason: reasonOf(error) })
+          log.warn('partitions of realtime.messages could not be made or dropped', { reason: reasonOf(error) })
           return false
         },
       )

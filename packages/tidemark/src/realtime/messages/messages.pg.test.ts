@@ -8,6 +8,7 @@ import { useClient, useDatabase } from '../../testing/use-database.js'
 import { createChannelPolicies } from './channel-policies.js'
 import { createMessageKeeper } from './message-keeper.js'
 import { createMessageReplay } from './message-replay.js'
+import { openMessages } from './open-messages.js'
 
 const database = useDatabase({ template: bootstrappedTemplate })
 const admin = useClient(database)
@@ -282,7 +283,13 @@ describe('a schema realtime of somebody else', () => {
       expect(await shape()).toEqual(before)
       const pool = createNamedPool('realtime', { url: testUrl(foreign.url, 'authenticator') })
       const refused = { code: 'TM_REALTIME_NO_CHANNELS' }
-      await expect(createChannelPolicies({ pool }).check('room', anon)).rejects.toMatchObject(refused)
+      const ownerPool = createNamedPool('migration', { url: testUrl(foreign.url, 'migrator') })
+      const messages = await openMessages({ pool, ownerPool })
+      await expect(messages.policies.check('room', anon)).rejects.toMatchObject(refused)
+      // Following a table that may not be published would keep the whole feed from starting.
+      expect(messages.follower.tables).toEqual([])
+      await messages.stop()
+      await ownerPool.stop()
       await pool.stop()
     } finally {
       await session.end()

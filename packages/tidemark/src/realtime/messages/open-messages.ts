@@ -12,7 +12,7 @@ export interface OpenMessagesOptions {
   /** Logs in as the role that may become those of callers. */
   readonly pool: Pick<Pool, 'batch'>
   /** Logs in as the owner of the schema `realtime`. */
-  readonly keeperPool: Pick<Pool, 'query'>
+  readonly ownerPool: Pick<Pool, 'query'>
   /** As `search_path` has it: where functions of policies look for names without a schema. Default `public`. */
   readonly searchPath?: string | undefined
   readonly clock?: Clock | undefined
@@ -28,11 +28,35 @@ export interface Messages {
   stop(): Promise<void>
 }
 
-/** Private channels, broadcast from the database and its replay; begins to look after the partitions of `realtime.messages`. */
-export const openMessages = ({ pool, keeperPool, searchPath, clock, log = silentLogger }: OpenMessagesOptions): Messages => {
-  const follower = createMessageFollower({ log })
-  const keeper = createMessageKeeper({ pool: keeperPool, clock, log })
-  keeper.start()
+/** Whether the schema is the one that Tidemark made: only then may its table be published, and are its partitions to be looked after. */
+const ownsSchema = async (pool: Pick<Pool, 'query'>): Promise<boolean> => {
+  const { rows } = await pool.query<{ owned: boolean }>(
+    `select to_regprocedure('tidemark.keep_realtime_messages()') is not null and exists (
+       select from pg_class where oid = to_regclass('realtime.messages') and pg_has_role(relowner, 'USAGE')
+         and obj_description(relnamespace, 'pg_namespace') = 'tidemark') as owned`,
+    [],
+    { idempotent: true },
+  )
+  return rows[0]?.owned === true
+}
+
+/**
+ * Private channels, broadcast from the database and its replay; begins to look after the partitions of `realtime.messages`. Where the
+ * database has none of Tidemark's, there are none of these. Raises TM_POSTGRES_*.
+ */
+export const openMessages = async ({
+  pool,
+  ownerPool,
+  searchPath,
+  clock,
+  log = silentLogger,
+}: OpenMessagesOptions): Promise<Messages> => {
+  const follows = await ownsSchema(ownerPool)
+  const follower = createMessageFollower({ follows, clock, log })
+  const keeper = createMessageKeeper({ pool: ownerPool, clock, log })
+  if (follows) keeper.start()
+  else
+    log.info('the database has no realtime.messages of Tidemark: there are no private channels, and nothing is broadcast from it')
   return {
     policies: createChannelPolicies({ pool, searchPath }),
     replay: createMessageReplay({ pool, searchPath }),

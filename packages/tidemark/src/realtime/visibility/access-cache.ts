@@ -57,6 +57,7 @@ class Cache implements AccessCache {
   #confirmedAt = Number.NEGATIVE_INFINITY
   #announcedAt = Number.NEGATIVE_INFINITY
   #working: Promise<void> = Promise.resolve()
+  #renewing = false
   generation = 0
 
   constructor(options: AccessCacheOptions) {
@@ -67,7 +68,9 @@ class Cache implements AccessCache {
   }
 
   peek(key: AccessKey): TableAccess | null | undefined {
-    return this.#isCurrent() ? this.#known.get(keyOf(key))?.access : undefined
+    if (!this.#isCurrent()) return undefined
+    if (this.#clock.monotonicMs() - this.#confirmedAt > this.#maxAgeMs / 2) this.#renew()
+    return this.#known.get(keyOf(key))?.access
   }
 
   get(keys: readonly AccessKey[]): Promise<readonly (TableAccess | null)[]> {
@@ -97,6 +100,18 @@ class Cache implements AccessCache {
 
   #isCurrent(): boolean {
     return this.#confirmedAt > this.#announcedAt && this.#clock.monotonicMs() - this.#confirmedAt <= this.#maxAgeMs
+  }
+
+  /** Looks again before it is too old, so that nobody has to wait for it. */
+  #renew(): void {
+    if (this.#renewing) return
+    this.#renewing = true
+    this.#working = this.#working
+      .then(() => this.#check())
+      .catch(() => undefined)
+      .finally(() => {
+        this.#renewing = false
+      })
   }
 
   /** Forgets what is no more as it was read. */
