@@ -1,5 +1,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { SignJWT } from 'jose'
 import pg from 'pg'
@@ -11,6 +13,7 @@ import { useRedis } from '../../../packages/tidemark/src/testing/use-redis.js'
 import { until } from '../../../packages/tidemark/src/time/until.js'
 import { chat } from './chat.js'
 import { userIdOf } from './legacy-ids.js'
+import { type EventStream, openEventStream } from './testing/event-stream.js'
 
 const dist = (name: string): string => fileURLToPath(new URL(`../dist/${name}`, import.meta.url))
 const secret = 'a secret of the scenario that is long enough'
@@ -33,6 +36,8 @@ describe('S4: chats come out of Redis, are answered from caches, and are never o
   const project = useProject()
   let keys: Redis
   let owner: pg.Client
+  /** Where changes are told live. */
+  let live: string
   let urls: Readonly<Record<'app' | 'migrator' | 'feed', string>>
   const nodes: TestApp[] = []
 
@@ -99,7 +104,9 @@ describe('S4: chats come out of Redis, are answered from caches, and are never o
 
   beforeAll(async () => {
     keys = await createRedis({ url: redis.url })
-    await project.serve()
+    // Both servers take the same tokens.
+    await writeFile(join(project.dir, '.env'), `SUPABASE_JWT_SECRET=${secret}\n`)
+    live = await project.serve()
     await project.run('schema', 'up', '--migrations', fileURLToPath(chat.migrations))
     const roles = ['app', 'migrator', 'feed'] as const
     const found = await Promise.all(roles.map((role) => project.run<{ url: string }>('db', 'url', '--role', role)))
@@ -208,6 +215,31 @@ describe('S4: chats come out of Redis, are answered from caches, and are never o
     for (const path of [`/chats/${id}`, `/chats/${id}/messages`])
       for (const node of [0, 1]) expect((await ask(path, { user: stranger, node })).status).toBe(404)
     expect((await post(id, { content: 'x', role: 'assistant' }, { user })).status).toBe(403)
+  })
+
+  it('step 8 (R51): a message on one device shows on another; after a dropped link exactly what was missed is told', async () => {
+    const user = userIdOf('step eight')
+    const id = await newChat(user)
+    const listen = async (sub: string, lastEventId?: string): Promise<EventStream> =>
+      openEventStream(`${live}/realtime/v1/changes?table=chat_messages&event=INSERT&filter=session_id=eq.${id}`, {
+        authorization: `Bearer ${await tokenOf(sub)}`,
+        ...(lastEventId !== undefined && { 'last-event-id': lastEventId }),
+      })
+    const contents = ({ events }: EventStream): readonly unknown[] =>
+      events.flatMap(({ event, data }) => (event === 'change' ? [(data['record'] as { content: unknown }).content] : [event]))
+    const [device, stranger] = [await listen(user), await listen(userIdOf('a stranger'))]
+    await post(id, { content: 'hello' }, { user })
+    await until(() => contents(device).includes('hello'), { timeoutMs: 20_000 })
+    expect(contents(device)).toEqual(['ready', 'hello'])
+    device.drop()
+    for (const content of ['one', 'two', 'three']) await post(id, { content }, { user, node: 1 })
+    const again = await listen(user, device.lastEventId)
+    await until(() => contents(again).includes('three'), { timeoutMs: 20_000 })
+    await post(id, { content: 'and on' }, { user })
+    await until(() => contents(again).includes('and on'), { timeoutMs: 20_000 })
+    expect(contents(again)).toEqual(['ready', 'one', 'two', 'three', 'and on'])
+    expect(contents(stranger)).toEqual(['ready'])
+    for (const stream of [again, stranger]) stream.drop()
   })
 
   it('step 9 (C54, C56): a deleted chat is gone from every cache and list, and leaves a line', async () => {
