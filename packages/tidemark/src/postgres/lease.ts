@@ -9,20 +9,18 @@ import { isConnectionLoss, toPostgresError } from './postgres-error.js'
 import { isLostName, type KeptNames } from './prepared-names.js'
 import type { Ahead } from './query-behind.js'
 
-interface LeaseOptions {
-  readonly client: pg.PoolClient
+/** What all leases of one pool have in common. */
+export interface LeaseOwner {
   readonly driver: Driver
   readonly target: Target
   readonly names: KeptNames
   queried(durationMs: number, text: string, failed: boolean): void
-  /** Called once, when the connection is back; `broken` where it may not be used again. */
-  released(broken: boolean): void
+  /** Called once, when the connection is back. */
+  released(lease: Lease): void
 }
 
-const combine = (signals: readonly (AbortSignal | undefined)[]): AbortSignal | undefined => {
-  const given = signals.filter((signal) => signal !== undefined)
-  return given.length > 1 ? AbortSignal.any(given) : given[0]
-}
+const combine = (one: AbortSignal | undefined, other: AbortSignal | undefined): AbortSignal | undefined =>
+  one && other ? AbortSignal.any([one, other]) : (one ?? other)
 
 /** `I` where no transaction is open; undefined where the driver does not tell. */
 const transactionStatus = (client: pg.ClientBase): string | null | undefined =>
@@ -42,18 +40,20 @@ const oneByOne = async (client: pg.ClientBase, statements: readonly BatchStateme
 
 /** One connection while a caller has it. */
 export class Lease implements Client {
-  readonly #options: LeaseOptions
+  readonly #owner: LeaseOwner
+  readonly #client: pg.PoolClient
   readonly #signal: AbortSignal | undefined
   #released = false
   #broken = false
 
-  constructor(options: LeaseOptions, signal?: AbortSignal) {
-    this.#options = options
+  constructor(owner: LeaseOwner, client: pg.PoolClient, signal: AbortSignal | undefined) {
+    this.#owner = owner
+    this.#client = client
     this.#signal = signal
   }
 
   get raw(): pg.ClientBase | undefined {
-    return this.#options.driver.raw(this.#options.client)
+    return this.#owner.driver.raw(this.#client)
   }
 
   query<R>(text: string, values: readonly unknown[] = [], options: QueryOptions = {}): Promise<QueryResult<R>> {
@@ -61,7 +61,7 @@ export class Lease implements Client {
   }
 
   get queryBehind(): QueryBehind | undefined {
-    const send = this.#options.driver.queryBehind
+    const send = this.#owner.driver.queryBehind
     return (
       send &&
       ((ahead, text, values = [], options = {}) =>
@@ -79,7 +79,7 @@ export class Lease implements Client {
 
   async #run<T>(text: string, ownSignal: AbortSignal | undefined, send: () => Promise<T>): Promise<T> {
     if (this.#released) throw new TidemarkError('TM_INTERNAL', { reason: 'a connection was used after it was given back' })
-    const signal = combine([this.#signal, ownSignal])
+    const signal = combine(this.#signal, ownSignal)
     signal?.throwIfAborted()
     const startedAt = performance.now()
     let failed = true
@@ -89,24 +89,23 @@ export class Lease implements Client {
       failed = false
       return result
     } finally {
-      this.#options.queried(performance.now() - startedAt, text, failed)
+      this.#owner.queried(performance.now() - startedAt, text, failed)
     }
   }
 
-  async #send<R>(text: string, values: readonly unknown[], name: string | undefined): Promise<QueryResult<R>> {
-    const { client } = this.#options
-    // node-postgres copies the descriptors of what it is given as an object.
-    const sent = name === undefined ? client.query(text, [...values]) : client.query(this.#query(text, values, name))
-    return (await this.#mapped(sent)) as unknown as QueryResult<R>
+  #send<R>(text: string, values: readonly unknown[], name: string | undefined): Promise<QueryResult<R>> {
+    // node-postgres copies what it is given as an object, descriptor by descriptor.
+    const sent = name === undefined ? this.#client.query(text, [...values]) : this.#client.query(this.#query(text, values, name))
+    return this.#mapped(sent as unknown as Promise<QueryResult<R>>)
   }
 
   #query(text: string, values: readonly unknown[], name: string | undefined): pg.QueryConfig {
-    const named = name === undefined || this.#options.target.transactionPooler ? {} : { name }
+    const named = name === undefined || this.#owner.target.transactionPooler ? {} : { name }
     return { text, values: [...values], ...named }
   }
 
   async #sendBehind<R>(send: NonNullable<Driver['queryBehind']>, ahead: Ahead, query: pg.QueryConfig): Promise<QueryResult<R>> {
-    const { client, names } = this.#options
+    const { names } = this.#owner
     let isAnswered = false
     const answered = (result: BatchResult): void => {
       isAnswered = true
@@ -114,7 +113,7 @@ export class Lease implements Client {
     }
     const { text, values, name } = ahead
     const run = (isNamed: boolean) =>
-      this.#mapped(send(client, { text, values, ...(isNamed && name !== undefined && { name }), answered }, query))
+      this.#mapped(send(this.#client, { text, values, ...(isNamed && name !== undefined && { name }), answered }, query))
     const isNamed = names.areKept
     const work = run(isNamed).catch((error: unknown) => {
       // Where the name was lost nothing of either has run.
@@ -126,7 +125,8 @@ export class Lease implements Client {
   }
 
   async #sendAll(statements: readonly BatchStatement[]): Promise<readonly BatchResult[]> {
-    const { client, target, driver } = this.#options
+    const client = this.#client
+    const { target, driver } = this.#owner
     const known = target.transactionPooler ? statements.map(({ text, values }) => ({ text, values })) : statements
     return this.#mapped(driver.batch ? driver.batch(client, known) : oneByOne(client, known))
   }
@@ -135,7 +135,7 @@ export class Lease implements Client {
     try {
       return await work
     } catch (error) {
-      const mapped = toPostgresError(error, this.#options.target)
+      const mapped = toPostgresError(error, this.#owner.target)
       if (isConnectionLoss(mapped)) this.#broken = true
       throw mapped
     }
@@ -144,12 +144,12 @@ export class Lease implements Client {
   /** Has the server end what runs. The connection is given up, since the request may hit whatever it would run next. */
   async cancel(): Promise<void> {
     this.#broken = true
-    await this.#options.driver.cancel(this.#options.client)
+    await this.#owner.driver.cancel(this.#client)
   }
 
   /** Undoes the transaction, if one is open. Where that fails, closing the connection does it. */
   async rollback(): Promise<void> {
-    if (this.#broken || this.#released || transactionStatus(this.#options.client) === 'I') return
+    if (this.#broken || this.#released || transactionStatus(this.#client) === 'I') return
     await this.#send('rollback', [], undefined).catch(() => {
       this.#broken = true
     })
@@ -158,9 +158,8 @@ export class Lease implements Client {
   release(broken = false): void {
     if (this.#released) return
     this.#released = true
-    const unusable = this.#broken || broken
-    this.#options.client.release(unusable)
-    this.#options.released(unusable)
+    this.#client.release(this.#broken || broken)
+    this.#owner.released(this)
   }
 }
 

@@ -3,7 +3,7 @@ import { retry } from '../resilience/retry.js'
 import type { BatchResult, BatchStatement } from './batch.js'
 import { BatchRunner, checkCommit } from './batch-transaction.js'
 import { Connections, type ConnectionsOptions } from './connections.js'
-import { Lease, notify } from './lease.js'
+import { Lease, type LeaseOwner, notify } from './lease.js'
 import type {
   BatchOptions,
   Client,
@@ -46,7 +46,7 @@ class BoundedPool implements Pool {
   readonly #connections: Connections
   readonly #slots: Slots
   readonly #batches: BatchRunner
-  readonly #names: KeptNames
+  readonly #owner: LeaseOwner
   readonly #leases = new Set<Lease>()
   readonly #acquireTimes = new Stopwatch()
   readonly #queryTimes = new Stopwatch()
@@ -60,8 +60,19 @@ class BoundedPool implements Pool {
     this.#connections = new Connections(options)
     const { maxConnections: max, acquireTimeoutMs: timeoutMs, clock } = options
     this.#slots = new Slots({ max, timeoutMs, clock, onTimeout: () => this.#timeout() })
-    this.#names = { areKept: !options.target.transactionPooler }
-    this.#batches = new BatchRunner(this.#limit(), this.#names)
+    const { driver, target } = options
+    const names: KeptNames = { areKept: !target.transactionPooler }
+    this.#batches = new BatchRunner(this.#limit(), names)
+    this.#owner = {
+      driver,
+      target,
+      names,
+      queried: (durationMs, text, failed) => this.#queried(durationMs, text, failed),
+      released: (lease) => {
+        this.#leases.delete(lease)
+        this.#slots.give()
+      },
+    }
   }
 
   async query<R>(text: string, values: readonly unknown[] = [], options: PoolQueryOptions = {}): Promise<QueryResult<R>> {
@@ -179,7 +190,22 @@ class BoundedPool implements Pool {
       notify(this.#options.observer, 'acquired', { pool: this.name, durationMs })
       return prepare ? prepare(lease) : lease
     }
-    return retry<T | Lease>(work, {
+    try {
+      return await work()
+    } catch (error) {
+      return this.#again(error, work, signal)
+    }
+  }
+
+  /** Takes up what has failed once. Few do, so that only those pay for what trying again takes. */
+  #again<T>(error: unknown, work: () => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+    let isFirst = true
+    const attempt = async (): Promise<T> => {
+      if (!isFirst) return work()
+      isFirst = false
+      throw error
+    }
+    return retry(attempt, {
       ...this.#options.retry,
       clock: this.#options.clock,
       retryable: (error) => isConnectionLoss(error) && this.#stopped === undefined,
@@ -192,26 +218,12 @@ class BoundedPool implements Pool {
   }
 
   async #lease(signal: AbortSignal | undefined): Promise<Lease> {
-    const { driver, target } = this.#options
     await this.#slots.take(signal)
     const client = await this.#connections.checkOut().catch((error: unknown) => {
       this.#slots.give()
       throw error
     })
-    const lease: Lease = new Lease(
-      {
-        client,
-        driver,
-        target,
-        names: this.#names,
-        queried: (durationMs, text, failed) => this.#queried(durationMs, text, failed),
-        released: () => {
-          this.#leases.delete(lease)
-          this.#slots.give()
-        },
-      },
-      signal,
-    )
+    const lease = new Lease(this.#owner, client, signal)
     this.#leases.add(lease)
     return lease
   }

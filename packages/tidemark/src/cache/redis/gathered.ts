@@ -52,11 +52,11 @@ export class Gathered<Q, A> {
     this.#waiting = []
     this.#ask(waiting.map(({ question }) => question)).then(
       (answers) => {
-        for (const [index, { resolve, reject }] of waiting.entries()) {
+        waiting.forEach(({ resolve, reject }, index) => {
           const answer = answers[index]!
           if (answer instanceof Error) reject(answer)
           else resolve(answer)
-        }
+        })
       },
       (error: unknown) => {
         for (const { reject } of waiting) reject(isTidemarkError(error) ? renewed(error) : error)
