@@ -1,11 +1,11 @@
 import type { Caller } from '../../auth/caller.js'
 import { TidemarkError } from '../../errors.js'
 import {
-  type Change,
   type FeedReset,
   type Follower,
   type FreshnessProof,
   isRowChange,
+  type Relation,
   type RowChange,
   type TransactionPiece,
 } from '../../feed/feed.js'
@@ -20,7 +20,7 @@ import type { ChangeSubscription, Changes, Gap, ListenOptions } from '../realtim
 import { createChangesMetrics } from './changes-metrics.js'
 import { createAskPostgres } from './filters/ask-postgres.js'
 import { createFilterCompiler } from './filters/compile-filter.js'
-import { ChangeRing, type RingEntry } from './keep/change-ring.js'
+import { ChangeRing, type RingChange } from './keep/change-ring.js'
 import { type Cursor, type CursorStore, createCursorStore } from './keep/cursor-store.js'
 import { createToldTables, type FollowTables, type ToldTables } from './keep/told-tables.js'
 import { Beholders } from './listen/beholders.js'
@@ -70,6 +70,7 @@ export interface OpenChanges extends Changes {
 /** How long a listener waits for the feed to come up. */
 const startTimeoutMs = 5_000
 const passEveryMs = 5_000
+const tableChangeBytes = 128
 /** A place in no history. */
 const nowhere: Position = { epoch: '', number: 0n }
 
@@ -81,6 +82,8 @@ const completed = (change: RowChange): RowChange => {
   const { old } = change
   return { ...change, new: change.new.map((value, index) => (value === undefined ? old[index] : value)) }
 }
+
+const bytesOf = (change: RingChange): number => (change.kind === 'row' ? changesBytes([change.change]) : tableChangeBytes)
 
 class FollowedChanges implements OpenChanges {
   readonly follower: Follower
@@ -98,6 +101,8 @@ class FollowedChanges implements OpenChanges {
   readonly #metrics: ReturnType<typeof createChangesMetrics> | undefined
   /** Tables that the feed carries only since a moment: what was changed before it is not kept. */
   readonly #carriedSince = new Map<string, number | Position>()
+  /** Relations of the feed that are none of ours. */
+  readonly #others = new WeakSet<Relation>()
   #passedAt = 0
   #stopped = false
 
@@ -149,27 +154,41 @@ class FollowedChanges implements OpenChanges {
   }
 
   async #apply(piece: TransactionPiece): Promise<void> {
-    const placed: RingEntry[] = []
-    for (const [index, change] of piece.changes.entries()) {
-      const { schema, table } = change.relation
-      if (!this.#tables.has(schema, table)) continue
-      placed.push(await this.#append(piece, piece.firstOrdinal + index, change))
-    }
+    // What went by before it is known whose tables are told would be missing for good.
+    await this.#tables.known
+    const changes = await this.#prepare(piece)
+    // From here on nothing fails: a piece that failed is given again.
+    const at = this.#clock.monotonicMs()
+    const entries = changes.map((change) => this.#ring.append(change, bytesOf(change), at))
     if (piece.last) this.#ring.pass(piece.position.number)
-    this.#ring.trim(this.#clock.monotonicMs())
-    if (placed.length > 0) this.#dispatcher.dispatch(placed)
+    this.#ring.trim(at)
+    if (entries.length > 0) this.#dispatcher.dispatch(entries)
   }
 
-  async #append({ position, xid, committedAt }: TransactionPiece, ordinal: number, change: Change): Promise<RingEntry> {
-    const bytes = changesBytes([change])
-    const at = this.#clock.monotonicMs()
-    if (!isRowChange(change)) {
+  /** What of the piece is told, with what is known of its tables. Waits for nothing where everything is known. */
+  async #prepare({ position, xid, committedAt, firstOrdinal, changes }: TransactionPiece): Promise<RingChange[]> {
+    const prepared: RingChange[] = []
+    for (const [index, change] of changes.entries()) {
       const { schema, table } = change.relation
-      return this.#ring.append({ kind: 'table', position, ordinal, xid, table: { schema, table } }, bytes, at)
+      if (!this.#tables.wants(schema, table) && !(await this.#isWanted(change.relation))) continue
+      const place = { position, ordinal: firstOrdinal + index, xid }
+      if (!isRowChange(change)) {
+        prepared.push({ kind: 'table', ...place, table: { schema, table } })
+        continue
+      }
+      const found = this.#findFacts(change.relation)
+      const facts = found instanceof Promise ? await found : found
+      prepared.push({ kind: 'row', ...place, committedAt, change: completed(change), facts })
     }
-    const found = this.#findFacts(change.relation)
-    const facts = found instanceof Promise ? await found : found
-    return this.#ring.append({ kind: 'row', position, ordinal, xid, committedAt, change: completed(change), facts }, bytes, at)
+    return prepared
+  }
+
+  /** A table that has not been seen before may have been put into the publication just now. */
+  async #isWanted(relation: Relation): Promise<boolean> {
+    if (this.#others.has(relation)) return false
+    await this.#tables.read()
+    this.#others.add(relation)
+    return this.#tables.wants(relation.schema, relation.table)
   }
 
   #reset({ reason, epoch, position }: FeedReset): void {

@@ -20,7 +20,7 @@ export interface ToldTablesOptions {
   /** Tables of the configuration. */
   readonly named: readonly TableId[]
   readonly follow: FollowTables
-  /** Called for tables that the feed has begun to carry. */
+  /** Called for tables that are told from now on: what was changed in them before may be missing. */
   readonly added: (tables: readonly TableId[]) => void
   /** How often the publication is looked at. Default 1,000. */
   readonly pollMs?: number
@@ -30,7 +30,14 @@ export interface ToldTablesOptions {
 
 /** The tables that realtime tells of. */
 export interface ToldTables {
+  /** Whether the feed carries it for us. */
   has(schema: string, table: string): boolean
+  /** Whether its changes are to be told, as far as that is known. */
+  wants(schema: string, table: string): boolean
+  /** Resolves once the list was read for the first time. */
+  readonly known: Promise<void>
+  /** Reads the list, and nothing else. Raises TM_POSTGRES_*. */
+  read(): Promise<void>
   /** Those of a schema, or of all. */
   some(schema: string | undefined): boolean
   /** Looks now. Resolves once what is there now is carried. Raises TM_POSTGRES_*, and what following raises. */
@@ -51,6 +58,10 @@ class Watched implements ToldTables {
   readonly #refused = new Map<string, number>()
   readonly #watching: Promise<void>
   #told = new Map<string, TableId>()
+  #wanted = new Map<string, TableId>()
+  #isFirst = true
+  readonly known: Promise<void>
+  #becomesKnown: () => void = () => {}
   #running: Promise<void> | undefined
   #next: Promise<void> | undefined
 
@@ -58,7 +69,21 @@ class Watched implements ToldTables {
     this.#options = options
     this.#clock = options.clock ?? systemClock
     this.#log = options.log ?? silentLogger
+    this.known = new Promise((resolve) => {
+      this.#becomesKnown = resolve
+    })
     this.#watching = this.#watch()
+  }
+
+  wants(schema: string, table: string): boolean {
+    return this.#wanted.has(keyOf({ schema, table }))
+  }
+
+  async read(): Promise<void> {
+    const { pool, publication, named } = this.#options
+    const members = publication === undefined ? [] : await publicationMembers(pool, publication)
+    this.#wanted = new Map([...named, ...members].map((table) => [keyOf(table), table]))
+    this.#becomesKnown()
   }
 
   has(schema: string, table: string): boolean {
@@ -85,6 +110,7 @@ class Watched implements ToldTables {
 
   async stop(): Promise<void> {
     this.#stopping.abort()
+    this.#becomesKnown()
     await this.#watching
   }
 
@@ -97,9 +123,9 @@ class Watched implements ToldTables {
   }
 
   async #look(): Promise<void> {
-    const { pool, publication, named, follow, added } = this.#options
-    const members = publication === undefined ? [] : await publicationMembers(pool, publication)
-    const wanted = new Map([...named, ...members].map((table) => [keyOf(table), table]))
+    const { follow, added } = this.#options
+    await this.read()
+    const wanted = this.#wanted
     const now = this.#clock.monotonicMs()
     const fresh = [...wanted].filter(([key]) => !this.#told.has(key) && (this.#refused.get(key) ?? 0) <= now)
     const refused = new Set<string>()
@@ -115,8 +141,11 @@ class Watched implements ToldTables {
             },
           )
     const isTold = (key: string) => this.#told.has(key) || (fresh.some(([other]) => other === key) && !refused.has(key))
+    // Another node may have seen to it that the feed carries it; here it is new all the same.
+    const isNew = this.#isFirst ? begun : fresh.flatMap(([key, table]) => (refused.has(key) ? [] : [table]))
+    this.#isFirst = false
     this.#told = new Map([...wanted].filter(([key]) => isTold(key)))
-    if (begun.length > 0) added(begun)
+    if (isNew.length > 0) added(isNew)
   }
 
   async #watch(): Promise<void> {
