@@ -521,7 +521,7 @@ export const errorTable = {
     'configuration',
     501,
   ),
-  TM_REALTIME_PUSHER: entry('Pusher does not take this event: {reason}.', 'See docs/realtime.md for the limits.', 'failed', 400),
+  TM_REALTIME_PUSHER: entry('Pusher does not take this event: {reason}.', 'docs/pusher.md lists the limits.', 'failed', 400),
   TM_REALTIME_BROADCAST: entry(
     'A broadcast did not reach other servers: Redis did not take it: {reason}.',
     'Send it again; see what Redis says.',

@@ -30,7 +30,10 @@ const step = fc.oneof(
   { weight: 2, arbitrary: fc.record({ type: fc.constant('heal' as const), at }) },
   { weight: 2, arbitrary: fc.record({ type: fc.constant('hold' as const), at }) },
   { weight: 2, arbitrary: fc.record({ type: fc.constant('release' as const), at }) },
-  { weight: 3, arbitrary: fc.record({ type: fc.constant('advance' as const), at: fc.constantFrom(10, 700, 700, 1_500, 4_000, 31_000) }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({ type: fc.constant('advance' as const), at: fc.constantFrom(10, 700, 700, 1_500, 4_000, 31_000) }),
+  },
 )
 type Step = typeof step extends fc.Arbitrary<infer T> ? T : never
 

@@ -10,6 +10,9 @@ export interface RedisBusOptions {
   readonly stop?: () => Promise<void>
 }
 
+/** Large frames, and a thread that was busy, may take a while: that is no reason to give the connection up. */
+const sendWithinMs = 5_000
+
 /**
  * One channel of Redis. All nodes hear every message and pass over what nobody of theirs listens to: that costs a node about a microsecond,
  * while a channel for each topic costs a round trip for each that comes or goes, and a hole until Redis has answered.
@@ -41,7 +44,7 @@ class RedisBus implements Bus {
   }
 
   async send(frame: Buffer): Promise<void> {
-    await this.#options.redis.command(['PUBLISH', this.#options.channel, frame])
+    await this.#options.redis.command(['PUBLISH', this.#options.channel, frame], { timeoutMs: sendWithinMs })
   }
 
   async now(): Promise<number> {

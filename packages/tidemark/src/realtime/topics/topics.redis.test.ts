@@ -109,6 +109,37 @@ describe.skipIf(shared === undefined)('topics through Redis', () => {
     ])
   })
 
+  test('RT-2 lines that Redis cuts again and again: whoever missed something is told a gap, and presence comes to the truth', async () => {
+    const server = await startTestRedis()
+    cleanups.push(() => server.stop())
+    const [one, two] = [await open(server.url, 'p'), await open(server.url, 'p')]
+    const there = listener('b')
+    two.subscribe('room', there)
+    const present = listener('a')
+    const subscription = one.subscribe('room', present)
+    const admin = await createRedis({ url: server.url })
+    cleanups.push(() => admin.stop())
+    let sent = 0
+    for (let round = 0; round < 5; round++) {
+      await subscription.track('ann', { round })
+      for (let count = 0; count < 50; count++) await one.publish({ topic: 'room', body: Buffer.from(String(sent++)) })
+      await admin.command(['CLIENT', 'KILL', 'TYPE', 'pubsub'])
+      for (let count = 0; count < 50; count++) await one.publish({ topic: 'room', body: Buffer.from(String(sent++)) })
+      await until(() => JSON.stringify(two.presence('room').get('ann')?.[0]?.payload) === `{"round":${round}}`, {
+        timeoutMs: 15_000,
+      })
+    }
+    await until(() => there.gaps > 0)
+    const heard = there.messages.map(Number)
+    expect(heard).toEqual([...new Set(heard)].sort((a, b) => a - b))
+    expect(heard.length).toBeLessThan(sent)
+    const told = there.diffs.flatMap(({ joins, leaves }) => [
+      ...[...leaves.values()].flat().map(({ ref }) => `-${ref}`),
+      ...[...joins.values()].flat().map(({ ref }) => `+${ref}`),
+    ])
+    expect(new Set(told).size).toBe(told.length)
+  })
+
   test('a Redis that is down at the start is taken up when it answers', async () => {
     const first = await startTestRedis()
     await first.stop()

@@ -93,6 +93,16 @@ describe("Pusher's webhooks", () => {
     expect(await metrics.render()).toContain('tidemark_pusher_webhook_dropped_total{why="full"} 10')
   })
 
+  test('who left and was waited for is told of when the server stops, and nothing after', async () => {
+    const { webhooks, clock, names } = open()
+    webhooks.occupied('a', true)
+    await clock.advance(100)
+    webhooks.occupied('a', false)
+    await webhooks.stop()
+    webhooks.missed('cache-a')
+    expect(names()).toEqual(['channel_occupied a', 'channel_vacated a'])
+  })
+
   test('only the chosen events go out', async () => {
     const { webhooks, clock, names } = open({ events: ['cache_miss'] })
     webhooks.occupied('a', true)

@@ -157,8 +157,8 @@ class Webhooks implements PusherWebhooks {
   readonly #outboxes: readonly Outbox[]
   readonly #wanted: ReadonlySet<WebhookEvent>
   readonly #ending = new AbortController()
-  /** Who left a moment ago, and what ends the wait. */
-  readonly #absent = new Map<string, AbortController>()
+  /** Who left a moment ago, what is told of it, and what ends the wait. */
+  readonly #absent = new Map<string, { readonly wait: AbortController; readonly event: Payload }>()
 
   constructor(options: PusherWebhooksOptions) {
     this.#options = options
@@ -204,6 +204,12 @@ class Webhooks implements PusherWebhooks {
   }
 
   async stop(): Promise<void> {
+    // Nobody here sees them come back.
+    for (const { wait, event } of this.#absent.values()) {
+      wait.abort()
+      this.#add(event)
+    }
+    this.#absent.clear()
     const enough = new AbortController()
     const idle = Promise.all(this.#outboxes.map((outbox) => outbox.idle()))
     this.#ending.abort()
@@ -216,16 +222,16 @@ class Webhooks implements PusherWebhooks {
   #came(key: string, event: Payload): void {
     const absence = this.#absent.get(key)
     this.#absent.delete(key)
-    if (absence) absence.abort()
+    if (absence) absence.wait.abort()
     else this.#add(event)
   }
 
   #left(key: string, event: Payload): void {
     if (this.#outboxes.length === 0 || !this.#wanted.has(event.name)) return
-    const absence = new AbortController()
-    this.#absent.get(key)?.abort()
-    this.#absent.set(key, absence)
-    void this.#options.clock.sleep(absenceMs, absence.signal).then(
+    const wait = new AbortController()
+    this.#absent.get(key)?.wait.abort()
+    this.#absent.set(key, { wait, event })
+    void this.#options.clock.sleep(absenceMs, wait.signal).then(
       () => {
         this.#absent.delete(key)
         this.#add(event)
