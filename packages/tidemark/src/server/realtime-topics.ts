@@ -1,6 +1,7 @@
 import type { HealthFinding, Logger } from '../observability/observability.js'
 import { PusherChannels } from '../realtime/protocols/pusher/pusher-channels.js'
-import { type OpenTopics, openTopics } from '../realtime/topics/open-topics.js'
+import { openTopics } from '../realtime/topics/open-topics.js'
+import type { OpenTopics } from '../realtime/topics/topics.js'
 import type { Observation } from './observation.js'
 import type { Runtime } from './runtime.js'
 

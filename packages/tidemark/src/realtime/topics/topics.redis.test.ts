@@ -9,7 +9,8 @@ import { startUpstashFacade } from '../../testing/upstash-facade.js'
 import { useCleanups } from '../../testing/use-cleanups.js'
 import { until } from '../../time/until.js'
 import type { PresenceDiff } from '../realtime.js'
-import { type OpenTopics, openTopics } from './open-topics.js'
+import { openTopics } from './open-topics.js'
+import type { OpenTopics } from './topics.js'
 
 const shared = sharedRedisUrl()
 const cleanups = useCleanups()

@@ -2,8 +2,8 @@ import { createMetrics } from '../../../observability/metrics.js'
 import { silentLogger } from '../../../observability/observability.js'
 import type { FakeClock } from '../../../testing/fake-clock.js'
 import type { PresenceDiff, PresenceState, TopicSubscription } from '../../realtime.js'
-import { TopicNode } from '../open-topics.js'
 import { createTopicMetrics } from '../topic-metrics.js'
+import { TopicNode } from '../topic-node.js'
 import { createMemoryBus, type MemoryLine } from './memory-bus.js'
 
 export const turn = async (): Promise<void> => {
