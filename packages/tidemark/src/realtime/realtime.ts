@@ -76,6 +76,11 @@ export interface ChangeListener {
   gap(gap: Gap): void
   /** Everything up to here was told, or was nothing for this listener. Called after the changes of one turn, and now and then while it is quiet. */
   passed(position: Position): void
+  /**
+   * Whether its client reads what it was told so far: while it does not, what is told to it again after a return waits. Changes as they happen do
+   * not. Missing: it does.
+   */
+  hasRoom?(): boolean
   /** It is told nothing any more: its policies raise or take too long. Nobody else is harmed. */
   failed(reason: string): void
 }

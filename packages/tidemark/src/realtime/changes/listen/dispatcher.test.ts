@@ -328,4 +328,32 @@ describe('listeners', () => {
     await idle()
     expect(witness.told).toEqual([1, 3])
   })
+
+  it('RT-3: who comes back is told again no faster than its client reads, and nobody else waits', async () => {
+    const { commit, listen, dispatcher } = setUp()
+    const [witness, other] = [createWitness(), createWitness()]
+    const start = at(0)
+    const all: Beholder = { role: 'all', claims: '' }
+    listen(other, all)
+    for (let count = 0; count < 50; count++) commit(['ann', 'bob'])
+    let read = 0
+    // It takes four changes until its client has read them.
+    listen({ ...witness, hasRoom: () => witness.told.length - read < 4 }, all, start)
+    await until(() => witness.told.length === 4)
+    expect(dispatcher.isBusy).toBe(true)
+    commit(['ann'])
+    await until(() => other.told.length === 101)
+    expect(witness.told).toEqual([1, 2, 3, 4])
+    while (witness.told.length < 101) {
+      const before = witness.told.length
+      read = before
+      await until(() => witness.told.length > before, { intervalMs: 1 })
+      expect(witness.told.length).toBeLessThanOrEqual(before + 4)
+    }
+    expect(witness.told).toEqual(Array.from({ length: 101 }, (_, index) => index + 1))
+    read = 101
+    commit(['ann'])
+    await until(() => witness.told.length === 102 && !dispatcher.isBusy)
+    expect(witness.gaps).toEqual([])
+  })
 })

@@ -49,7 +49,11 @@ const maxPairs = 100_000
 const replayStep = 2_000
 /** Whoever has so much to be judged reads on later. */
 const maxBehind = 1_000
+/** After so long it is asked again whether its client reads. */
+const stallMs = 20
 const retry = { baseMs: 50, maxMs: 2_000 }
+
+const hasRoom = ({ listener }: ListenerState): boolean => listener.hasRoom?.() ?? true
 
 /**
  * Brings changes to listeners, each in its order.
@@ -64,12 +68,15 @@ export class Dispatcher {
   readonly #log: Logger
   readonly #states = new Set<ListenerState>()
   readonly #replaying = new Set<ListenerState>()
+  /** Those of them whose clients do not read what they were told so far. */
+  readonly #stalled = new Set<ListenerState>()
   readonly #newborn = new Set<ListenerState>()
   readonly #touched = new Set<ListenerState>()
   readonly #openRoles = new WeakMap<object, Map<string, boolean>>()
   #waiting: Waiting[] = []
   #waitingBytes = 0
   #running = false
+  #resuming = false
   #flushing = false
   readonly #stopping = new AbortController()
 
@@ -85,7 +92,7 @@ export class Dispatcher {
 
   /** Whether anything is under way, or waits for its turn. */
   get isBusy(): boolean {
-    return this.#running || this.#flushing || this.#replaying.size > 0
+    return this.#running || this.#flushing || this.#replaying.size > 0 || this.#stalled.size > 0
   }
 
   get waiting(): number {
@@ -104,6 +111,7 @@ export class Dispatcher {
     state.closed = true
     this.#states.delete(state)
     this.#replaying.delete(state)
+    this.#stalled.delete(state)
     this.#newborn.delete(state)
     this.#touched.delete(state)
     for (const bound of state.bounds) this.index.remove(bound)
@@ -456,18 +464,43 @@ export class Dispatcher {
       return
     }
     if (state.waiting.length > maxBehind) return
+    if (!hasRoom(state)) {
+      this.#stall(state)
+      return
+    }
     const own = new BindingIndex<ListenerState>()
     for (const bound of state.bounds) own.add(bound)
     let sequence = from
     for (let entry = ring.get(sequence); entry; entry = ring.get(sequence)) {
       const before = ring.get(sequence - 1)?.change.position.number
       // A step ends between two transactions.
-      if (sequence - from >= replayStep && before !== entry.change.position.number) break
+      if ((sequence - from >= replayStep || !hasRoom(state)) && before !== entry.change.position.number) break
       this.#replayEntry(state, own, entry)
       sequence += 1
     }
     state.replaysFrom = sequence
     if (sequence >= ring.next) this.#goLive(state)
+  }
+
+  #stall(state: ListenerState): void {
+    this.#replaying.delete(state)
+    this.#stalled.add(state)
+    if (!this.#resuming) void this.#resumeStalled()
+  }
+
+  async #resumeStalled(): Promise<void> {
+    const { signal } = this.#stopping
+    this.#resuming = true
+    while (this.#stalled.size > 0 && !signal.aborted) {
+      await this.#clock.sleep(stallMs, signal).catch(() => undefined)
+      for (const state of this.#stalled) {
+        if (!hasRoom(state)) continue
+        this.#stalled.delete(state)
+        this.#replaying.add(state)
+      }
+      this.#wake()
+    }
+    this.#resuming = false
   }
 
   #replayEntry(state: ListenerState, own: BindingIndex<ListenerState>, entry: RingEntry): void {
@@ -487,6 +520,7 @@ export class Dispatcher {
   #goLive(state: ListenerState): void {
     state.replaysFrom = undefined
     this.#replaying.delete(state)
+    this.#stalled.delete(state)
     if (state.closed) return
     for (const bound of state.bounds) this.index.add(bound)
     this.#touched.add(state)

@@ -143,6 +143,10 @@ export class ChannelChanges implements ChangeListener {
     this.#told()
   }
 
+  hasRoom(): boolean {
+    return this.#channel.hasRoom
+  }
+
   failed(reason: string): void {
     this.#channel.fail(extension, reason)
   }

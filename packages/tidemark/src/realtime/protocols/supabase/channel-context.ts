@@ -14,6 +14,8 @@ export interface ChannelContext {
   readonly isJoining: boolean
   /** How many frames the client's connection was given so far; without those that are kept back. */
   readonly sent: number
+  /** What was sent so far is for the greater part with the client. */
+  readonly hasRoom: boolean
   /** Kept back until the join is answered. */
   send(frame: Frame): void
   push(event: string, payloadJson: string): void

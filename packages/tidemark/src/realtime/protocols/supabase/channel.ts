@@ -106,6 +106,11 @@ export class Channel implements ChannelContext, TopicListener, RegisteredChannel
     return this.#state === 'joining'
   }
 
+  get hasRoom(): boolean {
+    const waiting = this.#owner.connection.bufferedBytes + (this.#heldFrames ? this.#heldBytes : 0)
+    return waiting < this.services.limits.maxBufferedBytes / 4
+  }
+
   async join(message: ClientMessage): Promise<void> {
     const { log } = this.services
     const { problems } = this.#request
