@@ -31,9 +31,11 @@ export interface Messages {
 /** Whether the schema is the one that Tidemark made: only then may its table be published, and are its partitions to be looked after. */
 const ownsSchema = async (pool: Pick<Pool, 'query'>): Promise<boolean> => {
   const { rows } = await pool.query<{ owned: boolean }>(
-    `select to_regprocedure('tidemark.keep_realtime_messages()') is not null and exists (
-       select from pg_class where oid = to_regclass('realtime.messages') and pg_has_role(relowner, 'USAGE')
-         and obj_description(relnamespace, 'pg_namespace') = 'tidemark') as owned`,
+    `select exists (select from pg_class c join pg_namespace n on n.oid = c.relnamespace
+        where n.nspname = 'realtime' and c.relname = 'messages' and pg_has_role(c.relowner, 'USAGE')
+          and obj_description(n.oid, 'pg_namespace') = 'tidemark')
+      and exists (select from pg_proc p join pg_namespace n on n.oid = p.pronamespace
+        where n.nspname = 'tidemark' and p.proname = 'keep_realtime_messages') as owned`,
     [],
     { idempotent: true },
   )
