@@ -126,4 +126,38 @@ describe('values', () => {
       propertyRuns(25),
     )
   })
+
+  it('names and texts in policies are never taken for SQL', async () => {
+    const name = String.raw`a"b'c\d$judge$ $1 ${'$'}$`
+    const quoted = `"${name.replaceAll('"', '""')}"`
+    await query(
+      `create schema "se""cret"; create function "se""cret"."f'\\n"(given text) returns boolean language sql stable as 'select given <> ''no'''`,
+    )
+    await query(`grant execute on function "se""cret"."f'\\n"(text) to authenticated`)
+    await query(
+      `create table ${quoted} (id int primary key, ${quoted} text); grant select on ${quoted} to authenticated; alter table ${quoted} enable row level security`,
+    )
+    const texts = [String.raw`it's \ "$1" $judge$ $$ {"(,)"}`, 'no', '', '\\', "'", '"']
+    for (const [id, text] of texts.entries()) await query(`insert into ${quoted} values ($1, $2)`, [id, text])
+    const literal = (text: string): string => `'${text.replaceAll("'", "''")}'`
+    for (const condition of [
+      `${quoted} in (${texts.map(literal).join(', ')}) and ${quoted} <> 'no'`,
+      `"se""cret"."f'\\n"(${quoted})`,
+      `exists (select from ${quoted}x o where o.id = ${quoted}.id and ${quoted}.${quoted} <> 'no')`.replaceAll(
+        `${quoted}x`,
+        'numbers',
+      ),
+    ]) {
+      await query(
+        `create table if not exists numbers (id int); delete from numbers; insert into numbers select generate_series(0, 9); grant select on numbers to authenticated`,
+      )
+      await query(`create policy ${quoted} on ${quoted} using (${condition})`)
+      const given = await relation(name)
+      const changes = (await rowsIn(given)).map((row) => insertOf(given, row))
+      expect(await select(name, user(1), 'id')).toEqual(new Set(['0', '2', '3', '4', '5']))
+      const answer = await open().judge(questionOf(changes, [user(1), user(2)]))
+      expect(verdictsOf(answer), condition).toEqual(texts.map((text) => (text === 'no' ? [0, 0] : [seesNew, seesNew])))
+      await query(`drop policy ${quoted} on ${quoted}`)
+    }
+  })
 })

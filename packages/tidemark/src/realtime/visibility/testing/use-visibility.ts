@@ -12,6 +12,8 @@ import { type OpenVisibility, type OpenVisibilityOptions, openVisibility } from 
 const sessionSql = `set datestyle = 'ISO, YMD'; set timezone = 'UTC'; set intervalstyle = 'postgres'; set extra_float_digits = 3; set bytea_output = 'hex'`
 const asText = { getTypeParser: () => (text: string) => text } as unknown as pg.CustomTypesConfig
 
+const quoted = (name: string): string => `"${name.replaceAll('"', '""')}"`
+
 export const userId = (n: number): string => `00000000-0000-4000-8000-${n.toString(16).padStart(12, '0')}`
 
 export const beholder = (role: string, claims: object = {}): Beholder => ({ role, claims: JSON.stringify({ ...claims, role }) })
@@ -59,14 +61,14 @@ export const useVisibility = () => {
          from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped and a.attgenerated = ''
          left join pg_index i on i.indrelid = c.oid and i.indisprimary
         where c.oid = $1::regclass group by c.oid`,
-      [`public.${table}`, identity === 'full'],
+      [`public.${quoted(table)}`, identity === 'full'],
     )
     return { schema: 'public', table, identity, ...(rows[0] as { oid: number; columns: Relation['columns'] }) }
   }
 
   /** The rows of the table as the log would tell them, in the order of the first column. */
   const rowsIn = async ({ table, columns }: Relation, where = 'true'): Promise<Row[]> => {
-    const text = `select ${columns.map(({ name }) => `"${name}"`).join(', ')} from "${table}" where ${where} order by 1`
+    const text = `select ${columns.map(({ name }) => quoted(name)).join(', ')} from ${quoted(table)} where ${where} order by 1`
     const { rows } = await session.query<(string | null)[]>({ text, rowMode: 'array', types: asText })
     return rows
   }
@@ -96,7 +98,10 @@ export const useVisibility = () => {
       try {
         const settings = `set_config('role', $1, true), set_config('request.jwt.claims', $2, true), set_config('request.headers', '{}', true)`
         await door.query(`select ${settings}`, [role, claims])
-        const { rows } = await door.query<[string]>({ text: `select "${key}"::text from "${table}"`, rowMode: 'array' })
+        const { rows } = await door.query<[string]>({
+          text: `select ${quoted(key)}::text from ${quoted(table)}`,
+          rowMode: 'array',
+        })
         return new Set(rows.map(([value]) => value))
       } catch {
         return undefined
