@@ -7,7 +7,8 @@ create table tidemark.relay_outbox (
   event_id text not null,
   channel text not null,
   event text not null,
-  data jsonb not null,
+  -- As it was given: jsonb refuses some of what json holds.
+  data json not null,
   committed_at timestamptz,
   sent_at timestamptz,
   constraint relay_outbox_once unique (relay, channel, event, event_id)

@@ -232,6 +232,25 @@ describe('R59, R60: feed to Pusher', () => {
     )
   })
 
+  it('a name that no text holds harms its own change alone', async () => {
+    const id: RelayRule['id'] = ({ record }) => (record?.['id'] === 1 ? '\0' : 'x'.repeat(record?.['id'] === 2 ? 501 : 1))
+    const relay = open({ rules: [{ ...rule, id }] })
+    await relay.follower.apply(piece(1, [inserted(1), inserted(2), inserted(3)]))
+    await until(() => endpoint.told.some(({ name }) => name === 'changed'))
+    expect(endpoint.told.map(({ name }) => name)).toEqual(['tidemark:gap', 'tidemark:gap', 'changed'])
+  })
+
+  it('a target that does not answer in time is tried again', async () => {
+    const relay = open({ target: createPusherTarget({ url: endpoint.url, timeoutMs: 30 }) })
+    endpoint.delay(200)
+    await relay.follower.apply(piece(1, [inserted(1)]))
+    await until(async () => (await relay.getStatus()).lastError?.includes('no answer within 30 ms') === true)
+    endpoint.delay(0)
+    await until(async () => (await relay.getStatus()).sent === 1)
+    // It took it each time: frontends tell by the name.
+    expect(new Set(endpoint.told.map(({ data }) => data['event_id'])).size).toBe(1)
+  })
+
   it('a rule that raises harms its own change alone', async () => {
     const data: RelayRule['data'] = ({ record }) => {
       if (record?.['id'] === 1) throw new Error('a rule')

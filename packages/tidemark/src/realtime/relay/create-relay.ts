@@ -139,8 +139,9 @@ class FeedRelay implements Relay {
     this.#wasActive = isActive
     if (!isActive) return
     const { messages, changes } = this.#rules.apply(piece, (table) => this.#handlers.has(table))
+    // Where nothing is told nothing need be written; a quiet relay stores how far it is in `passed`.
     // A piece of a large transaction that is not its end leaves the position where it is: all of it comes again after a crash.
-    await this.#add(messages, piece.last ? piece.position : undefined)
+    if (messages.length > 0) await this.#add(messages, piece.last ? piece.position : undefined)
     for (const change of changes) this.#handle(change)
   }
 

@@ -1,5 +1,6 @@
-import { reasonOf, TidemarkError } from '../../errors.js'
+import { isTidemarkError, reasonOf, TidemarkError } from '../../errors.js'
 import { parseRetryAfter } from '../../resilience/retry.js'
+import { withTimeout } from '../../resilience/with-timeout.js'
 
 export interface SendOptions {
   readonly body: string
@@ -21,26 +22,27 @@ const refusalOf = (target: string, response: Response): Error => {
   return waitMs === undefined ? error : Object.assign(error, { retryAfterMs: Math.min(waitMs, 60_000) })
 }
 
+const post = async (url: string, { body, headers = {} }: SendOptions, signal: AbortSignal): Promise<Response> => {
+  const response = await fetch(url, {
+    method: 'POST',
+    body,
+    headers: { 'content-type': 'application/json', ...headers },
+    redirect: 'error',
+    signal,
+  })
+  // To its end, so that the connection can be used again.
+  await response.arrayBuffer()
+  return response
+}
+
 /** Posts JSON. What the target answers is not repeated in errors, nor is its address: one may quote what was sent, the other holds keys. */
 export const sendTo = async (target: string, url: string, options: SendOptions): Promise<void> => {
-  const { body, headers = {}, timeoutMs, signal } = options
-  signal.throwIfAborted()
-  let response: Response
-  try {
-    response = await fetch(url, {
-      method: 'POST',
-      body,
-      headers: { 'content-type': 'application/json', ...headers },
-      redirect: 'error',
-      signal: AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]),
-    })
-    // To its end, so that the connection can be used again.
-    await response.arrayBuffer()
-  } catch (error) {
+  const { timeoutMs, signal } = options
+  const response = await withTimeout((inner) => post(url, options, inner), { timeoutMs, signal }).catch((error: unknown) => {
     signal.throwIfAborted()
+    if (isTidemarkError(error, 'TM_TIME_TIMEOUT')) throw failed(target, `no answer within ${timeoutMs} ms`)
     const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error
-    const isLate = error instanceof Error && error.name === 'TimeoutError'
-    throw failed(target, isLate ? `no answer within ${timeoutMs} ms` : reasonOf(cause), cause)
-  }
+    throw failed(target, reasonOf(cause), cause)
+  })
   if (!response.ok) throw refusalOf(target, response)
 }

@@ -1,5 +1,4 @@
-import type { RelayMessage, RelayQueue } from './relay.js'
-import { relayKey } from './relay.js'
+import { type RelayMessage, type RelayQueue, relayGapEvent, relayKey } from './relay.js'
 
 export interface MemoryQueueOptions {
   /** Default 10,000. */
@@ -24,16 +23,22 @@ export const createMemoryQueue = (options: MemoryQueueOptions = {}): RelayQueue 
   const told = new Set<string>()
   const gaps = new Set<string>()
   let bytes = 0
+  /** That something is missing is told without anything else giving way to it. */
+  let announcements = 0
+  const isAnnouncement = ({ message }: Held): boolean => message.event === relayGapEvent
 
   const remove = (key: string): void => {
-    bytes -= waiting.get(key)?.bytes ?? 0
+    const held = waiting.get(key)
+    if (!held) return
     waiting.delete(key)
+    bytes -= held.bytes
+    if (isAnnouncement(held)) announcements -= 1
   }
 
   const makeRoom = (): number => {
     let dropped = 0
     for (const [key, { message }] of waiting) {
-      if (waiting.size <= maxMessages && bytes <= maxBytes) break
+      if (waiting.size - announcements <= maxMessages && bytes <= maxBytes) break
       remove(key)
       gaps.add(message.channel)
       dropped += 1
@@ -57,6 +62,7 @@ export const createMemoryQueue = (options: MemoryQueueOptions = {}): RelayQueue 
         const held = { message, bytes: Buffer.byteLength(JSON.stringify(message.data)) }
         waiting.set(key, held)
         bytes += held.bytes
+        if (isAnnouncement(held)) announcements += 1
         added += 1
       }
       return { added, dropped: makeRoom() }

@@ -35,7 +35,7 @@ interface OutboxRow {
 const insertSql = `
   insert into tidemark.relay_outbox (relay, event_id, channel, event, data, committed_at)
   select $1, message ->> 'id', message ->> 'channel', message ->> 'event', message -> 'data', (message ->> 'committedAt')::timestamptz
-    from jsonb_array_elements($2::jsonb) with ordinality as given(message, place)
+    from json_array_elements($2::json) with ordinality as given(message, place)
    order by place
       on conflict (relay, channel, event, event_id) do nothing`
 

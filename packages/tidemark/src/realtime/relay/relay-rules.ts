@@ -33,16 +33,28 @@ const dataOf = ({ data }: RelayRule, change: RelayChange): RelayMessage['data'] 
   return Object.fromEntries(data.filter((column) => column in record).map((column) => [column, asJson(record[column])]))
 }
 
+/** Longer than any target takes; and within what an index can hold. */
+const longestName = 500
+
+/** Names are kept as text: whatever text cannot hold would come back for ever. */
+const isName = (name: unknown): boolean =>
+  typeof name === 'string' && name.length <= longestName && !/\0|[\ud800-\udfff]/u.test(name)
+
+const checked = (message: RelayMessage): RelayMessage => {
+  if (![message.channel, message.event, message.id].every(isName)) throw new Error('a rule gave a name that is none')
+  return message
+}
+
 const messageOf = (rule: RelayRule, change: RelayChange): RelayMessage | undefined => {
   if (rule.events && !rule.events.includes(change.event)) return undefined
   if (rule.when && !rule.when(change)) return undefined
-  return {
+  return checked({
     channel: typeof rule.channel === 'function' ? rule.channel(change) : rule.channel,
     event: typeof rule.event === 'function' ? rule.event(change) : rule.event,
     data: dataOf(rule, change),
     id: rule.id?.(change) ?? change.id,
     committedAt: change.committedAt,
-  }
+  })
 }
 
 export const gapMessage = (channel: string, reason: string, id: string): RelayMessage => ({
