@@ -127,6 +127,36 @@ describe('the benchmarks', () => {
     expect([0, 1]).toContain(outcome.code)
   }, 180_000)
 
+  it.runIf(isLong)(
+    'bench:realtime tells every client everything once in each part, and ends in its figures',
+    async () => {
+      const sizes = [
+        '--rounds',
+        '1',
+        '--sockets',
+        '40',
+        '--messages',
+        '10',
+        '--changes',
+        '60',
+        '--idle',
+        '100',
+        '--filters',
+        '500',
+      ]
+      const outcome = await bench('realtime.ts', ...sizes)
+      expect(outcome.stderr).toBe('')
+      const lines = closing(outcome)
+      expect(lines[0]).toMatch(/^realtime-fan-out ratio to ws \d/)
+      for (const name of ['commit-p99-ms', 'owners-changes-a-second', 'members-batch-p99-ms', 'filters-us-per-change'])
+        expect(lines).toContainEqual(expect.stringMatching(new RegExp(`^realtime-${name} \\d`)))
+      expect(lines.at(-1)).toMatch(/^realtime-idle-kib-a-connection -?\d/)
+      expect([0, 1]).toContain(outcome.code)
+      expect((await readdir(folder)).filter((name) => /realtime|postgres/.test(name))).toEqual([])
+    },
+    180_000,
+  )
+
   it.runIf(isLong && program !== undefined)(
     'bench:cache measures every part once and ends in its figures',
     async () => {

@@ -1,0 +1,59 @@
+// What connections take that say nothing.
+import { joinFrame, type Part, type Side } from './part.ts'
+import { startCrowd } from './program.ts'
+
+const channels = 5
+/** Of one process, which may not open as many files as we want sockets. */
+const spare = 500
+const kibibyte = 1024
+
+/** Before the first connection that counts: rooms of the heap are opened, and code is compiled. */
+const firstShare = 0.1
+
+const greetings = Array.from({ length: channels }, (_, n) => joinFrame(`room-{n}-${n}`))
+
+/** Bytes a connection, from the first tenth of them to the last. */
+const bytesEach = async ({ serving, port, path }: Side, connections: number, withChannels: boolean): Promise<number> => {
+  const first = startCrowd()
+  const crowds = [first]
+  try {
+    const { files } = await first.ask('limit', {})
+    if (connections + spare > files)
+      throw new Error(`${connections} connections need more open files than the ${files} that \`ulimit -n\` allows`)
+    const before = Math.max(1, Math.floor(connections * firstShare))
+    const opening = {
+      port,
+      path,
+      greetings: withChannels ? greetings : [],
+      ...(withChannels && { answer: '"phx_reply"', answers: channels }),
+    }
+    await first.ask('open', { ...opening, count: before })
+    const start = await serving.ask('usage', { collect: true })
+    // Half of the rest in each of two.
+    const rest = connections - before
+    for (const count of [Math.ceil(rest / 2), Math.floor(rest / 2)]) {
+      const crowd = startCrowd()
+      crowds.push(crowd)
+      await crowd.ask('open', { ...opening, count })
+    }
+    const end = await serving.ask('usage', { collect: true })
+    return (end.residentBytes - start.residentBytes) / rest
+  } finally {
+    for (const crowd of crowds) await crowd.end()
+  }
+}
+
+export const idle: Part = async (stage, { idle: connections, signal }) => {
+  const plain = await bytesEach(stage.ws, connections, false)
+  signal.throwIfAborted()
+  const ours = await bytesEach(stage.tidemark, connections, true)
+  const measure = { name: 'realtime-idle-kib-a-connection', values: [ours / kibibyte] }
+  return {
+    figures: [
+      { name: `${connections} idle connections, ${channels} channels each`, values: measure.values, unit: 'KiB each' },
+      { name: 'ws, without channels', values: [plain / kibibyte], unit: 'KiB each' },
+    ],
+    measures: [measure],
+    targets: [{ measure, what: `a connection with ${channels} channels takes at most 15 KiB`, limit: 15 }],
+  }
+}
