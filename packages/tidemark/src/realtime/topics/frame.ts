@@ -22,8 +22,8 @@ export type MemberEntry = readonly [topic: string, ref: string, key?: string, pa
 export type CountEntry = readonly [topic: string, count: number]
 
 export type NodeRecord =
-  /** Sent every second. `born`: who is the oldest tells what is told once. */
-  | { readonly type: 'beat'; readonly born: number }
+  /** Sent every second. `born`: who is the oldest tells what is told once. `tells`: it does so already. */
+  | { readonly type: 'beat'; readonly born: number; readonly tells: boolean }
   /** Wants to know all of one node, or of every one. */
   | { readonly type: 'ask'; readonly of: string | null }
   | { readonly type: 'change'; readonly members: readonly MemberEntry[]; readonly counts: readonly CountEntry[] }

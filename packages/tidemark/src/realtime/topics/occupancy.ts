@@ -33,6 +33,10 @@ export class Occupancy {
     return () => void this.#listeners.delete(own)
   }
 
+  get tells(): boolean {
+    return this.#tells
+  }
+
   crossed(topic: string, occupied: boolean): void {
     if (this.#tells) this.#tell(topic, occupied)
     else this.#untold.push({ topic, occupied, atMs: this.#options.now() })

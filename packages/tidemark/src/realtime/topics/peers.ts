@@ -29,6 +29,13 @@ export interface PeersOptions {
   message(message: TopicMessage): void
 }
 
+/** The node that tells what is told once, or will soon. */
+export interface Elder {
+  readonly tells: boolean
+  /** Goes on while it is heard. */
+  readonly heardAtMs: number
+}
+
 /** Another node, as far as it was heard. */
 interface Peer {
   readonly id: string
@@ -43,6 +50,7 @@ interface Peer {
   /** What has come of a state that comes in pieces. */
   incoming: NodeView | undefined
   born: number
+  tells: boolean
 }
 
 const toChange = ([topic, ref, key, payload = null]: MemberEntry): MemberChange =>
@@ -83,8 +91,8 @@ export class Peers {
     return this.deaf ? 0 : Math.max(0, this.#options.now() - this.#hearsSinceMs)
   }
 
-  /** The oldest node; undefined where none is older than this one. Its `heardAtMs` goes on. */
-  elder(born: number): { readonly id: string; readonly heardAtMs: number } | undefined {
+  /** The oldest node; undefined where none is older than this one. */
+  elder(born: number): Elder | undefined {
     let elder: Peer | undefined
     const before = (one: { born: number; id: string }, other: { born: number; id: string }) =>
       one.born < other.born || (one.born === other.born && one.id < other.id)
@@ -173,6 +181,7 @@ export class Peers {
       synced: number === 1,
       incoming: undefined,
       born: Number.POSITIVE_INFINITY,
+      tells: false,
     }
     this.#peers.set(id, peer)
     this.#options.table.join(peer.view)
@@ -202,8 +211,10 @@ export class Peers {
   #takeRecord(peer: Peer, record: NodeRecord): void {
     if (record.type === 'change') this.#change(peer, record.members, record.counts)
     else if (record.type === 'state') this.#state(peer, record)
-    else if (record.type === 'beat') peer.born = record.born
-    else if (record.type === 'bye') this.#part(peer)
+    else if (record.type === 'beat') {
+      peer.born = record.born
+      peer.tells = record.tells
+    } else if (record.type === 'bye') this.#part(peer)
     else if (record.of === null || record.of === this.#options.node) this.#options.asked()
   }
 

@@ -4,7 +4,7 @@ import type { Clock } from '../../time/clock.js'
 import type { PresenceState, TopicListener, TopicMessage, TopicSubscription } from '../realtime.js'
 import type { Bus } from './bus.js'
 import { Occupancy, type OccupancyListener } from './occupancy.js'
-import { deadAfterMs, Peers } from './peers.js'
+import { deadAfterMs, type Elder, Peers } from './peers.js'
 import { Sender } from './sender.js'
 import type { TopicMetrics } from './topic-metrics.js'
 import { TopicTable } from './topic-table.js'
@@ -29,6 +29,7 @@ const gapAfterMs = 50
 const answerAfterMs = 50
 /** A start waits so long for what the others say of themselves before it takes itself for one that knows. */
 const settleMs = 2 * beatMs
+const settleAtLastMs = 30 * beatMs
 
 /**
  * One node's part. Redis only carries: what each node says of itself lies with that node, and the others ask it. So a Redis that forgets
@@ -45,9 +46,12 @@ export class TopicNode implements OpenTopics {
   readonly #peers: Peers | undefined
   readonly #ending = new AbortController()
   #refs = 0
-  #born = 0
+  /** On the clock of Redis, so that who comes later is younger. Unknown until Redis answered for the first time. */
+  #born: number | undefined
+  #startedAtMs = 0
   #settled: boolean
-  #elder: { readonly id: string; readonly heardAtMs: number } | undefined
+  /** The last one that told. */
+  #teller: Elder | undefined
   #alone = false
   #aloneSinceMs = 0
   #gapDue = false
@@ -97,14 +101,14 @@ export class TopicNode implements OpenTopics {
   async start(): Promise<void> {
     const { bus, clock } = this.#options
     if (bus === undefined) return
-    this.#aloneSinceMs = clock.monotonicMs()
+    this.#startedAtMs = clock.monotonicMs()
+    this.#aloneSinceMs = this.#startedAtMs
     await bus.start({
       hear: (frame) => this.#peers?.hear(frame),
       opened: () => this.#opened(),
       closed: () => this.#closed(),
     })
     if (!bus.open) this.#closed()
-    this.#born = await bus.now().catch(() => clock.now() * 1000)
     this.#sender?.record({ type: 'ask', of: null })
     this.#beating = this.#beat()
   }
@@ -177,7 +181,7 @@ export class TopicNode implements OpenTopics {
   async #beat(): Promise<void> {
     const { clock, bus } = this.#options
     while (!this.#ending.signal.aborted) {
-      if (bus?.open) this.#sender?.record({ type: 'beat', born: this.#born })
+      if (bus?.open) await this.#sendBeat(bus)
       else bus?.retry()
       this.#peers?.check()
       this.#settle()
@@ -185,22 +189,37 @@ export class TopicNode implements OpenTopics {
     }
   }
 
+  async #sendBeat(bus: Bus): Promise<void> {
+    this.#born ??= await bus.now().catch(() => undefined)
+    if (this.#born !== undefined) this.#sender?.record({ type: 'beat', born: this.#born, tells: this.#occupancy.tells })
+  }
+
   /** Who tells for all what is told once: the oldest of those who know all others. */
   #settle(): void {
     const peers = this.#peers
     if (peers === undefined) return
+    const { bus } = this.#options
     const now = this.#options.clock.monotonicMs()
     const knows = peers.hearsForMs >= settleMs && peers.synced
     const apart = this.#alone && peers.alive === 0 && now - this.#aloneSinceMs >= deadAfterMs
-    this.#settled ||= knows || apart
-    const elder = peers.elder(this.#born)
-    if (elder) {
-      this.#elder = elder
-      for (const each of [this.#occupancy, this.#keys]) {
-        each.leave()
-        each.forget(now - 2 * deadAfterMs)
-      }
-    } else if (this.#settled) this.#take(this.#elder?.heardAtMs ?? Number.NEGATIVE_INFINITY)
+    // Who does not answer for long is waited for no longer.
+    const waited = now - this.#startedAtMs >= settleAtLastMs
+    this.#settled ||= knows || apart || waited
+    const elder = peers.elder(this.#born ?? Number.POSITIVE_INFINITY)
+    if (elder) this.#follow(elder, now)
+    else if (this.#settled && !this.#occupancy.tells) {
+      this.#take(this.#teller?.heardAtMs ?? Number.NEGATIVE_INFINITY)
+      // Should it die, the next one knows from when on.
+      if (bus) void this.#sendBeat(bus)
+    }
+  }
+
+  #follow(elder: Elder, now: number): void {
+    if (elder.tells) this.#teller = elder
+    for (const each of [this.#occupancy, this.#keys]) {
+      each.leave()
+      if (elder.tells) each.forget(now - 2 * deadAfterMs)
+    }
   }
 
   #take(sinceMs: number): void {
