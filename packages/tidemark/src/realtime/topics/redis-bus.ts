@@ -15,7 +15,7 @@ export interface RedisBusOptions {
 const sendWithinMs = 5_000
 
 /**
- * One channel of Redis. All nodes hear every message and pass over what nobody of theirs listens to: that costs a node about a microsecond,
+ * One channel of Redis. All nodes hear every message and pass over what nobody of theirs listens to: that costs a node some microseconds,
  * while a channel for each topic costs a round trip for each that comes or goes, and a hole until Redis has answered.
  */
 class RedisBus implements Bus {
