@@ -1,0 +1,93 @@
+import { SignJWT } from 'jose'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import {
+  type PusherEndpoint,
+  startPusherEndpoint,
+} from '../../../packages/tidemark/src/realtime/relay/testing/pusher-endpoint.js'
+import { useCleanups } from '../../../packages/tidemark/src/testing/use-cleanups.js'
+import { until } from '../../../packages/tidemark/src/time/until.js'
+import { type Agents, type AgentsOptions, openAgents } from './open-agents.js'
+import { type AgentsDatabase, newName, openAgentsDatabase } from './testing/agents-database.js'
+
+const secret = 'a secret of these tests that is long enough'
+
+let first: AgentsDatabase
+let second: AgentsDatabase
+let endpoint: PusherEndpoint
+const cleanups = useCleanups()
+
+beforeAll(async () => {
+  first = await openAgentsDatabase()
+  second = await openAgentsDatabase()
+  endpoint = await startPusherEndpoint()
+})
+afterAll(async () => {
+  await endpoint?.stop()
+  await second?.drop()
+  await first?.drop()
+})
+
+const open = async (options: Partial<AgentsOptions> = {}): Promise<Agents> => {
+  const { app, migrator, feed } = first.urls
+  const urls = { database: app, owner: migrator, replication: feed }
+  const agents = await openAgents({ ...urls, jwtSecret: secret, secondaryEveryMs: 50, ...options })
+  cleanups.push(() => agents.stop())
+  return agents
+}
+
+const post = async ({ app }: Agents, path: string, body: object): Promise<{ status: number; body: Record<string, unknown> }> => {
+  const token = await new SignJWT({ role: 'service_role' })
+    .setProtectedHeader({ alg: 'HS256' })
+    .setExpirationTime('1h')
+    .sign(new TextEncoder().encode(secret))
+  const headers = { authorization: `Bearer ${token}` }
+  const { statusCode, body: text } = await app.inject({ method: 'POST', url: `/api/v1${path}`, headers, payload: body })
+  return { status: statusCode, body: JSON.parse(text) as Record<string, unknown> }
+}
+
+const register = (agents: Agents, agent_id: string) =>
+  post(agents, '/agent-instances', { agent_id, agent_type: 'quiz_generator' })
+
+const count = async ({ owner }: AgentsDatabase, table: string): Promise<number> =>
+  Number((await owner.query<{ n: string }>(`select count(*) as n from ${table}`)).rows[0]?.n)
+
+describe('the app as a whole', () => {
+  it('R64: without realtime nobody is told and nothing waits; without a second database nothing is spooled', async () => {
+    const agents = await open({ pusher: endpoint.url, realtime: false })
+    expect(agents.relay).toBeUndefined()
+    const made = await register(agents, newName('quiet'))
+    expect([made.status, made.body['degraded']]).toEqual([201, false])
+    const { json } = await agents.app.inject({ url: '/api/v1/health/supabase' })
+    expect(json()).toMatchObject({ status: 'healthy', realtime_enabled: false })
+    const health = await agents.app.inject({ url: '/health' })
+    expect(health.json()).toMatchObject({ status: 'ok', realtime: { state: 'disabled' }, secondary: { configured: false } })
+    expect([await count(first, 'tidemark.relay_outbox'), await count(first, 'agents_spool.entries')]).toEqual([0, 0])
+  })
+
+  it('C61: a second database that is new gets what was there before it', async () => {
+    const before = await count(first, 'agent_instances')
+    expect(before).toBeGreaterThan(0)
+    const agents = await open({ secondary: second.urls.migrator })
+    await until(async () => (await agents.secondary!.status()).backlog === 0)
+    expect(await count(second, 'agent_instances')).toBe(before)
+    await first.owner.query("delete from agent_instances where agent_id like 'quiet-%'")
+    await until(async () => (await count(second, 'agent_instances')) === 0)
+  })
+
+  it('C60: two servers tell of everything once, whichever was written through', async () => {
+    const [one, other] = [await open({ pusher: endpoint.url }), await open({ pusher: endpoint.url })]
+    const names = Array.from({ length: 20 }, () => newName('told'))
+    for (const [n, name] of names.entries()) {
+      await register(n % 2 === 0 ? one : other, name)
+      expect((await post(n % 2 === 0 ? other : one, `/agent-instances/${name}/heartbeat`, {})).status).toBe(200)
+    }
+    // The feed tells of this one alone, and with it has passed all of them.
+    await first.owner.query("update agent_instances set status = 'maintenance' where agent_id = $1", [names.at(-1)])
+    await until(() => endpoint.told.some(({ data }) => data['status'] === 'maintenance'), { timeoutMs: 20_000 })
+    for (const name of names.slice(0, -1)) {
+      const told = endpoint.told.filter(({ data }) => data['agent_id'] === name).map((event) => event.name)
+      expect(told).toEqual(['agent_registered', 'status_changed'])
+    }
+    expect(endpoint.told.filter(({ data }) => data['status'] === 'maintenance')).toHaveLength(1)
+  })
+})
