@@ -28,8 +28,8 @@ describe('configNotices', () => {
   it("C73: the pools' sum is compared with what the server allows", () => {
     const config = resolveConfig({ env: {} })
     expect(configNotices(config, { maxConnections: 100 })).toEqual([])
-    expect(configNotices(config, { maxConnections: 63 })).toEqual([])
-    expect(configNotices(config, { maxConnections: 62 })[0]).toContain('may open 60 connections to embedded, which allows 62')
+    expect(configNotices(config, { maxConnections: 67 })).toEqual([])
+    expect(configNotices(config, { maxConnections: 66 })[0]).toContain('may open 64 connections to embedded, which allows 66')
     expect(configNotices(config)).toEqual([])
   })
 
