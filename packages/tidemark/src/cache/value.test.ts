@@ -54,6 +54,32 @@ describe('a cached value', () => {
     )
   })
 
+  test('that contains nothing is counted and refused by a shorter way to the same end', () => {
+    const outcome = (value: unknown): unknown => {
+      try {
+        return freezeDeep(value)
+      } catch (error) {
+        return String(error).replace('value[0]', 'value')
+      }
+    }
+    const member = fc.oneof(
+      fc.anything({ maxDepth: 0, withBigInt: true }),
+      fc.constantFrom(undefined, -0, Number.NaN, () => 1, Symbol()),
+    )
+    fc.assert(
+      fc.property(fc.dictionary(fc.string(), member), fc.nat(9), (values, hidden) => {
+        const make = () => Object.defineProperty({ ...values }, 'x', { value: 1, enumerable: hidden > 0 })
+        const [alone, inside] = [outcome(make()), outcome([make()])]
+        if (typeof alone === 'string') expect(inside).toBe(alone)
+        else
+          expect(inside).toEqual({
+            ...(alone as object),
+            heapBytes: (alone as { heapBytes: number }).heapBytes + freezeDeep([1]).heapBytes,
+          })
+      }),
+    )
+  })
+
   test('is called JSON only where JSON gives it back as it is', () => {
     const anything = fc.anything({
       withBigInt: true,

@@ -29,10 +29,37 @@ interface Step {
  * a Uint8Array stay writable. `name` is what the value is called in the error.
  */
 export const freezeDeep = (value: unknown, name = 'value'): FrozenValue => {
+  const flat = freezeFlat(value)
+  if (flat) return flat
   const walk = new Walk(name)
   const frozen = walk.look(value)
   walk.freeze()
   return frozen
+}
+
+/** What a JSON text cannot say of a value that contains nothing. */
+const isRich = (value: unknown): boolean =>
+  typeof value === 'bigint' ||
+  value === undefined ||
+  (typeof value === 'number' && (!Number.isFinite(value) || Object.is(value, -0)))
+
+/** An object of nothing but primitives, as rows mostly are, needs no walk. Undefined for all else, and for what the walk has to refuse. */
+const freezeFlat = (value: unknown): FrozenValue | undefined => {
+  if (typeof value !== 'object' || value === null || shapeOf(value) !== 'object') return undefined
+  const keys = Reflect.ownKeys(value)
+  let kind: FrozenValue['kind'] = 'json'
+  let heapBytes = shellBytes('object', keys.length)
+  for (const key of keys) {
+    const property = Reflect.getOwnPropertyDescriptor(value, key)!
+    const member: unknown = property.value
+    if (typeof key === 'symbol' || property.enumerable !== true || !('value' in property)) return undefined
+    if ((typeof member === 'object' && member !== null) || typeof member === 'function' || typeof member === 'symbol')
+      return undefined
+    if (isRich(member)) kind = 'rich'
+    heapBytes += primitiveBytes(member)
+  }
+  Object.freeze(value)
+  return { kind, heapBytes }
 }
 
 /** The same for what JSON.parse gave, which is nothing but fresh objects, arrays and primitives: nothing is to be refused. Gives its heap bytes. */
@@ -91,8 +118,7 @@ class Walk {
   #enter(value: unknown): void {
     if (typeof value === 'object' && value !== null) this.#enterContainer(value)
     if (typeof value === 'function' || typeof value === 'symbol') this.#refuse(`a ${typeof value}`)
-    if (typeof value === 'bigint' || value === undefined) this.#rich = true
-    if (typeof value === 'number' && (!Number.isFinite(value) || Object.is(value, -0))) this.#rich = true
+    if (isRich(value)) this.#rich = true
     this.#bytes += primitiveBytes(value)
   }
 
