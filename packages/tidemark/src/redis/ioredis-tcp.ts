@@ -47,12 +47,19 @@ const clientOptions = (target: TcpTarget, options: ResolvedConnectionOptions): O
   reconnectOnError: (error) => error.message.startsWith('READONLY'),
 })
 
-const toArguments = (args: readonly RedisArgument[]): (string | Buffer)[] =>
-  args.map((arg) => (arg instanceof Uint8Array ? Buffer.from(arg.buffer, arg.byteOffset, arg.byteLength) : String(arg)))
+/** What comes after the name. Scripts bring hundreds: they are copied once. */
+const argumentsOf = (command: RedisCommand): (string | Buffer)[] => {
+  const args: (string | Buffer)[] = []
+  for (let at = 1; at < command.length; at++) {
+    const arg = command[at]!
+    args.push(arg instanceof Uint8Array ? Buffer.from(arg.buffer, arg.byteOffset, arg.byteLength) : String(arg))
+  }
+  return args
+}
 
 // In capitals, because ioredis reshapes the replies of some commands by their lower-case names (HGETALL becomes an object).
-const toCommand = ([name, ...args]: RedisCommand, buffers: boolean): Command =>
-  new Command(name.toUpperCase(), toArguments(args), { replyEncoding: buffers ? null : 'utf8' })
+const toCommand = (command: RedisCommand, buffers: boolean): Command =>
+  new Command(command[0].toUpperCase(), argumentsOf(command), { replyEncoding: buffers ? null : 'utf8' })
 
 class IoredisTcp implements Redis {
   readonly driver = 'tcp'

@@ -47,13 +47,15 @@ export const connectionError = (error: unknown, target: string): TidemarkError =
   isTidemarkError(error) ? error : unreachable(target, connectionReason(error))
 
 /** Raises TM_REDIS_COMMAND for a command that must not go over a shared connection, or whose arguments are none. */
-export const checkCommand = ([name, ...args]: readonly [string, ...unknown[]]): void => {
+export const checkCommand = (command: readonly [string, ...unknown[]]): void => {
+  const [name] = command
   if (!/^[A-Za-z][\w.|-]*$/.test(name)) throw refused('its name is not a word')
   if (modeCommands.has(name.toUpperCase())) {
     throw refused(`${name.toUpperCase()} would change the connection for all who share it; use subscribe() or an atomic pipeline`)
   }
-  args.forEach((arg, index) => {
+  for (let at = 1; at < command.length; at++) {
+    const arg = command[at]
     const fits = typeof arg === 'string' || arg instanceof Uint8Array || (typeof arg === 'number' && Number.isFinite(arg))
-    if (!fits) throw refused(`argument ${index + 1} of ${name} is ${typeof arg}, not text, a number or bytes`)
-  })
+    if (!fits) throw refused(`argument ${at} of ${name} is ${typeof arg}, not text, a number or bytes`)
+  }
 }

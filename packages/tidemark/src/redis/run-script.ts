@@ -11,11 +11,10 @@ export const runScript = async <T extends RedisReply>(
   keys: readonly RedisArgument[],
   args: readonly RedisArgument[],
 ): Promise<T> => {
-  const rest = [keys.length, ...keys, ...args]
   try {
-    return await send(['EVALSHA', sha, ...rest])
+    return await send(['EVALSHA', sha, keys.length, ...keys, ...args])
   } catch (error) {
     if (!isUnknownScript(error)) throw error
-    return send(['EVAL', lua, ...rest])
+    return send(['EVAL', lua, keys.length, ...keys, ...args])
   }
 }
