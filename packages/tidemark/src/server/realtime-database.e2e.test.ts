@@ -291,4 +291,37 @@ describe('realtime of a whole server, from Postgres to supabase-js', () => {
     expect(gaps).toEqual([])
     await supabase.realtime.disconnect()
   })
+
+  test('RT-2, RT-3: whoever was away for much is told all of it, and is not cut off for it', async () => {
+    const supabase = await signedIn()
+    const heard: number[] = []
+    const gaps: unknown[] = []
+    const channel = supabase
+      .channel('topic:much')
+      .on(
+        'postgres_changes',
+        { event: 'INSERT', schema: 'public', table: 'pg_changes', filter: 'value=eq.much' },
+        ({ new: row }) => {
+          heard.push(Number(String(row['details']).slice(0, 6)))
+        },
+      )
+      .on('system' as never, {} as never, (message: { status: string }) => {
+        if (message.status === 'error') gaps.push(message)
+      })
+    await subscribed(channel)
+    await supabase.realtime.disconnect()
+    const [count, step] = [3_000, 100]
+    for (let first = 1; first <= count; first += step)
+      await migrator.query(
+        `insert into pg_changes (value, details)
+           select 'much', lpad(n::text, 6, '0') || repeat('x', 4000) from generate_series($1::int, $2::int) n`,
+        [first, first + step - 1],
+      )
+    supabase.realtime.connect()
+    await until(() => heard.length >= count, { timeoutMs: 30_000 })
+    expect(heard).toEqual(Array.from({ length: count }, (_, index) => index + 1))
+    expect(gaps).toEqual([])
+    expect(await (await fetch(`${url}/metrics`)).text()).not.toContain('reason="slow"')
+    await supabase.realtime.disconnect()
+  })
 })

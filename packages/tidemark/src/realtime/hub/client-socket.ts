@@ -2,7 +2,7 @@ import type { Socket } from 'node:net'
 import type { WebSocket } from 'ws'
 import type { Connection } from './connection.js'
 import { type Frame, pingFrame, pongFrame } from './frame.js'
-import type { CutOff, SocketHandler, SocketProtocol } from './hub.js'
+import type { CutOff, Farewell, SocketHandler, SocketProtocol } from './hub.js'
 import type { Traffic } from './hub-metrics.js'
 import type { FrameJoiner } from './join-frames.js'
 
@@ -78,7 +78,9 @@ export class ClientSocket implements Connection {
   readonly #host: SocketHost
   #handler: SocketHandler | undefined
   #state: 'open' | 'closing' | 'closed' = 'open'
-  #closeCode = 0
+  #farewell: Farewell | undefined
+  /** Frames that were written, the dropped ones of a client that was too slow left out. */
+  #written = 0
   #queue: Frame[] = []
   #queuedBytes = 0
   #pong: Buffer | undefined
@@ -164,6 +166,7 @@ export class ClientSocket implements Connection {
   #write(pieces: readonly Buffer[]): void {
     const { traffic } = this.#host
     traffic.framesOut += this.#queue.length
+    this.#written += this.#queue.length
     if (this.#queue.length > 0) this.#queue = []
     this.#queuedBytes = 0
     if (pieces.length > 1) this.#net.cork()
@@ -209,16 +212,17 @@ export class ClientSocket implements Connection {
       return
     }
     this.#host.ended(why)
-    // Nobody reads it: what was not written yet is let go of, and what hangs on the client ends now, not when its line does.
+    // What was not written yet is let go of. What was may still be read, and acknowledged, until the line is ended.
     this.#queue = []
     this.#queuedBytes = 0
     this.#end(code, reason)
-    queueMicrotask(() => this.#tellClosed(code, reason))
+    // Nobody is there: what hangs on the client ends now.
+    if (why === 'idle') queueMicrotask(() => this.#tellClosed(code, reason))
   }
 
   #end(code: number, reason: string): void {
     this.#state = 'closing'
-    this.#closeCode = code
+    this.#farewell = { code, reason }
     this.#ws.close(code, closeReason(reason))
   }
 
@@ -245,7 +249,6 @@ export class ClientSocket implements Connection {
   }
 
   ponged(payload: Buffer): void {
-    if (this.#state !== 'open') return
     this.heardMs = this.#host.monotonicMs()
     if (!this.#pingOutstanding || payload.toString('latin1') !== String(this.#pingNumber)) return
     this.#pingOutstanding = false
@@ -266,13 +269,15 @@ export class ClientSocket implements Connection {
   }
 
   ended(code: number, reason: string): void {
-    const answered = this.#state === 'closing' && this.#closeCode !== 0 && code === this.#closeCode
+    const farewell = this.#state === 'closing' ? this.#farewell : undefined
     // Whoever answers our close frame has received everything before it.
-    if (answered) this.#guard((handler) => handler.acknowledged?.(this.sent))
+    if (farewell !== undefined && code === farewell.code) this.#guard((handler) => handler.acknowledged?.(this.#written))
     this.#state = 'closed'
     this.#queue = []
     this.#queuedBytes = 0
-    this.#tellClosed(code, reason)
+    // Without an answer it ended as we wanted it to.
+    if (farewell !== undefined && code === 1006) this.#tellClosed(farewell.code, farewell.reason)
+    else this.#tellClosed(code, reason)
     this.#host.gone(this)
   }
 

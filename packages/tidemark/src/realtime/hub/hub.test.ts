@@ -34,7 +34,7 @@ const open = async ({ clock = systemClock, protocol = {}, maxConnections = 1000,
   const metrics = createMetrics()
   const peers: Peer[] = []
   const requests: UpgradeRequest[] = []
-  const hub = openHub({ log: silentLogger, metrics, maxConnections, clock, acknowledgeEveryMs: 50 })
+  const hub = openHub({ log: silentLogger, metrics, maxConnections, clock, acknowledgeEveryMs: 50, closeTimeoutMs: 300 })
   hub.serve({
     name: 'test',
     takes: (path) => path === '/socket',
@@ -156,7 +156,7 @@ describe('the hub', () => {
     const { heard } = await client()
     let most = 0
     let count = 0
-    while (!deaf.closed && count < 10_000) {
+    while (deaf.connection.isOpen && count < 10_000) {
       for (let index = 0; index < 10; index++) {
         const frame = textFrame('x'.repeat(5_000))
         for (const { connection } of peers) connection.send(frame)
@@ -165,12 +165,30 @@ describe('the hub', () => {
       }
       await until(() => heard.length === count, { intervalMs: 1 })
     }
+    await until(() => deaf.closed)
     expect(deaf.closed).toEqual({ code: 4000, reason: 'slow' })
-    expect(deaf.connection.isOpen).toBe(false)
     expect(most).toBeLessThan(120_000)
     expect(heard).toHaveLength(count)
     hub.refreshMetrics()
     expect(await metrics.render()).toContain('tidemark_realtime_cut_off_total{protocol="test",reason="slow"} 1')
+  })
+
+  test('RT-2: who is cut off for being slow still says how much of it it has read', async () => {
+    const { client } = await open()
+    const { ws, heard, peer } = await client()
+    ws.pause()
+    let sent = 0
+    while (peer.connection.isOpen) {
+      peer.connection.send(textFrame('x'.repeat(50_000)))
+      peer.connection.requestAcknowledgement()
+      sent += 1
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+    ws.resume()
+    await until(() => peer.closed)
+    expect(peer.closed?.code).toBe(4000)
+    expect(heard.length).toBeLessThan(sent)
+    expect(peer.acknowledged.at(-1)).toBe(heard.length)
   })
 
   test('a frame larger than what a client may leave unread still reaches one that reads', async () => {

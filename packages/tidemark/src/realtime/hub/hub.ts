@@ -78,6 +78,8 @@ export interface HubOptions {
   readonly maxConnections: number
   /** At most one question for a client's acknowledgement in so long. Default 200. */
   readonly acknowledgeEveryMs?: number
+  /** How long a client may take to read what was written before it was ended, and to answer. Default 5,000. */
+  readonly closeTimeoutMs?: number
   readonly clock?: Clock
 }
 

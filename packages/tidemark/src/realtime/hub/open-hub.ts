@@ -12,8 +12,7 @@ import { refuse, serveWithoutUpgrade } from './upgrade.js'
 /** How often deadlines are looked at. */
 const sweepEveryMs = 1_000
 const defaultAcknowledgeEveryMs = 200
-/** How long a client may take to answer a close frame. */
-const closeTimeoutMs = 5_000
+const defaultCloseTimeoutMs = 5_000
 
 const isRefusal = (answer: Acceptance | Refusal): answer is Refusal => 'status' in answer
 
@@ -41,6 +40,7 @@ class SocketHub implements Hub {
   readonly #metrics: HubMetrics
   readonly #maxConnections: number
   readonly #acknowledgeEveryMs: number
+  readonly #closeTimeoutMs: number
   readonly #served: Served[] = []
   readonly #sockets = new Set<ClientSocket>()
   readonly #joiner = new FrameJoiner()
@@ -54,12 +54,14 @@ class SocketHub implements Hub {
   #refusing = false
   #whenEmpty: (() => void) | undefined
 
-  constructor({ log, metrics, maxConnections, acknowledgeEveryMs = defaultAcknowledgeEveryMs, clock = systemClock }: HubOptions) {
+  constructor(options: HubOptions) {
+    const { log, metrics, maxConnections, clock = systemClock } = options
     this.#log = log
     this.#clock = clock
     this.#metrics = createHubMetrics(metrics)
     this.#maxConnections = maxConnections
-    this.#acknowledgeEveryMs = acknowledgeEveryMs
+    this.#acknowledgeEveryMs = options.acknowledgeEveryMs ?? defaultAcknowledgeEveryMs
+    this.#closeTimeoutMs = options.closeTimeoutMs ?? defaultCloseTimeoutMs
     void this.#sweepAlways()
   }
 
@@ -87,7 +89,7 @@ class SocketHub implements Hub {
       autoPong: false,
       maxPayload: protocol.maxMessageBytes,
       // Declared by `ws` from 8.19 on, and not yet by its types.
-      ...({ closeTimeout: closeTimeoutMs } as object),
+      ...({ closeTimeout: this.#closeTimeoutMs } as object),
     })
     this.#served.push({ protocol, handshakes, traffic, host: this.#hostOf(protocol, traffic) })
   }
@@ -213,7 +215,7 @@ class SocketHub implements Hub {
     this.#refusing = true
   }
 
-  async stop(timeoutMs = closeTimeoutMs): Promise<void> {
+  async stop(timeoutMs = this.#closeTimeoutMs): Promise<void> {
     this.refuseNew()
     const empty = new Promise<void>((resolve) => {
       this.#whenEmpty = resolve

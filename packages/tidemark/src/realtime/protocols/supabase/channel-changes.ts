@@ -152,6 +152,8 @@ export class ChannelChanges implements ChangeListener {
   }
 
   passed(position: Position): void {
+    // What was told since then went nowhere.
+    if (!this.#channel.isConnected) return
     if (this.#request.position !== undefined) {
       this.#tellPosition(position)
       return

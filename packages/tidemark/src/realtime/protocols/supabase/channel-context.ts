@@ -14,6 +14,8 @@ export interface ChannelContext {
   readonly isJoining: boolean
   /** How many frames the client's connection was given so far; without those that are kept back. */
   readonly sent: number
+  /** False from the moment somebody ends the connection: nothing that is sent arrives any more. */
+  readonly isConnected: boolean
   /** What was sent so far is for the greater part with the client. */
   readonly hasRoom: boolean
   /** Kept back until the join is answered. */

@@ -106,6 +106,10 @@ export class Channel implements ChannelContext, TopicListener, RegisteredChannel
     return this.#state === 'joining'
   }
 
+  get isConnected(): boolean {
+    return this.#owner.connection.isOpen
+  }
+
   get hasRoom(): boolean {
     const waiting = this.#owner.connection.bufferedBytes + (this.#heldFrames ? this.#heldBytes : 0)
     return waiting < this.services.limits.maxBufferedBytes / 4
@@ -409,10 +413,11 @@ export class Channel implements ChannelContext, TopicListener, RegisteredChannel
     this.#owner.connection.requestAcknowledgement()
   }
 
-  /** The client leaves it. */
+  /** The client leaves it. While it is joined, that is because the client has waited too long, and will come again. */
   leave(message: ClientMessage): void {
+    const mayReturn = this.isJoining ? this.cursor?.returning : false
     this.#owner.connection.send(replyFrame(this.version, message, 'ok'))
-    this.#close('phx_close', false)
+    this.#close('phx_close', mayReturn)
   }
 
   /** The client joins it once more. */
@@ -438,7 +443,7 @@ export class Channel implements ChannelContext, TopicListener, RegisteredChannel
     this.#close(event, mayReturn)
   }
 
-  #close(event: 'phx_close' | 'phx_error', mayReturn: boolean): void {
+  #close(event: 'phx_close' | 'phx_error', mayReturn: boolean | undefined): void {
     if (this.#state === 'ended') return
     this.#owner.connection.send(endFrame(this.version, this.joinRef, this.topic, event))
     this.#end(mayReturn)

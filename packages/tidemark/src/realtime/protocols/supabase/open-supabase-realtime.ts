@@ -14,7 +14,7 @@ const socketPath = '/realtime/v1/websocket'
 
 const farewells: Readonly<Record<CutOff, Farewell>> = {
   slow: { code: 1013, reason: 'too much was left unread' },
-  idle: { code: 1001, reason: 'nothing was heard for too long' },
+  idle: { code: 4408, reason: 'nothing was heard for too long' },
   shutdown: { code: 1012, reason: 'restarting' },
 }
 
