@@ -5,7 +5,7 @@ import { type FeedNode, openFeedNode } from '../../../feed/fan-out/open-feed-nod
 import { walSources } from '../../../feed/fan-out/wal-sources.js'
 import type { Position } from '../../../feed/position.js'
 import { addToPublication } from '../../../feed/publication.js'
-import { connectPostgres, createNamedPool, createPools } from '../../../postgres/postgres.js'
+import { connectPostgres, createNamedPool, createPools, type Pool } from '../../../postgres/postgres.js'
 import { createRedis } from '../../../redis/create-redis.js'
 import { testUrl } from '../../../schema/testing/bootstrapped-template.js'
 import type { ChangeListener, Gap, VisibleChange } from '../../realtime.js'
@@ -65,6 +65,8 @@ export interface OpenToldOptions {
   /** Without it there is no Redis. */
   readonly redisUrl?: string
   readonly visibility?: (real: Visibility) => Visibility
+  /** Before the list of tables is read. */
+  readonly beforeTables?: () => Promise<void>
 }
 
 const redisOf = async (url: string | undefined): Promise<FanOutRedis & { stop(): Promise<void> }> => {
@@ -81,8 +83,17 @@ export const openTold = async (options: OpenToldOptions): Promise<OpenTold> => {
   const visibility = openVisibility({ pool: callers, listen: { url: testUrl(url, 'authenticator') } })
   const admin = { url: testUrl(url, 'migrator') }
   const name = `pub_${slot}`
+  const pool: Pool = {
+    ...pools.primary,
+    batch: (...statements) => pools.primary.batch(...statements),
+    withClient: (work) => pools.primary.withClient(work),
+    query: async (text, values, how) => {
+      if (text.includes('pg_publication_rel')) await options.beforeTables?.()
+      return pools.primary.query(text, values, how)
+    },
+  }
   const changes = openChanges({
-    pool: pools.primary,
+    pool,
     visibility: wrap(visibility),
     follow: async (tables, refused) => {
       const client = await connectPostgres(admin)
