@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { connectPostgres } from '../postgres/connect.js'
 import { useDatabase } from '../testing/use-database.js'
 import { until } from '../time/until.js'
-import { dropPublication, ensurePublication } from './publication.js'
+import { addToPublication, dropPublication, ensurePublication, publicationMembers } from './publication.js'
 import { readIdentities, setReplicaIdentity } from './replica-identity.js'
 import type { TableId } from './table-id.js'
 
@@ -42,6 +42,54 @@ describe('a publication', () => {
     expect(await ensurePublication(sql, { name: 'exact', tables: [three, two] })).toMatchObject({ added: [], removed: [] })
     expect(await dropPublication(sql, 'exact')).toBe(true)
     expect(await dropPublication(sql, 'exact')).toBe(false)
+  })
+
+  it('holds the tables of an application alongside its own, those apart that cannot be published', async () => {
+    await sql.query(`
+      create table app_mine (id int primary key); create table app_theirs (id int primary key); create table app_keyless (id int);
+      create table app_early (id int primary key); create publication application for table app_theirs, app_early`)
+    const [mine, early] = tables('app_mine', 'app_early') as [TableId, TableId]
+    const alongside = 'application'
+    expect(await ensurePublication(sql, { name: 'both', tables: [mine], alongside })).toMatchObject({ created: true })
+    expect(await published('both')).toEqual(['app_early', 'app_mine', 'app_theirs'])
+    // What others have added since, as the application wished, stays; what it took out goes.
+    await sql.query('alter publication application drop table app_early; alter publication application add table app_keyless')
+    const changes = await ensurePublication(sql, { name: 'both', tables: [mine], alongside })
+    expect(changes).toMatchObject({ added: tables('app_keyless'), removed: [early] })
+    expect(await published('both')).toEqual(['app_keyless', 'app_mine', 'app_theirs'])
+    await sql.query(
+      'create schema sole; create table sole.one (id int primary key); create unlogged table flighty (id int primary key)',
+    )
+    const refused: string[] = []
+    const more = [...tables('app_early', 'flighty', 'nothing', 'app_mine'), { schema: 'sole', table: 'one' }]
+    const added = await addToPublication(sql, { name: 'both', tables: more }, ({ table }) => refused.push(table))
+    expect(added).toEqual([early, { schema: 'sole', table: 'one' }])
+    expect(refused).toEqual(['flighty', 'nothing'])
+    await expect(addToPublication(sql, { name: 'none', tables: [mine] }, () => {})).rejects.toMatchObject({
+      code: 'TM_FEED_PUBLICATION',
+    })
+    await dropPublication(sql, 'both')
+    await sql.query('drop publication application')
+  })
+
+  it('knows the members of publications of all kinds, the platform apart', async () => {
+    await sql.query(`
+      create schema if not exists auth; create table if not exists auth.secrets (id int primary key); create schema apart;
+      create table apart.one (id int primary key); create table apart.parts (id int primary key) partition by range (id);
+      create table apart.part partition of apart.parts for values from (1) to (9);
+      create publication of_schema for tables in schema apart; create publication of_parts for table apart.parts;
+      create publication of_all for all tables`)
+    expect(await publicationMembers(sql, 'of_schema')).toEqual([
+      { schema: 'apart', table: 'one' },
+      { schema: 'apart', table: 'parts' },
+    ])
+    expect(await publicationMembers(sql, 'of_parts')).toEqual([{ schema: 'apart', table: 'parts' }])
+    const all = (await publicationMembers(sql, 'of_all')).map(({ schema, table }) => `${schema}.${table}`)
+    expect(all).toEqual(expect.arrayContaining(['apart.one', 'apart.parts', 'public.one']))
+    expect(all).not.toContain('auth.secrets')
+    expect(all).not.toContain('apart.part')
+    expect(await publicationMembers(sql, 'nothing')).toEqual([])
+    await sql.query('drop publication of_schema, of_parts, of_all')
   })
 
   it('S9 is never one for all tables, and publishes every kind of change', async () => {

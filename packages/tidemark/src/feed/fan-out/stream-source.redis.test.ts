@@ -62,10 +62,21 @@ describe.skipIf(url === undefined)('the stream', () => {
   }
 
   const tail = async (
-    options: { readonly from?: bigint; readonly strict?: boolean; readonly silence?: number; readonly on?: Redis } = {},
+    options: {
+      readonly from?: bigint
+      readonly strict?: boolean
+      readonly silence?: number
+      readonly on?: Redis
+      readonly begins?: 'oldest'
+    } = {},
   ): Promise<FeedWitness> => {
     const own = options.on ?? (await createRedis({ url: url ?? '' }))
-    const settings = { maxSilenceMs: options.silence ?? 300, clock: systemClock, log: silentLogger }
+    const settings = {
+      maxSilenceMs: options.silence ?? 300,
+      clock: systemClock,
+      log: silentLogger,
+      ...(options.begins && { begins: options.begins }),
+    }
     const source = createStreamSource({ redis: own, scope, settings, ...(options.strict && { strict: true }) })
     const { from } = options
     const placed: Source =
@@ -99,6 +110,29 @@ describe.skipIf(url === undefined)('the stream', () => {
     await redis.command(['HSET', state, 'top', '102-0'])
     expect(await zombie.append([entry(104n)])).toBe('lost')
     expect(await redis.command(['XLEN', streamKey(zombie.epoch)])).toBe(3)
+  })
+
+  test('a node that begins at the oldest is given everything that is kept, and told from where on that is', async () => {
+    const stream = await claim(redis, fresh())
+    const begun = async (begins?: 'oldest') => {
+      const seen = await tail(begins ? { begins } : {})
+      await until(() => seen.resets.length === 1)
+      return seen
+    }
+    const from = (number: bigint) => [expect.objectContaining({ reason: 'start', position: { epoch, number } })]
+    expect((await begun('oldest')).resets).toEqual(from(100n))
+    await stream.append([entry(101n), entry(102n), entry(103n)])
+    const whole = await begun('oldest')
+    await until(() => whole.changes.length === 3)
+    expect(whole.resets).toEqual(from(100n))
+    await redis.command(['XTRIM', streamKey(stream.epoch), 'MINID', '102-0'])
+    const trimmed = await begun('oldest')
+    await stream.append([entry(104n)])
+    await until(() => trimmed.changes.length === 3)
+    expect(trimmed.changes).toEqual(['102/0', '103/0', '104/0'])
+    // Nothing is missing after the last one that was trimmed.
+    expect(trimmed.resets).toEqual(from(101n))
+    expect((await begun()).resets).toEqual(from(104n))
   })
 
   test('S2 S12: a stream, its state, or its name that is gone is a loss, and the next claim begins anew', async () => {
