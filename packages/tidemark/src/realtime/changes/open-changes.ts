@@ -28,6 +28,7 @@ import { Dispatcher } from './listen/dispatcher.js'
 import { ListenerState } from './listen/listener-state.js'
 import { createStartPoint, type FindStartPoint } from './listen/start-point.js'
 import { type ResolveContext, type Resolved, resolveBinding, Selections } from './resolve-binding.js'
+import { createForeignJson, type MakeForeignJson } from './values/foreign-json.js'
 import { createFindFacts, type FindFacts } from './values/relation-facts.js'
 import { createTableCatalogue } from './values/table-catalogue.js'
 import { createTypeCatalogue } from './values/type-catalogue.js'
@@ -76,6 +77,8 @@ const nowhere: Position = { epoch: '', number: 0n }
 
 const unavailable = (reason: string) => new TidemarkError('TM_REALTIME_UNAVAILABLE', { reason })
 
+type RowEntry = RingChange & { readonly kind: 'row' }
+
 /** Large values that an update did not touch are those of the old row, where the log has that. */
 const completed = (change: RowChange): RowChange => {
   if (change.kind !== 'update' || change.old === null || !change.new.includes(undefined)) return change
@@ -96,6 +99,7 @@ class FollowedChanges implements OpenChanges {
   readonly #beholders = new Beholders()
   readonly #selections = new Selections()
   readonly #findFacts: FindFacts
+  readonly #foreignJson: MakeForeignJson
   readonly #startPoint: FindStartPoint
   readonly #context: ResolveContext
   readonly #metrics: ReturnType<typeof createChangesMetrics> | undefined
@@ -130,6 +134,7 @@ class FollowedChanges implements OpenChanges {
     const types = createTypeCatalogue(pool)
     const catalogue = createTableCatalogue(pool, types, clock)
     this.#findFacts = createFindFacts(catalogue, types)
+    this.#foreignJson = createForeignJson(pool, log)
     this.#startPoint = createStartPoint(pool, clock)
     this.#cursors = createCursorStore({ pool, keptMs: cursorKeptMs, clock, log })
     const added = (tables: readonly TableId[]) => this.#added(tables)
@@ -180,7 +185,13 @@ class FollowedChanges implements OpenChanges {
       const facts = found instanceof Promise ? await found : found
       prepared.push({ kind: 'row', ...place, committedAt, change: completed(change), facts })
     }
-    return prepared
+    const foreign = prepared.filter((change): change is RowEntry => change.kind === 'row' && change.facts.foreign.length > 0)
+    if (foreign.length === 0) return prepared
+    const made = await this.#foreignJson(foreign)
+    return prepared.map((change) => {
+      const index = change.kind === 'row' ? foreign.indexOf(change) : -1
+      return index < 0 ? change : ({ ...change, made: made[index] } as RowEntry)
+    })
   }
 
   /** A table that has not been seen before may have been put into the publication just now. */

@@ -10,6 +10,13 @@ export interface PlacedChange {
   readonly committedAt: Date
   readonly change: RowChange
   readonly facts: RelationFacts
+  /** JSON of values that Postgres has made, by column. */
+  readonly made?: MadeJson | undefined
+}
+
+export interface MadeJson {
+  readonly now: readonly (string | undefined)[]
+  readonly before: readonly (string | undefined)[]
 }
 
 type Told = Readonly<Record<string, Json>>
@@ -73,10 +80,12 @@ class ChangeTexts {
   readonly tooLarge: boolean
   readonly #facts: RelationFacts
   readonly #change: RowChange
-  readonly #now: (string | undefined)[] = []
-  readonly #before: (string | undefined)[] = []
+  readonly #now: (string | undefined)[]
+  readonly #before: (string | undefined)[]
 
-  constructor({ facts, change }: PlacedChange) {
+  constructor({ facts, change, made }: PlacedChange) {
+    this.#now = made ? [...made.now] : []
+    this.#before = made ? [...made.before] : []
     this.#facts = facts
     this.#change = change
     this.tooLarge = isTooLarge(change)

@@ -2,7 +2,7 @@ import { type Relation, tableName } from '../../../feed/feed.js'
 import type { ReadableColumns } from '../visibility-port.js'
 import type { TableCatalogue } from './table-catalogue.js'
 import type { TypeCatalogue, TypeFacts } from './type-catalogue.js'
-import { type ToJson, valueJson } from './value-json.js'
+import { isForeign, type ToJson, valueJson } from './value-json.js'
 
 export interface ColumnOfRelation {
   readonly name: string
@@ -38,6 +38,8 @@ export class RelationFacts {
   readonly positions: ReadonlyMap<string, number>
   /** Indexes of the key: the primary one, or what identifies rows. */
   readonly key: readonly number[]
+  /** Indexes of the columns whose JSON an extension makes. */
+  readonly foreign: readonly number[]
   readonly #views = new WeakMap<
     ReadonlySet<string>,
     Map<Selection | undefined, [open: View | undefined, secured: View | undefined]>
@@ -48,6 +50,7 @@ export class RelationFacts {
     this.name = tableName(relation)
     this.columns = columns
     this.positions = new Map(columns.map(({ name }, index) => [name, index]))
+    this.foreign = columns.flatMap(({ type }, index) => (type && isForeign(type) ? [index] : []))
     const primary = primaryKey.map((name) => this.positions.get(name) ?? -1)
     const identity = relation.identity === 'full' ? [] : relation.columns.flatMap(({ isKey }, index) => (isKey ? [index] : []))
     this.key = primary.length > 0 && !primary.includes(-1) ? primary : identity

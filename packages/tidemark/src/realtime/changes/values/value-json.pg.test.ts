@@ -3,6 +3,9 @@ import { openPool } from '../../../feed/sources/outbox/testing/open-outbox.js'
 import { bootstrappedTemplate } from '../../../schema/testing/bootstrapped-template.js'
 import { useCleanups } from '../../../testing/use-cleanups.js'
 import { useClient, useDatabase } from '../../../testing/use-database.js'
+import { createForeignJson } from './foreign-json.js'
+import { createFindFacts } from './relation-facts.js'
+import { createTableCatalogue } from './table-catalogue.js'
 import { createTypeCatalogue } from './type-catalogue.js'
 import { valueJson } from './value-json.js'
 
@@ -98,6 +101,35 @@ describe('values', () => {
     expect((await jsonOf(types, 'int8', '9223372036854775807')).told).toBe('9223372036854775807')
     expect((await jsonOf(types, 'numeric', '1.50')).told).toBe('1.50')
     expect((await jsonOf(types, 'numeric', '12345678901234567890.123')).told).toBe('12345678901234567890.123')
+  })
+
+  it('of extensions become what these say, and their text where they cannot be asked', async () => {
+    const { pool, close } = openPool(database.url)
+    cleanups.push(close)
+    await client.query(
+      'create extension if not exists hstore; create table stored (id int primary key, tags hstore, many hstore[])',
+    )
+    const types = createTypeCatalogue(pool)
+    const tables = createTableCatalogue(pool, types)
+    const table = await tables.find('public', 'stored')
+    const columns = [...(table?.columns.values() ?? [])].map(({ name, type }) => ({
+      name,
+      typeOid: type.oid,
+      typeModifier: -1,
+      isKey: name === 'id',
+    }))
+    const relation = { oid: 1, schema: 'public', table: 'stored', identity: 'default', columns } as const
+    const facts = await createFindFacts(tables, types)(relation)
+    expect(facts.foreign).toEqual([1, 2])
+    const change = { kind: 'insert', relation, old: null, new: ['1', '"a"=>"1", "b"=>NULL', '{"\\"c\\"=>\\"2\\""}'] } as const
+    const [made] = await createForeignJson(pool)([{ change, facts }])
+    expect([made?.now[0], JSON.parse(made?.now[1] ?? ''), JSON.parse(made?.now[2] ?? '')]).toEqual([
+      undefined,
+      { a: '1', b: null },
+      [{ c: '2' }],
+    ])
+    const broken = { ...change, new: ['1', 'not one', null] } as const
+    expect((await createForeignJson(pool)([{ change: broken, facts }]))[0]?.now[1]).toBeUndefined()
   })
 
   it('tell bytes in hex alone, as Supabase does', async () => {

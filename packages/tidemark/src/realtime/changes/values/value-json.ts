@@ -60,10 +60,14 @@ const within = ({ baseOid, element, fields }: TypeFacts): ToJson => {
   return scalars.get(baseOid) ?? quoted
 }
 
+/** Whether an extension has a say in how values of a type become JSON: Postgres has to be asked then. */
+export const isForeign = ({ ownJson, element, fields }: TypeFacts): boolean =>
+  ownJson || (element !== undefined && isForeign(element)) || (fields?.some(({ type }) => isForeign(type)) ?? false)
+
 const byteaOid = 17
 
 /**
- * How values of a type become JSON: as Supabase Realtime tells them, which is `to_jsonb` of the value (and `bytea` in hex alone). Types of
- * extensions that bring a cast to JSON of their own are told as their text.
+ * How values of a type become JSON: as Supabase Realtime tells them, which is `to_jsonb` of the value (and `bytea` in hex alone). For types
+ * that {@link isForeign} is true of, only until Postgres has said it.
  */
 export const valueJson = (type: TypeFacts): ToJson => (type.baseOid === byteaOid ? bytes : within(type))
