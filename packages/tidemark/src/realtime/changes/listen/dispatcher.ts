@@ -11,10 +11,12 @@ import { deliver, type Match } from '../tell/deliver.js'
 import { Telling } from '../tell/told-change.js'
 import { type Beholder, undecided, type Visibility, type VisibilityAnswer } from '../visibility-port.js'
 import { BindingIndex } from './binding-index.js'
+import { CatchUp } from './catch-up.js'
 import { confirmQuestions } from './confirm-questions.js'
-import { findMatches, newMatch, type Question } from './find-matches.js'
+import { findMatches, newMatch } from './find-matches.js'
 import type { ListenerState } from './listener-state.js'
-import { askOne, questionOf } from './visibility-question.js'
+import { askOne, type Place, questionOf } from './visibility-question.js'
+import { type Waiting, WaitingList } from './waiting-list.js'
 
 export interface DispatcherOptions {
   readonly ring: ChangeRing
@@ -29,31 +31,13 @@ export interface DispatcherOptions {
   readonly ended: (state: ListenerState) => void
 }
 
-/** A change, or what befell a table, and whom it waits for. */
-interface Waiting {
-  readonly entry: RingEntry
-  readonly telling: Telling | undefined
-  /** In place of a change. */
-  readonly gap: Gap | undefined
-  readonly matches: readonly Match[]
-  /** Empty once they are answered. */
-  questions: readonly Question[]
-  /** What it counts for in the bound; nothing for what is told again. */
-  readonly bytes: number
+interface Judged {
+  readonly answer: VisibilityAnswer | undefined
+  readonly places: readonly (Place | undefined)[]
+  readonly beholders: readonly Beholder[]
 }
 
-/** What is asked about at once. */
-const maxEntries = 1_000
-const maxPairs = 100_000
-/** Entries that are read for those who catch up, in one turn of each. */
-const replayStep = 2_000
-/** Whoever has so much to be judged reads on later. */
-const maxBehind = 1_000
-/** After so long it is asked again whether its client reads. */
-const stallMs = 20
 const retry = { baseMs: 50, maxMs: 2_000 }
-
-const hasRoom = ({ listener }: ListenerState): boolean => listener.hasRoom?.() ?? true
 
 /**
  * Brings changes to listeners, each in its order.
@@ -67,16 +51,12 @@ export class Dispatcher {
   readonly #clock: Clock
   readonly #log: Logger
   readonly #states = new Set<ListenerState>()
-  readonly #replaying = new Set<ListenerState>()
-  /** Those of them whose clients do not read what they were told so far. */
-  readonly #stalled = new Set<ListenerState>()
+  readonly #catchUp: CatchUp
   readonly #newborn = new Set<ListenerState>()
   readonly #touched = new Set<ListenerState>()
   readonly #openRoles = new WeakMap<object, Map<string, boolean>>()
-  #waiting: Waiting[] = []
-  #waitingBytes = 0
+  readonly #waiting: WaitingList
   #running = false
-  #resuming = false
   #flushing = false
   readonly #stopping = new AbortController()
 
@@ -84,6 +64,16 @@ export class Dispatcher {
     this.#options = options
     this.#clock = options.clock ?? systemClock
     this.#log = options.log ?? silentLogger
+    this.#waiting = new WaitingList(options.maxWaitingBytes)
+    this.#catchUp = new CatchUp({
+      ring: options.ring,
+      clock: this.#clock,
+      tell: (state, own, entry) => this.#tellAgain(state, own, entry),
+      caughtUp: (state) => this.#goLive(state),
+      missed: (state) => this.#missed(state),
+      resumed: () => this.#wake(),
+      signal: this.#stopping.signal,
+    })
   }
 
   get listeners(): number {
@@ -92,26 +82,25 @@ export class Dispatcher {
 
   /** Whether anything is under way, or waits for its turn. */
   get isBusy(): boolean {
-    return this.#running || this.#flushing || this.#replaying.size > 0 || this.#stalled.size > 0
+    return this.#running || this.#flushing || !this.#catchUp.isIdle
   }
 
   get waiting(): number {
-    return this.#waiting.length
+    return this.#waiting.size
   }
 
   /** From now on it is told what comes after the sequence that it replays from. */
   add(state: ListenerState): void {
     this.#states.add(state)
     if (state.birth) this.#newborn.add(state)
-    this.#replaying.add(state)
+    this.#catchUp.add(state)
     this.#wake()
   }
 
   remove(state: ListenerState): void {
     state.closed = true
     this.#states.delete(state)
-    this.#replaying.delete(state)
-    this.#stalled.delete(state)
+    this.#catchUp.delete(state)
     this.#newborn.delete(state)
     this.#touched.delete(state)
     for (const bound of state.bounds) this.index.remove(bound)
@@ -158,9 +147,8 @@ export class Dispatcher {
 
   /** The history has another past: nobody knows what is missing. */
   restart(position: Position, message: string): void {
-    this.#waiting = []
-    this.#waitingBytes = 0
-    this.#replaying.clear()
+    this.#waiting.clear()
+    this.#catchUp.clear()
     this.#newborn.clear()
     for (const state of [...this.#states]) {
       const caughtUp = state.replaysFrom === undefined
@@ -173,7 +161,7 @@ export class Dispatcher {
   stop(): void {
     this.#stopping.abort()
     for (const state of [...this.#states]) this.remove(state)
-    this.#waiting = []
+    this.#waiting.clear()
   }
 
   #dispatch(entry: RingEntry): void {
@@ -229,18 +217,13 @@ export class Dispatcher {
 
   #wait(waiting: Waiting): void {
     this.#waiting.push(waiting)
-    this.#waitingBytes += waiting.bytes
-    if (this.#waitingBytes > this.#options.maxWaitingBytes) this.#giveUp()
+    if (this.#waiting.isOver) this.#giveUp()
   }
 
   /** Who may see what waits has not been found out for too long. */
   #giveUp(): void {
-    const concerned = new Set<ListenerState>()
-    for (const { matches } of this.#waiting) for (const { state } of matches) concerned.add(state)
-    this.#waiting = []
-    this.#waitingBytes = 0
     const position = this.#options.ring.head
-    for (const state of concerned) {
+    for (const state of this.#waiting.clear()) {
       state.forget()
       const message = 'More changes wait than can be kept until it is known who may see them.'
       if (position) this.#say(state, { reason: 'undecided', position, message })
@@ -347,7 +330,7 @@ export class Dispatcher {
 
   /** What comes within one turn is asked about together. */
   #wake(): void {
-    if (this.#running || (this.#waiting.length === 0 && this.#replaying.size === 0)) return
+    if (this.#running || (this.#waiting.size === 0 && this.#catchUp.size === 0)) return
     this.#running = true
     setImmediate(() => {
       void this.#run().finally(() => {
@@ -361,67 +344,55 @@ export class Dispatcher {
     const { signal } = this.#stopping
     let failures = 0
     while (!signal.aborted) {
-      for (const state of [...this.#replaying]) this.#replay(state)
-      const batch = this.#cut()
-      if (batch.length === 0) {
-        this.#flush()
-        if (this.#replaying.size === 0) return
-        await new Promise((resolve) => setImmediate(resolve))
-        continue
+      this.#catchUp.step()
+      const batch = this.#waiting.cut()
+      if (batch.length > 0) {
+        const judged = await this.#judge(batch).catch((error: unknown) => {
+          this.#log.warn('who may see changes cannot be found out; it is tried again', { reason: reasonOf(error) })
+          return undefined
+        })
+        failures = judged ? 0 : failures + 1
+        if (judged) this.#settleAll(batch, judged)
+        else {
+          this.#putBack(batch)
+          await this.#clock.sleep(exponential(failures, retry), signal).catch(() => undefined)
+        }
       }
-      try {
-        await this.#judge(batch)
-        failures = 0
-        this.#flush()
-      } catch (error) {
-        failures += 1
-        this.#putBack(batch)
-        this.#log.warn('who may see changes cannot be found out; it is tried again', { reason: reasonOf(error) })
-        await this.#clock.sleep(exponential(failures, retry), signal).catch(() => undefined)
-      }
+      this.#flush()
+      if (this.#waiting.size === 0 && this.#catchUp.size === 0) return
+      // Sockets have their turn.
+      await new Promise((resolve) => setImmediate(resolve))
     }
-  }
-
-  #cut(): readonly Waiting[] {
-    let pairs = 0
-    let count = 0
-    for (const { matches } of this.#waiting) {
-      if (count >= maxEntries || (count > 0 && pairs + matches.length > maxPairs)) break
-      pairs += matches.length
-      count += 1
-    }
-    const batch = this.#waiting.splice(0, count)
-    for (const { bytes } of batch) this.#waitingBytes -= bytes
-    return batch
   }
 
   #putBack(batch: readonly Waiting[]): void {
-    this.#waiting.unshift(...batch)
-    for (const { bytes } of batch) this.#waitingBytes += bytes
-    if (this.#waitingBytes > this.#options.maxWaitingBytes) this.#giveUp()
+    this.#waiting.putBack(batch)
+    if (this.#waiting.isOver) this.#giveUp()
   }
 
-  async #judge(batch: readonly Waiting[]): Promise<void> {
-    const refused = await confirmQuestions(
-      this.#options.ask,
-      batch.flatMap(({ questions }) => questions),
-    )
+  async #judge(batch: readonly Waiting[]): Promise<Judged> {
+    const questions = batch.flatMap((waiting) => waiting.questions)
+    const refused = await confirmQuestions(this.#options.ask, questions)
     for (const waiting of batch) waiting.questions = []
     for (const [state, reason] of refused) this.#fail(state, reason)
     const { question, places } = questionOf(batch)
     const answer = question.candidates.length === 0 ? undefined : await this.#options.visibility.judge(question)
+    return { answer, places, beholders: question.beholders }
+  }
+
+  #settleAll(batch: readonly Waiting[], { answer, places, beholders }: Judged): void {
     const again: Waiting[] = []
     batch.forEach((waiting, index) => {
       this.#settle(waiting, answer, places[index], again)
     })
-    if (answer) this.#failJudged(question.beholders, answer)
+    if (answer) this.#failJudged(beholders, answer)
     if (again.length > 0) this.#putBack(again)
   }
 
   #settle(
     { entry, telling, gap, matches }: Waiting,
     answer: VisibilityAnswer | undefined,
-    place: { readonly candidate: number; readonly beholders: ReadonlyMap<Beholder, number> } | undefined,
+    place: Place | undefined,
     again: Waiting[],
   ): void {
     const judged: Match[] = []
@@ -454,58 +425,8 @@ export class Dispatcher {
     }
   }
 
-  /** Reads on in the ring for one that catches up; where it has, it hears of changes as they come. */
-  #replay(state: ListenerState): void {
-    const { ring } = this.#options
-    const from = state.replaysFrom
-    if (state.closed || from === undefined) return void this.#replaying.delete(state)
-    if (from < ring.oldest) {
-      this.#missed(state)
-      return
-    }
-    if (state.waiting.length > maxBehind) return
-    if (!hasRoom(state)) {
-      this.#stall(state)
-      return
-    }
-    const own = new BindingIndex<ListenerState>()
-    for (const bound of state.bounds) own.add(bound)
-    let sequence = from
-    for (let entry = ring.get(sequence); entry; entry = ring.get(sequence)) {
-      const before = ring.get(sequence - 1)?.change.position.number
-      // A step ends between two transactions.
-      if ((sequence - from >= replayStep || !hasRoom(state)) && before !== entry.change.position.number) break
-      this.#replayEntry(state, own, entry)
-      sequence += 1
-    }
-    state.replaysFrom = sequence
-    if (sequence >= ring.next) this.#goLive(state)
-  }
-
-  #stall(state: ListenerState): void {
-    this.#replaying.delete(state)
-    this.#stalled.add(state)
-    if (!this.#resuming) void this.#resumeStalled()
-  }
-
-  async #resumeStalled(): Promise<void> {
-    const { signal } = this.#stopping
-    this.#resuming = true
-    while (this.#stalled.size > 0 && !signal.aborted) {
-      await this.#clock.sleep(stallMs, signal).catch(() => undefined)
-      for (const state of this.#stalled) {
-        if (!hasRoom(state)) continue
-        this.#stalled.delete(state)
-        this.#replaying.add(state)
-      }
-      this.#wake()
-    }
-    this.#resuming = false
-  }
-
-  #replayEntry(state: ListenerState, own: BindingIndex<ListenerState>, entry: RingEntry): void {
+  #tellAgain(state: ListenerState, own: BindingIndex<ListenerState>, entry: RingEntry): void {
     const { change } = entry
-    if (state.closed || !state.concerns(change)) return
     if (change.kind === 'table') {
       if (own.listeners(change.table.schema, change.table.table).size > 0) this.#tableChanged(entry, [state])
     } else if (own.has(change.facts)) {
@@ -519,8 +440,7 @@ export class Dispatcher {
 
   #goLive(state: ListenerState): void {
     state.replaysFrom = undefined
-    this.#replaying.delete(state)
-    this.#stalled.delete(state)
+    this.#catchUp.delete(state)
     if (state.closed) return
     for (const bound of state.bounds) this.index.add(bound)
     this.#touched.add(state)

@@ -29,6 +29,7 @@ export const questionOf = (
     for (const match of matches) {
       const { state } = match
       if (state.closed || !hasBounds(match)) continue
+      match.generation = state.generation
       let number = numbers.get(state.beholder)
       if (number === undefined) {
         number = beholders.length

@@ -1,0 +1,133 @@
+import type { Clock } from '../../../time/clock.js'
+import type { ChangeRing, RingEntry } from '../keep/change-ring.js'
+import { BindingIndex } from './binding-index.js'
+import type { ListenerState } from './listener-state.js'
+
+export interface CatchUpOptions {
+  readonly ring: ChangeRing
+  readonly clock: Clock
+  /** Tells one entry to one listener, by an index of its bindings alone. */
+  readonly tell: (state: ListenerState, own: BindingIndex<ListenerState>, entry: RingEntry) => void
+  /** It has read all there is. */
+  readonly caughtUp: (state: ListenerState) => void
+  /** What it was to read next is gone. */
+  readonly missed: (state: ListenerState) => void
+  /** Called when one that stood still may read on. */
+  readonly resumed: () => void
+  readonly signal: AbortSignal
+}
+
+/** Entries that are read for one listener at a time, and how long all may read until others have their turn. */
+const stepEntries = 2_000
+const stepMs = 10
+/** Whoever has so much to be judged reads on later. */
+const maxBehind = 1_000
+/** After so long it is asked again whether its client reads. */
+const stallMs = 20
+
+const hasRoom = ({ listener }: ListenerState): boolean => listener.hasRoom?.() ?? true
+
+/** Listeners that read the ring before they hear of changes as they come. */
+export class CatchUp {
+  readonly #options: CatchUpOptions
+  readonly #states = new Set<ListenerState>()
+  /** Those whose clients do not read what they were told so far. */
+  readonly #stalled = new Set<ListenerState>()
+  #resuming = false
+
+  constructor(options: CatchUpOptions) {
+    this.#options = options
+  }
+
+  /** How many could read on at once. */
+  get size(): number {
+    return this.#states.size
+  }
+
+  get isIdle(): boolean {
+    return this.#states.size === 0 && this.#stalled.size === 0
+  }
+
+  add(state: ListenerState): void {
+    this.#states.add(state)
+  }
+
+  delete(state: ListenerState): void {
+    this.#states.delete(state)
+    this.#stalled.delete(state)
+  }
+
+  clear(): void {
+    this.#states.clear()
+    this.#stalled.clear()
+  }
+
+  /** Lets them read for a moment, each in its turn. */
+  step(): void {
+    const { clock } = this.#options
+    const until = clock.monotonicMs() + stepMs
+    for (const state of [...this.#states]) {
+      // The last one comes first the next time.
+      this.#states.delete(state)
+      if (this.#read(state)) this.#states.add(state)
+      if (clock.monotonicMs() > until) return
+    }
+  }
+
+  /** True where it has to read on. */
+  #read(state: ListenerState): boolean {
+    const { ring, caughtUp, missed } = this.#options
+    const from = state.replaysFrom
+    if (state.closed || from === undefined) return false
+    if (from < ring.oldest) {
+      missed(state)
+      return false
+    }
+    if (state.waiting.length > maxBehind) return true
+    if (!hasRoom(state)) {
+      this.#stall(state)
+      return false
+    }
+    state.replaysFrom = this.#readFrom(state, from)
+    if (state.replaysFrom < ring.next) return true
+    caughtUp(state)
+    return false
+  }
+
+  #stall(state: ListenerState): void {
+    this.#stalled.add(state)
+    if (!this.#resuming) void this.#resume()
+  }
+
+  async #resume(): Promise<void> {
+    const { clock, signal, resumed } = this.#options
+    this.#resuming = true
+    while (this.#stalled.size > 0 && !signal.aborted) {
+      await clock.sleep(stallMs, signal).catch(() => undefined)
+      for (const state of this.#stalled) {
+        if (!hasRoom(state)) continue
+        this.#stalled.delete(state)
+        this.#states.add(state)
+      }
+      resumed()
+    }
+    this.#resuming = false
+  }
+
+  #readFrom(state: ListenerState, from: number): number {
+    const { ring, tell } = this.#options
+    const own = new BindingIndex<ListenerState>()
+    for (const bound of state.bounds) own.add(bound)
+    let before: bigint | undefined
+    let sequence = from
+    for (let entry = ring.get(sequence); entry; entry = ring.get(sequence)) {
+      const { number } = entry.change.position
+      // A step ends between two transactions.
+      if ((sequence - from >= stepEntries || !hasRoom(state)) && before !== number) break
+      before = number
+      if (!state.closed && state.concerns(entry.change)) tell(state, own, entry)
+      sequence += 1
+    }
+    return sequence
+  }
+}
