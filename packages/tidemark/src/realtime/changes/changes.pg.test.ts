@@ -470,3 +470,37 @@ describe('positions', () => {
     for (const { told } of [fresh, unknown]) expect(await lines(told, 1)).toEqual([expect.stringContaining('"id":4')])
   })
 })
+
+describe('changes through the outbox', () => {
+  it('RT-1, RT-2: are told as those of the log are, from the moment of listening on, and again', async () => {
+    const opened = await open({ outbox: true })
+    const rounds = 50
+    let last = createTold()
+    for (let round = 0; round < rounds; round += 1) {
+      await sql.query('insert into open (id, amount) values ($1, 1.50)', [round * 10])
+      const { told, subscription } = await listen(opened, { bindings: [all('open')] })
+      await sql.query('insert into open (id, amount) values ($1, 1.50)', [round * 10 + 1])
+      await lines(told, 1)
+      expect(told.lines).toEqual([`INSERT {"id":${round * 10 + 1},"name":null,"big":null,"amount":1.50} [0]`])
+      if (round < rounds - 1) subscription.close()
+      last = told
+    }
+    const position = await until(() => last.passes.at(-1))
+    await sql.query('delete from open where id < 10')
+    const { told } = await listen(opened, { bindings: [all('open')], from: position })
+    await lines(told, 2)
+    expect(told.changes.map(({ change }) => [change.event, change.oldRecord?.['id']])).toEqual([
+      ['DELETE', 0],
+      ['DELETE', 1],
+    ])
+  })
+
+  it('are unavailable where the feed does not run', async () => {
+    const opened = await open()
+    await opened.changes.stop()
+    await expect(listen(opened, { bindings: [all('open')] })).rejects.toMatchObject({
+      code: 'TM_REALTIME_UNAVAILABLE',
+      retryable: true,
+    })
+  })
+})

@@ -2,9 +2,11 @@ import type { Caller } from '../../../auth/caller.js'
 import type { FanOutRedis } from '../../../feed/fan-out/fan-out.js'
 import { createFanOut } from '../../../feed/fan-out/open-fan-out.js'
 import { type FeedNode, openFeedNode } from '../../../feed/fan-out/open-feed-node.js'
+import { outboxSources } from '../../../feed/fan-out/outbox-sources.js'
 import { walSources } from '../../../feed/fan-out/wal-sources.js'
 import type { Position } from '../../../feed/position.js'
 import { addToPublication } from '../../../feed/publication.js'
+import { installOutbox } from '../../../feed/sources/outbox/install-outbox.js'
 import { connectPostgres, createNamedPool, createPools, type Pool } from '../../../postgres/postgres.js'
 import { createRedis } from '../../../redis/create-redis.js'
 import { testUrl } from '../../../schema/testing/bootstrapped-template.js'
@@ -65,6 +67,8 @@ export interface OpenToldOptions {
   /** Without it there is no Redis. */
   readonly redisUrl?: string
   readonly visibility?: (real: Visibility) => Visibility
+  /** Reads the outbox in place of the log. */
+  readonly outbox?: boolean
   /** Before the list of tables is read. */
   readonly beforeTables?: () => Promise<void>
 }
@@ -98,6 +102,7 @@ export const openTold = async (options: OpenToldOptions): Promise<OpenTold> => {
     follow: async (tables, refused) => {
       const client = await connectPostgres(admin)
       try {
+        if (options.outbox) return await installOutbox(client, tables)
         return await addToPublication(client, { name, tables }, (table, error) => refused(table, String(error)))
       } finally {
         await client.end()
@@ -106,7 +111,9 @@ export const openTold = async (options: OpenToldOptions): Promise<OpenTold> => {
     settings: { pollMs: 100, ...settings },
   })
   const redis = await redisOf(redisUrl)
-  const sources = walSources({
+  const shared = { name: slot, maxSilenceMs: 400, install: async () => {} }
+  const outbox = outboxSources({ ...shared, pool: pools.primary, tables: 'installed', listen: { url: testUrl(url, 'app') } })
+  const log = walSources({
     target: { url: testUrl(url, 'feed') },
     adminTarget: admin,
     slotName: slot,
@@ -115,7 +122,13 @@ export const openTold = async (options: OpenToldOptions): Promise<OpenTold> => {
     alongside: 'supabase_realtime',
     maxSilenceMs: 400,
   })
-  const fanOut = createFanOut({ sources, redis, maxSilenceMs: 400, replayWindowMs, begins: 'oldest' })
+  const fanOut = createFanOut({
+    sources: options.outbox ? outbox : log,
+    redis,
+    maxSilenceMs: 400,
+    replayWindowMs,
+    begins: 'oldest',
+  })
   const node = await openFeedNode({ fanOut, followers: [changes.follower] })
   return {
     changes,
