@@ -15,7 +15,7 @@ const serverOf = (url: string | undefined): string => {
 }
 
 /** The most connections that the pools open, by server. The first is the primary's. */
-export const poolDemand = ({ postgres, supabase, auth, rest }: TidemarkConfig): readonly PoolDemand[] => {
+export const poolDemand = ({ postgres, supabase, auth, rest, realtime }: TidemarkConfig): readonly PoolDemand[] => {
   const local = supabase.url === undefined || !supabase.enabled
   const urls: readonly (readonly [PoolName, string | undefined])[] = [
     ['primary', postgres.url],
@@ -23,7 +23,7 @@ export const poolDemand = ({ postgres, supabase, auth, rest }: TidemarkConfig): 
     ['migration', postgres.migrationUrl ?? postgres.directUrl ?? postgres.url],
     ...(auth.enabled && local ? [['auth', postgres.url] as const] : []),
     ...(rest.enabled && local ? [['rest', postgres.url] as const] : []),
-    ...(local ? [['realtime', postgres.url] as const] : []),
+    ...(realtime.enabled && supabase.realtime && local ? [['realtime', postgres.url] as const] : []),
     ...(postgres.secondaryUrl === undefined ? [] : [['secondary', postgres.secondaryUrl] as const]),
   ]
   const demands = new Map<string, PoolDemand>()
