@@ -52,6 +52,12 @@ export const openSupabaseClient = async ({ name, wire, anonKey, pause, forgiven 
       ledger.connected()
       this.on('ping', () => ledger.acknowledged())
     }
+
+    override send(data: string | Buffer, ...more: never[]): void {
+      const [, join] = typeof data === 'string' ? (/^\["(\d+)",[^[]*"phx_join"/.exec(data) ?? []) : []
+      if (join !== undefined) ledger.joining(join)
+      super.send(data, ...more)
+    }
   }
   const client: SupabaseClient = createClient(`http://127.0.0.1:${wire.port}`, anonKey, {
     auth: { persistSession: false, autoRefreshToken: false },
@@ -136,6 +142,7 @@ export const openPositionClient = async ({ name, wire, anonKey, pause }: ClientO
       if (opened.readyState === WebSocket.OPEN) opened.send(JSON.stringify(['1', ref, to, event, payload]))
     }
     opened.on('open', () => {
+      ledger.joining(String(position))
       const config = { broadcast: { position }, presence: { enabled: false }, private: false, postgres_changes: [table] }
       send('1', topic, 'phx_join', { config })
       timer = setInterval(() => send('2', 'phoenix', 'heartbeat', {}), heartbeatMs)

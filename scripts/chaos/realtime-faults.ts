@@ -2,7 +2,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { createRedis } from '../../packages/tidemark/dist/redis/create-redis.js'
 import { isGone } from './project.ts'
-import { between, oneOf } from './random.ts'
+import { between } from './random.ts'
 import type { Storm } from './realtime-storm.ts'
 
 export interface Fault {
@@ -46,14 +46,15 @@ export const faults: readonly Fault[] = [
     },
   },
   {
-    name: 'postgres-restarted',
+    name: 'postgres-killed',
     weight: 1,
     strike: async (storm) => {
       forgive(storm)
-      const pid = await storm.postgresPid()
-      process.kill(pid, oneOf(storm.options.dice, ['SIGKILL', 'SIGQUIT', 'SIGINT'] as const))
+      // Of a process that dies under it Postgres says goodbye to all, and recovers; without its first process somebody starts it again.
+      const whole = storm.options.dice() < 0.5
+      const pid = whole ? await storm.postgresPid() : await storm.checkpointerPid()
+      process.kill(pid, 'SIGKILL')
       if (!(await isGone(pid))) throw new Error('Postgres does not end')
-      // It is started again by whoever holds it.
       for (let tries = 0; tries < 300; tries++) {
         if ((await storm.asAdmin('select 1').catch(() => 0)) === 1) return
         await pause(200)

@@ -13,6 +13,7 @@ export class Ledger {
   readonly name: string
   readonly tallies: Tallies = { told: 0, again: 0, beyond: 0, gaps: 0, wrong: [] }
   readonly #namesItsPosition: boolean
+  #joins: readonly string[] = []
   /** The highest number that was told. 0: none. */
   #highest = 0
   /** That which was told last on this connection; undefined before the first. */
@@ -42,7 +43,14 @@ export class Ledger {
   }
 
   #fail(what: string): void {
-    if (this.tallies.wrong.length < 20) this.tallies.wrong.push(`${this.name}: ${what}`)
+    const time = new Date().toISOString().slice(11, 23)
+    const joins = `the last joins were ${this.#joins.join(', ')}`
+    if (this.tallies.wrong.length < 5) this.tallies.wrong.push(`${time} ${this.name}: ${what}; ${joins}`)
+  }
+
+  /** What a join said of the client: its number, by which servers tell who comes back, or the position that it named. */
+  joining(word: string): void {
+    this.#joins = [...this.#joins.slice(-2), `${word} after ${this.#highest}`]
   }
 
   connected(): void {
@@ -75,7 +83,9 @@ export class Ledger {
       )
     if (number <= this.#highest) this.#repeated(number)
     else if (number > this.#highest + 1 && !this.#excused)
-      this.#fail(`${this.#highest + 1} to ${number - 1} are lost, and nothing was announced`)
+      this.#fail(
+        `${this.#highest + 1} to ${number - 1} are lost, and nothing was announced; the last joins were ${this.#joins.join(', ')}`,
+      )
     if (number > this.#highest) this.#excused = false
     this.#highest = Math.max(this.#highest, number)
     this.#last = number

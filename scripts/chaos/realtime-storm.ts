@@ -43,7 +43,7 @@ const openSession = async (url: string): Promise<pg.Client> => {
   return client
 }
 
-/** Somebody who may terminate what others run, and is terminated by nobody. */
+/** A policy that only Postgres can judge. */
 const policies = `
   set role tidemark_migrator;
   create table oracle (id bigint primary key, seq bigint not null, body text not null);
@@ -195,6 +195,16 @@ export class Storm {
     const record = await this.#state.child('postgres').read()
     if (!record) throw new Error('Postgres is gone')
     return record.pid
+  }
+
+  async checkpointerPid(): Promise<number> {
+    const client = await openSession(this.postgres.url)
+    try {
+      const { rows } = await client.query<{ pid: number }>(`select pid from pg_stat_activity where backend_type = 'checkpointer'`)
+      return rows[0]!.pid
+    } finally {
+      await client.end().catch(() => undefined)
+    }
   }
 
   async asAdmin(sql: string): Promise<number> {

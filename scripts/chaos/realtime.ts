@@ -123,6 +123,7 @@ const rage = async (storm: Storm, { reconnects, strikes, minutes, chosen }: Want
       await pause(between(dice, 300, 2_500))
       if (done < strikes) {
         const fault = nextFault(chosen, dice)
+        tell(fault.name)
         await fault.strike(storm)
         done++
         struck.set(fault.name, (struck.get(fault.name) ?? 0) + 1)
