@@ -39,7 +39,8 @@ const told = ({ stdout }: CliProcess): ToldLine[] =>
     .map((line) => JSON.parse(line) as ToldLine)
 
 const serve = async (env: Record<string, string> = {}): Promise<string> => {
-  server = startCli(['start', '--json'], { cwd: dir, env: { PORT: '0', ...env } })
+  // Realtime follows by itself; here the feed is looked at alone.
+  server = startCli(['start', '--json'], { cwd: dir, env: { PORT: '0', TIDEMARK_REALTIME_ENABLED: 'false', ...env } })
   return untilServing(server).catch((error: unknown) => {
     throw new Error(server.stdout, { cause: error })
   })

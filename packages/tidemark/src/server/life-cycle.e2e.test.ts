@@ -153,7 +153,7 @@ describe('a server over a Postgres that is given', () => {
       )
       return rows.map(({ usename }) => usename).sort()
     })
-    expect(users).toEqual(['authenticator', 'tidemark_app', 'tidemark_migrator'])
+    expect(users).toEqual(['authenticator', 'tidemark_app', 'tidemark_feed', 'tidemark_migrator'])
     await server.stop()
   })
 

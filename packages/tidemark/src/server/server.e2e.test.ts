@@ -103,7 +103,12 @@ describe('a server on embedded parts', () => {
         where a.backend_type = 'client backend' and a.pid <> pg_backend_pid()`,
     )
     await client.end()
-    expect(rows.map(({ usename }) => usename).sort()).toEqual(['authenticator', 'tidemark_app', 'tidemark_migrator'])
+    expect(rows.map(({ usename }) => usename).sort()).toEqual([
+      'authenticator',
+      'tidemark_app',
+      'tidemark_feed',
+      'tidemark_migrator',
+    ])
     expect(rows.filter(({ usesuper }) => usesuper)).toEqual([])
   })
 
