@@ -81,9 +81,13 @@ export class ChannelChanges implements ChangeListener {
     this.#tellState()
     const { position } = this.#request
     if (!this.#subscription || position === undefined) return
-    if (position !== true && readPosition(position) === undefined)
-      this.gap({ reason: 'lost', position: this.#subscription.start, message: 'The position that was named is none' })
-    this.#tellPosition(this.#subscription.start)
+    const { start } = this.#subscription
+    const named = position === true ? undefined : readPosition(position)
+    if (position !== true && named === undefined)
+      this.gap({ reason: 'lost', position: start, message: 'The position that was named is none' })
+    // Of the transaction that it stands in the client has only a part: the whole is told when the rest was.
+    const isWithin = named?.ordinal !== undefined && namePosition(named.position) === namePosition(start)
+    if (!isWithin) this.#tellPosition(start)
   }
 
   /** What was kept back is with the client's connection now. */

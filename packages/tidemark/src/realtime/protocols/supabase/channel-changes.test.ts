@@ -1,0 +1,35 @@
+import { expect, test } from 'vitest'
+import type { Position } from '../../../feed/position.js'
+import { withIds } from './change-bindings.js'
+import { ChannelChanges } from './channel-changes.js'
+import type { ChannelContext } from './channel-context.js'
+import { readJoin } from './join-request.js'
+
+const now: Position = { epoch: 'wal-1', number: 0x100n }
+
+/** What a client that joins with this position is told of positions. */
+const toldTo = async (position: string | true): Promise<readonly string[]> => {
+  const told: string[] = []
+  const listen = async ({ from = now }: { readonly from?: Position }) => ({ start: from, close: () => undefined })
+  const channel = {
+    version: '2.0.0',
+    topic: 'realtime:room',
+    sent: 0,
+    isJoining: false,
+    services: { parts: () => ({ changes: { listen } }) },
+    system: (extension: string, _status: string, message: string) => {
+      if (extension === 'tidemark') told.push(message)
+    },
+  } as unknown as ChannelContext
+  const bindings = withIds([{ event: '*', schema: 'public', table: 'todos' }])
+  const changes = new ChannelChanges(channel, bindings, readJoin({ config: { broadcast: { position } } }, 'room'))
+  await changes.listen({ role: 'anon', claims: {} }, { name: 'room', returning: undefined })
+  changes.joined()
+  return told
+}
+
+test('RT-2: a client in the middle of a transaction is not told that it has the whole of it', async () => {
+  expect(await toldTo('wal-1:64/4')).toEqual([])
+  expect(await toldTo('wal-1:64')).toEqual(['wal-1:64'])
+  expect(await toldTo(true)).toEqual(['wal-1:100'])
+})
