@@ -14,6 +14,8 @@ export interface ChaosClient {
   readonly wire: Wire
   /** Channels that were joined, the first one included. */
   joins(): number
+  /** Whether a server that has never seen it can tell that it is not new. */
+  isKnown(): boolean
   /** Ends the connection as a client does, and comes again. */
   leave(): void
   stop(): Promise<void>
@@ -34,12 +36,15 @@ interface Told {
 }
 
 const table = { event: '*', schema: 'public', table: 'oracle' } as const
-const heartbeatMs = 2_000
+const heartbeatMs = 1_000
+/** A client that has sent no more than so many messages may just have been made. */
+const numbersOfNewClient = 6
 
 /** As an application has it. Only its transport is looked at: what the server asks there is answered before anybody is told. */
 export const openSupabaseClient = async ({ name, wire, anonKey, pause, forgiven }: ClientOptions): Promise<ChaosClient> => {
   const ledger = new Ledger(name, { namesItsPosition: false, forgiven })
   let joins = 0
+  let sent = 0
   let socket: Socket | undefined
   let stopped = false
   const seen = (opened: Socket): void => {
@@ -56,6 +61,7 @@ export const openSupabaseClient = async ({ name, wire, anonKey, pause, forgiven 
     override send(data: string | Buffer, ...more: never[]): void {
       const [, join] = typeof data === 'string' ? (/^\["(\d+)",[^[]*"phx_join"/.exec(data) ?? []) : []
       if (join !== undefined) ledger.joining(join)
+      if (typeof data === 'string') sent = Number(/^\[[^,]*,"(\d+)"/.exec(data)?.[1] ?? sent)
       super.send(data, ...more)
     }
   }
@@ -87,6 +93,7 @@ export const openSupabaseClient = async ({ name, wire, anonKey, pause, forgiven 
     ledger,
     wire,
     joins: () => joins,
+    isKnown: () => sent > numbersOfNewClient,
     leave: () => socket?.close(),
     stop: async () => {
       stopped = true
@@ -161,6 +168,7 @@ export const openPositionClient = async ({ name, wire, anonKey, pause }: ClientO
     ledger,
     wire,
     joins: () => joins,
+    isKnown: () => joins > 0,
     leave: () => socket.close(),
     stop: async () => {
       stopped = true

@@ -24,6 +24,8 @@ export interface StormOptions {
   /** Of each kind. */
   readonly clients: number
   readonly rate: number
+  /** Clients are cut off as soon as they listen. */
+  readonly young: boolean
   readonly dice: Dice
   readonly tell: (text: string) => void
 }
@@ -123,7 +125,8 @@ export class Storm {
       )
     }
     this.clients = clients
-    await until(() => clients.every((each) => each.joins() > 0), { timeoutMs: startTimeoutMs, what: 'Clients that listen' })
+    const isReady = (each: ChaosClient): boolean => each.joins() > 0 && (this.options.young || each.isKnown())
+    await until(() => clients.every(isReady), { timeoutMs: startTimeoutMs, what: 'Clients that listen' })
   }
 
   get nodeCount(): number {

@@ -25,6 +25,7 @@ const usage = `npm run chaos:realtime -- [options]
   --rate <n>         changes a second (default 500)
   --clients <n>      of each of the two kinds (default 4)
   --nodes <n>        servers (default 2)
+  --young            supabase-js is struck before it has sent enough messages for another server to know that it is not new
   --minutes <n>      at most (default 60)
   --seed <n>         what the dice begin with (default 1)`
 
@@ -150,6 +151,7 @@ const main = async (): Promise<boolean> => {
   const values = parseOptions(usage, {
     ...Object.fromEntries(Object.keys(presets).map((name) => [name, option])),
     only: option,
+    young: { type: 'boolean' },
   })
   const number = (name: keyof typeof presets, min = 1): number =>
     count(name, values[name], { default: presets[name], min, max: 1_000_000 })
@@ -162,7 +164,7 @@ const main = async (): Promise<boolean> => {
   const seed = number('seed', 0)
   const [nodes, clients, rate] = [number('nodes'), number('clients'), number('rate')]
   const dir = await mkdtemp(join(tmpdir(), 'tidemark-chaos-realtime-'))
-  const storm = await Storm.open({ dir, nodes, clients, rate, dice: diceOf(seed), tell })
+  const storm = await Storm.open({ dir, nodes, clients, rate, young: values['young'] === true, dice: diceOf(seed), tell })
   let struck = ''
   const found: string[] = []
   try {
