@@ -46,8 +46,14 @@ const questionOf = (access: TableAccess): RowQuestion => {
   const whole = readsGenerated || policies.some(({ wholeRow }) => wholeRow)
   const needs = columns.flatMap(({ name, generated }, place) => (generated === null && (whole || read.has(name)) ? [place] : []))
   const type = `${id(access.schema)}.${id(access.table)}`
-  const select = `select string_agg(case when ${qualOf(policies)} then '1' else '0' end, '') from`
-  return { needs, type, query: (rows) => `${select} ${rowsOf(access, type, rows)}` }
+  const ask = (qual: string, rows: string): string =>
+    `select string_agg(case when ${qual} then '1' else '0' end, '') from ${rowsOf(access, type, rows)}`
+  return {
+    needs,
+    type,
+    query: (rows) => ask(qualOf(policies), rows),
+    parts: (rows) => policies.map(({ permissive, qual }) => ({ permissive, query: ask(`(${qual})`, rows) })),
+  }
 }
 
 /** Raises nothing: what cannot be decided here is left to Postgres. */

@@ -114,7 +114,17 @@ describe('row security', () => {
       alter table guarded enable row level security; create policy p on guarded using (private.is_first())`)
     const visibility = open()
     expect(await ofOpen('guarded', [user(1), user(2)], visibility)).toEqual([[seesNew, 0]])
-    await query('revoke execute on function private.is_first() from authenticated')
+    // Beside policies that look up tables with row security of their own.
+    await query(`create table guests (guest uuid); insert into guests values ('${userId(2)}'); grant select on guests to authenticated;
+      alter table guests enable row level security; create policy own on guests using (guest = auth.uid());
+      create policy q on guarded using (exists (select from guests g where g.guest = auth.uid()));
+      create policy r on guarded as restrictive using (auth.uid() <> '${userId(4)}')`)
+    expect(await ofOpen('guarded', [user(1), user(2), user(3)])).toEqual([[seesNew, seesNew, 0]])
+    await query(`alter policy r on guarded using (auth.uid() <> '${userId(2)}' and private.is_first() is not null)`)
+    expect(await ofOpen('guarded', [user(1), user(2), user(3)])).toEqual([[seesNew, 0, 0]])
+    await query(
+      'drop policy q on guarded; drop policy r on guarded; revoke execute on function private.is_first() from authenticated',
+    )
     expect(await ofOpen('guarded', [user(1)])).toEqual([[undecided]])
   })
 })

@@ -7,6 +7,13 @@ export interface Question {
   readonly type?: string | undefined
   /** With the given expression for its rows: an array of the row type. */
   query(rows: string): string
+  /** The same policy by policy; one of the permissive ones has to hold, and each of the restrictive ones. */
+  parts(rows: string): readonly QuestionPart[]
+}
+
+export interface QuestionPart {
+  readonly permissive: boolean
+  readonly query: string
 }
 
 /** One question for several callers of one role. */
@@ -48,21 +55,35 @@ const byCaller = ({ question }: Job) => ({
   ask: `execute ${literal(question.query('$1'))} into verdict using rows;`,
 })
 
+const letGo = `
+  for statement in select name from pg_catalog.pg_prepared_statements where name ~ '^tidemark_question_[0-9]+$' loop
+    execute 'deallocate ' || statement;
+  end loop;`
+
 /**
  * The question is read under service_role, and planned and answered under the role of the caller. As in a SELECT, a policy may name what
- * lies in a schema that the caller's role may not use. Dearer, since the rows are read anew for each.
+ * lies in a schema that the caller's role may not use. Dearer, since the rows are read anew for each. Postgres reads a statement again
+ * under another role where it looks up tables with row security, so each policy is a statement of its own.
  */
-const byServer = ({ question, role }: Job) => ({
-  declare: `rows text := current_setting('tidemark.judge_rows');`,
-  prepare: `
-    if exists (select from pg_catalog.pg_prepared_statements where name = 'tidemark_question') then
-      deallocate tidemark_question;
-    end if;
+const byServer = ({ question, role }: Job) => {
+  const parts = question.parts(question.type === undefined ? '$1' : `$1::${question.type}[]`)
+  const ordered = [...parts].sort((a, b) => Number(b.permissive) - Number(a.permissive))
+  return {
+    declare: `rows text := current_setting('tidemark.judge_rows'); part varbit; seen varbit; statement text;`,
+    prepare: `${letGo}
     perform set_config('role', 'service_role', true);
-    execute ${literal(`prepare tidemark_question (text) as ${question.query(question.type === undefined ? '$1' : `$1::${question.type}[]`)}`)};
+    ${ordered.map(({ query }, index) => `execute ${literal(`prepare tidemark_question_${index} (text) as ${query}`)};`).join('\n')}
     perform set_config('role', ${literal(role)}, true);`,
-  ask: `execute format('execute tidemark_question(%L)', rows) into verdict;`,
-})
+    ask: `seen := null;
+      ${ordered
+        .map(
+          ({ permissive }, index) => `execute format('execute tidemark_question_${index}(%L)', rows) into part;
+      seen := ${permissive ? 'coalesce(seen | part, part)' : 'seen & part'};`,
+        )
+        .join('\n')}
+      verdict := seen::text;`,
+  }
+}
 
 /**
  * Asks for one caller after the other by an EXECUTE of its own, which is planned for it alone: Postgres may evaluate what does not change
@@ -114,6 +135,7 @@ end`
 const block = `do $judge$
 declare
   job jsonb;
+  statement text;
   verdicts text[] := '{}';
 begin
   perform set_config('tidemark.judge_began', clock_timestamp()::text, true), set_config('tidemark.judge_spent', 'false', true);
@@ -127,9 +149,7 @@ begin
       verdicts := verdicts || array_fill('!' || sqlstate, array[jsonb_array_length(job -> 'claims')]);
     end;
   end loop;
-  if exists (select from pg_catalog.pg_prepared_statements where name = 'tidemark_question') then
-    deallocate tidemark_question;
-  end if;
+${letGo}
   perform set_config('tidemark.judge_verdicts', array_to_json(verdicts)::text, true);
 end $judge$`
 

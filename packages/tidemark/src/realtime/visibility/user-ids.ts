@@ -12,7 +12,7 @@ export interface UserIds {
   forget(): void
 }
 
-const question: Question = { query: () => `select coalesce('=' || auth.uid()::text, '')` }
+const question: Question = { query: () => `select coalesce('=' || auth.uid()::text, '')`, parts: () => [] }
 
 const jobsOf = (beholders: readonly Beholder[]): readonly { readonly job: Job; readonly own: readonly Beholder[] }[] => {
   const roles = [...new Set(beholders.map(({ role }) => role))]
