@@ -318,8 +318,9 @@ describe('realtime of a whole server, from Postgres to supabase-js', () => {
         [first, first + step - 1],
       )
     supabase.realtime.connect()
-    await until(() => heard.length >= count, { timeoutMs: 30_000 })
-    expect(heard).toEqual(Array.from({ length: count }, (_, index) => index + 1))
+    await until(() => heard.includes(count), { timeoutMs: 30_000 })
+    // At least once: what was not acknowledged when a line broke comes again.
+    expect([...new Set(heard)]).toEqual(Array.from({ length: count }, (_, index) => index + 1))
     expect(gaps).toEqual([])
     expect(await (await fetch(`${url}/metrics`)).text()).not.toContain('reason="slow"')
     await supabase.realtime.disconnect()

@@ -17,11 +17,10 @@ export interface CatchUpOptions {
   readonly signal: AbortSignal
 }
 
-/** Entries that are read for one listener at a time, and how long all may read until others have their turn. */
+/** What is read for one listener at a time, and how long all may read until others have their turn. */
 const stepEntries = 2_000
+const stepBytes = 256 * 1024
 const stepMs = 10
-/** Whoever has so much to be judged reads on later. */
-const maxBehind = 1_000
 /** After so long it is asked again whether its client reads. */
 const stallMs = 20
 
@@ -83,7 +82,8 @@ export class CatchUp {
       missed(state)
       return false
     }
-    if (state.waiting.length > maxBehind) return true
+    // What is still being judged will fill its client's buffer when it is told.
+    if (state.waiting.length > 0) return true
     if (!hasRoom(state)) {
       this.#stall(state)
       return false
@@ -118,16 +118,21 @@ export class CatchUp {
     const { ring, tell } = this.#options
     const own = new BindingIndex<ListenerState>()
     for (const bound of state.bounds) own.add(bound)
-    let before: bigint | undefined
     let sequence = from
+    let bytes = 0
+    let last: bigint | undefined
     for (let entry = ring.get(sequence); entry; entry = ring.get(sequence)) {
       const { number } = entry.change.position
-      // A step ends between two transactions.
-      if ((sequence - from >= stepEntries || !hasRoom(state)) && before !== number) break
-      before = number
+      if (sequence - from >= stepEntries || bytes >= stepBytes || !hasRoom(state)) {
+        state.within = number === last ? number : undefined
+        return sequence
+      }
       if (!state.closed && state.concerns(entry.change)) tell(state, own, entry)
+      last = number
+      bytes += entry.bytes
       sequence += 1
     }
+    state.within = undefined
     return sequence
   }
 }

@@ -35,6 +35,8 @@ export class ListenerState {
   birth: Birth | undefined
   /** It reads the ring from this sequence on, and no changes as they come; undefined once it has caught up. */
   replaysFrom: number | undefined
+  /** The transaction in the middle of which it stopped reading. */
+  within: bigint | undefined
   /** Positions of what waits to be judged for it, in order. */
   readonly waiting: bigint[] = []
   #from: Position
@@ -58,6 +60,7 @@ export class ListenerState {
     this.#passed = from.number
     this.birth = undefined
     this.replaysFrom = undefined
+    this.within = undefined
     this.forget()
   }
 
@@ -87,6 +90,7 @@ export class ListenerState {
     let { number } = head
     if (this.replaysFrom !== undefined && this.#told < number) number = this.#told
     if (next !== undefined && next <= number) number = this.#told < next ? this.#told : next - 1n
+    if (number === this.within) number -= 1n
     if (number <= this.#passed) return
     this.#passed = number
     this.listener.passed({ epoch: head.epoch, number })
