@@ -317,6 +317,15 @@ describe('realtime of a whole server, from Postgres to supabase-js', () => {
            select 'much', lpad(n::text, 6, '0') || repeat('x', 4000) from generate_series($1::int, $2::int) n`,
         [first, first + step - 1],
       )
+    // All of it lies in the past when the client comes back, also for a server that is behind.
+    const writtenAt = Date.now()
+    await until(async () => {
+      const health = (await (await fetch(`${url}/health`)).json()) as {
+        readonly components: { readonly feed: { readonly detail: string; readonly ageMs: number } }
+      }
+      const { detail, ageMs } = health.components.feed
+      return Number(/fresh as of (\d+) ms/.exec(detail)?.[1] ?? Number.NaN) + ageMs < Date.now() - writtenAt
+    })
     supabase.realtime.connect()
     await until(() => heard.includes(count), { timeoutMs: 30_000 })
     // At least once: what was not acknowledged when a line broke comes again.
