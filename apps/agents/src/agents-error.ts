@@ -1,3 +1,5 @@
+import { sqlstateOf } from 'tidemark'
+
 /** What the app refuses, by code: its HTTP status, and what the caller is told. */
 export const agentsErrors = {
   AGENTS_UNAUTHENTICATED: { status: 401, message: 'A valid bearer token is needed.' },
@@ -27,15 +29,6 @@ export class AgentsError extends Error {
   get status(): number {
     return agentsErrors[this.code].status
   }
-}
-
-/** What Postgres says of a statement, however it is wrapped. */
-const sqlstateOf = (error: unknown): string | undefined => {
-  for (let each = error; each instanceof Error; each = each.cause) {
-    const code = (each as { code?: unknown }).code
-    if (typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code)) return code
-  }
-  return undefined
 }
 
 /** Gives what Postgres refuses its name; other errors pass. */

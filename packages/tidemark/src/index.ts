@@ -147,6 +147,7 @@ export {
   type PoolStats,
   type Pools,
   type PoolsOptions,
+  sqlstateOf,
   type TransactionOptions,
 } from './postgres/postgres.js'
 

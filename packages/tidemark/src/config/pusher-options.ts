@@ -22,7 +22,8 @@ const httpUrls: Kind<readonly string[]> = {
   argument: 'urls',
 }
 
-const eventNames = [
+/** What Pusher's webhooks tell of. */
+export const pusherWebhookEvents = [
   'channel_occupied',
   'channel_vacated',
   'member_added',
@@ -32,10 +33,10 @@ const eventNames = [
   'subscription_count',
 ] as const
 
-export type PusherWebhookEvent = (typeof eventNames)[number]
+export type PusherWebhookEvent = (typeof pusherWebhookEvents)[number]
 
 const webhookEvents: Kind<readonly PusherWebhookEvent[]> = {
-  schema: z.array(z.enum(eventNames, { error: `an event in it is none of ${eventNames.join(', ')}` }), {
+  schema: z.array(z.enum(pusherWebhookEvents, { error: `an event in it is none of ${pusherWebhookEvents.join(', ')}` }), {
     error: 'it is not a list',
   }),
   fromText: separated,
@@ -149,7 +150,7 @@ export const pusherOptions = {
   }),
   'realtime.pusher.webhookEvents': option(webhookEvents, {
     help: 'What is told there.',
-    default: eventNames,
+    default: pusherWebhookEvents,
     defaultText: 'all events',
   }),
 } as const

@@ -53,7 +53,6 @@ export interface ServerFeedOptions {
   readonly alongside?: string | undefined
   /** Whether followers want to know what went by shortly before. */
   readonly begins?: FanOutOptions['begins']
-  /** What has to be gone from Redis when other servers hear of a change. */
   /** What is taken out of Redis before a change is published. */
   readonly purging?: Pick<FanOutOptions, 'onBeforePublish' | 'purges'> | undefined
   readonly log: Logger

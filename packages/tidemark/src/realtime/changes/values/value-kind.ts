@@ -1,3 +1,4 @@
+import { typeOids } from '../../../feed/type-oids.js'
 import { momentMicros } from './moment-text.js'
 
 /** What a comparison of texts would have to know of the column's collation. */
@@ -100,51 +101,30 @@ const paddedKind = ({ deterministic, bytewise: inBytes }: Collation): ValueKind 
   return inBytes ? { key, compare: (a, b) => bytewise(key(a), key(b)), pattern: false } : { key, pattern: false }
 }
 
-const oids = {
-  bool: 16,
-  bytea: 17,
-  name: 19,
-  int8: 20,
-  int2: 21,
-  int4: 23,
-  text: 25,
-  oid: 26,
-  float4: 700,
-  float8: 701,
-  bpchar: 1042,
-  varchar: 1043,
-  date: 1082,
-  time: 1083,
-  timestamp: 1114,
-  timestamptz: 1184,
-  numeric: 1700,
-  uuid: 2950,
-} as const
-
 const moment = by(momentMicros)
 
 const kinds = new Map<number, ValueKind>([
-  [oids.bool, verbatim],
+  [typeOids.bool, verbatim],
   // Hex digits sort as the bytes do.
-  [oids.bytea, verbatim],
-  [oids.uuid, verbatim],
-  [oids.time, verbatim],
-  [oids.name, labels],
-  [oids.int2, integer],
-  [oids.int4, integer],
-  [oids.int8, integer],
-  [oids.oid, integer],
-  [oids.float4, float],
-  [oids.float8, float],
-  [oids.numeric, decimal],
-  [oids.date, moment],
-  [oids.timestamp, moment],
-  [oids.timestamptz, moment],
+  [typeOids.bytea, verbatim],
+  [typeOids.uuid, verbatim],
+  [typeOids.time, verbatim],
+  [typeOids.name, labels],
+  [typeOids.int2, integer],
+  [typeOids.int4, integer],
+  [typeOids.int8, integer],
+  [typeOids.oid, integer],
+  [typeOids.float4, float],
+  [typeOids.float8, float],
+  [typeOids.numeric, decimal],
+  [typeOids.date, moment],
+  [typeOids.timestamp, moment],
+  [typeOids.timestamptz, moment],
 ])
 
 /** How values of a type of Postgres itself compare; undefined where Postgres has to be asked. */
 export const valueKind = (baseOid: number, collation: Collation): ValueKind | undefined => {
-  if (baseOid === oids.text || baseOid === oids.varchar) return textKind(collation)
-  if (baseOid === oids.bpchar) return paddedKind(collation)
+  if (baseOid === typeOids.text || baseOid === typeOids.varchar) return textKind(collation)
+  if (baseOid === typeOids.bpchar) return paddedKind(collation)
   return kinds.get(baseOid)
 }

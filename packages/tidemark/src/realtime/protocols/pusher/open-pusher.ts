@@ -1,3 +1,4 @@
+import type { PusherWebhookEvent } from '../../../config/pusher-options.js'
 import type { Logger, Metrics } from '../../../observability/observability.js'
 import type { Redis } from '../../../redis/redis.js'
 import { type Clock, systemClock } from '../../../time/clock.js'
@@ -9,7 +10,7 @@ import { type Closing, closing, type PusherApp, type PusherLimits, type PusherPu
 import { PusherChannels } from './pusher-channels.js'
 import { PusherClient, RefusedClient } from './pusher-client.js'
 import type { SignedRequest } from './signature.js'
-import { createWebhooks, type WebhookEvent } from './webhooks.js'
+import { createWebhooks } from './webhooks.js'
 
 export interface PusherOptions {
   readonly app: PusherApp
@@ -24,7 +25,7 @@ export interface PusherOptions {
   readonly clientEvents: boolean
   readonly subscriptionCounts: boolean
   readonly activityTimeoutMs: number
-  readonly webhooks: { readonly urls: readonly string[]; readonly events: readonly WebhookEvent[] }
+  readonly webhooks: { readonly urls: readonly string[]; readonly events: readonly PusherWebhookEvent[] }
 }
 
 /** Pusher as a server has it. */

@@ -2,11 +2,11 @@ import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { expect, test } from 'vitest'
+import { pusherWebhookEvents } from '../../../config/pusher-options.js'
 import { useCleanups } from '../../../testing/use-cleanups.js'
 import { until } from '../../../time/until.js'
 import { connected, subscribed } from './testing/heard.js'
 import { openPusherNode } from './testing/pusher-node.js'
-import { webhookEvents } from './webhooks.js'
 
 const cleanups = useCleanups()
 
@@ -31,7 +31,7 @@ const receive = async (): Promise<{ url: string; hooks: Hook[] }> => {
 
 test('the server library verifies what webhooks tell of channels, members and client events', async () => {
   const { url, hooks } = await receive()
-  const node = await openPusherNode(cleanups, { webhooks: { urls: [url], events: webhookEvents } })
+  const node = await openPusherNode(cleanups, { webhooks: { urls: [url], events: pusherWebhookEvents } })
   const told = () =>
     hooks.flatMap((hook) => {
       const webhook = node.api.webhook(hook)

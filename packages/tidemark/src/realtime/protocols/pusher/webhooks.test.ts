@@ -1,10 +1,11 @@
 import { createHmac } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
+import { pusherWebhookEvents } from '../../../config/pusher-options.js'
 import { createMetrics } from '../../../observability/metrics.js'
 import { silentLogger } from '../../../observability/observability.js'
 import { createFakeClock } from '../../../testing/fake-clock.js'
 import { useCleanups } from '../../../testing/use-cleanups.js'
-import { createWebhooks, type PusherWebhooksOptions, webhookEvents } from './webhooks.js'
+import { createWebhooks, type PusherWebhooksOptions } from './webhooks.js'
 
 const cleanups = useCleanups()
 const app = { id: '1', key: 'k', secret: 's' }
@@ -26,7 +27,7 @@ const open = (options: Partial<PusherWebhooksOptions> = {}, statuses: number[] =
   const webhooks = createWebhooks({
     app,
     urls: ['http://localhost/hook'],
-    events: webhookEvents,
+    events: pusherWebhookEvents,
     clock,
     log: silentLogger,
     metrics,

@@ -1,20 +1,9 @@
+import type { PusherWebhookEvent } from '../../../config/pusher-options.js'
 import type { Counter, Gauge, Logger, Metrics } from '../../../observability/observability.js'
 import type { Clock } from '../../../time/clock.js'
 import { kindOf } from './channel-name.js'
 import type { PusherApp } from './pusher.js'
 import { sign } from './signature.js'
-
-export const webhookEvents = [
-  'channel_occupied',
-  'channel_vacated',
-  'member_added',
-  'member_removed',
-  'client_event',
-  'cache_miss',
-  'subscription_count',
-] as const
-
-export type WebhookEvent = (typeof webhookEvents)[number]
 
 export interface ClientEvent {
   readonly channel: string
@@ -37,7 +26,7 @@ export interface PusherWebhooks {
 export interface PusherWebhooksOptions {
   readonly app: PusherApp
   readonly urls: readonly string[]
-  readonly events: readonly WebhookEvent[]
+  readonly events: readonly PusherWebhookEvent[]
   readonly clock: Clock
   readonly log: Logger
   readonly metrics: Metrics
@@ -58,7 +47,7 @@ const answerWithinMs = 10_000
 /** How long a stop waits for what is on its way. */
 const stopWithinMs = 2_000
 
-type Payload = { readonly name: WebhookEvent } & Readonly<Record<string, unknown>>
+type Payload = { readonly name: PusherWebhookEvent } & Readonly<Record<string, unknown>>
 
 interface Counters {
   readonly sent: Counter
@@ -155,7 +144,7 @@ class Outbox {
 class Webhooks implements PusherWebhooks {
   readonly #options: PusherWebhooksOptions
   readonly #outboxes: readonly Outbox[]
-  readonly #wanted: ReadonlySet<WebhookEvent>
+  readonly #wanted: ReadonlySet<PusherWebhookEvent>
   readonly #ending = new AbortController()
   /** Who left a moment ago, what is told of it, and what ends the wait. */
   readonly #absent = new Map<string, { readonly wait: AbortController; readonly event: Payload }>()

@@ -3,6 +3,7 @@ import { createServer, type IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import Api from 'pusher'
 import pusherJs, { type Options } from 'pusher-js'
+import { pusherWebhookEvents } from '../../../../config/pusher-options.js'
 import { createMetrics } from '../../../../observability/metrics.js'
 import { silentLogger } from '../../../../observability/observability.js'
 import { createAbsentRedis } from '../../../../redis/absent-redis.js'
@@ -14,7 +15,6 @@ import { type Pusher, type PusherOptions, pusherProtocol } from '../open-pusher.
 import { openPusherApps } from '../open-pusher-apps.js'
 import type { PusherApp } from '../pusher.js'
 import { PusherChannels } from '../pusher-channels.js'
-import { webhookEvents } from '../webhooks.js'
 
 /** A CommonJS module whose types say that the class is its default export. */
 export const PusherJs = ((pusherJs as { default?: unknown }).default ?? pusherJs) as typeof pusherJs.default
@@ -72,7 +72,7 @@ export const openPusherNode = async (cleanups: Cleanups, options: PusherNodeOpti
     clientEvents: true,
     subscriptionCounts: true,
     activityTimeoutMs: 120_000,
-    webhooks: { urls: [], events: webhookEvents },
+    webhooks: { urls: [], events: pusherWebhookEvents },
     ...rest,
   })
   const hub = openHub({ log, metrics, maxConnections: 1_000 })
