@@ -1,0 +1,149 @@
+/** How each part of a server is opened, and whether this process has it. */
+import type { TidemarkConfig } from '../config/config.js'
+import type { Follower } from '../feed/feed.js'
+import type { Logger } from '../observability/observability.js'
+import type { ServerCaches } from './caches.js'
+import type { Observation } from './observation.js'
+import type { Parts } from './parts.js'
+import type { ServerChanges } from './realtime-changes.js'
+import type { ServerRelays } from './realtime-relays.js'
+import type { Role } from './roles.js'
+import type { Runtime } from './runtime.js'
+
+export interface Opening {
+  readonly config: TidemarkConfig
+  readonly roles: ReadonlySet<Role>
+  readonly log: Logger
+  readonly parts: Parts
+  /** What reacts to changes besides the server's own parts. */
+  readonly followers: readonly Follower[]
+  /** The server is to stop: nothing more is to be opened. */
+  isStopping(): boolean
+  /** Where clients reach this server; known once it listens. */
+  url(): string
+}
+
+/** Parts over what the process is connected to. */
+interface Connected extends Opening {
+  readonly runtime: Runtime
+  readonly observation: Observation
+}
+
+const openRest = async ({ config, roles, runtime, observation, log, parts, isStopping }: Connected): Promise<void> => {
+  const { openServerRest, servesRest } = await import('./rest.js')
+  if (!roles.has('rest') || !servesRest(config) || isStopping()) return
+  const rest = await openServerRest({ config, runtime, observation, log: log.child('rest') })
+  parts.add('rest', rest, () => rest.stop())
+}
+
+const openCaches = async ({
+  config,
+  runtime,
+  observation,
+  log,
+  parts,
+  isStopping,
+}: Connected): Promise<ServerCaches | undefined> => {
+  if (Object.keys(config.caches).length === 0 || isStopping()) return undefined
+  const { cacheNames, cachesLine, openServerCaches } = await import('./caches.js')
+  const caches = await openServerCaches({ config, runtime, observation, log })
+  log.info(`caching ${cachesLine(cacheNames(config))}`)
+  return parts.add('caches', caches, () => caches.stop())
+}
+
+const openChanges = async ({
+  config,
+  roles,
+  runtime,
+  observation,
+  log,
+  parts,
+  isStopping,
+}: Connected): Promise<ServerChanges | undefined> => {
+  const { servesRealtime } = await import('./serves-realtime.js')
+  if (!roles.has('realtime') || !roles.has('feed') || !servesRealtime(config) || isStopping()) return undefined
+  const { openServerChanges } = await import('./realtime-changes.js')
+  const changes = await openServerChanges({ config, runtime, observation, log: log.child('realtime') })
+  return parts.add('changes', changes, () => changes.stop())
+}
+
+const openRelays = async ({
+  config,
+  roles,
+  runtime,
+  observation,
+  log,
+  parts,
+  isStopping,
+}: Connected): Promise<ServerRelays | undefined> => {
+  const { hasRelays, openServerRelays } = await import('./realtime-relays.js')
+  if (!roles.has('feed') || !hasRelays(config) || isStopping()) return undefined
+  const relays = await openServerRelays({ config, runtime, observation, log })
+  return parts.add('relays', relays, () => relays.stop())
+}
+
+/** What follows changes, and then the feed that brings them. */
+const follow = async (opening: Connected): Promise<void> => {
+  const { config, roles, runtime, observation, log, parts, isStopping } = opening
+  const caches = await openCaches(opening)
+  const changes = await openChanges(opening)
+  const relays = await openRelays(opening)
+  const own = [...(caches ? [caches.cache.follower] : []), ...(changes?.followers ?? []), ...(relays?.followers ?? [])]
+  const followers = [...own, ...opening.followers]
+  // Loading the feed takes time, and most of it in a project where nothing follows anything.
+  const wanted = roles.has('feed') && (followers.length > 0 || config.feed.tables.length > 0)
+  if (!wanted || isStopping()) return
+  const { openServerFeed } = await import('./feed.js')
+  const shared = { config, runtime, observation, followers, log }
+  const feed = await openServerFeed({ ...shared, ...changes?.feed, purging: caches?.cache.purging })
+  parts.add('feed', feed, () => feed.stop())
+  if (feed.node) caches?.attach(feed.node)
+  if (feed.node) relays?.attach(feed.node)
+}
+
+/** What needs only that the process is connected. All are waited for, so that nothing is under way when the first failure is raised. */
+export const openConnected = async (opening: Opening, runtime: Runtime, observation: Observation): Promise<void> => {
+  const connected = { ...opening, runtime, observation }
+  await settled([openRest(connected), follow(connected)])
+}
+
+/** Waits for all, so that nothing is under way any more when the first failure is raised. */
+export const settled = async (work: readonly Promise<unknown>[]): Promise<void> => {
+  const outcomes = await Promise.allSettled(work)
+  const failed = outcomes.find((outcome) => outcome.status === 'rejected')
+  if (failed) throw failed.reason
+}
+
+/** Where clients reach this server is written into tokens. */
+const openAuth = async ({ config, roles, log, parts, isStopping, url }: Opening): Promise<void> => {
+  const [keyring, runtime, state] = [parts.get('shell')?.callers.keyring, parts.get('runtime'), parts.get('state')]
+  if (!roles.has('auth') || !config.auth.enabled || !keyring || !runtime || !state || isStopping()) return
+  const { pools, database } = runtime
+  if (!pools.auth) {
+    parts.add('auth', 'foreign')
+    return
+  }
+  const { openAuth: open } = await import('../auth/open-auth.js')
+  const embedded = database.embedded !== undefined
+  const auth = open({ config, state, keyring, embedded, log: log.child('auth'), url: url(), pool: pools.auth })
+  parts.add('auth', auth, async () => auth.stop())
+}
+
+/** The sockets stop before what they are told by. */
+const openRealtime = async ({ log, parts, isStopping }: Opening): Promise<void> => {
+  const [shell, runtime, observation] = [parts.get('shell'), parts.get('runtime'), parts.get('observation')]
+  const sockets = shell?.realtime
+  if (!sockets || !runtime || !observation || isStopping()) return
+  const { openServerRealtime } = await import('./realtime.js')
+  const changes = parts.get('feed')?.node && parts.get('changes')
+  const realtime = await openServerRealtime({ runtime, observation, changes, log: log.child('realtime') })
+  parts.add('realtime', realtime, () => realtime.stop())
+  await sockets.attach(realtime)
+}
+
+/** What needs the server to listen, and everything before. One after the other. */
+const whenListening: readonly ((opening: Opening) => Promise<void>)[] = [openAuth, openRealtime]
+
+export const openListening = async (opening: Opening): Promise<void> => {
+  for (const open of whenListening) await open(opening)
+}
