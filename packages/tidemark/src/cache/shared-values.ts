@@ -101,8 +101,12 @@ export class SharedValues<P, V> {
     const { redis, feed, stats } = this.#parts
     const epoch = feed.redisEpoch
     if (redis === null || epoch === null) return undefined
+    const way = { redis, epoch, flight }
     try {
-      return await this.#find({ redis, epoch, flight }, wanted)
+      const isWorthLooking = this.#hitRate >= worthLookingFrom
+      const found = await (wanted.first ?? (isWorthLooking ? redis.get(wanted.key, epoch) : undefined))
+      if (!this.#isUsable(epoch)) return undefined
+      return (found && this.#promote(way, wanted.key, found)) ?? (await this.#find(way, wanted, found))
     } catch (error) {
       if (!isTidemarkError(error) || !error.code.startsWith('TM_REDIS_')) throw error
       stats.redisErrors++
@@ -110,24 +114,22 @@ export class SharedValues<P, V> {
     }
   }
 
-  async #find(way: Way<V>, { key, params, first }: Wanted<P>): Promise<Answer<V> | undefined> {
+  /** By a lease, or what comes of another's. `useless`: what stands there, and may not be answered with. */
+  async #find(way: Way<V>, { key, params }: Wanted<P>, useless: RedisValue | undefined): Promise<Answer<V> | undefined> {
     const { clock, stats } = this.#parts
     const { redis, epoch } = way
-    const isWorthLooking = this.#hitRate >= worthLookingFrom
-    let found = await (first ?? (isWorthLooking ? redis.get(key, epoch) : undefined))
+    let found = useless
     const endMs = clock.monotonicMs() + Math.min(redis.leaseMs, longestWaitMs)
     for (let lookMs = firstLookMs; clock.monotonicMs() < endMs; lookMs = Math.min(longestLookMs, lookMs * 2)) {
-      if (!this.#isUsable(epoch)) return undefined
-      const answer = found && this.#promote(way, key, found)
-      if (answer) return answer
       const lease = await redis.lease(key, epoch, found?.id)
       if (lease.state !== 'found') this.#note(false)
       if (lease.state === 'full') return undefined
       if (lease.state === 'granted') return this.#fill(way, { key, params, token: lease.token, fences: lease.fences })
-      found = lease.state === 'found' ? lease.found : undefined
-      if (found) continue
-      await clock.sleep(lookMs)
-      found = await redis.get(key, epoch)
+      if (lease.state === 'taken') await clock.sleep(lookMs)
+      found = lease.state === 'found' ? lease.found : await redis.get(key, epoch)
+      if (!this.#isUsable(epoch)) return undefined
+      const answer = found && this.#promote(way, key, found)
+      if (answer) return answer
     }
     stats.bypassed++
     return undefined

@@ -4,11 +4,11 @@ import type { FillAnswer, LeaseAnswer, LoadStamp, NewValue, Purge, RedisTier, Re
 import { companionKeys } from './companion-keys.js'
 import { type Fill, sendFills } from './fills.js'
 import { epochDigest, readFrame, writeFrame } from './frame.js'
-import { FrameReads } from './frame-reads.js'
 import { Gathered } from './gathered.js'
 import { type Lease, sendLeases } from './leases.js'
 import { newToken } from './new-token.js'
 import { purgeKeys } from './purge-keys.js'
+import { readFrames } from './read-frames.js'
 import { releaseScript } from './tier-scripts.js'
 import { createValueCipher, type EncryptionOptions, type ValueCipher } from './value-cipher.js'
 
@@ -25,6 +25,11 @@ export interface RedisTierOptions {
   readonly clock?: Clock
 }
 
+interface Read {
+  readonly key: string
+  readonly epoch: string
+}
+
 /** In the place of an id: no value is to be found. */
 const findNothing = '*'
 
@@ -32,7 +37,8 @@ class RedisValueTier implements RedisTier {
   readonly leaseMs: number
   readonly #fenceMs: number
   readonly #redis: Redis
-  readonly #reads: FrameReads
+  /** What is asked for one by one goes out together, and is read without a promise of its own for each. */
+  readonly #reads: Gathered<Read, RedisValue | undefined>
   readonly #leases: Gathered<Lease, readonly Buffer[]>
   readonly #fills: Gathered<Fill, FillAnswer>
   readonly #cipher: ValueCipher | undefined
@@ -45,7 +51,7 @@ class RedisValueTier implements RedisTier {
     this.leaseMs = options.leaseMs ?? 10_000
     this.#fenceMs = Math.max(options.fenceMs ?? 60_000, 2 * this.leaseMs)
     this.#redis = options.redis
-    this.#reads = new FrameReads(options.redis)
+    this.#reads = new Gathered((reads) => this.#readAll(reads), 'turn')
     this.#leases = new Gathered((leases) => sendLeases(options.redis, leases, this.leaseMs), 'turn')
     // Nobody waits for a value to be stored.
     this.#fills = new Gathered((fills) => sendFills(options.redis, fills, this.#fenceMs), 'turn')
@@ -54,15 +60,15 @@ class RedisValueTier implements RedisTier {
     this.#clock = options.clock ?? systemClock
   }
 
-  async get(key: string, epoch: string): Promise<RedisValue | undefined> {
-    return this.#read(await this.#reads.one(key), key, epoch)
+  get(key: string, epoch: string): Promise<RedisValue | undefined> {
+    return this.#reads.ask({ key, epoch })
   }
 
   async getMany(keys: readonly string[], epoch: string): Promise<readonly (RedisValue | undefined)[]> {
     if (keys.length === 0) return []
     const distinct = [...new Set(keys)]
-    const frames = await this.#reads.many(distinct)
-    const values = new Map(distinct.map((key, index) => [key, this.#read(frames[index] ?? null, key, epoch)]))
+    const found = await this.#readAll(distinct.map((key) => ({ key, epoch })))
+    const values = new Map(distinct.map((key, index) => [key, found[index]]))
     return keys.map((key) => values.get(key))
   }
 
@@ -101,6 +107,12 @@ class RedisValueTier implements RedisTier {
 
   async purge(purges: readonly Purge[]): Promise<void> {
     await purgeKeys(this.#redis, purges, this.#fenceMs)
+  }
+
+  async #readAll(reads: readonly Read[]): Promise<readonly (RedisValue | undefined)[]> {
+    const keys = reads.map(({ key }) => key)
+    const frames = await readFrames(this.#redis, keys)
+    return reads.map(({ key, epoch }, index) => this.#read(frames[index] ?? null, key, epoch))
   }
 
   #read(frame: Buffer | null, key: string, epoch: string): RedisValue | undefined {
