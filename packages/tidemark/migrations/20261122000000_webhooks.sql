@@ -25,7 +25,10 @@ create table public.webhook_events (
   attempts integer not null default 0 check (attempts >= 0),
   -- Of claims without an outcome: an event that ends its worker is told by it.
   claims integer not null default 0 check (claims >= 0),
+  -- Set while the event waits in Postgres for a turn of its lane: the first of the lane has the time of its next attempt, those
+  -- behind it have infinity. Their order is that of `turn`.
   next_attempt_at timestamptz,
+  turn bigint,
   -- In the stream; where false, the row itself is what waits.
   queued boolean not null default false,
   stream_id text,
@@ -44,6 +47,11 @@ create index idx_webhook_events_status on public.webhook_events (status, receive
 -- What waits in Postgres, in its order.
 create index webhook_events_waiting on public.webhook_events (partition, seq) where status in ('accepted', 'processing', 'failed');
 
+-- Lanes that wait for a next attempt, and when it is due.
+create index webhook_events_due on public.webhook_events (partition, next_attempt_at) where next_attempt_at is not null;
+create index webhook_events_parked on public.webhook_events (lane, turn) where next_attempt_at is not null;
+create index webhook_events_replay on public.webhook_events (replay_id) where replay_id is not null;
+
 create trigger webhook_events_updated before update on public.webhook_events
   for each row execute function tidemark.set_updated_at();
 
@@ -53,7 +61,15 @@ create table tidemark.webhook_partitions (
   partition smallint primary key,
   epoch bigint not null default 0,
   owner text,
+  -- Only where there is no Redis to hold the lease.
+  leased_until timestamptz,
   spooling boolean not null default false
+);
+
+-- Processes that handle events, and when each was last heard of: partitions are shared out evenly among them.
+create table tidemark.webhook_workers (
+  name text primary key,
+  seen_at timestamptz not null default now()
 );
 
 -- Who sent what through again, and how far that is.
@@ -70,7 +86,7 @@ create table tidemark.webhook_replays (
 );
 
 alter table public.webhook_events enable row level security;
-call tidemark.keep_to_server(array['webhook_partitions', 'webhook_replays'], array['tidemark_app']);
+call tidemark.keep_to_server(array['webhook_partitions', 'webhook_workers', 'webhook_replays'], array['tidemark_app']);
 
 do $$
 declare
