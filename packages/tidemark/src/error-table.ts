@@ -889,4 +889,25 @@ export const errorTable = {
     429,
     true,
   ),
+  TM_RESILIENCE_THROTTLED: entry(
+    '{service} asked to be called less often; the call was not made.',
+    'Calls go through again in {retryAfterMs} ms.',
+    'unreachable',
+    429,
+    true,
+  ),
+  TM_RESILIENCE_BULKHEAD_FULL: entry(
+    'As many calls to {service} as are allowed at once are under way ({maxConcurrent}), and {waiting} wait.',
+    'Try again later, or allow more calls at once.',
+    'unreachable',
+    503,
+    true,
+  ),
+  TM_RESILIENCE_JOURNAL_FULL: entry(
+    'The journal {name} holds {maxBytes} bytes and takes no more; what it was given is not kept.',
+    'See on /health what its store lacks: it takes things again once that answers and has caught up.',
+    'unreachable',
+    503,
+    true,
+  ),
 } as const satisfies Readonly<Record<string, ErrorEntry>>
