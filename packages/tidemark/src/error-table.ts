@@ -864,6 +864,41 @@ export const errorTable = {
     true,
   ),
 
+  TM_WEBHOOKS_NO_KEY: entry(
+    'The webhook provider {provider} has no key, so nothing that it sends could be believed.',
+    'Give it one with webhooks.keys (TIDEMARK_WEBHOOKS_KEYS={provider}=<secret>), or take it out of webhooks.providers.',
+    'configuration',
+  ),
+  TM_WEBHOOKS_BAD_KEY: entry(
+    'The key "{id}" of the webhook provider {provider} cannot be used: {reason}.',
+    'Correct it in webhooks.keys. docs/webhooks.md says which form the keys of each provider have.',
+    'configuration',
+  ),
+  TM_WEBHOOKS_UNKNOWN_PROVIDER: entry(
+    'There is no webhook provider "{provider}".',
+    'Name one of {known}, or give its definition in the configuration file: docs/webhooks.md says how.',
+    'configuration',
+  ),
+  TM_WEBHOOKS_EVICTION: entry(
+    'Redis at {target} has the policy {policy}: when its memory is full it would drop events that were answered.',
+    'Set maxmemory-policy to noeviction there, or webhooks.durability to postgres.',
+    'configuration',
+  ),
+  TM_WEBHOOKS_BUSY: entry(
+    '{waiting} signatures wait to be checked; this delivery is refused for the moment.',
+    'The provider sends it again. Where this lasts, more servers are needed, or somebody floods this one.',
+    'unreachable',
+    503,
+    true,
+  ),
+  TM_WEBHOOKS_UNSTORED: entry(
+    'An event could not be stored: {reason}.',
+    'Nothing was accepted; the provider sends it again. Bring Postgres or Redis back.',
+    'unreachable',
+    503,
+    true,
+  ),
+
   TM_OBSERVABILITY_METRIC: entry(
     'The metric "{name}" is not valid: {reason}.',
     'Name it tidemark_<what>_<unit> in snake case, counters tidemark_<what>_total, and define each name once.',

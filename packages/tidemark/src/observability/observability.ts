@@ -96,6 +96,30 @@ export const signalTable = {
   'secondary.up': { severity: 'info', meaning: 'The secondary database answers again and has everything.' },
   'heartbeat.missed': { severity: 'warning', meaning: 'Something that tells of itself fell silent and counts as gone.' },
   'heartbeat.back': { severity: 'info', meaning: 'Something that had fallen silent is heard of again.' },
+  'webhooks.spooling': {
+    severity: 'warning',
+    meaning: 'Events wait in Postgres, because Redis could not take them; they go into the stream in their order.',
+  },
+  'webhooks.refused': {
+    severity: 'critical',
+    meaning: 'Events could be stored nowhere and were refused; providers that do not send again lose them.',
+  },
+  'webhooks.stored': { severity: 'info', meaning: 'Events can be stored again.' },
+  'webhooks.clock_skew': {
+    severity: 'critical',
+    meaning: 'Deliveries with a valid signature lie outside of their time window one after another: a clock is wrong, likely ours.',
+  },
+  'webhooks.memory_filling': { severity: 'warning', meaning: 'Redis, which holds events, has used 60 % of its memory.' },
+  'webhooks.memory_short': { severity: 'critical', meaning: 'Redis, which holds events, has used 80 % of its memory.' },
+  'webhooks.memory_full': {
+    severity: 'critical',
+    meaning: 'Redis has used 90 % of its memory and is sent no more events: they wait in Postgres, or are refused.',
+  },
+  'webhooks.memory_free': { severity: 'info', meaning: 'Redis has room for events again.' },
+  'webhooks.eviction': {
+    severity: 'critical',
+    meaning: 'The Redis that holds events may drop them when its memory is full: its policy is not noeviction.',
+  },
   'breaker.opened': { severity: 'critical', meaning: 'A service failed too often; calls to it are refused for a while.' },
   'breaker.probing': { severity: 'info', meaning: 'One call to a failed service is let through to see whether it is back.' },
   'breaker.closed': { severity: 'info', meaning: 'A failed service is back.' },
