@@ -1,0 +1,270 @@
+import { reasonOf } from '../../errors.js'
+import type { Logger, Signals } from '../../observability/observability.js'
+import type { Pool } from '../../postgres/postgres.js'
+import type { Redis } from '../../redis/redis.js'
+import type { Clock } from '../../time/clock.js'
+import { type AcceptedEvent, type Durability, partitionKeys } from '../webhooks.js'
+import { type Appended, appendQueued, appendWhole, tellOfDeadLetter } from './append-events.js'
+import { createGroups } from './groups.js'
+import { type Inserted, insertEvents, markQueued } from './insert-events.js'
+import { createRedisMemory, type RedisMemory } from './redis-memory.js'
+import { createSpoolState } from './spool-state.js'
+
+/** Where an event is kept now, or why it is not. `duplicate`: it was kept before. */
+export type Kept = 'postgres' | 'redis' | 'duplicate' | 'nowhere'
+
+export interface EventStore {
+  /** Resolves when all are durable, or cannot be made so: then `nowhere`. Never rejects. */
+  keep(events: readonly AcceptedEvent[]): Promise<readonly Kept[]>
+  readonly memory: RedisMemory
+  start(): Promise<void>
+  /** Waits for what is under way, and writes down what is in the stream. */
+  stop(): Promise<void>
+}
+
+export interface EventStoreOptions {
+  readonly pool: Pool
+  readonly redis: Redis
+  readonly durability: Durability
+  readonly partitions: number
+  readonly dedupeTtlMs: number
+  /** How long Postgres may take for a group. */
+  readonly timeoutMs: number
+  readonly log: Logger
+  readonly signals: Signals | undefined
+  readonly clock: Clock
+}
+
+const maxItems = 500
+const maxBytes = 8 * 1024 ** 2
+/** After Postgres did not answer it is left alone for so long: otherwise each group would wait for it first. */
+const awayMs = 1000
+const upkeepMs = 500
+const memoryLookMs = 2000
+
+interface Item {
+  readonly event: AcceptedEvent
+  kept: Kept
+}
+
+const byPartition = (items: readonly Item[]): ReadonlyMap<number, Item[]> => {
+  const parts = new Map<number, Item[]>()
+  for (const item of items) {
+    const part = parts.get(item.event.partition)
+    if (part) part.push(item)
+    else parts.set(item.event.partition, [item])
+  }
+  return parts
+}
+
+const eventsOf = (items: readonly Item[]): readonly AcceptedEvent[] => items.map(({ event }) => event)
+
+class Store implements EventStore {
+  readonly memory: RedisMemory
+  readonly #options: EventStoreOptions
+  readonly #spool
+  readonly #groups
+  /** In the stream, and not yet marked as such: ids of entries by ids of events. */
+  #marks = new Map<string, string>()
+  #postgresAwayUntilMs = Number.NEGATIVE_INFINITY
+  #refusing = false
+  #upkeep: NodeJS.Timeout | undefined
+  #memoryLook: NodeJS.Timeout | undefined
+  #upkeeping: Promise<void> | undefined
+  #unlisten: (() => void) | undefined
+
+  constructor(options: EventStoreOptions) {
+    const { redis, signals, pool, log, timeoutMs } = options
+    this.#options = options
+    this.memory = createRedisMemory(redis, signals)
+    this.#spool = createSpoolState({ pool, log, signals, timeoutMs })
+    this.#groups = createGroups<Item>({
+      write: (items) => this.#write(items),
+      bytesOf: ({ event }) => event.raw.length + (event.envelope?.length ?? 0),
+      maxItems,
+      maxBytes,
+    })
+  }
+
+  async keep(events: readonly AcceptedEvent[]): Promise<readonly Kept[]> {
+    const items = events.map((event): Item => ({ event, kept: 'nowhere' }))
+    await Promise.all(items.map((item) => this.#groups.add(item)))
+    return items.map(({ kept }) => kept)
+  }
+
+  async start(): Promise<void> {
+    const { redis, log } = this.#options
+    this.#unlisten = redis.onState(() => this.#spool.expire())
+    const lookAtMemory = () => this.memory.look().catch((err: unknown) => log.debug('the memory of Redis is not known', { err }))
+    await Promise.all([lookAtMemory(), this.#spool.look()])
+    this.#upkeep = setInterval(() => void this.#keepUp(), upkeepMs)
+    this.#memoryLook = setInterval(() => void lookAtMemory(), memoryLookMs)
+    this.#upkeep.unref()
+    this.#memoryLook.unref()
+  }
+
+  async stop(): Promise<void> {
+    clearInterval(this.#upkeep)
+    clearInterval(this.#memoryLook)
+    this.#unlisten?.()
+    await this.#groups.idle()
+    await this.#upkeeping
+    await this.#mark()
+  }
+
+  /** Others may have begun, or ended, to spool. */
+  #keepUp(): Promise<void> {
+    this.#upkeeping ??= Promise.all([this.#mark(), ...(this.#options.durability === 'redis' ? [this.#spool.look()] : [])])
+      .then(() => undefined)
+      .finally(() => {
+        this.#upkeeping = undefined
+      })
+    return this.#upkeeping
+  }
+
+  async #mark(): Promise<void> {
+    if (this.#marks.size === 0) return
+    const marks = this.#marks
+    this.#marks = new Map()
+    // A mark that is lost is no harm: the event goes into the stream once more, and its row tells that it was handled.
+    await markQueued(this.#options.pool, marks).catch((err: unknown) =>
+      this.#options.log.debug('events in the stream could not be marked', { err }),
+    )
+  }
+
+  async #write(items: readonly Item[]): Promise<void> {
+    const { durability, redis, log } = this.#options
+    try {
+      await (durability === 'redis' && redis.state !== 'absent' ? this.#throughRedis(items) : this.#throughPostgres(items))
+    } catch (err) {
+      // What is not known to be kept was not.
+      log.error('events could not be stored', { err, events: items.length })
+    }
+    this.#tellWhetherRefusing(items)
+  }
+
+  get #postgresIsAway(): boolean {
+    return this.#options.clock.monotonicMs() < this.#postgresAwayUntilMs
+  }
+
+  /** `durability: redis`. While events of a partition wait in Postgres, what comes waits behind them. */
+  async #throughRedis(items: readonly Item[]): Promise<void> {
+    await this.#spool.known()
+    const spooled = items.filter(({ event }) => this.#spool.isSpooling(event.partition))
+    const others = items.filter(({ event }) => !this.#spool.isSpooling(event.partition))
+    if (spooled.length > 0) await this.#throughPostgres(spooled)
+    // Full: whoever sends more is told to come again, as events that are stored here leave by being handled.
+    if (others.length === 0 || (this.#options.redis.state === 'up' && !this.memory.hasRoom)) return
+    const left = await this.#appendWhole(others)
+    if (left.length > 0 && !this.#postgresIsAway) await this.#intoPostgres(left)
+  }
+
+  /** Rows first. Where there can be none, the stream takes the whole events, and workers make the rows. */
+  async #throughPostgres(items: readonly Item[]): Promise<void> {
+    if (!this.#postgresIsAway && (await this.#intoPostgres(items))) return
+    if (this.memory.hasRoom) await this.#appendWhole(items)
+  }
+
+  /** False where Postgres could not take them. */
+  async #intoPostgres(items: readonly Item[]): Promise<boolean> {
+    const { pool, timeoutMs, clock, log } = this.#options
+    let inserted: ReadonlyMap<string, Inserted>
+    try {
+      inserted = await insertEvents(pool, eventsOf(items), AbortSignal.timeout(timeoutMs))
+    } catch (err) {
+      this.#postgresAwayUntilMs = clock.monotonicMs() + awayMs
+      log.warn('Postgres could not take events', { err, events: items.length })
+      return false
+    }
+    for (const item of items) item.kept = inserted.has(item.event.id) ? 'postgres' : 'duplicate'
+    const fresh = items.filter(({ event }) => inserted.has(event.id))
+    await this.#queue(fresh, inserted)
+    return true
+  }
+
+  /** Puts rows into the stream, or lets them wait where others do. Never fails: they are durable already. */
+  async #queue(items: readonly Item[], inserted: ReadonlyMap<string, Inserted>): Promise<void> {
+    if (this.#options.redis.state === 'absent') return
+    const waiting: number[] = []
+    let why = 'Redis is away'
+    for (const [partition, part] of byPartition(items)) {
+      const dead = part.filter(({ event }) => event.unparseable !== undefined)
+      for (const { event } of dead) this.#tellOfDead(event)
+      const live = part.filter(({ event }) => event.unparseable === undefined)
+      const spooling = live.some(({ event }) => inserted.get(event.id)!.spooling)
+      this.#spool.saw(partition, spooling)
+      if (spooling || live.length === 0) continue
+      const failure = await this.#appendQueued(partition, live, inserted)
+      if (failure === undefined) continue
+      waiting.push(partition)
+      why = failure
+    }
+    if (waiting.length > 0) await this.#startSpool(waiting, why)
+  }
+
+  #tellOfDead(event: AcceptedEvent): void {
+    const { redis, log } = this.#options
+    tellOfDeadLetter(redis, event).catch((err: unknown) => log.debug('nobody was told of a dead letter', { id: event.id, err }))
+  }
+
+  async #startSpool(partitions: readonly number[], why: string): Promise<void> {
+    try {
+      await this.#spool.start(partitions, why)
+    } catch (err) {
+      // The rows are there without a mark that they are in the stream, and are found by that.
+      this.#options.log.warn('a partition could not be set to wait in Postgres', { partitions, err })
+    }
+  }
+
+  /** Why they did not get into the stream; undefined where they did. */
+  async #appendQueued(
+    partition: number,
+    items: readonly Item[],
+    inserted: ReadonlyMap<string, Inserted>,
+  ): Promise<string | undefined> {
+    if (this.#options.redis.state !== 'up') return 'Redis is away'
+    if (!this.memory.hasRoom) return 'the memory of Redis is full'
+    try {
+      const entries = await appendQueued(this.#appendTo(partition), eventsOf(items), ({ id }) => inserted.get(id)!.seq)
+      for (const [id, entry] of entries) this.#marks.set(id, entry)
+      return undefined
+    } catch (error) {
+      return reasonOf(error)
+    }
+  }
+
+  /** Gives those that Redis did not take. */
+  async #appendWhole(items: readonly Item[]): Promise<readonly Item[]> {
+    const { redis, log } = this.#options
+    if (redis.state !== 'up') return items
+    const left: Item[] = []
+    for (const [partition, part] of byPartition(items)) {
+      let entries: Appended
+      try {
+        entries = await appendWhole(this.#appendTo(partition), eventsOf(part))
+      } catch (err) {
+        log.warn('Redis could not take events', { err, partition, events: part.length })
+        left.push(...part)
+        continue
+      }
+      for (const item of part) item.kept = entries.has(item.event.id) ? 'redis' : 'duplicate'
+    }
+    return left
+  }
+
+  #appendTo(partition: number) {
+    const { redis, partitions, dedupeTtlMs } = this.#options
+    return { redis, dedupeTtlMs, keys: partitionKeys(partition, partitions) }
+  }
+
+  #tellWhetherRefusing(items: readonly Item[]): void {
+    const refusing = items.some(({ kept }) => kept === 'nowhere')
+    if (refusing === this.#refusing) return
+    this.#refusing = refusing
+    const message = refusing ? 'Events are refused: neither Postgres nor Redis takes them.' : 'Events are stored again.'
+    this.#options.signals?.raise({ name: refusing ? 'webhooks.refused' : 'webhooks.stored', subject: 'webhooks', message })
+  }
+}
+
+/** Makes events durable, in groups. */
+export const createEventStore = (options: EventStoreOptions): EventStore => new Store(options)

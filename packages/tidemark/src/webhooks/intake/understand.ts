@@ -1,0 +1,143 @@
+import { createHash } from 'node:crypto'
+import { crc32 } from 'node:zlib'
+import { reasonOf } from '../../errors.js'
+import { dataTextOf, envelopeJson } from '../envelope.js'
+import { elementTexts, parseJson, type ReadJson } from '../json-text.js'
+import type { DeliveryHead, EventFacts, Fields, Provider } from '../providers/provider.js'
+import type { AcceptedEvent, EntityRef } from '../webhooks.js'
+
+/** An event of a delivery, as its provider's facts tell it. */
+export interface Understood {
+  readonly facts: EventFacts
+  readonly type: string
+  readonly sourceType: string
+  /** JSON text of an object. */
+  readonly data: string
+  readonly raw: Buffer
+}
+
+/** Names and ids longer than this would not fit into an index. */
+const longestName = 255
+
+const digest = (...parts: readonly (string | Buffer)[]): string => {
+  const hash = createHash('sha256')
+  for (const part of parts) hash.update(part)
+  return hash.digest('hex')
+}
+
+const loneSurrogate = /\p{Surrogate}/u
+
+const isOrdinary = (text: string): boolean => text.length <= longestName && !text.includes('\0') && !loneSurrogate.test(text)
+
+/** What Postgres cannot hold, or index, is told by its digest. */
+const named = (text: string): string => (isOrdinary(text) ? text : `sha256:${digest(text)}`)
+
+const isFields = (value: unknown): value is Fields => typeof value === 'object' && value !== null && !Array.isArray(value)
+
+const typeOf = ({ types }: Provider, { type, sourceType }: EventFacts): string => {
+  if (type !== undefined) return type
+  return sourceType !== undefined && Object.hasOwn(types, sourceType) ? types[sourceType]! : 'unknown'
+}
+
+const understandOne = (provider: Provider, head: DeliveryHead, value: unknown, text: string, raw: Buffer): Understood => {
+  const facts = provider.describe(isFields(value) ? value : {}, head)
+  return {
+    facts,
+    type: named(typeOf(provider, facts)),
+    sourceType: named(facts.sourceType ?? ''),
+    data: dataTextOf(value, text),
+    raw,
+  }
+}
+
+/** The events of a body that could be read. Gives why not, where the provider's facts do not fit it. */
+export const understand = (
+  provider: Provider,
+  head: DeliveryHead,
+  { value, text }: ReadJson & { readonly ok: true },
+  raw: Buffer,
+): readonly Understood[] | string => {
+  try {
+    if (!provider.batches || !Array.isArray(value)) return [understandOne(provider, head, value, text, raw)]
+    return elementTexts(text).map((element) => understandOne(provider, head, parseJson(element), element, Buffer.from(element)))
+  } catch (error) {
+    return `the facts of ${provider.name} do not fit it: ${reasonOf(error)}`
+  }
+}
+
+/** What is known of a delivery besides its events. */
+export interface Arrival {
+  readonly provider: string
+  readonly tenant: string
+  readonly verified: boolean
+  readonly trust: AcceptedEvent['trust']
+  /** Of the signature, where it says so. */
+  readonly signedAtMs: number | undefined
+  readonly receivedAtMs: number
+  readonly headers: Readonly<Record<string, string>>
+  readonly partitions: number
+}
+
+const entityOf = ({ entity }: EventFacts): EntityRef | undefined =>
+  entity && { type: named(entity.type), externalId: named(entity.externalId) }
+
+const laneOf = ({ provider, tenant }: Pick<Arrival, 'provider' | 'tenant'>, entity: EntityRef | undefined, id: string): string =>
+  entity ? `${provider}|${tenant}|${entity.type}|${entity.externalId}` : id
+
+/** The partition in which the events of a lane are handled. */
+export const partitionOf = (lane: string, partitions: number): number => (partitions === 1 ? 0 : crc32(lane) % partitions)
+
+/** Where an event has its place: in a lane, and that in a partition. */
+export const placeOf = (
+  { facts }: Pick<Understood, 'facts'>,
+  { provider, tenant, partitions }: Pick<Arrival, 'provider' | 'tenant' | 'partitions'>,
+  id: string,
+): Pick<AcceptedEvent, 'entity' | 'lane' | 'partition'> => {
+  const entity = entityOf(facts)
+  const lane = laneOf({ provider, tenant }, entity, id)
+  return { entity, lane, partition: partitionOf(lane, partitions) }
+}
+
+const dedupeKeyOf = (arrival: Arrival, id: string | undefined, raw: Buffer): string =>
+  id === undefined ? digest(arrival.provider, '\0', arrival.tenant, '\0', String(arrival.signedAtMs ?? ''), '\0', raw) : named(id)
+
+/** The event on its way into storage. */
+export const acceptedEvent = (understood: Understood, arrival: Arrival, id: string): AcceptedEvent => {
+  const { facts, type, sourceType, data, raw } = understood
+  const { provider, tenant: shown, verified, trust, receivedAtMs, headers } = arrival
+  const tenant = named(shown)
+  const place = placeOf(understood, { ...arrival, tenant }, id)
+  const receivedAt = new Date(receivedAtMs).toISOString()
+  const known = { id, provider, tenant, type, sourceType, verified, trust }
+  return {
+    ...known,
+    ...place,
+    dedupeKey: dedupeKeyOf(arrival, facts.id, raw),
+    envelope: envelopeJson({ ...known, entity: place.entity, occurredAt: facts.occurredAt, receivedAt }, data),
+    unparseable: undefined,
+    raw,
+    headers,
+    receivedAtMs,
+  }
+}
+
+/** A body that was signed and cannot be read: it is kept, and a dead letter from the start. */
+export const unparseableEvent = (raw: Buffer, reason: string, arrival: Arrival, id: string): AcceptedEvent => ({
+  id,
+  provider: arrival.provider,
+  tenant: named(arrival.tenant),
+  // Sent again it has another time of signing.
+  dedupeKey: dedupeKeyOf({ ...arrival, signedAtMs: undefined }, undefined, raw),
+  type: 'unknown',
+  sourceType: '',
+  entity: undefined,
+  lane: id,
+  partition: partitionOf(id, arrival.partitions),
+  envelope: undefined,
+  unparseable: reason,
+  raw,
+  headers: arrival.headers,
+  verified: arrival.verified,
+  trust: arrival.trust,
+  receivedAtMs: arrival.receivedAtMs,
+})
