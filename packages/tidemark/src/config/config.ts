@@ -11,6 +11,7 @@ export type { ConfigInput, PoolName, TidemarkConfig } from './options.js'
 export type { RelayDefinitionInput } from './relay-options.js'
 export { configSources, type ResolveOptions, resolveConfig } from './resolve.js'
 export { getSupabaseConfig, getSupabaseDatabaseUrl, isSupabaseConfigured, type SupabaseConfig } from './supabase.js'
+export type { WebhookKeyInput, WebhookProviderInput } from './webhook-options.js'
 
 /** Gives the content of a `tidemark.config.ts` its type. Returns it unchanged. */
 export const defineConfig = (config: ConfigInput): ConfigInput => config

@@ -11,6 +11,7 @@ import { redisOptions } from './redis-options.js'
 import { relayOptions } from './relay-options.js'
 import { restOptions } from './rest-options.js'
 import { supabaseOptions } from './supabase-options.js'
+import { webhookOptions } from './webhook-options.js'
 
 const serverOptions = {
   'server.host': option(host, {
@@ -169,6 +170,7 @@ export const options = {
   ...pusherOptions,
   ...relayOptions,
   ...authOptions,
+  ...webhookOptions,
   ...appOptions,
 } as const
 
