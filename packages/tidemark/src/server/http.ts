@@ -14,8 +14,11 @@ const maxBodyBytes = 1024 * 1024
 const requestTimeoutMs = 300_000
 const latencyBuckets = [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60]
 
+/** What stands behind the name of a provider of webhooks is a secret. */
+const webhookSecret = /^(\/+webhooks\/+[^/]*\/+).+/i
+
 /** A query may hold a key; the path alone says enough. */
-const pathOf = ({ url }: FastifyRequest): string => maskSecrets(url.split('?')[0] ?? '/')
+const pathOf = ({ url }: FastifyRequest): string => maskSecrets((url.split('?')[0] ?? '/').replace(webhookSecret, '$1***'))
 
 const statusOf = (error: unknown): number | undefined => {
   const status = (error as FastifyError | undefined)?.statusCode

@@ -36,6 +36,14 @@ const openRest = async ({ config, roles, runtime, observation, log, parts, isSto
   parts.add('rest', rest, () => rest.stop())
 }
 
+const openWebhooks = async ({ config, roles, runtime, observation, log, parts, isStopping }: Connected): Promise<void> => {
+  const { takesWebhooks } = await import('./webhook-providers.js')
+  if (!roles.has('webhooks') || !takesWebhooks(config) || isStopping()) return
+  const { openServerWebhooks } = await import('./webhooks.js')
+  const webhooks = await openServerWebhooks({ config, runtime, observation, log: log.child('webhooks') })
+  parts.add('webhooks', webhooks, () => webhooks.stop())
+}
+
 const openCaches = async ({
   config,
   runtime,
@@ -104,7 +112,7 @@ const follow = async (opening: Connected): Promise<void> => {
 /** What needs only that the process is connected. All are waited for, so that nothing is under way when the first failure is raised. */
 export const openConnected = async (opening: Opening, runtime: Runtime, observation: Observation): Promise<void> => {
   const connected = { ...opening, runtime, observation }
-  await settled([openRest(connected), follow(connected)])
+  await settled([openRest(connected), openWebhooks(connected), follow(connected)])
 }
 
 /** Waits for all, so that nothing is under way any more when the first failure is raised. */

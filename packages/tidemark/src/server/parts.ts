@@ -9,6 +9,7 @@ import type { ServerRelays } from './realtime-relays.js'
 import type { ServerRest } from './rest.js'
 import type { Runtime } from './runtime.js'
 import type { Shell } from './shell.js'
+import type { ServerWebhooks } from './webhooks.js'
 
 /** What a server is made of once it has started, in the order in which it is opened. What a process has no part in is left out. */
 export interface Started {
@@ -17,6 +18,7 @@ export interface Started {
   readonly shell: Shell
   readonly runtime: Runtime
   readonly rest: ServerRest
+  readonly webhooks: ServerWebhooks
   readonly caches: ServerCaches
   readonly changes: ServerChanges
   readonly relays: ServerRelays

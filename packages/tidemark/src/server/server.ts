@@ -162,6 +162,7 @@ class Server implements TidemarkServer {
       rest: () => parts.get('rest')?.rest,
       changes: () => (parts.get('feed')?.node ? parts.get('changes') : undefined),
       auth: () => parts.get('auth'),
+      webhooks: () => parts.get('webhooks'),
       project: () => this.project(),
       status: () => this.status(),
     })

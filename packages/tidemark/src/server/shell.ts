@@ -24,6 +24,9 @@ import type { Runtime } from './runtime.js'
 import { createSupabaseHealth } from './supabase-health/supabase-health.js'
 import { addSystemRoutes, systemPaths } from './system-routes.js'
 import { readVersion } from './version.js'
+import { takesWebhooks, webhookProviders } from './webhook-providers.js'
+import { addWebhookRoutes, isWebhookRoute } from './webhook-routes.js'
+import type { ServerWebhooks } from './webhooks.js'
 
 /** What answers requests. It stands before anything is connected, and says so meanwhile. */
 export interface Shell {
@@ -56,6 +59,8 @@ export interface ShellOptions {
   cache(): Cache<Definitions> | undefined
   /** Undefined while the server starts; `foreign` where the users of its database are another system's. */
   auth(): Auth | 'foreign' | undefined
+  /** Undefined while the server starts, and where it takes no webhooks. */
+  webhooks(): ServerWebhooks | undefined
   /** Raises TM_SERVER_STARTING meanwhile. */
   project(): Project
   status(): Promise<ProjectStatus>
@@ -90,7 +95,8 @@ export const createShell = async (options: ShellOptions): Promise<Shell> => {
   const jobs = createJobs()
   let draining = false
   app.addHook('onRequest', async (request) => {
-    if (draining && !systemPaths.has(request.routeOptions.url ?? '')) throw new TidemarkError('TM_SERVER_STOPPING', {})
+    const route = request.routeOptions.url ?? ''
+    if (draining && !systemPaths.has(route) && !isWebhookRoute(route)) throw new TidemarkError('TM_SERVER_STOPPING', {})
   })
   // A connection that stays open for a next request would hold the end up.
   app.addHook('onSend', async (_request, reply) => {
@@ -132,6 +138,10 @@ export const createShell = async (options: ShellOptions): Promise<Shell> => {
       rest: options.rest,
       log: log.child('rest'),
     })
+  }
+  if (options.roles.has('webhooks') && takesWebhooks(config)) {
+    const ipHeader = config.webhooks.ipHeader?.toLowerCase()
+    await addWebhookRoutes(app, { providers: webhookProviders(config), ipHeader, intake: () => options.webhooks()?.intake })
   }
   const realtime =
     options.roles.has('realtime') && servesAnyRealtime(config)
