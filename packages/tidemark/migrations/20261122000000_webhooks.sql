@@ -61,8 +61,6 @@ create table tidemark.webhook_partitions (
   partition smallint primary key,
   epoch bigint not null default 0,
   owner text,
-  -- Only where there is no Redis to hold the lease.
-  leased_until timestamptz,
   spooling boolean not null default false
 );
 
@@ -99,6 +97,7 @@ begin
   end if;
   if exists (select from pg_roles where rolname = 'tidemark_app') then
     grant select, insert, update, delete on public.webhook_events to tidemark_app;
+    grant usage on sequence public.webhook_events_seq_seq to tidemark_app;
     create policy server on public.webhook_events to tidemark_app using (true) with check (true);
   end if;
 end $$;

@@ -945,4 +945,13 @@ export const errorTable = {
     503,
     true,
   ),
+
+  TM_WEBHOOKS_REFUSED: entry(
+    'The event is refused: {reason}',
+    'Correct what it says, then send it through again with `tidemark hooks replay`.',
+    'failed',
+    422,
+  ),
+  TM_WEBHOOKS_NOT_FOUND: entry('There is no event {id}.', '`tidemark hooks list` shows the ids of events.', 'failed', 404),
+  TM_WEBHOOKS_BAD_OPTION: entry('The option {option} of webhooks is not valid: {reason}.', 'Correct it.', 'configuration', 400),
 } as const satisfies Readonly<Record<string, ErrorEntry>>

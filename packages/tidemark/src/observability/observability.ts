@@ -123,6 +123,13 @@ export const signalTable = {
   'breaker.opened': { severity: 'critical', meaning: 'A service failed too often; calls to it are refused for a while.' },
   'breaker.probing': { severity: 'info', meaning: 'One call to a failed service is let through to see whether it is back.' },
   'breaker.closed': { severity: 'info', meaning: 'A failed service is back.' },
+  'webhooks.dead': { severity: 'warning', meaning: 'Events became dead letters; `tidemark hooks dlq` shows them.' },
+  'webhooks.deleted': {
+    severity: 'critical',
+    meaning: 'Entries were cut off a stream of events while they were held: something trims it, or Redis evicts.',
+  },
+  'webhooks.paused': { severity: 'warning', meaning: 'Events wait because Postgres does not take them.' },
+  'webhooks.resumed': { severity: 'info', meaning: 'Events are handled again.' },
 } as const satisfies Readonly<Record<string, { severity: Severity; meaning: string }>>
 
 export type SignalName = keyof typeof signalTable

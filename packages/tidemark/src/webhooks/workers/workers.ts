@@ -47,9 +47,7 @@ export interface WorkerSettings {
 }
 
 /** Handlers by type; `*` gets every event. Several of one type run one after the other, in one transaction. */
-export type HandlerTable = Readonly<
-  Partial<Record<EventType | '*' | (string & {}), EventHandler | readonly EventHandler[]>>
->
+export type HandlerTable = Readonly<Partial<Record<EventType | '*' | (string & {}), EventHandler | readonly EventHandler[]>>>
 
 /** Who handles what. */
 export interface Handlers {

@@ -1,0 +1,63 @@
+import type { DeadReason } from '../webhooks.js'
+import type { HeldEvent } from './held-event.js'
+
+/** What was read of one partition. */
+export interface Reading {
+  readonly partition: number
+  readonly events: readonly HeldEvent[]
+}
+
+export interface Buried {
+  readonly event: HeldEvent
+  readonly reason: DeadReason
+  readonly error: string
+}
+
+export interface PutOff {
+  readonly event: HeldEvent
+  readonly dueAtMs: number
+}
+
+/** How much of a partition waits. */
+export interface Backlog {
+  readonly events: number
+  /** Held by consumers, not acknowledged. */
+  readonly pending: number
+  /** Since the oldest of it came. */
+  readonly oldestMs: number
+}
+
+/** Where events come from: a stream of Redis for each partition, or the rows themselves. Its owner alone uses a partition. */
+export interface Queue {
+  readonly kind: 'stream' | 'rows'
+  /** Makes a partition ready to be read. True where its stream had been lost: what was in it is in rows only. */
+  open(partition: number): Promise<boolean>
+  /** What earlier owners held and did not finish, oldest first, in parts. `crashed` where they died of it or with it. */
+  recover(partition: number, epoch: string, crashed: boolean): AsyncIterable<readonly HeldEvent[]>
+  /** What is new, waiting for it a little. Raises QueueLost. */
+  read(owned: ReadonlyMap<number, string>, count: number, waitMs: number): Promise<readonly Reading[]>
+  /** Their rows say what became of them. */
+  settle(partition: number, events: readonly HeldEvent[]): Promise<void>
+  putOff(partition: number, events: readonly PutOff[]): Promise<void>
+  bury(partition: number, events: readonly Buried[]): Promise<void>
+  /** Ids of events that were put off and are due now. */
+  due(partitions: readonly number[]): Promise<readonly string[]>
+  /** Cuts off what is done, and forgets consumers that are gone. */
+  tend(partition: number): Promise<void>
+  backlog(partition: number): Promise<Backlog>
+  /** The wall time before which nothing that the queue still holds was appended; undefined where rows are the queue. */
+  oldest(partition: number): Promise<number | undefined>
+  /** Leaves a partition whose events it has all given back or finished. */
+  leave(partition: number): Promise<void>
+  stop(): Promise<void>
+}
+
+/** The streams of these partitions are gone, with everything in them. */
+export class QueueLost extends Error {
+  readonly partitions: readonly number[]
+
+  constructor(partitions: readonly number[]) {
+    super('a stream was lost')
+    this.partitions = partitions
+  }
+}

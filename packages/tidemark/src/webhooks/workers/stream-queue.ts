@@ -1,0 +1,260 @@
+import { isTidemarkError } from '../../errors.js'
+import type { Logger, Signals } from '../../observability/observability.js'
+import type { Redis, RedisCommand, RedisReply } from '../../redis/redis.js'
+import type { Clock } from '../../time/clock.js'
+import { decodeEntry } from '../entry.js'
+import { consumerGroup, errorsStream, type PartitionKeys, partitionKeys } from '../webhooks.js'
+import { type HeldEvent, heldFromEntry } from './held-event.js'
+import { type Backlog, type Buried, type PutOff, type Queue, QueueLost, type Reading } from './queue.js'
+import { buryScript, forgetConsumersScript, putOffScript, settleScript } from './stream-scripts.js'
+import { trimStream } from './trim-stream.js'
+
+export interface StreamQueueOptions {
+  readonly redis: Redis
+  /** For reads that wait; undefined where none can be had. */
+  readonly blocking: Redis | undefined
+  /** The consumer. */
+  readonly name: string
+  readonly partitions: number
+  readonly trimAfterMs: number
+  readonly clock: Clock
+  readonly signals: Signals | undefined
+  readonly log: Logger
+  /** Told of entries that were pending and are no longer in the stream: somebody cut them off. */
+  deleted(partition: number, count: number): void
+  /** Told of entries that were taken from another consumer. */
+  claimed(partition: number, count: number): void
+}
+
+const claimPage = 200
+const errorsKeptMs = 30 * 86_400_000
+const consumerSilenceMs = 120_000
+/** A reply may take so much longer than the command was to wait. */
+const patienceMs = 5_000
+
+type List = readonly RedisReply[]
+type RawEntry = readonly [id: Buffer, fields: readonly Buffer[] | null]
+
+const listOf = (reply: RedisReply | undefined): List => (Array.isArray(reply) ? reply : [])
+
+const startsWith = (error: unknown, word: string): boolean =>
+  isTidemarkError(error, 'TM_REDIS_COMMAND') && String(error.parameters.reason).startsWith(word)
+
+class StreamQueue implements Queue {
+  readonly kind = 'stream'
+  readonly #options: StreamQueueOptions
+  /** Streams that another group reads too: nothing is deleted there before that has seen it. */
+  readonly #shared = new Set<number>()
+
+  constructor(options: StreamQueueOptions) {
+    this.#options = options
+  }
+
+  #keys(partition: number): PartitionKeys {
+    return partitionKeys(partition, this.#options.partitions)
+  }
+
+  async open(partition: number): Promise<boolean> {
+    const { stream } = this.#keys(partition)
+    try {
+      // From the beginning: what was written while nobody read belongs to the group too.
+      await this.#options.redis.command(['XGROUP', 'CREATE', stream, consumerGroup, '0', 'MKSTREAM'])
+      return true
+    } catch (error) {
+      if (!startsWith(error, 'BUSYGROUP')) throw error
+      return false
+    }
+  }
+
+  async *recover(partition: number, _epoch: string, crashed: boolean): AsyncIterable<readonly HeldEvent[]> {
+    const { redis, name } = this.#options
+    const { stream } = this.#keys(partition)
+    let cursor = '0-0'
+    do {
+      const command: RedisCommand = ['XAUTOCLAIM', stream, consumerGroup, name, '0', cursor, 'COUNT', claimPage]
+      const [next, entries, gone] = listOf(await redis.command(command, { buffers: true }))
+      cursor = String(next)
+      const { events, foreign, missing } = this.#decode(partition, listOf(entries), crashed)
+      await this.#deleted(partition, [...missing, ...listOf(gone).map(String)])
+      await this.#castOut(partition, foreign)
+      if (events.length > 0) {
+        this.#options.claimed(partition, events.length)
+        yield events
+      }
+    } while (cursor !== '0-0')
+  }
+
+  async read(owned: ReadonlyMap<number, string>, count: number, waitMs: number): Promise<readonly Reading[]> {
+    if (owned.size === 0) return []
+    const { redis, blocking = redis, name } = this.#options
+    const byStream = new Map([...owned.keys()].map((partition) => [this.#keys(partition).stream, partition]))
+    const mayBlock = blocking !== redis && waitMs > 0
+    const command: RedisCommand = [
+      'XREADGROUP',
+      'GROUP',
+      consumerGroup,
+      name,
+      'COUNT',
+      count,
+      ...(mayBlock ? ['BLOCK', Math.ceil(waitMs)] : []),
+      'STREAMS',
+      ...byStream.keys(),
+      ...Array.from(byStream, () => '>'),
+    ]
+    let reply: RedisReply
+    try {
+      reply = await blocking.command(command, { buffers: true, timeoutMs: waitMs + patienceMs })
+    } catch (error) {
+      if (startsWith(error, 'NOGROUP')) throw new QueueLost(await this.#lost([...owned.keys()]))
+      throw error
+    }
+    const readings: Reading[] = []
+    for (const each of listOf(reply)) {
+      const [stream, entries] = listOf(each)
+      const partition = byStream.get(String(stream))!
+      const { events, foreign } = this.#decode(partition, listOf(entries), false)
+      await this.#castOut(partition, foreign)
+      readings.push({ partition, events })
+    }
+    return readings
+  }
+
+  async #lost(partitions: readonly number[]): Promise<readonly number[]> {
+    const outcomes = await Promise.all(partitions.map((partition) => this.open(partition)))
+    return partitions.filter((_partition, at) => outcomes[at])
+  }
+
+  #decode(partition: number, entries: List, suspect: boolean) {
+    const events: HeldEvent[] = []
+    const foreign: string[] = []
+    const missing: string[] = []
+    for (const each of entries) {
+      if (!Array.isArray(each)) continue
+      const [rawId, fields] = each as unknown as RawEntry
+      const id = String(rawId)
+      const entry = fields ? decodeEntry(fields) : undefined
+      if (!fields) missing.push(id)
+      else if (entry) events.push(heldFromEntry(entry, partition, id, suspect))
+      else foreign.push(id)
+    }
+    return { events, foreign, missing }
+  }
+
+  /** Before Redis 7 what is gone stays pending until it is acknowledged. */
+  async #deleted(partition: number, ids: readonly string[]): Promise<void> {
+    if (ids.length === 0) return
+    const { redis, signals, log, deleted } = this.#options
+    const { stream } = this.#keys(partition)
+    deleted(partition, ids.length)
+    log.error('entries were cut off the stream while they were held', { stream, count: ids.length })
+    signals?.raise({
+      name: 'webhooks.deleted',
+      subject: stream,
+      message: `${ids.length} entries of ${stream} were cut off while they were held: something trims it by length, or Redis evicts.`,
+      details: { count: ids.length },
+    })
+    await redis.command(['XACK', stream, consumerGroup, ...ids])
+  }
+
+  /** What somebody else wrote is no event: it is moved where people look. */
+  async #castOut(partition: number, ids: readonly string[]): Promise<void> {
+    if (ids.length === 0) return
+    const { stream } = this.#keys(partition)
+    this.#options.log.warn('entries of the stream are no events', { stream, ids: ids.slice(0, 10).join(', '), count: ids.length })
+    for (const id of ids) await this.#bury(partition, id, id, ['reason', 'foreign', 'stream', stream, 'entry', id])
+  }
+
+  async settle(partition: number, events: readonly HeldEvent[]): Promise<void> {
+    const ids = events.flatMap(({ streamId }) => streamId ?? [])
+    for (let at = 0; at < ids.length; at += 1000) {
+      const part = ids.slice(at, at + 1000)
+      await this.#options.redis.script(
+        settleScript,
+        [this.#keys(partition).stream],
+        [consumerGroup, this.#deletes(partition), ...part],
+      )
+    }
+  }
+
+  #deletes(partition: number): '0' | '1' {
+    return this.#shared.has(partition) ? '0' : '1'
+  }
+
+  async putOff(partition: number, events: readonly PutOff[]): Promise<void> {
+    if (events.length === 0) return
+    const { stream, retry } = this.#keys(partition)
+    const each = events.flatMap(({ event, dueAtMs }) => [String(Math.ceil(dueAtMs)), event.id, event.streamId ?? ''])
+    await this.#options.redis.script(putOffScript, [stream, retry], [consumerGroup, this.#deletes(partition), ...each])
+  }
+
+  async bury(partition: number, events: readonly Buried[]): Promise<void> {
+    for (const { event, reason, error } of events) {
+      const { id, provider, type, lane, payload, receivedAtMs, streamId } = event
+      const fields = ['id', id, 'provider', provider, 'event_type', type, 'lane', lane, 'payload', payload]
+      const receivedAt = new Date(receivedAtMs).toISOString()
+      await this.#bury(partition, id, streamId ?? '', [...fields, 'received_at', receivedAt, 'reason', reason, 'error', error])
+    }
+  }
+
+  async #bury(partition: number, id: string, streamId: string, fields: readonly string[]): Promise<void> {
+    const { redis, clock } = this.#options
+    const { stream, retry } = this.#keys(partition)
+    const keptFrom = String(Math.max(0, clock.now() - errorsKeptMs))
+    const head = [consumerGroup, this.#deletes(partition), keptFrom, id, streamId]
+    await redis.script(buryScript, [stream, retry, errorsStream], [...head, ...fields])
+  }
+
+  async due(partitions: readonly number[]): Promise<readonly string[]> {
+    const { redis, clock } = this.#options
+    const now = clock.now()
+    const found = await Promise.all(
+      partitions.map(async (partition) => {
+        const { retry } = this.#keys(partition)
+        const ids = listOf(await redis.command(['ZRANGEBYSCORE', retry, '-inf', now, 'LIMIT', 0, 200])).map(String)
+        // From here on its row alone says when it is due.
+        if (ids.length > 0) await redis.command(['ZREM', retry, ...ids])
+        return ids
+      }),
+    )
+    return found.flat()
+  }
+
+  async tend(partition: number): Promise<void> {
+    const { redis, name, clock, trimAfterMs } = this.#options
+    const { stream } = this.#keys(partition)
+    const groups = await trimStream(redis, stream, clock.now() - trimAfterMs)
+    if (groups > 1) this.#shared.add(partition)
+    else this.#shared.delete(partition)
+    await redis.script(forgetConsumersScript, [stream], [consumerGroup, name, consumerSilenceMs])
+  }
+
+  async backlog(partition: number): Promise<Backlog> {
+    const { redis, clock } = this.#options
+    const { stream } = this.#keys(partition)
+    const [length, pending, oldest] = await Promise.all([
+      redis.command<number>(['XLEN', stream]),
+      redis.command(['XPENDING', stream, consumerGroup]).catch(() => null),
+      this.oldest(partition),
+    ])
+    const held = Number(listOf(pending)[0] ?? 0)
+    return { events: length, pending: held, oldestMs: length === 0 ? 0 : Math.max(0, clock.now() - (oldest ?? clock.now())) }
+  }
+
+  async oldest(partition: number): Promise<number> {
+    const { redis, clock } = this.#options
+    const [first] = listOf(await redis.command(['XRANGE', this.#keys(partition).stream, '-', '+', 'COUNT', 1]))
+    return first === undefined ? clock.now() : Number(String(listOf(first)[0]).split('-')[0])
+  }
+
+  async leave(partition: number): Promise<void> {
+    const { redis, name } = this.#options
+    await redis.script(forgetConsumersScript, [this.#keys(partition).stream], [consumerGroup, name, 0])
+  }
+
+  async stop(): Promise<void> {
+    await this.#options.blocking?.stop()
+  }
+}
+
+/** Events from the streams of Redis. */
+export const createStreamQueue = (options: StreamQueueOptions): Queue => new StreamQueue(options)
