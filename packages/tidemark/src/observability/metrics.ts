@@ -1,7 +1,7 @@
 import * as prom from 'prom-client'
 import { TidemarkError } from '../errors.js'
 import { maskSecrets } from '../secrets.js'
-import type { Labels, Metrics } from './observability.js'
+import type { Labels, Metrics, Sample } from './observability.js'
 
 export interface MetricsOptions {
   /** Also measure the process itself (memory, event loop, garbage collection). Default false. */
@@ -30,6 +30,9 @@ const masked = (labels: Readonly<Record<string, string | number>> = {}): Record<
   Object.fromEntries(
     Object.entries(labels).map(([name, value]) => [name, typeof value === 'string' ? maskSecrets(value) : value]),
   )
+
+const textual = (labels: Readonly<Record<string, string | number | undefined>>): Sample['labels'] =>
+  Object.fromEntries(Object.entries(labels).map(([name, value]) => [name, String(value)]))
 
 interface Known {
   readonly definition: string
@@ -63,6 +66,15 @@ export const createMetrics = ({ process = false }: MetricsOptions = {}): Metrics
   return {
     contentType: registry.contentType,
     render: () => registry.metrics(),
+    read: async () =>
+      (await registry.getMetricsAsJSON()).flatMap(({ name, values }) =>
+        values.map(({ labels, value, ...more }) => ({
+          // Of a histogram each value names itself.
+          name: (more as { readonly metricName?: string }).metricName ?? name,
+          labels: textual(labels),
+          value,
+        })),
+      ),
     counter: <L extends string>(name: string, help: string, labels: readonly L[] = []) =>
       define('counter', name, labels, [], () => {
         const counter = new prom.Counter<string>(settings(name, help, labels))

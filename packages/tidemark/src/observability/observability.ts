@@ -43,6 +43,13 @@ export interface Histogram<L extends string = never> {
   observe(value: number, ...labels: Labels<L>): void
 }
 
+/** One value of a metric, as it is just now. Of a histogram, its `_count`, its `_sum` and each `_bucket`. */
+export interface Sample {
+  readonly name: string
+  readonly labels: Readonly<Record<string, string>>
+  readonly value: number
+}
+
 /**
  * The metrics of one process. Asking again for a name gives the same metric.
  * Raises TM_OBSERVABILITY_METRIC for a name against the rules, or one that is taken by another definition.
@@ -61,6 +68,8 @@ export interface Metrics {
   ): Histogram<L>
   /** Everything, in the Prometheus text format. */
   render(): Promise<string>
+  /** Everything, as values. */
+  read(): Promise<readonly Sample[]>
   readonly contentType: string
 }
 
