@@ -898,6 +898,42 @@ export const errorTable = {
     503,
     true,
   ),
+  TM_ALERTS_RULE: entry(
+    'The rule "{name}" is not valid: {reason}.',
+    'docs/alerts.md shows how rules are written and lists those that are there.',
+    'configuration',
+  ),
+  TM_ALERTS_CHANNEL: entry(
+    'The channel "{channel}" of alerts is not valid: {reason}.',
+    'docs/alerts.md shows what a channel needs.',
+    'configuration',
+  ),
+  TM_ALERTS_MATCHER: entry(
+    '"{matcher}" does not say which alerts are meant.',
+    'Name a label, one of = != =~ !~, and a value: alert_type=disk, entity_id=~eu-*.',
+    'usage',
+    400,
+  ),
+  TM_ALERTS_ADDRESS: entry(
+    'The channel {channel} is not called: {reason}.',
+    'Give it an https address of the public internet, or name its host or its network in alerts.allowed.',
+    'configuration',
+    422,
+  ),
+  TM_ALERTS_REFUSED: entry(
+    'The channel {channel} refused what it was sent, with {status}.',
+    'See what the other end demands. Its fallback is told in its place.',
+    'failed',
+    422,
+  ),
+  TM_ALERTS_UNDELIVERED: entry(
+    'The channel {channel} did not take what it was sent: {reason}.',
+    'It is tried again by itself. If it goes on, check the address and the other end.',
+    'unreachable',
+    502,
+    true,
+  ),
+  TM_ALERTS_UNKNOWN: entry('There is no {what} {id}.', '`tidemark alerts list` shows what there is.', 'failed', 404),
 
   TM_OBSERVABILITY_METRIC: entry(
     'The metric "{name}" is not valid: {reason}.',

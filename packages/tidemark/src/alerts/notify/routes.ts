@@ -1,0 +1,79 @@
+import { TidemarkError } from '../../errors.js'
+import { type Alert, type AlertLabels, type AlertSeverity, severities } from '../alerts.js'
+import { labelsOf } from '../fingerprint.js'
+import { type Matcher, matchesAll, parseMatcher } from './matchers.js'
+
+/** Who is told of what, and how soon. What is left out is as the default route has it. */
+export interface RouteInput {
+  /** All have to hold: `alert_type=~feed*`, `severity=critical`. Without any: everything. */
+  readonly match?: readonly string[]
+  /** Names of channels. Default: all. */
+  readonly channels?: readonly string[]
+  /** Alerts that have these labels in common are told together. Default `['alert_type']`. */
+  readonly groupBy?: readonly string[]
+  /** How long the first of a group waits for others. Default 30 s; critical ones never wait. */
+  readonly groupWaitMs?: number
+  /** How long a group that was told of waits before it is told of again. Default 5 min; critical ones never wait. */
+  readonly groupIntervalMs?: number
+  /** How often what nobody acknowledged is told again. Default 4 h. */
+  readonly repeatIntervalMs?: number
+  /** Whether the end is told. Default true. */
+  readonly sendResolved?: boolean
+  /** After so long without anybody acknowledging it, `escalateTo` is told. Default: never. */
+  readonly escalateAfterMs?: number
+  /** Names of channels. Default: those of the route. */
+  readonly escalateTo?: readonly string[]
+}
+
+export interface Route {
+  readonly match: readonly Matcher[]
+  readonly channels: readonly string[]
+  readonly groupBy: readonly string[]
+  readonly groupWaitMs: number
+  readonly groupIntervalMs: number
+  readonly repeatIntervalMs: number
+  readonly sendResolved: boolean
+  readonly escalateAfterMs: number | undefined
+  readonly escalateTo: readonly string[]
+}
+
+const routeOf = (input: RouteInput, all: readonly string[]): Route => {
+  const unknown = [...(input.channels ?? []), ...(input.escalateTo ?? [])].find((name) => !all.includes(name))
+  if (unknown !== undefined)
+    throw new TidemarkError('TM_ALERTS_CHANNEL', { channel: unknown, reason: 'a route names it, and there is none' })
+  const channels = input.channels ?? all
+  return {
+    channels,
+    match: (input.match ?? []).map(parseMatcher),
+    groupBy: input.groupBy ?? ['alert_type'],
+    groupWaitMs: input.groupWaitMs ?? 30_000,
+    groupIntervalMs: input.groupIntervalMs ?? 300_000,
+    repeatIntervalMs: input.repeatIntervalMs ?? 4 * 3_600_000,
+    sendResolved: input.sendResolved ?? true,
+    escalateAfterMs: input.escalateAfterMs,
+    escalateTo: input.escalateTo ?? channels,
+  }
+}
+
+export interface Routes {
+  /** The first that takes it; the last takes everything. */
+  of(alert: Alert): Route
+  groupKeyOf(alert: Alert, route: Route): string
+}
+
+/** What matchers see: all labels, and the severity. */
+export const matchedLabels = (alert: Alert): AlertLabels => ({ ...labelsOf(alert), severity: alert.severity })
+
+/** Raises TM_ALERTS_CHANNEL and TM_ALERTS_MATCHER. */
+export const createRoutes = (inputs: readonly RouteInput[], channels: readonly string[]): Routes => {
+  const routes = [...inputs, {}].map((input) => routeOf(input, channels))
+  return {
+    of: (alert) => routes.find(({ match }) => matchesAll(match, matchedLabels(alert)))!,
+    groupKeyOf: (alert, route) => {
+      const labels = matchedLabels(alert)
+      return JSON.stringify([routes.indexOf(route), ...route.groupBy.map((label) => [label, labels[label] ?? ''])])
+    },
+  }
+}
+
+export const isUrgent = (severity: AlertSeverity): boolean => severity === severities.at(-1)
