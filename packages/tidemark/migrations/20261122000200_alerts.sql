@@ -226,6 +226,21 @@ begin
   return null;
 end $$;
 
+-- Whatever was granted: only the owner of a table, for which a function may act, changes or removes what is in it.
+create function tidemark.append_only() returns trigger
+language plpgsql
+set search_path = pg_catalog
+as $$
+begin
+  if not pg_has_role(current_user, (select relowner from pg_class where oid = tg_relid), 'usage') then
+    raise exception '%.% is only added to', tg_table_schema, tg_table_name using errcode = '42501';
+  end if;
+  return case tg_op when 'UPDATE' then new else old end;
+end $$;
+create trigger audit_log_append_only before update or delete on public.audit_log for each row execute function tidemark.append_only();
+create trigger alert_events_append_only before update or delete on tidemark.alert_events
+  for each row execute function tidemark.append_only();
+
 -- What operators do. Signals are the alerts' own history.
 create trigger alert_silences_audit after insert or update or delete on tidemark.alert_silences
   for each row execute function tidemark.audit();

@@ -4,8 +4,12 @@ import type { AlertSignal } from '../alerts.js'
 import { type FoldBefore, foldSignals } from './fold.js'
 
 let count = 0
+const nextId = (): string => {
+  count += 1
+  return `signal-${count}`
+}
 const signal = (kind: AlertSignal['kind'], atMs: number, more: Partial<AlertSignal> = {}): AlertSignal => ({
-  id: `signal-${(count += 1)}`,
+  id: nextId(),
   kind,
   alertType: 'disk',
   entityType: 'disk',
