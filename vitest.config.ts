@@ -4,6 +4,7 @@ import { defineConfig } from 'vitest/config'
 const source = (path: string) => fileURLToPath(new URL(`packages/tidemark/src/${path}`, import.meta.url))
 const alias = [
   { find: /^tidemark$/, replacement: source('index.ts') },
+  { find: /^tidemark\/app$/, replacement: source('app/app.ts') },
   { find: /^tidemark\/store$/, replacement: source('store/store.ts') },
   { find: /^tidemark\/limiter$/, replacement: source('resilience/limiter.ts') },
   { find: /^tidemark\/log$/, replacement: source('observability/log.ts') },

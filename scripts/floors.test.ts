@@ -10,6 +10,7 @@ import { root } from './repository.ts'
 const floors: readonly (readonly string[])[] = [
   ['cli'],
   ['server'],
+  ['app'],
   ['store'],
   ['move', 'webhooks', 'realtime', 'rest', 'cache', 'alerts'],
   ['auth'],

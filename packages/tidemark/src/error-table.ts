@@ -748,6 +748,12 @@ export const errorTable = {
     409,
   ),
 
+  TM_APP_SETTINGS: entry(
+    'The application does not start with these settings: {reasons}.',
+    'Give these variables in its environment; its README tells what each means.',
+    'configuration',
+  ),
+
   TM_SERVER_PORT_TAKEN: entry(
     'Port {port} on {host} is taken.',
     'End what uses it, or choose another with PORT or --port.',

@@ -37,7 +37,7 @@ export interface CacheOptions<D extends Definitions> {
   /** How long a read waits for the position that it has to see. Default 500. */
   readonly waitMs?: number
   /** For entries that are `encrypted`. */
-  readonly encryption?: EncryptionOptions
+  readonly encryption?: EncryptionOptions | undefined
   /** Memory that all entries may take together. Default: the sum of what each may. */
   readonly maxBytes?: number
   /** How often a cached key is compared with Postgres; 0 never. Default 1,000. */

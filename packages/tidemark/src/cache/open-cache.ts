@@ -19,9 +19,9 @@ export interface OpenCacheOptions<D extends Definitions> extends Omit<CacheOptio
   /** Address of the primary, for loads and writes. */
   readonly database: string
   /** The same with a login that owns the tables: it publishes them, and makes Tidemark's own where they are missing. Default: `database`. */
-  readonly owner?: string
+  readonly owner?: string | undefined
   /** The same with a login that may replicate. Default: `owner`. Where it may not, changes are caught by triggers. */
-  readonly replication?: string
+  readonly replication?: string | undefined
   /** Address of a Redis to share values in. Without one each process has its own memory. */
   readonly redis?: string | undefined
   /** Default: `wal` where the login may replicate, else `outbox`. */

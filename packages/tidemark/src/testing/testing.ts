@@ -13,6 +13,7 @@ export {
   type TableAccess,
   type Values,
 } from './access-matrix.js'
+export { people } from './access-matrix/people.js'
 export { createFakeClock, type FakeClock } from './fake-clock.js'
 export { type ConformanceCase, redisConformance } from './redis-conformance.js'
 export { startTestRedis, type TestRedis, type TestRedisOptions } from './redis-server.js'

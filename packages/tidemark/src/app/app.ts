@@ -1,0 +1,12 @@
+/** What an application is written with: its errors, its HTTP server, its settings and its parts as data. docs/apps.md shows how. */
+export { contextOf, fromRead, fromWrite, type Read, type ReadContext, readOf, type WrittenAt } from './answer.js'
+export { type Authenticate, createBearer, smallestSecretBytes } from './bearer.js'
+export { type AppServerOptions, createAppServer } from './create-app-server.js'
+export { type AppError, type AppErrors, type AppErrorTable, defineErrors, type Refusal, type Refusals } from './define-errors.js'
+export { type CachePlaces, cachePlaces, databaseVariables, readEnvironment, variables } from './environment.js'
+export { type Failure, logFailedJobs, logFailures } from './failures.js'
+export { createInput, type Input, type Place, placeOf } from './input.js'
+export { type OnStop, openParts } from './open-parts.js'
+export { type RunAppOptions, type RunningApp, runApp } from './run-app.js'
+export { createSchedule, type Schedule, type ScheduledJob } from './schedule.js'
+export { isStorable } from './storable.js'

@@ -1,0 +1,132 @@
+import { SignJWT } from 'jose'
+import { describe, expect, it } from 'vitest'
+import { z } from 'zod'
+import type { Client } from '../postgres/postgres.js'
+import { createBearer } from './bearer.js'
+import { createAppServer } from './create-app-server.js'
+import { defineErrors } from './define-errors.js'
+import type { Failure } from './failures.js'
+import { createInput, placeOf } from './input.js'
+
+const secret = 'a secret of more than thirty-two bytes'
+const ShopError = defineErrors('SHOP', {
+  INVALID: { status: 422, message: 'No.' },
+  MALFORMED: { status: 400, message: 'Unreadable.' },
+})
+const { parse, parsePlace } = createInput(ShopError)
+
+const sign = (claims: object, expires: string | number | null = '1h'): Promise<string> => {
+  const token = new SignJWT({ ...claims }).setProtectedHeader({ alg: 'HS256' })
+  if (expires !== null) token.setExpirationTime(expires)
+  return token.sign(new TextEncoder().encode(secret))
+}
+
+const authenticate = createBearer({
+  errors: ShopError,
+  secret,
+  callerOf: ({ role, claims }) => (role === 'authenticated' ? { name: String(claims['sub']) } : null),
+})
+// Nobody's Postgres: what /health tells of a real one is tested with each application.
+const away: Pick<Client, 'query'> = { query: () => Promise.reject(new Error('away')) }
+
+const failures: Failure[] = []
+const app = createAppServer({
+  errors: ShopError,
+  authenticate,
+  db: away,
+  prefix: '/api',
+  openRoutes: (open) => void open.get('/about', async () => 'a shop'),
+  routes: (closed) => {
+    closed.get('/me', async (request) => (request as unknown as { caller: object }).caller)
+    closed.post('/echo', async ({ body }) => ({ body: body ?? null }))
+    closed.get('/broken/:id', async () => {
+      throw new Error('words of the caller')
+    })
+  },
+  onFailure: (failure) => failures.push(failure),
+})
+
+const ask = async (url: string, options: { token?: string; method?: 'GET' | 'POST'; payload?: string; type?: string } = {}) => {
+  const {
+    token = await sign({ sub: 'ann', role: 'authenticated' }),
+    method = 'GET',
+    payload,
+    type = 'application/json',
+  } = options
+  const headers = { authorization: `Bearer ${token}`, ...(payload !== undefined && { 'content-type': type }) }
+  return app.inject({ url, method, headers, ...(payload !== undefined && { payload }) })
+}
+
+describe('the server of an application', () => {
+  it('tells routes who calls, by a signed token that ends and that the application knows', async () => {
+    const answer = await ask('/api/me')
+    expect([answer.json(), answer.headers['cache-control']]).toEqual([{ name: 'ann' }, 'no-store'])
+    const tokens = [
+      'nonsense',
+      await sign({ role: 'anon' }),
+      await sign({ sub: 'ann' }),
+      await sign({ sub: 'ann', role: 'authenticated' }, null),
+      await sign({ sub: 'ann', role: 'authenticated' }, 1),
+    ]
+    for (const token of tokens) {
+      const { statusCode, headers, body } = await ask('/api/me', { token })
+      expect([statusCode, headers['www-authenticate']]).toEqual([401, 'Bearer'])
+      expect(body).not.toContain(token)
+    }
+    expect((await app.inject('/api/me')).json()).toEqual({
+      error: 'A valid bearer token is needed.',
+      code: 'SHOP_UNAUTHENTICATED',
+    })
+    expect((await app.inject('/about')).body).toBe('a shop')
+  })
+
+  it('refuses to begin with a short secret', () => {
+    expect(() => createBearer({ errors: ShopError, secret: 'short', callerOf: () => null })).toThrow('32 bytes')
+  })
+
+  it('reads JSON alone, and an empty body as none', async () => {
+    const echo = (payload: string, type?: string) => ask('/api/echo', { method: 'POST', payload, ...(type && { type }) })
+    expect((await echo('{"a":1}')).json()).toEqual({ body: { a: 1 } })
+    expect((await echo('')).json()).toEqual({ body: null })
+    for (const payload of ['{', '{"__proto__":{"a":1}}'])
+      expect((await echo(payload)).json()).toEqual({ error: 'Unreadable.', code: 'SHOP_MALFORMED' })
+    expect((await echo('x', 'text/plain')).statusCode).toBe(415)
+    expect((await ask('/api/nowhere')).json()).toEqual({ error: 'There is no such address.', code: 'SHOP_NOT_FOUND' })
+  })
+
+  it('tells of failures the route and no words, and of health what it is', async () => {
+    const { statusCode, body } = await ask('/api/broken/secret')
+    expect([statusCode, body.includes('words')]).toEqual([500, false])
+    expect(failures).toMatchObject([{ code: 'SHOP_FAILED', route: '/api/broken/:id' }])
+    const health = await app.inject('/health')
+    expect([health.statusCode, health.json()]).toEqual([503, { status: 'error', database: 'disconnected' }])
+  })
+})
+
+describe('what requests bring', () => {
+  const schema = z.strictObject({ title: z.string().max(5), meta: z.record(z.string(), z.unknown()).optional() })
+  const refused = (message: string) => expect.objectContaining({ code: 'SHOP_INVALID', status: 422, message })
+
+  it('is named where it is refused, and never quoted', () => {
+    expect(parse(schema, { title: 'x' })).toEqual({ title: 'x' })
+    expect(() => parse(schema, { title: 'secret' })).toThrow(
+      expect.objectContaining({ message: expect.stringMatching(/^title: (?!.*secret)/) }),
+    )
+    expect(() => parse(schema, { title: 'x', secret: 1 })).toThrow(
+      refused('The request is not valid: there are fields that are not known here.'),
+    )
+    expect(() => parse(schema, { title: 'x', meta: { 'a\0': 1 } })).toThrow(
+      refused('meta holds a character that cannot be kept.'),
+    )
+    expect(() => parse(schema, { title: '\ud800' })).toThrow(refused('title holds a character that cannot be kept.'))
+  })
+
+  it('may be the place where the page before ended', () => {
+    const id = '5f3a1c1e-6a55-4f3e-9d0f-3b1f6f0c1a01'
+    const time = '2026-01-02T03:04:05.678Z'
+    expect(parsePlace(placeOf(time, id))).toEqual([time, id])
+    expect(parsePlace(undefined)).toEqual([null, null])
+    for (const cursor of ['nonsense', '', placeOf('yesterday', id), placeOf(time, '7')])
+      expect(() => parsePlace(cursor)).toThrow(refused('cursor is what `next` of the page before was.'))
+  })
+})

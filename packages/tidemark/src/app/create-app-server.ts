@@ -1,0 +1,98 @@
+import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
+import type { Client } from '../postgres/postgres.js'
+import type { Authenticate } from './bearer.js'
+import type { Refusals } from './define-errors.js'
+import type { Failure } from './failures.js'
+
+export interface AppServerOptions<C> {
+  readonly errors: Refusals
+  /** Gives every request of `routes` its `caller`. */
+  readonly authenticate: Authenticate<C>
+  /** `/health` asks it. */
+  readonly db: Pick<Client, 'query'>
+  /** What wants a token. */
+  readonly routes: (app: FastifyInstance) => void
+  /** Before every route that wants a token. */
+  readonly prefix?: string
+  /** What wants none. */
+  readonly openRoutes?: (app: FastifyInstance) => void
+  /** What `/health` tells besides, while Postgres answers. */
+  readonly health?: () => Promise<object>
+  /** Bytes; routes may allow more. Default 1 MiB. */
+  readonly bodyLimit?: number
+  /** Hears of what failed here; of refusals it does not. */
+  readonly onFailure?: ((failure: Failure) => void) | undefined
+}
+
+const healthBudgetMs = 1000
+
+const answerError =
+  (errors: Refusals, onFailure: (failure: Failure) => void) =>
+  (error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply => {
+    const { status, code, message } = errors.refusalOf(error)
+    if (status >= 500) onFailure({ error, code, route: request.routeOptions.url ?? '', requestId: request.id })
+    if (status === 401) reply.header('www-authenticate', 'Bearer')
+    if (status === 503) reply.header('retry-after', '1')
+    return reply.status(status).send({ error: message, code })
+  }
+
+/** JSON alone is read, anything else is answered with 415; a body that is empty is none. */
+const readJsonAlone = (app: FastifyInstance): void => {
+  const parse = app.getDefaultJsonParser('error', 'error')
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) => {
+    if (body.length === 0) done(null, undefined)
+    else parse(request, String(body), done)
+  })
+}
+
+const isConnected = (db: Pick<Client, 'query'>): Promise<boolean> =>
+  db.query('select 1', [], { signal: AbortSignal.timeout(healthBudgetMs) }).then(
+    () => true,
+    () => false,
+  )
+
+/**
+ * An application's HTTP server; the caller listens and closes. Errors are answered as `{error, code}`, `GET /health` tells whether Postgres
+ * answers, and every other route wants a token and is kept by nobody on the way.
+ */
+export const createAppServer = <C>(options: AppServerOptions<C>): FastifyInstance => {
+  const {
+    errors,
+    authenticate,
+    db,
+    routes,
+    openRoutes,
+    prefix = '',
+    health,
+    bodyLimit = 1024 ** 2,
+    onFailure = () => {},
+  } = options
+  const app = fastify({ logger: false, bodyLimit, routerOptions: { maxParamLength: 256 } })
+  readJsonAlone(app)
+  app.setErrorHandler(answerError(errors, onFailure))
+  app.setNotFoundHandler(() => {
+    throw errors.named('NOT_FOUND', 'There is no such address.')
+  })
+
+  app.get('/health', async (_request, reply) =>
+    (await isConnected(db))
+      ? { status: 'ok', database: 'connected', ...(await health?.()) }
+      : reply.status(503).send({ status: 'error', database: 'disconnected' }),
+  )
+  openRoutes?.(app)
+
+  app.register(
+    async (inner) => {
+      inner.decorateRequest('caller')
+      // Before the body is read.
+      inner.addHook('onRequest', async (request, reply) => {
+        reply.header('cache-control', 'no-store')
+        Object.assign(request, { caller: await authenticate(request.headers.authorization) })
+      })
+      routes(inner)
+    },
+    { prefix },
+  )
+  return app
+}

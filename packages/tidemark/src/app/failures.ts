@@ -1,0 +1,24 @@
+/** What went wrong, for the log: codes only, since what Postgres says of a row may quote it. */
+import { isTidemarkError } from '../errors.js'
+import type { Logger } from '../observability/observability.js'
+
+/** A request that failed here. */
+export interface Failure {
+  readonly error: unknown
+  readonly code: string
+  /** The route's pattern, not its address. */
+  readonly route: string
+  readonly requestId: string
+}
+
+const causeOf = (error: unknown): string => (isTidemarkError(error) ? error.code : 'unexpected')
+
+export const logFailures =
+  (log: Logger) =>
+  ({ error, code, route, requestId }: Failure): void =>
+    log.error('a request failed', { code, route, requestId, cause: causeOf(error) })
+
+export const logFailedJobs =
+  (log: Logger) =>
+  (job: string, error: unknown): void =>
+    log.warn('a job failed; it runs again', { job, cause: causeOf(error) })

@@ -1,0 +1,49 @@
+/** What requests bring, held against schemas. */
+import type { z } from 'zod'
+import type { Refusals } from './define-errors.js'
+import { isStorable } from './storable.js'
+
+/** A place in a list that is ordered by time and id; of the first page none. */
+export type Place = readonly [time: string, id: string] | readonly [time: null, id: null]
+
+export interface Input {
+  /** Raises `INVALID`, which names the field and never quotes what it held; also for text that Postgres cannot hold. */
+  parse<T>(schema: z.ZodType<T>, value: unknown): T
+  /** What {@link placeOf} wrote. Raises `INVALID`. */
+  parsePlace(cursor: string | undefined): Place
+}
+
+/** `next` of a page: the place of the row that it ends with. */
+export const placeOf = (time: string, id: string): string => Buffer.from(`${time} ${id}`).toString('base64url')
+
+const isPlace = (time: string, id: string): boolean =>
+  /^\d{4}-\d\d-\d\dT[\d:.]+Z$/.test(time) &&
+  !Number.isNaN(Date.parse(time)) &&
+  /^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$/i.test(id)
+
+const unstorableField = (value: unknown): string | undefined =>
+  typeof value === 'object' && value !== null ? Object.entries(value).find(([, inner]) => !isStorable(inner))?.[0] : undefined
+
+/** Reads for an application, in its errors. */
+export const createInput = (errors: Refusals): Input => ({
+  parse: (schema, value) => {
+    const parsed = schema.safeParse(value)
+    if (!parsed.success) {
+      const [issue] = parsed.error.issues
+      const field = issue?.path.join('.') ?? ''
+      const what = issue?.code === 'unrecognized_keys' ? 'there are fields that are not known here' : issue?.message
+      throw errors.named('INVALID', field === '' ? `The request is not valid: ${what}.` : `${field}: ${what}.`)
+    }
+    if (!isStorable(parsed.data)) {
+      const field = unstorableField(parsed.data)
+      throw errors.named('INVALID', `${field ?? 'The request'} holds a character that cannot be kept.`)
+    }
+    return parsed.data
+  },
+  parsePlace: (cursor) => {
+    if (cursor === undefined) return [null, null]
+    const [time = '', id = ''] = Buffer.from(cursor, 'base64url').toString().split(' ')
+    if (!isPlace(time, id)) throw errors.named('INVALID', 'cursor is what `next` of the page before was.')
+    return [time, id]
+  },
+})
