@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { accessMatrix } from 'tidemark/testing'
 
 const agent = (sub: string, claims: object = {}) => ({ role: 'authenticated', claims: { sub, ...claims } })
@@ -10,6 +11,20 @@ const workers = {
   colleague: 'own',
   admin: 'all',
   pretender: 'none',
+  service: 'all',
+} as const
+
+const readsOwn = { select: 'own', insert: 'denied', update: 'denied', delete: 'denied' } as const
+const readsAll = { select: 'all', insert: 'denied', update: 'denied', delete: 'denied' } as const
+const readsNone = { select: 'none', insert: 'denied', update: 'denied', delete: 'denied' } as const
+
+// The server alone writes what happened, and whom the CRMs know.
+const readers = {
+  anon: 'denied',
+  agent: readsOwn,
+  colleague: readsOwn,
+  admin: readsAll,
+  pretender: readsNone,
   service: 'all',
 } as const
 
@@ -60,6 +75,16 @@ export const matrix = accessMatrix({
       row: ({ rows }) => ({ task_id: rows['tasks']?.['id'], raw_feedback: 'Liked the garden.', feedback_source: 'sms' }),
       owner: 'task_id',
       access: workers,
+    },
+    tour_journal: {
+      row: ({ rows }) => ({ tour_id: rows['tours']?.['id'], subject: 'tour', entry: 'scheduled' }),
+      owner: 'tour_id',
+      access: readers,
+    },
+    leads: {
+      row: ({ owner }) => ({ provider: 'gohighlevel', external_id: randomUUID(), agent_id: owner, as_of: '2026-11-23T00:00Z' }),
+      owner: 'agent_id',
+      access: readers,
     },
   },
 })
