@@ -191,7 +191,7 @@ export type { Redis, RedisState } from './redis/redis.js'
 // Resilience
 export { createBreaker } from './resilience/breaker.js'
 export { createLimiter } from './resilience/limiter.js'
-export { retry } from './resilience/retry.js'
+export { parseRetryAfter, retry } from './resilience/retry.js'
 export { withTimeout } from './resilience/with-timeout.js'
 
 // Schema
@@ -221,3 +221,6 @@ export { probeDatabase } from './server/supabase-health/probe-database.js'
 
 // The folder that outlives a command
 export { openState, type State } from './state/state.js'
+
+// Webhooks
+export type { EventHandler as WebhookHandler, HandlerContext as WebhookContext, WebhookEvent } from './webhooks/webhooks.js'

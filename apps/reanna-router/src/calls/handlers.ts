@@ -1,0 +1,156 @@
+/** What each kind of call sends, and what comes of it here. */
+
+import { dropLead, keepLead } from '../repository/leads.js'
+import { findTour } from '../repository/tours.js'
+import { visitsOfRef } from '../repository/visit-refs.js'
+import { changeVisitStatus, visitsOf } from '../repository/visits.js'
+import type { Db, Row, Tour, Visit } from '../rows.js'
+import type { CallHandler, CallHandlers } from './calls.js'
+import type { Crm, CrmContact, CrmRef } from './crm.js'
+import type { Notification, Notifier } from './notifier.js'
+
+const asHandler = <P>(handler: CallHandler<P>): CallHandler => handler as CallHandler
+
+/** `provider|tenant|id`, each as in an address. */
+export const subjectOf = ({ provider, tenant, externalId }: CrmRef): string =>
+  [provider, tenant, externalId].map(encodeURIComponent).join('|')
+
+export const refOf = (subject: string): CrmRef => {
+  const [provider = '', tenant = '', externalId = ''] = subject.split('|').map(decodeURIComponent)
+  return { provider, tenant, externalId }
+}
+
+/** In a statement of its own, so that the next one sees what whoever held it has asked for. */
+const lock = (db: Db, tourId: string) => db.query('select 1 from public.tours where id = $1 for update', [tourId])
+
+/** What changed during the call has been asked for again, and keeps the tour pending. */
+const unchanged = `not exists (
+  select from reanna.calls c where c.kind = 'crm.sync_tour' and c.subject = $1::uuid::text and c.status = 'calling' and c.again)`
+
+/** CRM sync: pending until it is told, `failed` with the last error where it could not be. */
+const syncTour = (crm: Crm) =>
+  asHandler<{ readonly tour: Tour; readonly visits: readonly Visit[] }>({
+    prepare: async (db, id) => {
+      const tour = await findTour(db, id)
+      return tour?.crm_sync_status === 'pending' ? { tour, visits: await visitsOf(db, id) } : undefined
+    },
+    make: ({ tour, visits }, key, signal) => crm.syncTour(tour, visits, key, signal),
+    succeeded: async (db, id) => {
+      await lock(db, id)
+      await db.query(
+        `update public.tours set crm_sync_status = 'synced', crm_sync_timestamp = now(), crm_sync_error = null
+          where id = $1 and crm_sync_status = 'pending'
+            and ${unchanged}`,
+        [id],
+      )
+    },
+    failed: async (db, id, error, isLast) => {
+      await lock(db, id)
+      const sql = isLast
+        ? `update public.tours set crm_sync_status = 'failed', crm_sync_error = $2
+            where id = $1 and crm_sync_status = 'pending' and ${unchanged}`
+        : 'update public.tours set crm_sync_error = $2 where id = $1'
+      await db.query(sql, [id, error])
+    },
+  })
+
+interface PreparedNotification {
+  readonly notification: Notification
+  readonly by: string | null
+}
+
+/** The task that stands for it. */
+const moveTask = async (db: Db, feedbackId: string, moves: Readonly<Record<string, string>>): Promise<void> => {
+  await db.query(
+    `update public.tasks set status = $2::jsonb ->> status,
+            completed_time = case when $2::jsonb ->> status = 'completed' then now() else completed_time end
+      where id = (select notification_task_id from public.feedback where id = $1) and $2::jsonb ? status`,
+    [feedbackId, JSON.stringify(moves)],
+  )
+}
+
+const notify = (notifier: Notifier) =>
+  asHandler<PreparedNotification>({
+    prepare: async (db, id) => {
+      const { rows } = await db.query<Row>(
+        `update public.feedback f set notification_attempts = f.notification_attempts + 1, last_notification_attempt = clock_timestamp()
+           from public.tasks k join public.property_visits v on v.id = k.visit_id
+          where f.id = $1 and k.id = f.task_id and f.processed_feedback is not null and not f.sent_to_agent
+          returning f.processed_feedback as text, v.address, v.sellside_agent_id as agent_id, v.sellside_agent_name as agent_name,
+                    v.contact_method as by`,
+        [id],
+      )
+      if (!rows[0]) return undefined
+      await moveTask(db, id, { failed: 'scheduled' })
+      await moveTask(db, id, { scheduled: 'in_progress' })
+      const { by, ...told } = rows[0]
+      return { notification: { feedback_id: id, ...told } as unknown as Notification, by: by as string | null }
+    },
+    make: ({ notification, by }, key, signal) => notifier.send(notification, by, key, signal),
+    succeeded: async (db, id) => {
+      await db.query(`update public.feedback set sent_to_agent = true, notification_error = null where id = $1`, [id])
+      await moveTask(db, id, { in_progress: 'completed' })
+    },
+    failed: async (db, id, error, isLast) => {
+      await db.query('update public.feedback set notification_error = $2 where id = $1', [id, error])
+      if (isLast) await moveTask(db, id, { in_progress: 'failed' })
+    },
+    putOff: async (db, id) => {
+      await db.query('update public.feedback set notification_attempts = greatest(0, notification_attempts - 1) where id = $1', [
+        id,
+      ])
+    },
+  })
+
+/** A webhook told that there is a contact; what it is like is the CRM's to say. */
+const fetchContact = (crm: Crm) =>
+  asHandler<CrmRef>({
+    prepare: async (_db, subject) => refOf(subject),
+    make: (ref, _key, signal) => crm.fetchContact(ref, signal),
+    succeeded: async (db, subject, answer) => {
+      if (answer === null) await dropLead(db, refOf(subject), new Date())
+      else await keepLead(db, refOf(subject), answer as CrmContact, new Date())
+    },
+    failed: async () => undefined,
+  })
+
+/** How CRMs say that an appointment will not be. */
+const isCancelled = (status: string): boolean => /^(cancel|no_?show|deleted|invalid)/i.test(status)
+
+/** A webhook told that an appointment is off, and nobody vouches for it: it counts once the CRM says so. */
+const fetchAppointment = (crm: Crm) =>
+  asHandler<CrmRef>({
+    prepare: async (db, subject) => {
+      const ref = refOf(subject)
+      return (await visitsOfRef(db, ref, 'appointment')).length > 0 ? ref : undefined
+    },
+    make: (ref, _key, signal) => crm.fetchAppointment(ref, signal),
+    succeeded: async (db, subject, answer) => {
+      const found = answer as { readonly status: string } | null
+      if (found !== null && !isCancelled(found.status)) return
+      await cancelVisits(db, refOf(subject))
+    },
+    failed: async () => undefined,
+  })
+
+/** Those that have not ended. */
+export const cancelVisits = async (db: Db, ref: CrmRef): Promise<void> => {
+  const open = (await visitsOfRef(db, ref, 'appointment')).filter(({ status }) => status === 'scheduled' || status === 'arrived')
+  for (const { visit_id: id } of open) await changeVisitStatus(db, id, 'cancelled', { syncs: false })
+}
+
+/** Kinds for which nobody is configured are not made; they wait. */
+export const callHandlers = ({
+  crm,
+  notifier,
+}: {
+  readonly crm?: Crm | undefined
+  readonly notifier?: Notifier | undefined
+}): CallHandlers => ({
+  ...(crm && {
+    'crm.sync_tour': syncTour(crm),
+    'crm.fetch_contact': fetchContact(crm),
+    'crm.fetch_appointment': fetchAppointment(crm),
+  }),
+  ...(notifier && { 'feedback.notify': notify(notifier) }),
+})

@@ -1,0 +1,154 @@
+/** Another system over HTTP: within its limits, not while it is sick, and with a key by which it knows a call that comes twice. */
+import { createBreaker, createLimiter, isTidemarkError, type Logger, parseRetryAfter, type Signals, withTimeout } from 'tidemark'
+
+type Breaker = ReturnType<typeof createBreaker>
+type Limiter = ReturnType<typeof createLimiter>
+
+/** Why a call came to nothing. Never holds what was sent or what came back. */
+export class CallError extends Error {
+  readonly code: 'REFUSED' | 'SICK' | 'THROTTLED' | 'UNREACHABLE' | 'UNREADABLE'
+  /** Another try may help. */
+  readonly retryable: boolean
+  readonly retryAfterMs: number
+  readonly status: number | undefined
+
+  constructor(
+    code: CallError['code'],
+    message: string,
+    {
+      status,
+      retryAfterMs = 0,
+      cause,
+    }: { readonly status?: number; readonly retryAfterMs?: number; readonly cause?: unknown } = {},
+  ) {
+    super(message, { cause })
+    this.name = 'CallError'
+    this.code = code
+    this.retryable = code !== 'REFUSED'
+    this.retryAfterMs = retryAfterMs
+    this.status = status
+  }
+}
+
+export interface HttpServiceOptions {
+  /** Names it in breakers, limits, errors and logs. */
+  readonly service: string
+  /** Paths go below it. */
+  readonly url: string
+  /** Secrets travel here, never in addresses. */
+  readonly headers?: Readonly<Record<string, string>>
+  /** Default 10 s. */
+  readonly timeoutMs?: number
+  /** When its breaker opens, and for how long. */
+  readonly breakerRules?: { readonly failureThreshold?: number; readonly recoveryTimeoutMs?: number }
+  readonly limiter?: Limiter
+  readonly signals?: Signals
+  readonly log?: Logger
+}
+
+export interface HttpCall {
+  readonly method: 'GET' | 'POST' | 'PUT'
+  readonly path: string
+  readonly body?: unknown
+  /** The same for the same call, however often it is made. */
+  readonly key?: string
+  readonly headers?: Readonly<Record<string, string>>
+  readonly signal?: AbortSignal | undefined
+}
+
+export interface HttpService {
+  readonly service: string
+  readonly breaker: Breaker
+  readonly limiter: Limiter | undefined
+  /** JSON that came back; undefined where nothing did, null for a 404. Raises {@link CallError}, TM_RESILIENCE_*. */
+  call(call: HttpCall): Promise<unknown>
+}
+
+/** No answer of such a system is longer. */
+const longestAnswer = 1024 ** 2
+
+/** Refusing one request says nothing of the service's health, but that it throttles. */
+export const isSick = (error: unknown): boolean => {
+  if (error instanceof CallError) return error.code !== 'REFUSED' && error.code !== 'THROTTLED'
+  return !isTidemarkError(error) || error.retryable || error.httpStatus >= 500
+}
+
+const errorOf = (service: string, response: Response): CallError => {
+  const { status } = response
+  const retryAfterMs = parseRetryAfter(response.headers.get('retry-after') ?? '') ?? 0
+  const message = `${service} answered with ${status}.`
+  if (status === 429) return new CallError('THROTTLED', message, { status, retryAfterMs: retryAfterMs || 1000 })
+  if (status >= 500 || status === 408 || status === 425) return new CallError('SICK', message, { status, retryAfterMs })
+  return new CallError('REFUSED', message, { status })
+}
+
+const readJson = async (service: string, response: Response): Promise<unknown> => {
+  const chunks: Uint8Array[] = []
+  let bytes = 0
+  for await (const chunk of response.body ?? []) {
+    bytes += chunk.length
+    if (bytes > longestAnswer) throw new CallError('UNREADABLE', `${service} answered with too much.`)
+    chunks.push(chunk)
+  }
+  if (bytes === 0) return undefined
+  try {
+    return JSON.parse(Buffer.concat(chunks).toString())
+  } catch (cause) {
+    throw new CallError('UNREADABLE', `${service} answered with what is no JSON.`, { cause })
+  }
+}
+
+const addressOf = (url: string, path: string): string => `${url.replace(/\/+$/, '')}${path}`
+
+export const createHttpService = (options: HttpServiceOptions): HttpService => {
+  const { service, url, headers = {}, timeoutMs = 10_000, limiter } = options
+  const breaker = createBreaker({
+    service,
+    isFailure: isSick,
+    ...options.breakerRules,
+    ...(options.signals && { signals: options.signals }),
+    ...(options.log && { log: options.log }),
+  })
+
+  const send = async ({ method, path, body, key, headers: more }: HttpCall, signal: AbortSignal): Promise<unknown> => {
+    const response = await fetch(addressOf(url, path), {
+      method,
+      signal,
+      // Headers with secrets go where they were meant to go.
+      redirect: 'error',
+      headers: {
+        accept: 'application/json',
+        ...(body !== undefined && { 'content-type': 'application/json' }),
+        ...(key !== undefined && { 'idempotency-key': key }),
+        ...headers,
+        ...more,
+      },
+      ...(body !== undefined && { body: JSON.stringify(body) }),
+    }).catch((cause: unknown) => {
+      signal.throwIfAborted()
+      throw new CallError('UNREACHABLE', `${service} cannot be reached.`, { cause })
+    })
+    if (response.ok) return readJson(service, response)
+    await response.body?.cancel()
+    if (response.status === 404 && method === 'GET') return null
+    throw errorOf(service, response)
+  }
+
+  return {
+    service,
+    breaker,
+    limiter,
+    call: async (call) => {
+      await limiter?.enforce('calls')
+      const { signal } = call
+      return breaker.run(
+        (inner) => withTimeout((late) => send(call, late), { timeoutMs, what: `The call to ${service}`, signal: inner }),
+        signal ? { signal } : {},
+      )
+    },
+  }
+}
+
+/** As vendors count: so many calls in so long. */
+export const limitOf = (service: string, { calls, windowMs }: { readonly calls: number; readonly windowMs: number }): Limiter =>
+  createLimiter({ name: service, limit: calls, windowMs })

@@ -1,0 +1,81 @@
+import type { FastifyInstance } from 'fastify'
+import { contextOf, fromRead, fromWrite } from 'tidemark/app'
+import { boardQuery, journalQuery, newTour, parse, parsePlace, tourStatus, toursQuery } from '../input.js'
+import { planTour } from '../planning.js'
+import { ReannaError } from '../reanna-error.js'
+import { boardOf } from '../repository/board.js'
+import { createTour } from '../repository/create-tour.js'
+import { journalOf } from '../repository/journal.js'
+import { changeTourStatus, listTours, requestSync, requireTour } from '../repository/tours.js'
+import { visitsOf } from '../repository/visits.js'
+import type { Db } from '../rows.js'
+import { idIn, type RouteContext } from './route-context.js'
+
+export const addTourRoutes = (app: FastifyInstance, { database, reads, calls, routing, hasCrm: syncs }: RouteContext): void => {
+  app.post('/tours', async (request, reply) => {
+    const { caller } = request
+    const wanted = parse(newTour, request.body)
+    const agentId = wanted.agent_id ?? caller.sub
+    if (agentId === '') throw new ReannaError('REANNA_INVALID', 'agent_id: the service says whose tour it is.')
+    // Before the map service is asked: a tour of somebody else's is not made anyway.
+    if (!caller.isAdmin && agentId !== caller.sub) throw new ReannaError('REANNA_FORBIDDEN')
+    const plan = await planTour(wanted, routing)
+    const written = await database.write(caller, async (db) => {
+      const tour = await createTour(db, agentId, plan, { syncs })
+      return { ...tour, visits: await visitsOf(db, tour.id) }
+    })
+    const tour = fromWrite(reply, written)
+    return reply.status(201).header('location', `/tours/${tour.id}`).send(tour)
+  })
+
+  app.get('/tours', async (request) => {
+    const query = parse(toursQuery, request.query)
+    const after = parsePlace(query.cursor)
+    return database.read(request.caller, (db) =>
+      listTours(db, {
+        agentId: query.agent_id,
+        status: query.status,
+        crmSyncStatus: query.crm_sync_status,
+        isActive: query.active === undefined ? undefined : query.active === 'true',
+        from: query.from,
+        until: query.until,
+        limit: query.limit,
+        after,
+      }),
+    )
+  })
+
+  app.get('/tours/:id', async (request, reply) =>
+    fromRead(reply, await reads.tour(request.caller, idIn(request), contextOf(request))),
+  )
+
+  app.put('/tours/:id/status', async (request, reply) => {
+    const { status, force } = parse(tourStatus, request.body)
+    const id = idIn(request)
+    return fromWrite(reply, await database.write(request.caller, (db) => changeTourStatus(db, id, status, { force, syncs })))
+  })
+
+  app.get('/tours/:id/journal', async (request) => {
+    const { limit } = parse(journalQuery, request.query)
+    const id = idIn(request)
+    const read = async (db: Db) => journalOf(db, await requireTour(db, id), limit)
+    const { tour, entries } = await database.read(request.caller, read)
+    return { tour_id: tour.id, time_zone: tour.time_zone, entries }
+  })
+
+  // 200 once the CRM has been told, or has refused for good; 202 while it has not.
+  app.post('/tours/:id/crm-sync', async (request, reply) => {
+    if (!syncs) throw new ReannaError('REANNA_NOT_CONFIGURED')
+    const id = idIn(request)
+    await database.write(request.caller, (db) => requestSync(db, id))
+    const end = await calls.make('crm.sync_tour', id)
+    const tour = await database.read(request.caller, (db) => requireTour(db, id))
+    if (end === 'put off') reply.header('retry-after', '1')
+    return reply.status(tour.crm_sync_status === 'pending' ? 202 : 200).send(tour)
+  })
+
+  app.get('/board', async (request) => {
+    const { day } = parse(boardQuery, request.query)
+    return database.read(request.caller, (db) => boardOf(db, day ?? null))
+  })
+}
