@@ -1,10 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { accessMatrix } from 'tidemark/testing'
-
-const alice = '5f3a1c1e-6a55-4f3e-9d0f-3b1f6f0c1a01'
-const bob = '5f3a1c1e-6a55-4f3e-9d0f-3b1f6f0c1b02'
-
-const user = (sub: string, claims: object = {}) => ({ role: 'authenticated', claims: { sub, ...claims } })
+import { accessMatrix, people } from 'tidemark/testing'
 
 // Nobody writes but the server and service_role. Agents, metrics and health are seen by whoever has signed in, a task by whose it is and by admins,
 // and who has not signed in sees that there are tables, and no row.
@@ -28,16 +23,7 @@ const anyWindow = () => {
 
 /** Who may do what over the API. */
 export const matrix = accessMatrix({
-  owners: [alice, bob],
-  callers: {
-    anon: { role: 'anon' },
-    alice: { ...user(alice), owner: alice },
-    bob: { ...user(bob), owner: bob },
-    admin: user('5f3a1c1e-6a55-4f3e-9d0f-3b1f6f0c1c03', { app_metadata: { role: 'admin' } }),
-    pretender: user('5f3a1c1e-6a55-4f3e-9d0f-3b1f6f0c1d04', { user_metadata: { role: 'admin' } }),
-    service: { role: 'service_role' },
-    server: { role: 'tidemark_app' },
-  },
+  ...people,
   tables: {
     agent_instances: { row: () => ({ agent_id: randomUUID(), agent_type: 'quiz_generator' }), access: shown },
     agent_executions: {

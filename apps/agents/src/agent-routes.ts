@@ -1,5 +1,6 @@
 /** Agents over HTTP: registered and changed by the service, seen by whoever has signed in. */
 import type { FastifyInstance } from 'fastify'
+import { fromRead } from 'tidemark/app'
 import { requireService } from './access.js'
 import { AgentsError } from './agents-error.js'
 import type { RouteContext } from './app.js'
@@ -19,10 +20,9 @@ export const addAgentRoutes = (app: FastifyInstance, { db, reads, writes, clock 
 
   app.get<OfAgent>('/agent-instances/:agentId', async (request, reply) => {
     if (request.caller.role === 'anon') throw new AgentsError('AGENTS_NOT_FOUND')
-    const { value, cache } = await reads.agent(request.params.agentId)
-    if (value === null) throw new AgentsError('AGENTS_NOT_FOUND')
-    reply.header('x-cache', cache)
-    return value
+    const agent = fromRead(reply, await reads.agent(request.params.agentId))
+    if (agent === null) throw new AgentsError('AGENTS_NOT_FOUND')
+    return agent
   })
 
   app.post('/agent-instances', async (request, reply) => {

@@ -1,8 +1,9 @@
 /** Tasks in Postgres: what was asked, by whom, and what came of it. Raises {@link AgentsError} and TM_POSTGRES_*. */
 import { randomUUID } from 'node:crypto'
+import { placeOf } from 'tidemark/app'
 import { type Caller, seesAll } from './access.js'
 import { AgentsError, refusing } from './agents-error.js'
-import { cursorOf, parseCursor } from './input.js'
+import { parsePlace } from './input.js'
 import { type AgentType, type Db, type Execution, rowOf, shown, type TaskPriority, type TaskStatus } from './rows.js'
 
 export interface NewTask {
@@ -75,8 +76,9 @@ export const listTasks = async (db: Db, query: ExecutionsQuery, caller: Caller):
         and ($4::public.task_status is null or e.status = $4)
         and ($5::timestamptz is null or (e.created_at, e.id) < ($5, $6::uuid))
       order by e.created_at desc, e.id desc limit $7`,
-    [seesAll(caller), caller.userId, agent_id ?? null, status ?? null, ...parseCursor(cursor), limit + 1],
+    [seesAll(caller), caller.userId, agent_id ?? null, status ?? null, ...parsePlace(cursor), limit + 1],
   )
   const executions = rows.slice(0, limit).map((row) => shown<Execution>(row))
-  return { executions, next: rows.length > limit ? cursorOf(executions.at(-1)!) : null }
+  const last = rows.length > limit ? executions.at(-1) : undefined
+  return { executions, next: last ? placeOf(last.created_at, last.id) : null }
 }

@@ -1,4 +1,5 @@
 /** What requests may hold. */
+import { createInput } from 'tidemark/app'
 import { z } from 'zod'
 import { AgentsError } from './agents-error.js'
 import { agentStatuses, agentTypes, taskPriorities, taskStatuses } from './rows.js'
@@ -87,35 +88,4 @@ export const metricsQuery = z.strictObject({
 })
 export const beat = z.strictObject({ status_reason: z.string().max(1000).optional() }).default({})
 
-/** A text that Postgres cannot hold, anywhere in what was sent. */
-const unstorable = (value: unknown): boolean =>
-  typeof value === 'string'
-    ? /\0|[\ud800-\udfff]/u.test(value)
-    : typeof value === 'object' &&
-      value !== null &&
-      Object.entries(value).some(([key, each]) => unstorable(key) || unstorable(each))
-
-/** Raises AGENTS_INVALID, which names the field and never quotes what it held. */
-export const parse = <T>(schema: z.ZodType<T>, value: unknown): T => {
-  const parsed = schema.safeParse(value)
-  if (parsed.success) {
-    if (unstorable(parsed.data)) throw new AgentsError('AGENTS_INVALID', 'There is a character that cannot be kept.')
-    return parsed.data
-  }
-  const [issue] = parsed.error.issues
-  const field = issue?.path.join('.') ?? ''
-  const what = issue?.code === 'unrecognized_keys' ? 'there are fields that are not known here' : issue?.message
-  throw new AgentsError('AGENTS_INVALID', field === '' ? `The request is not valid: ${what}.` : `${field}: ${what}.`)
-}
-
-/** A place in a list that is ordered by time and id, newest first. */
-export const cursorOf = (row: { readonly id: string; readonly created_at: string }): string =>
-  Buffer.from(`${row.created_at} ${row.id}`).toString('base64url')
-
-export const parseCursor = (text: string | undefined): readonly [time: string | null, id: string | null] => {
-  if (text === undefined) return [null, null]
-  const [time = '', id = ''] = Buffer.from(text, 'base64url').toString().split(' ')
-  const isPlace = /^\d{4}-\d\d-\d\dT[\d:.]+Z$/.test(time) && !Number.isNaN(Date.parse(time)) && /^[0-9a-f-]{36}$/.test(id)
-  if (!isPlace) throw new AgentsError('AGENTS_INVALID', 'cursor is what `next` of the page before was.')
-  return [time, id]
-}
+export const { parse, parsePlace } = createInput(AgentsError)

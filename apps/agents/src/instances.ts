@@ -1,6 +1,7 @@
 /** Agents in Postgres. Raises {@link AgentsError} and TM_POSTGRES_*. */
+import { placeOf } from 'tidemark/app'
 import { AgentsError, refusing } from './agents-error.js'
-import { cursorOf, parseCursor } from './input.js'
+import { parsePlace } from './input.js'
 import { type AgentInstance, type AgentStatus, type AgentType, type Db, type JsonObject, rowOf, shown } from './rows.js'
 
 export interface NewAgent {
@@ -69,10 +70,11 @@ export const listAgents = async (db: Db, { agent_type, status, limit, cursor }: 
       where ($1::public.agent_type is null or agent_type = $1) and ($2::public.agent_status is null or status = $2)
         and ($3::timestamptz is null or (created_at, id) < ($3, $4::uuid))
       order by created_at desc, id desc limit $5`,
-    [agent_type ?? null, status ?? null, ...parseCursor(cursor), limit + 1],
+    [agent_type ?? null, status ?? null, ...parsePlace(cursor), limit + 1],
   )
   const agents = rows.slice(0, limit).map((row) => shown<AgentInstance>(row))
-  return { agents, next: rows.length > limit ? cursorOf(agents.at(-1)!) : null }
+  const last = rows.length > limit ? agents.at(-1) : undefined
+  return { agents, next: last ? placeOf(last.created_at, last.id) : null }
 }
 
 const jsonOrNull = (value: JsonObject | undefined): string | null => (value === undefined ? null : JSON.stringify(value))

@@ -1,5 +1,6 @@
 /** What is done now and then: whoever fell silent is given up, metrics and health are written, what is old goes. */
-import { isTidemarkError, type Logger, type Pool, type Signals } from 'tidemark'
+import type { Logger, Pool, Signals } from 'tidemark'
+import { createSchedule, logFailedJobs, type Schedule } from 'tidemark/app'
 import { eventsOf } from './events.js'
 import { forgetHealth, type Measured, storeHealth } from './health.js'
 import { collectMetrics } from './metrics.js'
@@ -19,9 +20,7 @@ export interface JobsOptions {
   readonly keepDays?: number
 }
 
-export interface Jobs {
-  start(): void
-  stop(): Promise<void>
+export interface Jobs extends Schedule {
   /** Each may be run at any time, by any number of servers. */
   readonly silence: () => Promise<Silenced>
   readonly metrics: () => Promise<number>
@@ -29,15 +28,11 @@ export interface Jobs {
   readonly maintain: () => Promise<void>
 }
 
-const every = { silence: 10_000, metrics: 60_000, health: 60_000, maintain: 3_600_000 } as const
-
 /** One server at a time: the others have nothing to do. */
 const onlyOne = 'select pg_try_advisory_xact_lock(hashtext($1)) as mine'
 
 export const createJobs = (options: JobsOptions): Jobs => {
   const { writes, pool, clock, backoff, signals, log, measure, keepDays = 90 } = options
-  const timers: NodeJS.Timeout[] = []
-  const running = new Set<Promise<unknown>>()
   const silent = new Set<string>()
   const now = (): Date => new Date(clock.now())
 
@@ -99,31 +94,14 @@ export const createJobs = (options: JobsOptions): Jobs => {
     await forgetHealth(pool, now(), keepDays)
   }
 
-  const quietly = (name: string, job: () => Promise<unknown>): void => {
-    const run = job()
-      .catch((error: unknown) =>
-        log.warn('a job failed; it runs again', { job: name, cause: isTidemarkError(error) ? error.code : 'unexpected' }),
-      )
-      .finally(() => running.delete(run))
-    running.add(run)
-  }
-
-  return {
-    silence,
-    metrics,
-    health,
-    maintain,
-    start: () => {
-      for (const [name, job] of Object.entries({ silence, metrics, health, maintain })) {
-        quietly(name, job)
-        const timer = setInterval(() => quietly(name, job), every[name as keyof typeof every])
-        timer.unref()
-        timers.push(timer)
-      }
+  const schedule = createSchedule(
+    {
+      silence: { everyMs: 10_000, run: silence },
+      metrics: { everyMs: 60_000, run: metrics },
+      health: { everyMs: 60_000, run: health },
+      maintain: { everyMs: 3_600_000, run: maintain },
     },
-    stop: async () => {
-      for (const timer of timers) clearInterval(timer)
-      await Promise.allSettled(running)
-    },
-  }
+    logFailedJobs(log),
+  )
+  return { ...schedule, silence, metrics, health, maintain }
 }

@@ -1,13 +1,15 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { type AppDatabase, openAppDatabase } from '../../../packages/tidemark/src/testing/app-database.js'
+import { agents as agentsApp } from './agents.js'
 import { createAgent } from './instances.js'
 import { collectMetrics, listMetrics, storeMetric, windowOf } from './metrics.js'
 import type { AgentInstance } from './rows.js'
-import { type AgentsDatabase, newName, openAgentsDatabase } from './testing/agents-database.js'
+import { newName } from './testing/new-name.js'
 
-let database: AgentsDatabase
+let database: AppDatabase
 let agent: AgentInstance
 beforeAll(async () => {
-  database = await openAgentsDatabase()
+  database = await openAppDatabase(agentsApp)
   agent = await newAgent()
 })
 afterAll(() => database?.drop())

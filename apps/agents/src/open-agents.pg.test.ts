@@ -4,21 +4,23 @@ import {
   type PusherEndpoint,
   startPusherEndpoint,
 } from '../../../packages/tidemark/src/realtime/relay/testing/pusher-endpoint.js'
+import { type AppDatabase, openAppDatabase } from '../../../packages/tidemark/src/testing/app-database.js'
 import { useCleanups } from '../../../packages/tidemark/src/testing/use-cleanups.js'
 import { until } from '../../../packages/tidemark/src/time/until.js'
+import { agents as agentsApp } from './agents.js'
 import { type Agents, type AgentsOptions, openAgents } from './open-agents.js'
-import { type AgentsDatabase, newName, openAgentsDatabase } from './testing/agents-database.js'
+import { newName } from './testing/new-name.js'
 
 const secret = 'a secret of these tests that is long enough'
 
-let first: AgentsDatabase
-let second: AgentsDatabase
+let first: AppDatabase
+let second: AppDatabase
 let endpoint: PusherEndpoint
 const cleanups = useCleanups()
 
 beforeAll(async () => {
-  first = await openAgentsDatabase()
-  second = await openAgentsDatabase()
+  first = await openAppDatabase(agentsApp)
+  second = await openAppDatabase(agentsApp)
   endpoint = await startPusherEndpoint()
 })
 afterAll(async () => {
@@ -35,20 +37,24 @@ const open = async (options: Partial<AgentsOptions> = {}): Promise<Agents> => {
   return agents
 }
 
-const post = async ({ app }: Agents, path: string, body: object): Promise<{ status: number; body: Record<string, unknown> }> => {
+const post = async (
+  { server }: Agents,
+  path: string,
+  body: object,
+): Promise<{ status: number; body: Record<string, unknown> }> => {
   const token = await new SignJWT({ role: 'service_role' })
     .setProtectedHeader({ alg: 'HS256' })
     .setExpirationTime('1h')
     .sign(new TextEncoder().encode(secret))
   const headers = { authorization: `Bearer ${token}` }
-  const { statusCode, body: text } = await app.inject({ method: 'POST', url: `/api/v1${path}`, headers, payload: body })
+  const { statusCode, body: text } = await server.inject({ method: 'POST', url: `/api/v1${path}`, headers, payload: body })
   return { status: statusCode, body: JSON.parse(text) as Record<string, unknown> }
 }
 
 const register = (agents: Agents, agent_id: string) =>
   post(agents, '/agent-instances', { agent_id, agent_type: 'quiz_generator' })
 
-const count = async ({ owner }: AgentsDatabase, table: string): Promise<number> =>
+const count = async ({ owner }: AppDatabase, table: string): Promise<number> =>
   Number((await owner.query<{ n: string }>(`select count(*) as n from ${table}`)).rows[0]?.n)
 
 describe('the app as a whole', () => {
@@ -57,9 +63,9 @@ describe('the app as a whole', () => {
     expect(agents.relay).toBeUndefined()
     const made = await register(agents, newName('quiet'))
     expect([made.status, made.body['degraded']]).toEqual([201, false])
-    const { json } = await agents.app.inject({ url: '/api/v1/health/supabase' })
+    const { json } = await agents.server.inject({ url: '/api/v1/health/supabase' })
     expect(json()).toMatchObject({ status: 'healthy', realtime_enabled: false })
-    const health = await agents.app.inject({ url: '/health' })
+    const health = await agents.server.inject({ url: '/health' })
     expect(health.json()).toMatchObject({ status: 'ok', realtime: { state: 'disabled' }, secondary: { configured: false } })
     expect([await count(first, 'tidemark.relay_outbox'), await count(first, 'agents_spool.entries')]).toEqual([0, 0])
   })

@@ -1,6 +1,5 @@
 /** Puts the app together: databases, cache and feed, relay, second database, jobs and routes. */
 import { setTimeout } from 'node:timers/promises'
-import type { FastifyInstance } from 'fastify'
 import {
   createNamedPool,
   createOutboxQueue,
@@ -8,7 +7,6 @@ import {
   createRelay,
   createSignals,
   type Follower,
-  isTidemarkError,
   type Logger,
   type OutboxQueue,
   openCache,
@@ -17,6 +15,7 @@ import {
   type Signals,
   silentLogger,
 } from 'tidemark'
+import { type CachePlaces, logFailures, openParts, type RunningApp } from 'tidemark/app'
 import { createAlerts } from './alerts.js'
 import { createApp } from './app.js'
 import { relayRules } from './events.js'
@@ -28,16 +27,11 @@ import { createSecondary, type Secondary } from './secondary.js'
 import { createSupabaseHealth } from './supabase-health.js'
 import { createWrites } from './writes.js'
 
-export interface AgentsOptions {
+export interface AgentsOptions extends Partial<Omit<CachePlaces, 'encryption'>> {
   /** The first database, as the server's role. */
   readonly database: string
-  /** The same with the login that owns the tables, and with the one that may replicate. Default: `database`. */
-  readonly owner?: string | undefined
-  readonly replication?: string | undefined
   /** The second database, with a login that owns the tables there. */
   readonly secondary?: string | undefined
-  readonly redis?: string | undefined
-  readonly cachePrefix?: string | undefined
   /** Where events go: `https://KEY:SECRET@HOST/apps/ID`, Pusher's or a server's of Tidemark. */
   readonly pusher?: string | undefined
   /** SUPABASE_ENABLE_REALTIME (R64). Default true. */
@@ -51,13 +45,11 @@ export interface AgentsOptions {
   readonly log?: Logger
 }
 
-export interface Agents {
-  readonly app: FastifyInstance
+export interface Agents extends RunningApp {
   readonly jobs: Jobs
   readonly relay: Relay | undefined
   readonly secondary: Secondary | undefined
   readonly signals: Signals
-  stop(): Promise<void>
 }
 
 interface Telling {
@@ -91,49 +83,45 @@ const untilFollowed = async (freshnessMs: () => number, log: Logger): Promise<vo
 }
 
 /** Opens everything, or nothing. Raises TM_*. */
-export const openAgents = async (options: AgentsOptions): Promise<Agents> => {
-  const { database, clock = Date, log = silentLogger } = options
-  const backoff: Backoff = { ...defaultBackoff, ...options.backoff }
-  const signals = createSignals({ log })
-  const alerts = createAlerts(signals)
-  const stops: (() => unknown)[] = [() => alerts.stop()]
-  const stop = async (): Promise<void> => {
-    for (const each of stops.splice(0).reverse()) await each()
-  }
-  try {
-    const isRealtime = options.realtime ?? true
+export const openAgents = (options: AgentsOptions): Promise<Agents> =>
+  openParts(async (onStop) => {
+    const {
+      database,
+      owner,
+      replication,
+      redis,
+      prefix,
+      jwtSecret,
+      clock = Date,
+      log = silentLogger,
+      realtime: isRealtime = true,
+    } = options
+    const backoff: Backoff = { ...defaultBackoff, ...options.backoff }
+    const signals = createSignals({ log })
+    const alerts = createAlerts(signals)
+    onStop(() => alerts.stop())
     const relayPool = createNamedPool('primary', { url: database, pools: { primary: { maxConnections: 4, minConnections: 0 } } })
-    stops.push(() => relayPool.stop())
+    onStop(() => relayPool.stop())
     const telling = isRealtime && options.pusher !== undefined ? openRelay(relayPool, options.pusher, signals, log) : undefined
     const followers: readonly Follower[] = telling ? [telling.relay.follower] : []
-    const cache = await openCache({
-      entries: agentCaches(),
-      name: 'agents',
-      database,
-      followers,
-      prefix: options.cachePrefix ?? '',
-      signals,
-      log,
-      ...(options.redis !== undefined && { redis: options.redis }),
-      ...(options.owner !== undefined && { owner: options.owner }),
-      ...(options.replication !== undefined && { replication: options.replication }),
-    })
-    stops.push(() => cache.stop())
+    const places = { database, owner, replication, redis, prefix: prefix ?? '' }
+    const cache = await openCache({ ...places, entries: agentCaches(), name: 'agents', followers, signals, log })
+    onStop(() => cache.stop())
     const pool = cache.pools.primary
     if (telling) {
       telling.relay.start()
-      stops.push(() => telling.relay.stop())
+      onStop(() => telling.relay.stop())
       await untilFollowed(() => cache.node.feed.freshness(telling.relay.follower.name), log)
     }
     const secondaryPool =
       options.secondary === undefined ? undefined : openSecondaryPool(options.secondary, options.connectTimeoutMs)
-    if (secondaryPool) stops.push(() => secondaryPool.stop())
+    if (secondaryPool) onStop(() => secondaryPool.stop())
     const secondary =
       secondaryPool &&
       createSecondary({ primary: pool, secondary: secondaryPool, log, signals, everyMs: options.secondaryEveryMs ?? 1_000 })
     if (secondary) {
       await secondary.start()
-      stops.push(() => secondary.stop())
+      onStop(() => secondary.stop())
     } else await pool.query('select agents_spool.switch_to(false)')
     const writes = createWrites({
       transaction: (fn) => cache.write(fn),
@@ -154,7 +142,7 @@ export const openAgents = async (options: AgentsOptions): Promise<Agents> => {
       }
     }
     const jobs = createJobs({ writes, pool, clock, backoff, signals, log, measure })
-    const app = createApp({
+    const server = createApp({
       db: pool,
       reads: createCachedReads(cache),
       writes,
@@ -162,23 +150,15 @@ export const openAgents = async (options: AgentsOptions): Promise<Agents> => {
       backoff,
       alerts,
       realtime: telling?.relay,
-      jwtSecret: options.jwtSecret,
+      jwtSecret,
       secondary,
       supabaseHealth: createSupabaseHealth(secondaryPool ?? pool, isRealtime),
-      // Codes only: what Postgres says of a row may quote it.
-      onFailure: ({ error, code, route, requestId }) =>
-        log.error('a request failed', { code, route, requestId, cause: isTidemarkError(error) ? error.code : 'unexpected' }),
+      onFailure: logFailures(log),
     })
-    stops.push(
-      () => jobs.stop(),
-      () => app.close(),
-    )
-    return { app, jobs, relay: telling?.relay, secondary, signals, stop }
-  } catch (error) {
-    await stop().catch(() => undefined)
-    throw error
-  }
-}
+    onStop(() => jobs.stop())
+    onStop(() => server.close())
+    return { server, start: jobs.start, jobs, relay: telling?.relay, secondary, signals }
+  })
 
 /** Nobody waits for it at a start, and it is given up soon: what is written waits in the spool. */
 const openSecondaryPool = (url: string, connectTimeoutMs = 2_000): Pool =>

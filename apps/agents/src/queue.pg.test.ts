@@ -1,15 +1,17 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { type AppDatabase, openAppDatabase } from '../../../packages/tidemark/src/testing/app-database.js'
 import type { Caller } from './access.js'
+import { agents as agentsApp } from './agents.js'
 import { createTask, listTasks } from './executions.js'
 import { agentById, changeAgent, createAgent, findAgent, heartbeat } from './instances.js'
 import { cancellationsOf, cancelTask, changeTask, claimTask, queueState, retryDelayMs } from './queue.js'
 import type { AgentInstance, AgentType, Db, Execution, TaskPriority } from './rows.js'
 import { silenceAgents } from './silence.js'
-import { type AgentsDatabase, newName, openAgentsDatabase } from './testing/agents-database.js'
+import { newName } from './testing/new-name.js'
 
-let database: AgentsDatabase
+let database: AppDatabase
 beforeAll(async () => {
-  database = await openAgentsDatabase()
+  database = await openAppDatabase(agentsApp)
 })
 afterAll(() => database?.drop())
 beforeEach(async () => {

@@ -1,13 +1,8 @@
 /** Reads that may be answered from a cache (R48). */
 import { cached, type OpenCache } from 'tidemark'
+import { type Read, readOf } from 'tidemark/app'
 import { findAgent } from './instances.js'
 import type { AgentInstance, Db } from './rows.js'
-
-export interface Read<T> {
-  readonly value: T
-  /** Whether Postgres was spared. */
-  readonly cache: 'HIT' | 'MISS'
-}
 
 export interface AgentReads {
   agent(agentId: string): Promise<Read<AgentInstance | null>>
@@ -25,8 +20,5 @@ export const agentCaches = () => ({
 export type AgentCaches = ReturnType<typeof agentCaches>
 
 export const createCachedReads = ({ entries }: Pick<OpenCache<AgentCaches>, 'entries'>): AgentReads => ({
-  agent: async (agentId) => {
-    const { value, source } = await entries.agent.lookup({ agent_id: agentId })
-    return { value, cache: source === 'load' ? 'MISS' : 'HIT' }
-  },
+  agent: async (agentId) => readOf(await entries.agent.lookup({ agent_id: agentId })),
 })

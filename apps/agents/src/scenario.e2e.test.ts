@@ -5,14 +5,15 @@ import {
   type PusherEndpoint,
   startPusherEndpoint,
 } from '../../../packages/tidemark/src/realtime/relay/testing/pusher-endpoint.js'
+import { type AppDatabase, openAppDatabase } from '../../../packages/tidemark/src/testing/app-database.js'
 import { setup as startPostgres } from '../../../packages/tidemark/src/testing/postgres-setup.js'
 import { useRedis } from '../../../packages/tidemark/src/testing/use-redis.js'
 import { until } from '../../../packages/tidemark/src/time/until.js'
+import { agents as agentsApp } from './agents.js'
 import type { Alert } from './alerts.js'
 import { type Agents, openAgents } from './open-agents.js'
 import type { AgentInstance, Execution, Metric } from './rows.js'
 import type { SecondaryStatus } from './secondary.js'
-import { type AgentsDatabase, openAgentsDatabase } from './testing/agents-database.js'
 import { openGate, type TcpGate } from './testing/tcp-gate.js'
 import { createWorker, type Worker, type WorkerOptions } from './worker.js'
 
@@ -28,8 +29,8 @@ interface Answer<T> {
 describe('S5: agents take tasks, tell of them once, and outlive each other and their second database', () => {
   const redis = useRedis()
   let stopPostgres: () => Promise<void>
-  let first: AgentsDatabase
-  let second: AgentsDatabase
+  let first: AppDatabase
+  let second: AppDatabase
   let endpoint: PusherEndpoint
   let gate: TcpGate
   let running: Agents
@@ -101,8 +102,8 @@ describe('S5: agents take tasks, tell of them once, and outlive each other and t
 
   beforeAll(async () => {
     stopPostgres = await startPostgres()
-    first = await openAgentsDatabase()
-    second = await openAgentsDatabase()
+    first = await openAppDatabase(agentsApp)
+    second = await openAppDatabase(agentsApp)
     const { urls } = first
     endpoint = await startPusherEndpoint()
     gate = await openGate(second.urls.migrator)
@@ -114,14 +115,14 @@ describe('S5: agents take tasks, tell of them once, and outlive each other and t
       replication: urls.feed,
       secondary: gate.url,
       redis: redis.url,
-      cachePrefix: 'test:',
+      prefix: 'test:',
       pusher: endpoint.url,
       jwtSecret: secret,
       backoff: { baseMs: 10, maxMs: 50 },
       secondaryEveryMs: 100,
       clock,
     })
-    url = await running.app.listen({ port: 0, host: '127.0.0.1' })
+    url = await running.server.listen({ port: 0, host: '127.0.0.1' })
   }, 300_000)
 
   afterAll(async () => {

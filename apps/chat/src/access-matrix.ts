@@ -1,31 +1,18 @@
 import { randomUUID } from 'node:crypto'
-import { accessMatrix } from 'tidemark/testing'
-
-const alice = '5f3a1c1e-6a55-4f3e-9d0f-3b1f6f0c1a01'
-const bob = '5f3a1c1e-6a55-4f3e-9d0f-3b1f6f0c1b02'
-
-const user = (sub: string, claims: object = {}) => ({ role: 'authenticated', claims: { sub, ...claims } })
+import { accessMatrix, people } from 'tidemark/testing'
 
 // Chats are their owner's alone: there is no admin among those who come over the API. What is deleted can be taken back, so nobody but the
 // server has DELETE.
 const own = { select: 'own', insert: 'own', update: 'own', delete: 'denied' } as const
 const none = { select: 'none', insert: 'none', update: 'none', delete: 'denied' } as const
-const chats = { anon: 'denied', alice: own, bob: own, admin: none, service: 'all', server: 'all' } as const
+const chats = { anon: 'denied', alice: own, bob: own, admin: none, pretender: none, service: 'all', server: 'all' } as const
 
-const closed = { anon: 'denied', alice: 'denied', bob: 'denied', admin: 'denied' } as const
+const closed = { anon: 'denied', alice: 'denied', bob: 'denied', admin: 'denied', pretender: 'denied' } as const
 const readable = { select: 'all', insert: 'denied', update: 'denied', delete: 'denied' } as const
 
 /** Who may do what over the API. */
 export const matrix = accessMatrix({
-  owners: [alice, bob],
-  callers: {
-    anon: { role: 'anon' },
-    alice: { ...user(alice), owner: alice },
-    bob: { ...user(bob), owner: bob },
-    admin: user('5f3a1c1e-6a55-4f3e-9d0f-3b1f6f0c1c03', { app_metadata: { role: 'admin' } }),
-    service: { role: 'service_role' },
-    server: { role: 'tidemark_app' },
-  },
+  ...people,
   tables: {
     chat_sessions: { row: ({ owner }) => ({ user_id: owner, title: 'A chat' }), owner: 'user_id', access: chats },
     chat_messages: {

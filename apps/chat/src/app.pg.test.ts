@@ -2,23 +2,25 @@ import { randomUUID } from 'node:crypto'
 import type { FastifyInstance, LightMyRequestResponse } from 'fastify'
 import { SignJWT } from 'jose'
 import { createPools, type Position } from 'tidemark'
+import type { Failure, ReadContext } from 'tidemark/app'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { type AppOptions, createApp, type Failure } from './app.js'
+import { type AppDatabase, openAppDatabase } from '../../../packages/tidemark/src/testing/app-database.js'
+import { type AppOptions, createApp } from './app.js'
+import { chat } from './chat.js'
 import { sessionIdOf, userIdOf } from './legacy-ids.js'
-import { type ChatReads, createRepositoryReads, type ReadContext } from './reads.js'
+import { type ChatReads, createRepositoryReads } from './reads.js'
 import type { Message, Session } from './rows.js'
-import { type ChatDatabase, newUser, openChatDatabase } from './testing/chat-database.js'
 import { createRepositoryWrites } from './writes.js'
 
 const jwtSecret = 'a secret of more than thirty-two bytes'
 
-let database: ChatDatabase
+let database: AppDatabase
 let app: FastifyInstance
 let alice: string
 let bob: string
 
 beforeAll(async () => {
-  database = await openChatDatabase()
+  database = await openAppDatabase(chat)
   app = open()
 })
 
@@ -28,8 +30,8 @@ afterAll(async () => {
 })
 
 beforeEach(async () => {
-  alice = await token(newUser())
-  bob = await token(newUser())
+  alice = await token(randomUUID())
+  bob = await token(randomUUID())
 })
 
 const open = (options: Partial<AppOptions> = {}): FastifyInstance =>
@@ -58,7 +60,7 @@ describe('who calls', () => {
     (await app.inject({ url: '/chats', headers: authorization === undefined ? {} : { authorization } })).statusCode
 
   it('is told by a signed token, and by nothing else', async () => {
-    const sub = newUser()
+    const sub = randomUUID()
     expect(await status(`Bearer ${await token(sub)}`)).toBe(200)
     expect(await status()).toBe(401)
     expect(await status('Bearer nonsense')).toBe(401)
@@ -170,7 +172,7 @@ describe('the routes', () => {
   })
 
   it("let the app's own server answer in a user's chat, and no user write as an assistant", async () => {
-    const sub = newUser()
+    const sub = randomUUID()
     const [user, server] = [await token(sub), await token(sub, 'service_role')]
     const { id } = await newChat(user)
     const answer = { role: 'assistant', content: 'An answer.' }

@@ -1,6 +1,5 @@
 /** What requests may hold. The sizes of texts are checked where they are kept. */
-import type { FastifyRequest } from 'fastify'
-import { type Position, parsePosition } from 'tidemark'
+import { createInput } from 'tidemark/app'
 import { z } from 'zod'
 import { ChatError } from './chat-error.js'
 import { limits } from './limits.js'
@@ -39,20 +38,4 @@ export const pageQuery = z
   .strictObject({ before: seq, after: seq, limit })
   .refine(({ before, after }) => before === undefined || after === undefined, 'before and after exclude each other')
 
-/** Raises CHAT_INVALID, which names the field and never quotes what it held. */
-export const parse = <T>(schema: z.ZodType<T>, value: unknown): T => {
-  const parsed = schema.safeParse(value)
-  if (parsed.success) return parsed.data
-  const [issue] = parsed.error.issues
-  const field = issue?.path.join('.') ?? ''
-  const what = issue?.code === 'unrecognized_keys' ? 'there are fields that are not known here' : issue?.message
-  throw new ChatError('CHAT_INVALID', field === '' ? `The request is not valid: ${what}.` : `${field}: ${what}.`)
-}
-
-export const positionHeader = 'tidemark-position'
-
-/** The position of the request's header; none where it has none. Raises TM_FEED_POSITION. */
-export const positionOf = (request: FastifyRequest): Position | undefined => {
-  const header = request.headers[positionHeader]
-  return typeof header === 'string' ? parsePosition(header) : undefined
-}
+export const { parse, parsePlace } = createInput(ChatError)

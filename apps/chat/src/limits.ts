@@ -1,6 +1,6 @@
 /** The documented limits, and the checks that hold them before Postgres does. */
+import { isStorable } from 'tidemark/app'
 import { ChatError } from './chat-error.js'
-import { isJsonStorable, isStorable } from './storable.js'
 
 export const limits = {
   /** Characters as Postgres counts them: code points. */
@@ -61,7 +61,7 @@ export const isMetadataWithin = (metadata: Metadata): boolean => writtenBytes(me
 export const requireMetadata = (metadata: Metadata): void => {
   if (!isMetadataWithin(metadata))
     throw new ChatError('CHAT_INVALID', `metadata has at most ${limits.metadataBytes.toLocaleString('en')} bytes.`)
-  if (!isJsonStorable(metadata)) throw new ChatError('CHAT_INVALID', 'metadata holds a character that cannot be kept.')
+  if (!isStorable(metadata)) throw new ChatError('CHAT_INVALID', 'metadata holds a character that cannot be kept.')
 }
 
 export const requirePage = (limit: number): void => {

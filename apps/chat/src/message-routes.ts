@@ -1,12 +1,11 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import { contextOf, fromRead, fromWrite } from './answer.js'
+import { contextOf, fromRead, fromWrite, type Read } from 'tidemark/app'
 import type { RouteContext } from './app.js'
 import { ChatError } from './chat-error.js'
 import { messageChange, newMessage, pageQuery, parse } from './input.js'
 import { isUuid } from './legacy-ids.js'
 import { limits } from './limits.js'
 import { appendMessage, deleteMessage, editMessage, type MessagePage, messagePage } from './messages.js'
-import type { Read } from './reads.js'
 import { chatOf } from './session-routes.js'
 
 /** JSON may write each character with twelve bytes; metadata come beside them. */

@@ -1,9 +1,11 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { type AppDatabase, openAppDatabase } from '../../../packages/tidemark/src/testing/app-database.js'
 import { until } from '../../../packages/tidemark/src/time/until.js'
+import { chat } from './chat.js'
 import { limits } from './limits.js'
 import { appendMessage, deleteMessage, editMessage, loadFirstPage, messagePage, type NewMessage } from './messages.js'
-import { createPurge } from './purge.js'
+import { purge } from './purge.js'
 import type { Db, Message, Session } from './rows.js'
 import {
   changeSession,
@@ -15,14 +17,13 @@ import {
   recentSessions,
   undoDelete,
 } from './sessions.js'
-import { type ChatDatabase, newUser, openChatDatabase } from './testing/chat-database.js'
 import { createRepositoryWrites } from './writes.js'
 
-let database: ChatDatabase
+let database: AppDatabase
 let db: Db
 
 beforeAll(async () => {
-  database = await openChatDatabase()
+  database = await openAppDatabase(chat)
   db = database.pool
 })
 
@@ -34,7 +35,7 @@ const append = (user: string, session: string, message: Partial<NewMessage> = {}
   appendMessage(db, user, session, { role: 'user', content: 'hello', ...message }).then(({ message: kept }) => kept)
 
 const newChat = async (): Promise<{ readonly user: string; readonly id: string }> => {
-  const user = newUser()
+  const user = randomUUID()
   return { user, id: (await createSession(db, user)).id }
 }
 
@@ -53,7 +54,7 @@ const times = (n: number) => Array.from({ length: n }, (_none, index) => index)
 
 describe('the tables', () => {
   it('are what the migrations say', async () => {
-    expect(await database.differences()).toEqual([])
+    expect(await database.migrator.diff()).toEqual([])
   })
 
   it('FEED-5: the log tells the session of a message that goes, and everything of a session', async () => {
@@ -72,7 +73,7 @@ describe('the tables', () => {
 
 describe('sessions', () => {
   it('R18: begin empty and active', async () => {
-    const user = newUser()
+    const user = randomUUID()
     const session = await createSession(db, user, { title: 'Trip', metadata: { model: 'a' } })
     expect(session).toEqual({
       id: session.id,
@@ -93,7 +94,7 @@ describe('sessions', () => {
   })
 
   it('are listed page by page without a gap, newest message first', async () => {
-    const user = newUser()
+    const user = randomUUID()
     const ids: string[] = []
     for (const _index of times(7)) ids.push((await createSession(db, user)).id)
     await append(user, ids[2]!)
@@ -117,7 +118,7 @@ describe('sessions', () => {
     const client = database.owner
     await client.query('set enable_seqscan = off')
     const { rows } = await client.query<{ 'QUERY PLAN': string }>(
-      `explain select * from chat_sessions s where s.user_id = '${newUser()}' and s.status = 'active'
+      `explain select * from chat_sessions s where s.user_id = '${randomUUID()}' and s.status = 'active'
          and (coalesce(s.last_message_at, s.created_at), s.id) < (now(), '${randomUUID()}'::uuid)
         order by coalesce(s.last_message_at, s.created_at) desc, s.id desc limit 51`,
     )
@@ -139,7 +140,7 @@ describe('sessions', () => {
   it('of another user are none, whatever is tried', async () => {
     const { user, id } = await newChat()
     const message = await append(user, id)
-    const other = newUser()
+    const other = randomUUID()
     const refused = { code: 'CHAT_NOT_FOUND' }
     expect(await findSession(db, other, id)).toBeNull()
     expect(await messagePage(db, other, id)).toBeNull()
@@ -203,7 +204,7 @@ describe('deleting a chat', () => {
     // Postgres tells of an error before it lets the row go, and the purge leaves rows that others hold for the next time.
     await database.owner.query('select')
 
-    expect(await createPurge({ writes: createRepositoryWrites(database.pool) }).run()).toBeGreaterThanOrEqual(1)
+    expect(await purge(createRepositoryWrites(database.pool))).toBeGreaterThanOrEqual(1)
     expect(await purgeSessions(db)).toBe(0)
     expect(await stored(id)).toBeUndefined()
     expect((await database.owner.query('select from chat_messages where session_id = $1', [id])).rows).toEqual([])

@@ -1,23 +1,24 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { type AppDatabase, openAppDatabase } from '../../../packages/tidemark/src/testing/app-database.js'
+import { chat } from './chat.js'
 import { appendMessage } from './messages.js'
 import { createSession } from './sessions.js'
-import { type ChatDatabase, newUser, openChatDatabase } from './testing/chat-database.js'
 
-let database: ChatDatabase
+let database: AppDatabase
 let alice: string
 let bob: string
 let session: string
 let message: string
 
 beforeAll(async () => {
-  database = await openChatDatabase()
+  database = await openAppDatabase(chat)
 })
 
 afterAll(() => database?.drop())
 
 beforeEach(async () => {
-  ;[alice, bob] = [newUser(), newUser()]
+  ;[alice, bob] = [randomUUID(), randomUUID()]
   session = (await createSession(database.pool, alice, { title: 'of Alice' })).id
   message = (await appendMessage(database.pool, alice, session, { role: 'assistant', content: 'An answer' })).message.id
 })

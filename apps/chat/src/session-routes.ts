@@ -1,11 +1,10 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import { contextOf, fromRead, fromWrite } from './answer.js'
+import { contextOf, fromRead, fromWrite, type Read } from 'tidemark/app'
 import type { RouteContext } from './app.js'
 import { ChatError } from './chat-error.js'
 import { chatChange, listQuery, newChat, parse } from './input.js'
 import { sessionIdOf } from './legacy-ids.js'
 import { limits } from './limits.js'
-import type { Read } from './reads.js'
 import {
   changeSession,
   createSession,

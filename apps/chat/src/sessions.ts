@@ -1,7 +1,8 @@
 /** Sessions in Postgres. Whoever calls names the user; a chat of another user is none. Raises {@link ChatError} and TM_POSTGRES_*. */
+import { placeOf } from 'tidemark/app'
 import { actAs } from './act-as.js'
 import { ChatError } from './chat-error.js'
-import { isUuid } from './legacy-ids.js'
+import { parsePlace } from './input.js'
 import { limits, type Metadata, requireMetadata, requirePage, requireTitle } from './limits.js'
 import { type Db, type Session, type SessionRow, type Status, sessionColumns, toSession } from './rows.js'
 
@@ -21,21 +22,13 @@ export interface ListOptions {
 const recency = 'coalesce(s.last_message_at, s.created_at)'
 
 /** `next` of a page that ends with this session: its place in the order. */
-export const cursorOf = ({ last_message_at, created_at, id }: Session): string =>
-  Buffer.from(`${last_message_at ?? created_at} ${id}`).toString('base64url')
-
-const parseCursor = (cursor: string): readonly [time: string, id: string] => {
-  const [time = '', id = ''] = Buffer.from(cursor, 'base64url').toString().split(' ')
-  if (!/^\d{4}-\d\d-\d\dT[\d:.]+Z$/.test(time) || Number.isNaN(Date.parse(time)) || !isUuid(id))
-    throw new ChatError('CHAT_INVALID', 'cursor is what `next` of the page before was.')
-  return [time, id]
-}
+export const cursorOf = ({ last_message_at, created_at, id }: Session): string => placeOf(last_message_at ?? created_at, id)
 
 /** The user's chats, those with the newest messages first. */
 export const recentSessions = async (db: Db, userId: string, options: ListOptions = {}): Promise<SessionPage> => {
   const { status = 'active', limit = limits.page, cursor } = options
   requirePage(limit)
-  const [time, id] = cursor === undefined ? [null, null] : parseCursor(cursor)
+  const [time, id] = parsePlace(cursor)
   const { rows } = await db.query<SessionRow>(
     `select ${sessionColumns} from public.chat_sessions s
       where s.user_id = $1 and s.status = $2 ${time === null ? '' : `and (${recency}, s.id) < ($4, $5::uuid)`}

@@ -1,16 +1,11 @@
 /** Where the app writes. */
-import type { Pool, Position } from 'tidemark'
+import type { Pool } from 'tidemark'
+import type { WrittenAt } from 'tidemark/app'
 import type { Db } from './rows.js'
-
-export interface Written<T> {
-  readonly result: T
-  /** For reads that have to see this write, where it is known. */
-  readonly position?: Position
-}
 
 export interface ChatWrites {
   /** Runs `fn` in one transaction. */
-  write<T>(fn: (db: Db) => Promise<T>): Promise<Written<T>>
+  write<T>(fn: (db: Db) => Promise<T>): Promise<WrittenAt<T>>
 }
 
 export const createRepositoryWrites = (pool: Pick<Pool, 'transaction'>): ChatWrites => ({

@@ -4,7 +4,7 @@
  */
 import { resolve } from 'node:path'
 import { sql } from 'kysely'
-import { createLogger } from 'tidemark/log'
+import { createSchedule, logFailedJobs, openParts, runApp } from 'tidemark/app'
 import { openStore, type Provider } from 'tidemark/store'
 import { z } from 'zod'
 import { createApp } from './app.js'
@@ -13,9 +13,7 @@ import { sqliteSchema } from './sqlite-schema.js'
 import type { Tables } from './tables.js'
 import { readWording } from './wording.js'
 
-const environment = z.object({
-  PORT: z.coerce.number().int().min(0).max(65_535).default(8090),
-  HOST: z.string().default('127.0.0.1'),
+const environment = {
   DATABASE_PROVIDER: z.enum(['sqlite', 'supabase', 'postgres']).optional(),
   SQLITE_PATH: z.string().default('chat_history.db'),
   DATABASE_URL: z.string().optional(),
@@ -23,12 +21,12 @@ const environment = z.object({
   CHAT_PER_MINUTE: z.coerce.number().int().min(1).default(30),
   WORDING_FILE: z.string().optional(),
   NODE_ENV: z.string().default('development'),
-})
+}
 
 const keepDays = 30
 const cleanupEveryMs = 6 * 60 * 60_000
 
-type Settings = z.infer<typeof environment>
+type Settings = z.infer<z.ZodObject<typeof environment>>
 
 const openYarnStore = async ({ DATABASE_PROVIDER, SQLITE_PATH, DATABASE_URL }: Settings) => {
   const store = await openStore<Tables>({
@@ -46,33 +44,28 @@ const openYarnStore = async ({ DATABASE_PROVIDER, SQLITE_PATH, DATABASE_URL }: S
   return store
 }
 
-const settings = environment.parse(process.env)
-const log = createLogger({ level: 'info' })
-const store = await openYarnStore(settings)
-const app = createApp({
-  store,
-  wording: readWording(settings.WORDING_FILE),
-  chatPerMinute: settings.CHAT_PER_MINUTE,
-  debug: settings.NODE_ENV !== 'production',
-  onError: (error) => log.error('the store failed', { err: error }),
-  ...(settings.HISTORY_TOKEN !== undefined && { historyToken: settings.HISTORY_TOKEN }),
+await runApp({
+  port: 8090,
+  variables: environment,
+  open: (settings, log) =>
+    openParts(async (onStop) => {
+      const store = await openYarnStore(settings)
+      onStop(() => store.close())
+      const server = createApp({
+        store,
+        wording: readWording(settings.WORDING_FILE),
+        chatPerMinute: settings.CHAT_PER_MINUTE,
+        debug: settings.NODE_ENV !== 'production',
+        onError: (error) => log.error('the store failed', { err: error }),
+        ...(settings.HISTORY_TOKEN !== undefined && { historyToken: settings.HISTORY_TOKEN }),
+      })
+      onStop(() => server.close())
+      const run = async (): Promise<void> => {
+        const removed = await store.write((db) => cleanupOldSessions(db, keepDays, new Date()))
+        if (removed > 0) log.info('old sessions removed', { removed })
+      }
+      const schedule = createSchedule({ cleanup: { everyMs: cleanupEveryMs, run } }, logFailedJobs(log))
+      onStop(() => schedule.stop())
+      return { server, start: schedule.start, about: { writer: store.state().writer } }
+    }),
 })
-
-const cleanup = setInterval(() => {
-  store
-    .write((db) => cleanupOldSessions(db, keepDays, new Date()))
-    .then(
-      (removed) => removed > 0 && log.info('old sessions removed', { removed }),
-      (error: unknown) => log.warn('old sessions could not be removed', { err: error }),
-    )
-}, cleanupEveryMs)
-cleanup.unref()
-
-const stop = async (): Promise<void> => {
-  clearInterval(cleanup)
-  await app.close()
-  await store.close()
-}
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => void stop())
-
-console.log(JSON.stringify({ url: await app.listen({ port: settings.PORT, host: settings.HOST }), writer: store.state().writer }))

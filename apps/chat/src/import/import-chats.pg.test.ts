@@ -2,16 +2,17 @@ import { createRedis, type Redis } from 'tidemark'
 import { startTestRedis, type TestRedis } from 'tidemark/testing'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { findRedisServer } from '../../../../packages/tidemark/src/redis/embedded/find-server.js'
+import { type AppDatabase, openAppDatabase } from '../../../../packages/tidemark/src/testing/app-database.js'
+import { chat } from '../chat.js'
 import { sessionIdOf, userIdOf } from '../legacy-ids.js'
 import { appendMessage, deleteMessage, editMessage, messagePage } from '../messages.js'
 import { deleteSession, purgeSessions, recentSessions } from '../sessions.js'
-import { type ChatDatabase, openChatDatabase } from '../testing/chat-database.js'
 import { type ImportOptions, importChats } from './import-chats.js'
 import { exitCodes, main } from './main.js'
 import { type ImportReport, isBalanced, isVerified } from './report.js'
 import { type Seeded, seedChats } from './seed-chats.js'
 
-let database: ChatDatabase
+let database: AppDatabase
 let server: TestRedis
 let redis: Redis
 let seeded: Seeded
@@ -20,7 +21,7 @@ const hasRedis = (await findRedisServer()) !== undefined
 
 beforeAll(async () => {
   if (!hasRedis) return
-  database = await openChatDatabase()
+  database = await openAppDatabase(chat)
   server = await startTestRedis()
   redis = await createRedis({ url: server.url })
 })
@@ -275,7 +276,7 @@ describe.skipIf(!hasRedis)('the command', () => {
     const code = await main(args, streams, undefined, {})
     return { code, out: said.out.join(''), err: said.err.join('') }
   }
-  const both = () => ['--redis', server.url, '--database', database.url]
+  const both = () => ['--redis', server.url, '--database', database.urls.app]
 
   it('ends with 6 where something was rejected, and with 0 where that is accepted', async () => {
     const dry = await command(...both(), '--dry-run', '--json')
@@ -299,7 +300,7 @@ describe.skipIf(!hasRedis)('the command', () => {
     expect((await command('--redis', server.url)).code).toBe(exitCodes.usage)
     expect((await command(...both(), '--verify', '--dry-run')).code).toBe(exitCodes.usage)
     expect((await command('--help')).code).toBe(exitCodes.ok)
-    const away = await command('--redis', 'redis://:secret@127.0.0.1:9', '--database', database.url)
+    const away = await command('--redis', 'redis://:secret@127.0.0.1:9', '--database', database.urls.app)
     expect([away.code, away.err.includes('secret')]).toEqual([exitCodes.unreachable, false])
     const noDatabase = await command('--redis', server.url, '--database', 'postgres://a:secret@127.0.0.1:9/b')
     expect([noDatabase.code, noDatabase.err.includes('secret')]).toEqual([exitCodes.unreachable, false])

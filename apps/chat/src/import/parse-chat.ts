@@ -1,8 +1,9 @@
 /** One chat as Redis has it. Never raises: what cannot be read is rejected with its bytes. */
+import { isStorable } from 'tidemark/app'
 import { anonymousUser } from '../access.js'
 import { messageIdOf, sessionIdOf, userIdOf } from '../legacy-ids.js'
 import { isMetadataWithin, isWithin, limits, type Metadata } from '../limits.js'
-import { cleanJson, cleanText, isStorable } from '../storable.js'
+import { cleanJson, cleanText } from '../storable.js'
 import { cutTo } from './cut.js'
 import { decodeUtf8 } from './decode-utf8.js'
 import { parseMoment } from './moments.js'

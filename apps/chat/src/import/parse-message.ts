@@ -1,7 +1,8 @@
 /** One element of a chat's list of messages. */
+import { isStorable } from 'tidemark/app'
 import { isMetadataWithin, isWithin, limits, type Metadata } from '../limits.js'
 import type { Role } from '../rows.js'
-import { cleanJson, cleanText, isJsonStorable } from '../storable.js'
+import { cleanJson, cleanText } from '../storable.js'
 import { cutTo } from './cut.js'
 import { parseMoment } from './moments.js'
 import type { PlannedMessage, Reason } from './plan.js'
@@ -94,7 +95,7 @@ export const parseMessage = (raw: unknown, context: MessageContext): ParsedMessa
   const legacyId = typeof raw['id'] === 'string' && raw['id'] !== '' ? raw['id'] : undefined
   const found: readonly (readonly [boolean, Reason])[] = [
     [role !== raw['role'], 'role_mapped'],
-    [clean !== content.text || !isJsonStorable(rawMetadata), 'characters_replaced'],
+    [clean !== content.text || !isStorable(rawMetadata), 'characters_replaced'],
     [!fits, 'content_cut'],
     [!metadataFits, 'metadata_left_out'],
     [isGuessed, 'time_guessed'],

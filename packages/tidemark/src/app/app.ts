@@ -3,7 +3,14 @@ export { contextOf, fromRead, fromWrite, type Read, type ReadContext, readOf, ty
 export { type Authenticate, createBearer, smallestSecretBytes } from './bearer.js'
 export { type AppServerOptions, createAppServer } from './create-app-server.js'
 export { type AppError, type AppErrors, type AppErrorTable, defineErrors, type Refusal, type Refusals } from './define-errors.js'
-export { type CachePlaces, cachePlaces, databaseVariables, readEnvironment, variables } from './environment.js'
+export {
+  type CachePlaces,
+  cachePlaces,
+  type DatabaseSettings,
+  databaseVariables,
+  readEnvironment,
+  variables,
+} from './environment.js'
 export { type Failure, logFailedJobs, logFailures } from './failures.js'
 export { createInput, type Input, type Place, placeOf } from './input.js'
 export { type OnStop, openParts } from './open-parts.js'

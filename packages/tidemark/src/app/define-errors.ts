@@ -32,7 +32,10 @@ export interface Refusal<C extends string = string> {
   readonly message: string
 }
 
-export interface AppError<C extends string = string> extends Error, Refusal<C> {}
+export interface AppError<C extends string = string> extends Error {
+  readonly code: C
+  readonly status: number
+}
 
 /** A refusal that somebody below raised, as the application says it. */
 type Translation<C extends string> = C | { readonly code: C; readonly message?: string; readonly status?: number }

@@ -33,7 +33,7 @@ export const databaseVariables = {
   CACHE_KEY: z.string().optional(),
 } as const
 
-type Places = z.infer<z.ZodObject<typeof databaseVariables>>
+export type DatabaseSettings = z.infer<z.ZodObject<typeof databaseVariables>>
 
 /** What `openCache` wants of the settings. */
 export type CachePlaces = Pick<
@@ -42,7 +42,7 @@ export type CachePlaces = Pick<
 >
 
 /** Entries that are `encrypted` need a `CACHE_KEY`. */
-export const cachePlaces = (settings: Places): CachePlaces => ({
+export const cachePlaces = (settings: DatabaseSettings): CachePlaces => ({
   database: settings.DATABASE_URL,
   owner: settings.OWNER_DATABASE_URL,
   replication: settings.FEED_DATABASE_URL,
