@@ -99,6 +99,16 @@ describe('messages of the database', () => {
     expect(told).toHaveLength(2)
   })
 
+  it('are not missing where only Redis has lost its state', async () => {
+    const { follower, told } = listening()
+    const lost = { type: 'reset', epoch: 'one', reason: 'streamLost', position: { epoch: 'one', number: 3n } } as const
+    await follower.apply(piece(3, [insert({ id: 'a' })]))
+    await follower.reset?.(lost)
+    expect(ids(told)).toEqual(['a'])
+    await follower.reset?.({ ...lost, position: { epoch: 'one', number: 4n } })
+    expect(ids(told)).toEqual(['a', 'gap'])
+  })
+
   it('are not told again by a process that came after them', async () => {
     const { follower, told } = listening()
     await follower.apply(piece(1, [insert({ id: 'old' })], 0, 'one', 999))

@@ -1,4 +1,13 @@
-import { type Change, columnValue, type Follower, isRowChange, type TransactionPiece } from '../../feed/feed.js'
+import {
+  type Change,
+  columnValue,
+  type FeedReset,
+  type Follower,
+  type FreshnessProof,
+  isRowChange,
+  type TransactionPiece,
+} from '../../feed/feed.js'
+import { losesNothing } from '../../feed/loses-nothing.js'
 import { isSameEpoch, type Position } from '../../feed/position.js'
 import { type Logger, silentLogger } from '../../observability/observability.js'
 import { type Clock, systemClock } from '../../time/clock.js'
@@ -37,6 +46,8 @@ class Messages implements MessageFollower {
   readonly #log: Logger
   /** The next change that was not told yet. */
   #next: { readonly position: Position; readonly ordinal: number } | undefined
+  /** Every transaction up to here was given. */
+  #reached: Position | undefined
   #started = false
   readonly #bornAt: number
   #caughtUp = false
@@ -54,7 +65,7 @@ class Messages implements MessageFollower {
     }
   }
 
-  async apply({ position, firstOrdinal, changes, committedAt }: TransactionPiece): Promise<void> {
+  async apply({ position, firstOrdinal, changes, committedAt, last }: TransactionPiece): Promise<void> {
     this.#started = true
     // The feed may begin with what was told before this process was there. Its clients came later.
     const isBefore = !this.#caughtUp && committedAt.getTime() < this.#bornAt
@@ -66,16 +77,20 @@ class Messages implements MessageFollower {
       if (message) this.#tell((listener) => listener.message(message, position))
       else if (change.kind === 'changed') this.#tell((listener) => listener.gap?.())
     })
+    if (last) this.#reached = position
   }
 
-  async reset(): Promise<void> {
+  async reset(reset: FeedReset): Promise<void> {
+    if (losesNothing(reset, this.#reached)) return
+    this.#reached = reset.position
     // What was there before anybody listened is missed by nobody.
     if (this.#started) this.#tell((listener) => listener.gap?.())
     this.#started = true
   }
 
-  fresh(): void {
+  fresh({ position }: FreshnessProof): void {
     this.#caughtUp = true
+    this.#reached = position
   }
 
   #isTold(position: Position, ordinal: number): boolean {
