@@ -77,10 +77,12 @@ export interface ChangeListener {
   /** Everything up to here was told, or was nothing for this listener. Called after the changes of one turn, and now and then while it is quiet. */
   passed(position: Position): void
   /**
-   * Whether its client reads what it was told so far: while it does not, what is told to it again after a return waits. Changes as they happen do
-   * not. Missing: it does.
+   * Whether its client has read what it was told so far: while it has not, what comes waits, and is told at its pace as long as it is kept. Missing:
+   * it has.
    */
   hasRoom?(): boolean
+  /** Its client has had no room for too long: whoever serves it cuts it off. Called once; it is told nothing more. */
+  slow?(): void
   /** It is told nothing any more: its policies raise or take too long. Nobody else is harmed. */
   failed(reason: string): void
 }
@@ -101,10 +103,15 @@ export interface ListenOptions {
   /**
    * With `cursor` and without `from`. True: the client was here before. It goes on after the earliest position that is remembered under the name, so
    * that it may be told something again and misses nothing; where none is remembered, or one was remembered and is forgotten by now, it is told a
-   * gap. Undefined: perhaps it was. It goes on in the same way, but is told no gap where nothing is remembered. False: it was not. It starts from
-   * now, whatever is remembered.
+   * gap. Undefined: perhaps it was. It goes on in the same way, but is told no gap where nothing was ever remembered. False: it was not. It starts
+   * from now, whatever is remembered.
    */
   readonly returning?: boolean | undefined
+  /**
+   * With `cursor`: the number that the client has given to this join, where it counts its messages for as long as it lives. What is remembered of
+   * a client that had come to that number is another's. Undefined: all that is remembered may be its own.
+   */
+  readonly number?: number | undefined
 }
 
 /** What a channel holds of the changes. */
@@ -115,8 +122,11 @@ export interface ChangeSubscription {
   setCaller(caller: Caller): Promise<void>
   /** Everything told up to here has reached the client. Positions come in their order, and not each of them. */
   acknowledged(position: Position): void
-  /** Ends at once: nothing is told after it returned. `mayReturn`: it was cut off, so what it acknowledged is remembered under its cursor. */
-  close(mayReturn?: boolean): void
+  /**
+   * Ends at once: nothing is told after it returned. `mayReturn`: it was cut off, so what it acknowledged is remembered under its cursor. `number`:
+   * the highest that its client had given to a message.
+   */
+  close(mayReturn?: boolean, number?: number): void
 }
 
 /** The changes of the tables that realtime tells of. */

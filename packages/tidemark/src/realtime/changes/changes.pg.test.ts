@@ -401,6 +401,34 @@ describe('positions', () => {
     }
   })
 
+  it('RT-2: what Redis lost is missed by nobody, and what the feed gives again is told once', async () => {
+    const opened = await open()
+    const { follower } = opened.changes
+    const { told } = await listen(opened, { bindings: [all('open')] })
+    await sql.query('insert into open (id) values (1)')
+    await lines(told, 1)
+    const { position, committedAt } = (told.changes[0] as Told['changes'][number]).change
+    const at = { epoch: position.epoch, number: position.number - 1n }
+    await follower.reset?.({ type: 'reset', reason: 'streamLost', epoch: at.epoch, position: at })
+    const again = { type: 'transaction', position, xid: 0n, committedAt, firstOrdinal: 0, last: true } as const
+    const relation = {
+      oid: 1,
+      schema: 'public',
+      table: 'open',
+      identity: 'default',
+      columns: [{ name: 'id', typeOid: 20, typeModifier: -1, isKey: true }],
+    } as const
+    await follower.apply({ ...again, changes: [{ kind: 'insert', relation, old: null, new: ['1'] }] })
+    await sql.query('insert into open (id) values (2)')
+    await lines(told, 2)
+    expect(told.changes.map(({ change }) => change.record?.['id'])).toEqual([1, 2])
+    expect(told.gaps).toEqual([])
+    // Where its place is ahead, something is missing.
+    const ahead = { epoch: position.epoch, number: position.number + 2n ** 32n }
+    await follower.reset?.({ type: 'reset', reason: 'streamLost', epoch: ahead.epoch, position: ahead })
+    expect(told.gaps).toMatchObject([{ reason: 'lost', position: ahead }])
+  })
+
   it('RT-2: without Redis a new process goes on where the one before was killed', async () => {
     const options = { slot: 'told_restart', replayWindowMs: 60_000 }
     const before = await open(options)

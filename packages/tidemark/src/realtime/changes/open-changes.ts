@@ -10,6 +10,7 @@ import {
   type TransactionPiece,
 } from '../../feed/feed.js'
 import { changesBytes } from '../../feed/follow/piece-size.js'
+import { losesNothing } from '../../feed/loses-nothing.js'
 import type { Position } from '../../feed/position.js'
 import type { TableId } from '../../feed/table-id.js'
 import { type Logger, type Metrics, silentLogger } from '../../observability/observability.js'
@@ -21,7 +22,8 @@ import { createChangesMetrics } from './changes-metrics.js'
 import { createAskPostgres } from './filters/ask-postgres.js'
 import { createFilterCompiler } from './filters/compile-filter.js'
 import { ChangeRing, type RingChange } from './keep/change-ring.js'
-import { type Cursor, type CursorStore, createCursorStore } from './keep/cursor-store.js'
+import { nowhere } from './keep/cursor-rows.js'
+import { type Cursor, type CursorStore, createCursorStore, type Recalled } from './keep/cursor-store.js'
 import { createToldTables, type FollowTables, type ToldTables } from './keep/told-tables.js'
 import { Beholders } from './listen/beholders.js'
 import { Dispatcher } from './listen/dispatcher.js'
@@ -72,8 +74,6 @@ export interface OpenChanges extends Changes {
 const startTimeoutMs = 5_000
 const passEveryMs = 5_000
 const tableChangeBytes = 128
-/** A place in no history. */
-const nowhere: Position = { epoch: '', number: 0n }
 
 const unavailable = (reason: string) => new TidemarkError('TM_REALTIME_UNAVAILABLE', { reason })
 
@@ -161,7 +161,7 @@ class FollowedChanges implements OpenChanges {
   async #apply(piece: TransactionPiece): Promise<void> {
     // What went by before it is known whose tables are told would be missing for good.
     await this.#tables.known
-    const changes = await this.#prepare(piece)
+    const changes = (await this.#prepare(piece)).filter((change) => change.kind === 'table' || !this.#ring.has(change))
     // From here on nothing fails: a piece that failed is given again.
     const at = this.#clock.monotonicMs()
     const entries = changes.map((change) => this.#ring.append(change, bytesOf(change), at))
@@ -202,8 +202,10 @@ class FollowedChanges implements OpenChanges {
     return this.#tables.wants(relation.schema, relation.table)
   }
 
-  #reset({ reason, epoch, position }: FeedReset): void {
+  #reset(reset: FeedReset): void {
+    const { reason, epoch, position } = reset
     const isFirst = this.#ring.head === undefined
+    if (losesNothing(reset, this.#ring.head)) return
     this.#ring.begin({ epoch, number: position.number })
     this.#carriedSince.clear()
     if (isFirst) return
@@ -237,28 +239,35 @@ class FollowedChanges implements OpenChanges {
   }
 
   async listen(options: ListenOptions): Promise<ChangeSubscription> {
-    const { caller, bindings, from, ordinal, cursor: name, returning } = options
+    const { caller, bindings, from, cursor: name, returning, number } = options
     if (this.#stopped) throw unavailable('the server stops')
     await this.#begun()
     const resolved = await this.#resolve(caller.role, bindings)
-    const isNew = name === undefined || returning === false
-    const wanted = from ?? (isNew ? undefined : await this.#remembered(name, returning === true))
-    const begin = wanted === undefined ? await this.#startNow() : this.#resume(wanted, from ? ordinal : undefined, resolved)
-    // What comes while it is written is in the ring.
-    const cursor = name === undefined ? undefined : await this.#cursors.open(name, begin.start)
-    if (this.#stopped) throw unavailable('the server stops')
-    return this.#register(options, resolved, begin, cursor)
+    if (name === undefined) return this.#register(options, resolved, await this.#begin(options, from, resolved), undefined)
+    const recalled = from || returning === false ? undefined : await this.#cursors.recall(name, number)
+    try {
+      const begin = await this.#begin(options, from ?? this.#remembered(recalled, returning === true), resolved)
+      // What comes while it is written is in the ring. Whoever has lost something is remembered as having it only once it knows.
+      const position = begin.lost ? undefined : begin.start
+      return this.#register(options, resolved, begin, await this.#cursors.open(name, { position, number, recalled }))
+    } catch (error) {
+      recalled?.release()
+      throw error
+    }
+  }
+
+  async #begin({ from, ordinal }: ListenOptions, wanted: Position | undefined, resolved: readonly Resolved[]): Promise<Begin> {
+    return wanted === undefined ? this.#startNow() : this.#resume(wanted, from ? ordinal : undefined, resolved)
   }
 
   /**
    * The first of the places that are remembered; nowhere, where one is of another history. Where there is none, that is nowhere for who was here
    * before, and nothing for who perhaps was not.
    */
-  async #remembered(name: string, wasHere: boolean): Promise<Position | undefined> {
-    const positions = await this.#cursors.recall(name)
+  #remembered(recalled: Recalled | undefined, wasHere: boolean): Position | undefined {
     const { epoch } = this.#head()
     let first: Position | undefined
-    for (const position of positions) {
+    for (const position of recalled?.positions ?? []) {
       if (position.epoch !== epoch) return nowhere
       if (!first || position.number < first.number) first = position
     }
@@ -287,13 +296,15 @@ class FollowedChanges implements OpenChanges {
         birth: undefined,
       }
     }
-    return this.#lost()
+    return this.#lost({ from, ordinal })
   }
 
-  /** From now on, and what was before is not known. */
-  #lost(): Begin {
+  /** From now on, and what was before is not known. Nobody goes back, whoever was told more elsewhere. */
+  #lost(told?: Begin['state']): Begin {
     const head = this.#head()
-    return { state: { from: head, ordinal: undefined }, start: head, replaysFrom: this.#ring.next, lost: true, birth: undefined }
+    const isAhead = told?.from.epoch === head.epoch && told.from.number >= head.number
+    const state = isAhead ? told : { from: head, ordinal: undefined }
+    return { state, start: state.from, replaysFrom: this.#ring.next, lost: true, birth: undefined }
   }
 
   #wasCarried(schema: string, table: string, from: Position): boolean {
@@ -330,6 +341,10 @@ class FollowedChanges implements OpenChanges {
   }
 
   #register(options: ListenOptions, resolved: readonly Resolved[], given: Begin, cursor: Cursor | undefined): ChangeSubscription {
+    if (this.#stopped) {
+      cursor?.close(true)
+      throw unavailable('the server stops')
+    }
     // The feed may have begun anew since.
     if (this.#head().epoch !== given.start.epoch) return this.#register(options, resolved, this.#lost(), cursor)
     const { caller, listener, bindings } = options
@@ -351,10 +366,10 @@ class FollowedChanges implements OpenChanges {
       start,
       setCaller: (next) => this.#setCaller(state, bindings, next),
       acknowledged: (position) => cursor?.move(position),
-      close: (mayReturn = false) => {
+      close: (mayReturn = false, number = 0) => {
         if (!state.closed) this.#beholders.release(state.beholder)
         this.#dispatcher.remove(state)
-        if (!isClosed) cursor?.close(mayReturn)
+        if (!isClosed) cursor?.close(mayReturn, number)
         isClosed = true
       },
     }

@@ -45,6 +45,7 @@ export class ChangeRing {
   #epoch = ''
   #floor: Floor = { number: 0n, ordinal: undefined }
   #head = 0n
+  #last: { readonly number: bigint; readonly ordinal: number } | undefined
 
   constructor(limits: RingLimits) {
     this.#limits = limits
@@ -58,6 +59,7 @@ export class ChangeRing {
     this.#epoch = epoch
     this.#floor = { number, ordinal: undefined }
     this.#head = number
+    this.#last = undefined
   }
 
   get bytes(): number {
@@ -83,7 +85,14 @@ export class ChangeRing {
     return this.#entries[this.#first]?.sequence ?? this.#sequence
   }
 
+  /** Whether it was appended before, or lies before the beginning: the feed may give something again. */
+  has({ position: { epoch, number }, ordinal }: Pick<RingChange, 'position' | 'ordinal'>): boolean {
+    if (epoch !== this.#epoch) return false
+    return number <= this.#head || (number === this.#last?.number && ordinal <= this.#last.ordinal)
+  }
+
   append(change: RingChange, bytes: number, at: number): RingEntry {
+    this.#last = { number: change.position.number, ordinal: change.ordinal }
     const entry = { sequence: this.#sequence, change, bytes, at }
     this.#sequence += 1
     this.#entries.push(entry)

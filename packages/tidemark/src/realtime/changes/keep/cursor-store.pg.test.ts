@@ -1,80 +1,189 @@
 import { beforeEach, describe, expect, it } from 'vitest'
 import type { Position } from '../../../feed/position.js'
 import { openPool } from '../../../feed/sources/outbox/testing/open-outbox.js'
+import type { Pool } from '../../../postgres/postgres.js'
 import { bootstrappedTemplate, testUrl } from '../../../schema/testing/bootstrapped-template.js'
 import { useCleanups } from '../../../testing/use-cleanups.js'
 import { useClient, useDatabase } from '../../../testing/use-database.js'
 import { until } from '../../../time/until.js'
-import { createCursorStore } from './cursor-store.js'
+import { type Cursor, type CursorStore, type CursorStoreOptions, createCursorStore } from './cursor-store.js'
 
 const database = useDatabase({ template: bootstrappedTemplate })
 const client = useClient(database)
 const cleanups = useCleanups()
 
-beforeEach(() => client.query('truncate tidemark.realtime_cursors'))
+beforeEach(() => client.query('truncate tidemark.realtime_cursors, tidemark.realtime_servers'))
 
 const at = (number: number): Position => ({ epoch: 'wal-1', number: BigInt(number) })
-const numbers = (positions: readonly Position[]) => positions.map(({ number }) => Number(number)).sort((a, b) => a - b)
+const sorted = (positions: readonly Position[]) => positions.map(({ number }) => Number(number)).sort((a, b) => a - b)
 
-const open = (keptMs = 60_000) => {
+/** A server that can be killed: nothing that it says reaches Postgres any more. */
+const serve = (options: Partial<CursorStoreOptions> = {}): { readonly store: CursorStore; kill(): void } => {
   const { pool, close } = openPool(testUrl(database.url, 'app'))
-  const store = createCursorStore({ pool, keptMs, writeMs: 10 })
+  let isKilled = false
+  const query: Pool['query'] = (text, values, how) =>
+    isKilled ? Promise.reject(new Error('killed')) : pool.query(text, values, how)
+  const store = createCursorStore({ pool: { query }, keptMs: 60_000, writeMs: 10, silentMs: 600, ...options })
   cleanups.push(close)
   cleanups.push(() => store.stop())
-  return store
+  return {
+    store,
+    kill: () => {
+      isKilled = true
+    },
+  }
+}
+
+const open = (options: Partial<CursorStoreOptions> = {}): CursorStore => serve(options).store
+
+/** What is remembered, and nobody takes it. */
+const look = async (store: CursorStore, name = 'name', number?: number): Promise<readonly number[]> => {
+  const recalled = await store.recall(name, number)
+  recalled.release()
+  return sorted(recalled.positions)
+}
+
+/** As a client does that comes back; gives where it was, and its new place there. */
+const comeBack = async (
+  store: CursorStore,
+  number?: number,
+): Promise<{ readonly found: readonly number[]; readonly cursor: Cursor }> => {
+  const recalled = await store.recall('name', number)
+  const found = sorted(recalled.positions)
+  const cursor = await store.open('name', { position: at(found[0] ?? 1_000), number, recalled })
+  return { found, cursor }
 }
 
 describe('cursors', () => {
   it('RT-2: are remembered before their client is told that it listens, for any node', async () => {
     const [here, there] = [open(), open()]
-    const cursor = await here.open('name', at(5))
-    expect(numbers(await there.recall('name'))).toEqual([5])
+    const cursor = await here.open('name', { position: at(5) })
+    expect(await look(there)).toEqual([5])
     cursor.move(at(8))
     cursor.move(at(7))
-    expect(numbers(await here.recall('name'))).toEqual([8])
-    await until(async () => numbers(await there.recall('name'))[0] === 8)
-    expect(await there.recall('another')).toEqual([])
+    expect(await look(here)).toEqual([8])
+    // What another server knew when it was asked is waited for.
+    expect(await look(there)).toEqual([8])
+    expect(await look(there, 'another')).toEqual([])
   })
 
-  it('RT-2: of clients that share a name each counts: whoever comes back takes the last away, and leaves the earlier ones', async () => {
+  it('RT-2: of clients that share a name each counts: whoever comes back takes the place of the last, and leaves the earlier ones', async () => {
     const store = open()
     const [first, second, third] = [
-      await store.open('name', at(1)),
-      await store.open('name', at(2)),
-      await store.open('name', at(3)),
+      await store.open('name', { position: at(1) }),
+      await store.open('name', { position: at(2) }),
+      await store.open('name', { position: at(3) }),
     ]
     first.close(true)
     second.close(true)
-    expect(numbers(await store.recall('name'))).toEqual([1, 2, 3])
-    expect(numbers(await store.recall('name'))).toEqual([1, 3])
+    const [one, two] = await Promise.all([store.recall('name'), store.recall('name')])
+    expect([sorted(one.positions), sorted(two.positions)]).toEqual([
+      [1, 2, 3],
+      [1, 2, 3],
+    ])
+    await Promise.all([one, two].map((recalled) => store.open('name', { position: at(1), recalled })))
     // Of a socket that seems to live nothing is taken away: nobody knows whose it is.
-    expect(numbers(await store.recall('name'))).toEqual([3])
+    expect(await look(store)).toEqual([1, 1, 3])
     third.close(false)
-    await until(async () => (await store.recall('name')).length === 0)
+    expect(await look(store)).toEqual([1, 1])
   })
 
-  it('RT-2: those of a server that was killed stay, and are forgotten in their time', async () => {
-    await open().open('name', at(1))
+  it('RT-2: whoever comes back is remembered at every moment, also where its new server is killed before it has a place there', async () => {
+    const [before, after] = [serve(), open()]
+    const cursor = await before.store.open('name', { position: at(7) })
+    cursor.close(true)
+    await until(async () => (await client.query(`select from tidemark.realtime_cursors where cut`)).rowCount === 1)
+    expect(sorted((await before.store.recall('name')).positions)).toEqual([7])
+    before.kill()
+    expect((await comeBack(after)).found).toEqual([7])
+    const { rows } = await client.query(`select position, cut from tidemark.realtime_cursors`)
+    expect(rows).toEqual([{ position: 'wal-1:7', cut: false }])
+  })
+
+  it('RT-2: the place at a server that was killed is taken once, and not found again by who has acknowledged more since', async () => {
+    const [killed, after] = [serve(), open()]
+    const cursor = await killed.store.open('name', { position: at(1), number: 2 })
+    cursor.move(at(5))
+    await until(
+      async () => (await client.query(`select from tidemark.realtime_cursors where position = 'wal-1:5'`)).rowCount === 1,
+    )
+    killed.kill()
+    const back = await comeBack(after, 4)
+    expect(back.found).toEqual([5])
+    back.cursor.move(at(9))
+    back.cursor.close(true, 6)
+    expect((await comeBack(after, 8)).found).toEqual([9])
+  })
+
+  it('RT-2: what a server that lives has not written yet is waited for', async () => {
+    const slow = open({ writeMs: 300 })
+    const cursor = await slow.open('name', { position: at(1) })
+    cursor.move(at(5))
+    expect(await look(open())).toEqual([5])
+  })
+
+  it('RT-2: a server that could not write for a while writes again what others have taken away meanwhile', async () => {
+    const { pool, close } = openPool(testUrl(database.url, 'app'))
+    cleanups.push(close)
+    let isAway = false
+    const query: Pool['query'] = (text, values, how) =>
+      isAway ? Promise.reject(new Error('away')) : pool.query(text, values, how)
+    const store = createCursorStore({ pool: { query }, keptMs: 60_000, writeMs: 10, silentMs: 300 })
+    cleanups.push(() => store.stop())
+    await store.open('name', { position: at(3) })
+    isAway = true
+    const other = open()
+    await until(
+      async () =>
+        (await client.query(`select from tidemark.realtime_servers where seen_at < now() - interval '1 second'`)).rowCount === 1,
+    )
+    expect((await comeBack(other)).found).toEqual([3])
+    expect((await client.query('select from tidemark.realtime_cursors')).rowCount).toBe(1)
+    isAway = false
+    await until(async () => (await client.query('select from tidemark.realtime_cursors')).rowCount === 2)
+  })
+
+  it('RT-2: a client that counts less than another had come to is not taken for it, however young both are', async () => {
+    const [here, there] = [open(), open()]
+    const cursor = await here.open('name', { position: at(5), number: 2 })
+    // A new page makes its join as the one before did.
+    expect(await look(there, 'name', 2)).toEqual([])
+    expect(await look(there, 'name', 3)).toEqual([5])
+    cursor.close(true, 4)
+    expect(await look(here, 'name', 4)).toEqual([])
+    expect(await look(here, 'name', 5)).toEqual([5])
+    expect(await look(here)).toEqual([5])
+  })
+
+  it('RT-2: whoever has to hear of a gap has no place until it has acknowledged that', async () => {
+    const [killed, after] = [serve(), open()]
+    const cursor = await killed.store.open('name', { position: undefined })
+    expect((await after.recall('name')).positions).toEqual([{ epoch: '', number: 0n }])
+    cursor.move(at(4))
+    expect(await look(after)).toEqual([4])
+  })
+
+  it('RT-2: those that were kept for long enough say only that there was one, and are forgotten later', async () => {
+    await open().open('name', { position: at(1) })
     // Nobody closes it, and nobody refreshes it.
-    await client.query(`update tidemark.realtime_cursors set member = gen_random_uuid()`)
-    expect(numbers(await open().recall('name'))).toContain(1)
-    await client.query(`update tidemark.realtime_cursors set seen_at = now() - interval '2 minutes'`)
+    await client.query(`update tidemark.realtime_cursors set member = gen_random_uuid(), server = null`)
+    expect(await look(open())).toContain(1)
+    await client.query(`update tidemark.realtime_cursors set seen_at = now() - interval '2 minutes' where server is null`)
     const later = open()
-    expect(numbers(await later.recall('name')).filter((number) => number === 1)).toEqual([])
-    await until(async () => {
-      const { rows } = await client.query(`select from tidemark.realtime_cursors where seen_at < now() - interval '1 minute'`)
-      return rows.length === 0
-    })
+    expect((await later.recall('name')).positions).toContainEqual({ epoch: '', number: 0n })
+    await client.query(`update tidemark.realtime_cursors set seen_at = now() - interval '61 minutes' where server is null`)
+    open()
+    await until(async () => (await client.query(`select from tidemark.realtime_cursors where server is null`)).rowCount === 0)
   })
 
   it('keeps cursors of quiet clients', async () => {
-    const store = open(300)
-    await store.open('name', at(1))
+    const store = open({ keptMs: 300 })
+    await store.open('name', { position: at(1) })
     const { rows } = await client.query<{ seen: Date }>('select seen_at as seen from tidemark.realtime_cursors')
     await until(async () => {
       const now = await client.query<{ seen: Date }>('select seen_at as seen from tidemark.realtime_cursors')
       return Number(now.rows[0]?.seen) - Number(rows[0]?.seen) > 300
     })
-    expect(numbers(await store.recall('name'))).toEqual([1])
+    expect(await look(store)).toEqual([1])
   })
 })

@@ -1,17 +1,21 @@
 import { createHash, randomUUID } from 'node:crypto'
 import { reasonOf } from '../../../errors.js'
-import { formatPosition, type Position, parsePosition } from '../../../feed/position.js'
+import type { Position } from '../../../feed/position.js'
 import { type Logger, silentLogger } from '../../../observability/observability.js'
 import type { Pool } from '../../../postgres/postgres.js'
 import { type Clock, systemClock } from '../../../time/clock.js'
-import { arrayLiteral } from '../filters/filter-sql.js'
+import { type CursorRow, type FoundCursor, findCursors, forgetCursors, nowhere, writeCursors } from './cursor-rows.js'
+import { type HeldCursor, HeldCursors } from './held-cursors.js'
+import { ServerBeats } from './server-beats.js'
 
 export interface CursorStoreOptions {
   readonly pool: Pick<Pool, 'query'>
   /** For so long a cursor is kept after its socket has ended. */
   readonly keptMs: number
-  /** How often what has changed is written. Default 1,000. */
+  /** How often what has changed is written, and the server shows that it lives. Default 1,000. */
   readonly writeMs?: number
+  /** A server that shows no life for so long is gone. Default 3,000. */
+  readonly silentMs?: number
   readonly clock?: Clock
   readonly log?: Logger
 }
@@ -20,202 +24,293 @@ export interface CursorStoreOptions {
 export interface Cursor {
   /** Everything told up to here has reached the client. */
   move(position: Position): void
-  /** `mayReturn`: it is remembered for whoever comes back under the name; else it is forgotten. */
-  close(mayReturn: boolean): void
+  /**
+   * `mayReturn`: it is remembered for whoever comes back under the name; else it is forgotten. `number`: the highest that the client had given to
+   * a message by then.
+   */
+  close(mayReturn: boolean, number?: number): void
+}
+
+/** What whoever comes back finds under its name. */
+export interface Recalled {
+  /** With an empty epoch where it is known only that there was one. */
+  readonly positions: readonly Position[]
+  /** Nobody goes on after it: as if it had not been asked for. */
+  release(): void
+}
+
+export interface NewCursor {
+  /** Undefined: the client has to hear of a gap first. */
+  readonly position: Position | undefined
+  /** What the client numbers its join with. */
+  readonly number?: number | undefined
+  /** It comes back to this, and takes its place. */
+  readonly recalled?: Recalled | undefined
 }
 
 /**
  * Cursors of clients that do not say themselves where they were. They live in Postgres, which is the truth and without which no changes come;
- * Redis may be away, and forgets. A new one is written before its client is told that it listens; from then on positions are written together,
- * about once a second. What a killed server had not written yet is told again: a cursor is never ahead of its client.
+ * Redis may be away, and forgets. A new one is written before its client is told that it listens, in one with the end of the one that it comes
+ * back to; from then on positions are written together, about once a second, and at once where a client is cut off. What a killed server had
+ * not written yet is told again: a cursor is never ahead of its client.
  */
 export interface CursorStore {
   /** Raises TM_POSTGRES_*. */
-  open(name: string, position: Position): Promise<Cursor>
+  open(name: string, cursor: NewCursor): Promise<Cursor>
   /**
-   * The positions that are remembered under a name, of sockets that still seem to live as well. One that was cut off counts as come back: the
-   * last of them, since whoever comes back goes on after the first. Raises TM_POSTGRES_*.
+   * What is remembered under a name, of sockets that still seem to live as well: of clients that had come to fewer than `number`. Waits for what
+   * other servers have not written yet. Whoever comes back goes on after the first, and takes the place of the last that was cut off, or whose
+   * server is gone. Raises TM_POSTGRES_*.
    */
-  recall(name: string): Promise<readonly Position[]>
+  recall(name: string, number?: number): Promise<Recalled>
   stop(): Promise<void>
 }
 
-interface Held {
+interface Place extends Pick<CursorRow, 'member' | 'position' | 'number'> {
+  readonly mayBeTaken: boolean
+}
+
+class RecalledPlaces implements Recalled {
+  readonly positions: readonly Position[]
   readonly key: string
-  readonly member: string
-  position: Position
-  cut: boolean
-  dirty: boolean
-  seenAt: number
+  /** The one that is taken. */
+  readonly member: string | undefined
+  readonly release: () => void
+
+  constructor(key: string, positions: readonly Position[], member: string | undefined, release: () => void) {
+    this.key = key
+    this.positions = positions
+    this.member = member
+    this.release = release
+  }
 }
 
 const digest = (name: string): string => createHash('sha256').update(name).digest('base64url')
 
-const upsertSql = `
-  insert into tidemark.realtime_cursors (key, member, position, cut, seen_at)
-  select k, m, p, c, now() from unnest($1::text[], $2::uuid[], $3::text[], $4::bool[]) as u (k, m, p, c)
-  on conflict (key, member) do update set position = excluded.position, cut = excluded.cut, seen_at = excluded.seen_at`
-const findSql = `
-  select member::text, position, cut from tidemark.realtime_cursors
-   where key = $1 and seen_at >= now() - make_interval(secs => $2::float8 / 1000)`
-const deleteSql = 'delete from tidemark.realtime_cursors where key = $1 and member = $2::uuid'
-const forgetSql = 'delete from tidemark.realtime_cursors where seen_at < now() - make_interval(secs => $1::float8 / 1000)'
-
-interface FoundRow {
-  readonly member: string
-  readonly position: string
-  readonly cut: boolean
-}
-
 const maxBatch = 5_000
+/** For so long a client that was forgotten is told that it misses something. */
+const knownMs = 3_600_000
+
+const isLater = (a: Position, b: Position): boolean => a.number > b.number
 
 class PostgresCursors implements CursorStore {
-  readonly #options: CursorStoreOptions
+  readonly #options: Required<Omit<CursorStoreOptions, 'clock' | 'log'>>
   readonly #clock: Clock
   readonly #log: Logger
-  /** By member. */
-  readonly #held = new Map<string, Held>()
+  readonly #beats: ServerBeats
+  readonly #held = new HeldCursors()
+  /** Of them those that are not written as they are. */
+  readonly #dirty = new Set<HeldCursor>()
+  /** Members whose clients are coming back at this moment. */
+  readonly #taken = new Set<string>()
+  /** Members whose places others have taken since, with their keys: they are taken out with the next writing. */
+  #gone = new Map<string, string>()
   readonly #stopping = new AbortController()
-  readonly #writing: Promise<void>
+  readonly #running: Promise<void>
   #forgotAt = Number.NEGATIVE_INFINITY
-  #opening: Promise<void> | undefined
+  #writing: Promise<void> = Promise.resolve()
+  #nextWrite: Promise<void> | undefined
+  #nextFind: { readonly keys: Set<string>; readonly found: Promise<ReadonlyMap<string, readonly FoundCursor[]>> } | undefined
 
-  constructor(options: CursorStoreOptions) {
-    this.#options = options
-    this.#clock = options.clock ?? systemClock
-    this.#log = options.log ?? silentLogger
-    this.#writing = this.#keepWriting()
+  constructor({ clock = systemClock, log = silentLogger, writeMs = 1_000, silentMs = 3_000, ...options }: CursorStoreOptions) {
+    this.#options = { ...options, writeMs, silentMs }
+    this.#clock = clock
+    this.#log = log
+    this.#beats = new ServerBeats({ pool: options.pool, clock, silentMs, signal: this.#stopping.signal })
+    this.#running = this.#keepWriting()
   }
 
-  async open(name: string, position: Position): Promise<Cursor> {
-    const held: Held = {
-      key: digest(name),
-      member: randomUUID(),
-      position,
-      cut: false,
-      dirty: true,
-      seenAt: this.#clock.monotonicMs(),
-    }
-    this.#held.set(held.member, held)
+  async open(name: string, { position = nowhere, number = 0, recalled }: NewCursor): Promise<Cursor> {
+    const seenAt = this.#clock.monotonicMs()
+    const held: HeldCursor = { key: digest(name), member: randomUUID(), position, number, state: 'live', seenAt }
+    this.#held.add(held)
+    this.#dirty.add(held)
+    const before = recalled instanceof RecalledPlaces ? recalled.member : undefined
+    if (before !== undefined) this.#gone.set(before, held.key)
     try {
-      await this.#writeTogether()
+      // Nobody takes it for one that was left behind.
+      if (!this.#beats.hasBeaten) await this.#beats.beat()
+      await this.#write()
     } catch (error) {
-      this.#held.delete(held.member)
+      // It may have been written all the same: then this is the only place that its client has.
+      this.#close(held, before !== undefined)
       throw error
+    } finally {
+      recalled?.release()
     }
     return {
       move: (to) => this.#move(held, to),
-      close: (mayReturn) => this.#close(held, mayReturn),
+      close: (mayReturn, last) => this.#close(held, mayReturn, last),
     }
   }
 
-  async recall(name: string): Promise<readonly Position[]> {
+  async recall(name: string, number = Number.POSITIVE_INFINITY): Promise<Recalled> {
     const key = digest(name)
-    const found = await this.#options.pool.query<FoundRow>(findSql, [key, this.#options.keptMs], { idempotent: true })
-    const positions = new Map(found.rows.map(({ member, position, cut }) => [member, { position: parsePosition(position), cut }]))
-    // What is known here is newer than what is written.
-    for (const held of this.#held.values()) if (held.key === key) positions.set(held.member, held)
-    let last: { readonly member: string; readonly number: bigint } | undefined
-    for (const [member, { position, cut }] of positions) {
-      if (cut && (last === undefined || position.number > last.number)) last = { member, number: position.number }
+    const places = await this.#find(key, number)
+    let last: Place | undefined
+    for (const place of places) {
+      if (!place.mayBeTaken || this.#taken.has(place.member)) continue
+      if (last === undefined || isLater(place.position, last.position)) last = place
     }
-    if (last) await this.#delete(key, last.member)
-    return [...positions.values()].map(({ position }) => position)
+    const { member } = last ?? {}
+    if (member !== undefined) this.#taken.add(member)
+    const release = () => void (member !== undefined && this.#taken.delete(member))
+    return new RecalledPlaces(
+      key,
+      places.map(({ position }) => position),
+      member,
+      release,
+    )
+  }
+
+  /** What is known here is newer than what is written; what another server knows is waited for. */
+  async #find(key: string, number: number): Promise<readonly Place[]> {
+    let found = await this.#findWritten(key, number)
+    const busy = new Set(found.flatMap(({ cut, server }) => (cut || server === undefined ? [] : [server])))
+    busy.delete(this.#beats.id)
+    let gone: ReadonlySet<string> = new Set()
+    if (busy.size > 0) {
+      gone = await this.#beats.heard(busy)
+      found = await this.#findWritten(key, number)
+    }
+    const places: Place[] = found.map(({ cut, server, ...place }) => ({
+      ...place,
+      mayBeTaken: cut || server === undefined || gone.has(server),
+    }))
+    for (const held of this.#held.of(key)) {
+      if (held.number >= number || held.state === 'ended' || this.#gone.has(held.member)) continue
+      places.push({ ...held, mayBeTaken: held.state === 'cut' })
+    }
+    return places
+  }
+
+  async #findWritten(key: string, number: number): Promise<readonly FoundCursor[]> {
+    const found = (await this.#findTogether(key)).get(key) ?? []
+    return found.filter((place) => place.number < number && !this.#held.has(place) && !this.#gone.has(place.member))
+  }
+
+  /** Many that come at once are looked up at once. */
+  #findTogether(key: string): Promise<ReadonlyMap<string, readonly FoundCursor[]>> {
+    const keys = this.#nextFind?.keys ?? new Set<string>()
+    this.#nextFind ??= { keys, found: new Promise<void>((resolve) => setImmediate(resolve)).then(() => this.#findAll(keys)) }
+    keys.add(key)
+    return this.#nextFind.found
+  }
+
+  async #findAll(keys: ReadonlySet<string>): Promise<ReadonlyMap<string, readonly FoundCursor[]>> {
+    this.#nextFind = undefined
+    const { pool, keptMs } = this.#options
+    const find = { keptMs, knownMs: Math.max(knownMs, keptMs), silentMs: this.#beats.patienceMs }
+    const byKey = new Map<string, FoundCursor[]>()
+    for (const cursor of await findCursors(pool, { ...find, keys: [...keys] })) {
+      const same = byKey.get(cursor.key)
+      if (same) same.push(cursor)
+      else byKey.set(cursor.key, [cursor])
+    }
+    return byKey
   }
 
   async stop(): Promise<void> {
     this.#stopping.abort()
-    await this.#writing
-    await this.#write().catch((error: unknown) =>
-      this.#log.warn('where clients were is not written', { reason: reasonOf(error) }),
-    )
+    await this.#running
+    try {
+      await this.#write()
+      await this.#beats.leave()
+    } catch (error) {
+      this.#log.warn('where clients were is not written', { reason: reasonOf(error) })
+    }
   }
 
-  #move(held: Held, { epoch, number }: Position): void {
+  #move(held: HeldCursor, { epoch, number }: Position): void {
     if (held.position.epoch === epoch && held.position.number >= number) return
     held.position = { epoch, number }
-    held.dirty = true
+    this.#dirty.add(held)
   }
 
-  #close(held: Held, mayReturn: boolean): void {
-    if (mayReturn) {
-      held.cut = true
-      held.dirty = true
-      return
-    }
-    void this.#delete(held.key, held.member).catch((error: unknown) => {
-      this.#log.debug('a place that nobody comes back to is forgotten later', { reason: reasonOf(error) })
+  #close(held: HeldCursor, mayReturn: boolean, number = 0): void {
+    if (held.state !== 'live') return
+    held.state = mayReturn ? 'cut' : 'ended'
+    held.number = Math.max(held.number, number)
+    this.#dirty.add(held)
+    // Its client may be at another server before the next turn of writing.
+    this.#write().catch((error: unknown) => {
+      this.#log.debug('where a client was is written later', { reason: reasonOf(error) })
     })
-  }
-
-  async #delete(key: string, member: string): Promise<void> {
-    this.#held.delete(member)
-    await this.#options.pool.query(deleteSql, [key, member], { idempotent: true })
-  }
-
-  /** Many that come at once are written at once. */
-  #writeTogether(): Promise<void> {
-    this.#opening ??= new Promise<void>((resolve) => setImmediate(resolve)).then(() => {
-      this.#opening = undefined
-      return this.#write()
-    })
-    return this.#opening
   }
 
   async #keepWriting(): Promise<void> {
     const { signal } = this.#stopping
-    const { writeMs = 1_000 } = this.#options
+    const { writeMs, keptMs } = this.#options
     while (!signal.aborted) {
-      await this.#clock.sleep(writeMs, signal).catch(() => undefined)
-      if (signal.aborted) return
       try {
-        this.#refresh()
+        this.#refresh(keptMs / 3)
         await this.#write()
+        // Others may have taken what is held here.
+        if (await this.#beats.beat()) this.#refresh(0)
         await this.#forget()
       } catch (error) {
         this.#log.debug('where clients were is not written; it is tried again', { reason: reasonOf(error) })
       }
+      await this.#clock.sleep(writeMs, signal).catch(() => undefined)
     }
   }
 
-  async #write(): Promise<void> {
-    const due = [...this.#held.values()].filter(({ dirty }) => dirty)
-    for (let from = 0; from < due.length; from += maxBatch) {
-      const batch = due.slice(from, from + maxBatch)
-      const columns = [
-        batch.map(({ key }) => key),
-        batch.map(({ member }) => member),
-        batch.map(({ position }) => formatPosition(position)),
-        batch.map(({ cut }) => String(cut)),
-      ]
-      for (const held of batch) held.dirty = false
-      try {
-        await this.#options.pool.query(upsertSql, columns.map(arrayLiteral), { idempotent: true })
-      } catch (error) {
-        for (const held of batch) held.dirty = true
-        throw error
-      }
-      const now = this.#clock.monotonicMs()
-      for (const held of batch) {
-        held.seenAt = now
-        // From now on the row alone remembers it.
-        if (held.cut && !held.dirty) this.#held.delete(held.member)
-      }
+  /** One after the other, so that nothing older comes last; many that come at once are written at once. */
+  #write(): Promise<void> {
+    this.#nextWrite ??= this.#writing
+      .catch(() => undefined)
+      .then(() => new Promise<void>((resolve) => setImmediate(resolve)))
+      .then(() => {
+        this.#nextWrite = undefined
+        this.#writing = this.#writeDue()
+        return this.#writing
+      })
+    return this.#nextWrite
+  }
+
+  async #writeDue(): Promise<void> {
+    const due = [...this.#dirty]
+    for (let from = 0; from === 0 || from < due.length; from += maxBatch) await this.#writeBatch(due.slice(from, from + maxBatch))
+  }
+
+  async #writeBatch(batch: readonly HeldCursor[]): Promise<void> {
+    const gone = [...this.#gone].map(([member, key]) => ({ key, member }))
+    if (batch.length + gone.length === 0) return
+    const isLeft = (held: HeldCursor): boolean => held.state !== 'ended' && !this.#gone.has(held.member)
+    const rows = batch.filter(isLeft).map((held) => ({ ...held, cut: held.state === 'cut' }))
+    const ended = batch.filter((held) => !isLeft(held))
+    for (const held of batch) this.#dirty.delete(held)
+    try {
+      await writeCursors(this.#options.pool, this.#beats.id, rows, [...gone, ...ended])
+    } catch (error) {
+      for (const held of batch) this.#dirty.add(held)
+      throw error
+    }
+    const now = this.#clock.monotonicMs()
+    for (const held of batch) {
+      held.seenAt = now
+      // From now on the row alone remembers it, or nobody.
+      if (held.state !== 'live' && !this.#dirty.has(held)) this.#held.delete(held)
+    }
+    for (const each of gone) {
+      this.#gone.delete(each.member)
+      this.#held.delete(each)
     }
   }
 
   /** Those of live sockets are not to be forgotten however quiet they are. */
-  #refresh(): void {
-    const before = this.#clock.monotonicMs() - this.#options.keptMs / 3
-    for (const held of this.#held.values()) if (held.seenAt < before) held.dirty = true
+  #refresh(afterMs: number): void {
+    const before = this.#clock.monotonicMs() - afterMs
+    for (const held of this.#held.all()) if (held.seenAt <= before) this.#dirty.add(held)
   }
 
   async #forget(): Promise<void> {
-    const { pool, keptMs } = this.#options
+    const { pool, keptMs, silentMs } = this.#options
     const now = this.#clock.monotonicMs()
     if (now - this.#forgotAt < keptMs / 3) return
     this.#forgotAt = now
-    await pool.query(forgetSql, [keptMs], { idempotent: true })
+    await forgetCursors(pool, Math.max(knownMs, keptMs))
+    await this.#beats.forget(silentMs * 10)
   }
 }
 

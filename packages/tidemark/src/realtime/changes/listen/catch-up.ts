@@ -12,6 +12,8 @@ export interface CatchUpOptions {
   readonly caughtUp: (state: ListenerState) => void
   /** What it was to read next is gone. */
   readonly missed: (state: ListenerState) => void
+  /** Its client has not read for too long. */
+  readonly tooSlow: (state: ListenerState) => void
   /** Called when one that stood still may read on. */
   readonly resumed: () => void
   readonly signal: AbortSignal
@@ -23,15 +25,18 @@ const stepBytes = 256 * 1024
 const stepMs = 10
 /** After so long it is asked again whether its client reads. */
 const stallMs = 20
+/** Who has not read anything by then is not slow, but away. */
+const maxStallMs = 30_000
 
-const hasRoom = ({ listener }: ListenerState): boolean => listener.hasRoom?.() ?? true
+/** Whether its client has read what it was told so far. */
+export const hasRoom = ({ listener }: ListenerState): boolean => listener.hasRoom?.() ?? true
 
-/** Listeners that read the ring before they hear of changes as they come. */
+/** Listeners that read the ring, at the pace of their clients, before they hear of changes as they come. */
 export class CatchUp {
   readonly #options: CatchUpOptions
   readonly #states = new Set<ListenerState>()
-  /** Those whose clients do not read what they were told so far. */
-  readonly #stalled = new Set<ListenerState>()
+  /** Those whose clients have not read what they were told so far, and since when. */
+  readonly #stalled = new Map<ListenerState, number>()
   #resuming = false
 
   constructor(options: CatchUpOptions) {
@@ -95,7 +100,7 @@ export class CatchUp {
   }
 
   #stall(state: ListenerState): void {
-    this.#stalled.add(state)
+    this.#stalled.set(state, this.#options.clock.monotonicMs())
     if (!this.#resuming) void this.#resume()
   }
 
@@ -104,14 +109,20 @@ export class CatchUp {
     this.#resuming = true
     while (this.#stalled.size > 0 && !signal.aborted) {
       await clock.sleep(stallMs, signal).catch(() => undefined)
-      for (const state of this.#stalled) {
-        if (!hasRoom(state)) continue
-        this.#stalled.delete(state)
-        this.#states.add(state)
-      }
+      for (const [state, since] of this.#stalled) this.#lookAgain(state, since)
       resumed()
     }
     this.#resuming = false
+  }
+
+  #lookAgain(state: ListenerState, since: number): void {
+    if (hasRoom(state)) {
+      this.#stalled.delete(state)
+      this.#states.add(state)
+    } else if (this.#options.clock.monotonicMs() - since > maxStallMs) {
+      this.#stalled.delete(state)
+      this.#options.tooSlow(state)
+    }
   }
 
   #readFrom(state: ListenerState, from: number): number {

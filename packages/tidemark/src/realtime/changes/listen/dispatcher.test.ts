@@ -2,7 +2,9 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { Relation } from '../../../feed/feed.js'
 import type { Position } from '../../../feed/position.js'
+import { createFakeClock } from '../../../testing/fake-clock.js'
 import { propertyRuns } from '../../../testing/property-runs.js'
+import { type Clock, systemClock } from '../../../time/clock.js'
 import { until } from '../../../time/until.js'
 import type { ChangeListener, Gap, VisibleChange } from '../../realtime.js'
 import { ChangeRing } from '../keep/change-ring.js'
@@ -93,7 +95,7 @@ const createWitness = (onPass: (position: Position, told: readonly number[]) => 
   }
 }
 
-const setUp = (judging: Judging = {}, maxWaitingBytes = 1_000_000) => {
+const setUp = (judging: Judging = {}, maxWaitingBytes = 1_000_000, clock: Clock = systemClock) => {
   const ring = new ChangeRing({ maxBytes: 1_000_000, maxAgeMs: 1_000_000 })
   ring.begin(at(0))
   const dispatcher = new Dispatcher({
@@ -101,6 +103,7 @@ const setUp = (judging: Judging = {}, maxWaitingBytes = 1_000_000) => {
     visibility: createVisibility(judging),
     ask: async () => [],
     maxWaitingBytes,
+    clock,
     onGap: () => {},
     ended: () => {},
   })
@@ -120,8 +123,8 @@ const setUp = (judging: Judging = {}, maxWaitingBytes = 1_000_000) => {
     dispatcher.dispatch(entries)
     return entries.map((_, index) => next - owners.length + index + 1)
   }
-  const listen = (witness: ChangeListener, beholder: Beholder, from = ring.head as Position): ListenerState => {
-    const state = new ListenerState({ listener: witness, beholder, from, ordinal: undefined, start: from })
+  const listen = (witness: ChangeListener, beholder: Beholder, from = ring.head as Position, ordinal?: number): ListenerState => {
+    const state = new ListenerState({ listener: witness, beholder, from, ordinal, start: from })
     const bound: Bound<ListenerState> = {
       listener: state,
       binding: 0,
@@ -132,7 +135,7 @@ const setUp = (judging: Judging = {}, maxWaitingBytes = 1_000_000) => {
       selection: undefined,
     }
     state.bounds = [bound]
-    state.replaysFrom = ring.after(from, undefined)
+    state.replaysFrom = ring.after(from, ordinal)
     dispatcher.add(state)
     return state
   }
@@ -288,6 +291,26 @@ describe('listeners', () => {
     expect(witness.gaps).toEqual([{ reason: 'lost', position: { epoch: 'wal-other', number: 5n }, message: 'It begins anew.' }])
   })
 
+  it('RT-2: who was told more elsewhere goes on behind that when the feed begins anew, within a transaction too', async () => {
+    const { ring, dispatcher, commit, listen, idle } = setUp()
+    const [ahead, behind] = [createWitness(), createWitness()]
+    const all: Beholder = { role: 'all', claims: '' }
+    listen(ahead, all, at(30), 0)
+    listen(behind, all)
+    commit(['ann'])
+    await idle()
+    ring.begin(at(15))
+    dispatcher.restart(at(15), 'It begins anew.')
+    commit(['ann'])
+    commit(['ann', 'bob'])
+    commit(['ann'])
+    await idle()
+    expect([ahead.told, ahead.gaps]).toEqual([[4, 5], []])
+    expect(behind.told).toEqual([1, 2, 3, 4, 5])
+    expect(behind.gaps).toMatchObject([{ reason: 'lost', position: at(15) }])
+    expect(ahead.passes).toEqual([40n])
+  })
+
   it('RT-3: what waits is bounded: beyond it a gap is told', async () => {
     let release = (): void => {}
     const held = new Promise<void>((resolve) => {
@@ -327,6 +350,66 @@ describe('listeners', () => {
     down = false
     await idle()
     expect(witness.told).toEqual([1, 3])
+  })
+
+  it('RT-3: a burst waits for a client that reads, however its rows are judged, and nobody else waits', async () => {
+    for (const beholder of [
+      { role: 'all', claims: '' },
+      { role: 'user', claims: 'ann' },
+    ]) {
+      const passes: (readonly [bigint, number])[] = []
+      const { commit, listen, dispatcher, idle } = setUp({ delay: turn })
+      const other = createWitness()
+      const witness = createWitness((position, told) => void passes.push([position.number, told.length]))
+      listen(other, { role: 'all', claims: '' })
+      let read = 0
+      listen({ ...witness, hasRoom: () => witness.told.length - read < 4 }, beholder)
+      await idle()
+      commit(['ann', 'ann'])
+      commit(Array.from({ length: 20 }, () => 'ann'))
+      commit(['ann'])
+      await until(() => other.told.length === 23)
+      await until(() => witness.told.length === 4)
+      for (let left = 5; left > 0; left -= 1) await turn()
+      expect(witness.told).toEqual([1, 2, 3, 4])
+      while (witness.told.length < 23) {
+        const before = witness.told.length
+        read = before
+        await until(() => witness.told.length > before, { intervalMs: 1 })
+        expect(witness.told.length).toBeLessThanOrEqual(before + 4)
+      }
+      read = 23
+      await idle()
+      dispatcher.passAll()
+      expect(witness.told).toEqual(Array.from({ length: 23 }, (_, index) => index + 1))
+      expect(witness.gaps).toEqual([])
+      // Nobody is said to have a transaction of which something waits.
+      const lengths: Record<string, number> = { 10: 2, 20: 22, 30: 23 }
+      for (const [number, length] of passes) expect(length).toBeGreaterThanOrEqual(lengths[String(number)] ?? 0)
+      expect(passes.at(-1)).toEqual([30n, 23])
+      commit(['ann'])
+      await idle()
+      expect(witness.told.at(-1)).toBe(24)
+      dispatcher.stop()
+    }
+  })
+
+  it('RT-3: a client that reads nothing for long is cut off', async () => {
+    const clock = createFakeClock()
+    const { commit, listen, idle } = setUp({}, undefined, clock)
+    const witness = createWitness()
+    let cut = 0
+    listen({ ...witness, hasRoom: () => witness.told.length === 0, slow: () => void cut++ }, { role: 'all', claims: '' })
+    await turn()
+    commit(['ann', 'ann'])
+    await until(() => witness.told.length === 1)
+    await until(() => clock.sleeping > 0)
+    await clock.advance(29_000)
+    expect(cut).toBe(0)
+    await clock.advance(2_000)
+    await until(() => cut === 1)
+    await idle()
+    expect(witness.told).toEqual([1])
   })
 
   it('RT-3: who comes back is told again no faster than its client reads, and nobody else waits', async () => {

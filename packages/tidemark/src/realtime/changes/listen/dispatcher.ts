@@ -11,7 +11,7 @@ import { deliver, type Match } from '../tell/deliver.js'
 import { Telling } from '../tell/told-change.js'
 import { type Beholder, undecided, type Visibility, type VisibilityAnswer } from '../visibility-port.js'
 import { BindingIndex } from './binding-index.js'
-import { CatchUp } from './catch-up.js'
+import { CatchUp, hasRoom } from './catch-up.js'
 import { confirmQuestions } from './confirm-questions.js'
 import { findMatches, newMatch } from './find-matches.js'
 import type { ListenerState } from './listener-state.js'
@@ -31,7 +31,14 @@ export interface DispatcherOptions {
   readonly ended: (state: ListenerState) => void
 }
 
+/** A change, and those for whom it is known whether they may see it. */
 interface Judged {
+  readonly entry: RingEntry
+  readonly telling: Telling
+  readonly matches: readonly Match[]
+}
+
+interface Judgement {
   readonly answer: VisibilityAnswer | undefined
   readonly places: readonly (Place | undefined)[]
   readonly beholders: readonly Beholder[]
@@ -71,6 +78,7 @@ export class Dispatcher {
       tell: (state, own, entry) => this.#tellAgain(state, own, entry),
       caughtUp: (state) => this.#goLive(state),
       missed: (state) => this.#missed(state),
+      tooSlow: (state) => this.#safely(state, () => state.listener.slow?.()),
       resumed: () => this.#wake(),
       signal: this.#stopping.signal,
     })
@@ -152,9 +160,10 @@ export class Dispatcher {
     this.#newborn.clear()
     for (const state of [...this.#states]) {
       const caughtUp = state.replaysFrom === undefined
-      state.restart(position)
+      const isBehind = state.restart(position)
+      if (state.birth) this.#newborn.add(state)
       if (!caughtUp) this.#goLive(state)
-      this.#say(state, { reason: 'lost', position, message })
+      if (isBehind) this.#say(state, { reason: 'lost', position, message })
     }
   }
 
@@ -192,7 +201,7 @@ export class Dispatcher {
         else now.set(role, [match])
       }
     }
-    for (const same of now.values()) if (!this.#tellAtOnce(telling, same)) later.push(...same)
+    for (const same of now.values()) if (!this.#tellAtOnce(entry, telling, same)) later.push(...same)
     for (const match of later) match.state.waiting.push(entry.change.position.number)
     if (later.length > 0) this.#wait({ entry, telling, gap: undefined, matches: later, questions, bytes: entry.bytes })
     if (unknown.size > 0)
@@ -208,10 +217,10 @@ export class Dispatcher {
   }
 
   /** False where the answer takes time: it is asked for again with everything that waits. */
-  #tellAtOnce(telling: Telling, matches: readonly Match[]): boolean {
+  #tellAtOnce(entry: RingEntry, telling: Telling, matches: readonly Match[]): boolean {
     const answer = askOne(this.#options.visibility, telling, matches)
     if (answer === undefined) return false
-    this.#tell(telling, matches, answer.answer, 0, answer.beholders)
+    this.#tell({ entry, telling, matches }, answer.answer, 0, answer.beholders)
     return true
   }
 
@@ -273,8 +282,7 @@ export class Dispatcher {
   }
 
   #tell(
-    telling: Telling,
-    matches: readonly Match[],
+    { entry, telling, matches }: Judged,
     answer: VisibilityAnswer,
     candidate: number,
     beholders: ReadonlyMap<Beholder, number>,
@@ -293,8 +301,18 @@ export class Dispatcher {
       }
       const readable = answer.readable(state.beholder.role, facts.relation)
       this.#noteOpen(facts, state.beholder.role, !readable.rowSecurity)
-      this.#safely(state, () => deliver(telling, match, verdict, readable))
+      if (verdict !== 0 && !hasRoom(state)) this.#putOff(state, entry)
+      else this.#safely(state, () => deliver(telling, match, verdict, readable))
     }
+  }
+
+  /** Its client has not read what it was told so far: it reads the ring from here on, at its own pace. */
+  #putOff(state: ListenerState, entry: RingEntry): void {
+    const { ring } = this.#options
+    if (state.replaysFrom === undefined) for (const bound of state.bounds) this.index.remove(bound)
+    state.putOff(entry, ring.get(entry.sequence - 1)?.change.position.number === entry.change.position.number)
+    this.#catchUp.add(state)
+    this.#wake()
   }
 
   #noteOpen(facts: object, role: string, isOpen: boolean): void {
@@ -370,7 +388,7 @@ export class Dispatcher {
     if (this.#waiting.isOver) this.#giveUp()
   }
 
-  async #judge(batch: readonly Waiting[]): Promise<Judged> {
+  async #judge(batch: readonly Waiting[]): Promise<Judgement> {
     const questions = batch.flatMap((waiting) => waiting.questions)
     const refused = await confirmQuestions(this.#options.ask, questions)
     for (const waiting of batch) waiting.questions = []
@@ -380,7 +398,7 @@ export class Dispatcher {
     return { answer, places, beholders: question.beholders }
   }
 
-  #settleAll(batch: readonly Waiting[], { answer, places, beholders }: Judged): void {
+  #settleAll(batch: readonly Waiting[], { answer, places, beholders }: Judgement): void {
     const again: Waiting[] = []
     batch.forEach((waiting, index) => {
       this.#settle(waiting, answer, places[index], again)
@@ -412,7 +430,7 @@ export class Dispatcher {
     }
     if (anew.length > 0) again.push({ entry, telling, gap, matches: anew, questions: [], bytes: 0 })
     if (!telling || judged.length === 0) return
-    if (answer && place) this.#tell(telling, judged, answer, place.candidate, place.beholders)
+    if (answer && place) this.#tell({ entry, telling, matches: judged }, answer, place.candidate, place.beholders)
     else for (const { state } of judged) this.#touched.add(state)
   }
 

@@ -1,7 +1,7 @@
 import type { Position } from '../../../feed/position.js'
 import { isVisible, type Snapshot } from '../../../feed/sources/wal/snapshot.js'
 import type { ChangeListener } from '../../realtime.js'
-import type { RingChange } from '../keep/change-ring.js'
+import type { RingChange, RingEntry } from '../keep/change-ring.js'
 import type { Beholder } from '../visibility-port.js'
 import type { Bound } from './binding-index.js'
 
@@ -52,16 +52,25 @@ export class ListenerState {
     this.#passed = start.number
   }
 
-  /** Nothing before this position counts any more. */
-  restart(from: Position): void {
+  /**
+   * Nothing before this position counts any more. False for who was told all of that, elsewhere: it goes on behind what it was told, in the
+   * middle of a transaction too, and misses nothing.
+   */
+  restart(from: Position): boolean {
+    this.replaysFrom = undefined
+    this.within = undefined
+    this.forget()
+    const isBehind = this.#from.epoch !== from.epoch || this.#from.number < from.number
+    if (isBehind) this.#beginAt(from)
+    return isBehind
+  }
+
+  #beginAt(from: Position): void {
     this.#from = from
     this.#ordinal = undefined
     this.#told = from.number
     this.#passed = from.number
     this.birth = undefined
-    this.replaysFrom = undefined
-    this.within = undefined
-    this.forget()
   }
 
   /** What waits for it is void. */
@@ -77,6 +86,16 @@ export class ListenerState {
       if (position.number < number || this.#ordinal === undefined || ordinal <= this.#ordinal) return false
     }
     return this.birth === undefined || xid === 0n || !isVisible(xid, this.birth.snapshot)
+  }
+
+  /** It goes on with this entry of the ring when its client has read. `isWithin`: it was told of the same transaction before. */
+  putOff({ sequence, change: { position } }: RingEntry, isWithin: boolean): void {
+    const { number } = position
+    this.forget()
+    this.replaysFrom = sequence
+    this.within = isWithin ? number : undefined
+    // What it was told out of turn says nothing of what lies before.
+    if (this.#told >= number) this.#told = isWithin ? number : number - 1n
   }
 
   told(number: bigint): void {

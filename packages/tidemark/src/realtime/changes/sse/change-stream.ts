@@ -104,6 +104,18 @@ class SseStream implements ChangeStream, ChangeListener {
     this.#place = position
   }
 
+  hasRoom(): boolean {
+    return this.#response.writableLength < this.#options.maxBufferedBytes / 4
+  }
+
+  slow(): void {
+    if (this.#ended) return
+    // It resumes with its Last-Event-ID.
+    this.#options.cutOff?.('slow')
+    this.#stop()
+    this.#response.destroy()
+  }
+
   failed(reason: string): void {
     this.end(reason)
   }
@@ -138,11 +150,7 @@ class SseStream implements ChangeStream, ChangeListener {
       })
     }
     this.#response.write(text)
-    if (this.#response.writableLength <= this.#options.maxBufferedBytes) return
-    // It resumes with its Last-Event-ID.
-    this.#options.cutOff?.('slow')
-    this.#stop()
-    this.#response.destroy()
+    if (this.#response.writableLength > this.#options.maxBufferedBytes) this.slow()
   }
 
   #stop(): void {

@@ -23,7 +23,7 @@ const toldTo = async (position: string | true): Promise<readonly string[]> => {
   } as unknown as ChannelContext
   const bindings = withIds([{ event: '*', schema: 'public', table: 'todos' }])
   const changes = new ChannelChanges(channel, bindings, readJoin({ config: { broadcast: { position } } }, 'room'))
-  await changes.listen({ role: 'anon', claims: {} }, { name: 'room', returning: undefined })
+  await changes.listen({ role: 'anon', claims: {} }, { name: 'room', returning: undefined, number: undefined })
   changes.joined()
   return told
 }

@@ -14,6 +14,8 @@ export interface Cursor {
   readonly name: string
   /** Undefined where that cannot be told. */
   readonly returning: boolean | undefined
+  /** What tells it from others of the name, see `ListenOptions.number`. */
+  readonly number: number | undefined
 }
 
 /** What the client had been given when everything up to a position was told. */
@@ -69,9 +71,9 @@ export class ChannelChanges implements ChangeListener {
     }
   }
 
-  #start({ name, returning }: Cursor): Pick<ListenOptions, 'from' | 'ordinal' | 'cursor' | 'returning'> {
+  #start({ name, returning, number }: Cursor): Pick<ListenOptions, 'from' | 'ordinal' | 'cursor' | 'returning' | 'number'> {
     const { position } = this.#request
-    if (position === undefined) return { cursor: name, returning }
+    if (position === undefined) return { cursor: name, returning, number }
     const named = position === true ? undefined : readPosition(position)
     return named === undefined ? {} : { from: named.position, ordinal: named.ordinal }
   }
@@ -119,7 +121,7 @@ export class ChannelChanges implements ChangeListener {
   }
 
   close(mayReturn: boolean): void {
-    this.#subscription?.close(mayReturn)
+    this.#subscription?.close(mayReturn, this.#channel.highestNumber)
     this.#subscription = undefined
   }
 
@@ -149,6 +151,10 @@ export class ChannelChanges implements ChangeListener {
 
   hasRoom(): boolean {
     return this.#channel.hasRoom
+  }
+
+  slow(): void {
+    this.#channel.cutOffSlow()
   }
 
   failed(reason: string): void {

@@ -10,6 +10,8 @@ export interface ChannelContext {
   readonly topic: string
   /** Without `realtime:`. */
   readonly name: string
+  /** That the client has given to a message. */
+  readonly highestNumber: number
   /** The join is not answered yet, and what is sent is kept back. */
   readonly isJoining: boolean
   /** How many frames the client's connection was given so far; without those that are kept back. */
@@ -24,6 +26,8 @@ export interface ChannelContext {
   system(extension: string, status: string, message: string, more?: object): void
   reply(message: ClientMessage, status: ReplyStatus, response?: object): void
   requestAcknowledgement(): void
+  /** Ends the client's connection: it does not read. */
+  cutOffSlow(): void
   /** Ends the channel for good, and says why. */
   shutdown(message: string): void
   /** Ends the channel so that the client joins again. */

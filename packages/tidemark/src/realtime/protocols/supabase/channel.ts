@@ -35,6 +35,8 @@ export interface ChannelOwner {
   share(identity: Identity): Identity
   /** Headers that policies may look at. */
   readonly headers: Readonly<Record<string, string>>
+  /** That it has given to a message. */
+  readonly highestNumber: number
   /** What names the channel over reconnects. */
   cursorOf(channel: Channel, identity: Identity, topicKey: string, fingerprint: string): Cursor
   /** It is no channel of the client's any more. `mayReturn`: whether the client will join it again where it was; undefined: as before. */
@@ -100,6 +102,10 @@ export class Channel implements ChannelContext, TopicListener, RegisteredChannel
 
   get sent(): number {
     return this.#owner.connection.sent
+  }
+
+  get highestNumber(): number {
+    return this.#owner.highestNumber
   }
 
   get isJoining(): boolean {
@@ -413,6 +419,10 @@ export class Channel implements ChannelContext, TopicListener, RegisteredChannel
     this.#owner.connection.requestAcknowledgement()
   }
 
+  cutOffSlow(): void {
+    this.#owner.connection.close(1013, 'what it is told is not read', 'slow')
+  }
+
   /** The client leaves it. While it is joined, that is because the client has waited too long, and will come again. */
   leave(message: ClientMessage): void {
     const mayReturn = this.isJoining ? this.cursor?.returning : false
@@ -458,7 +468,8 @@ export class Channel implements ChannelContext, TopicListener, RegisteredChannel
     this.#state = 'ended'
     this.#heldFrames = undefined
     this.#early = undefined
-    this.#changes?.close(mayReturn === true)
+    // Whoever perhaps was here before may come back to where it was.
+    this.#changes?.close(mayReturn !== false)
     if (this.#subscription) {
       this.#subscription.close()
       this.services.registry.delete(this.#topicKey, this)

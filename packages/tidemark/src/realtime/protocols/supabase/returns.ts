@@ -3,21 +3,18 @@ import type { Clock } from '../../../time/clock.js'
 const keptMs = 3_600_000
 const maxNames = 50_000
 
-/**
- * The first join of a client that has just been made carries no higher number: realtime-js counts six until then, older ones and other
- * languages fewer. Where it makes several channels before it joins one, some more.
- */
-const highestOfNewClient = 6
-const highestOfBusyNewClient = 50
+/** The first join of a client that has just been made carries no higher number, however many channels it makes before it joins one. */
+const highestOfNewClient = 50
 
 interface Seen {
-  readonly ref: number
+  readonly number: number
   readonly untilMs: number
 }
 
 /**
- * Tells who comes back from who comes first, as far as this process can. Clients number their messages for as long as they live, over all their
- * connections: one that goes on behind the last number of a channel that was cut off is the one that had it.
+ * Tells who comes back for sure, as far as this process can. Clients number their messages for as long as they live, over all their connections:
+ * one that goes on behind the last number of a channel that was cut off is the one that had it. Of whoever else comes nothing is sure: a young
+ * client counts as low as a new one.
  */
 export class Returns {
   readonly #clock: Clock
@@ -28,19 +25,17 @@ export class Returns {
   }
 
   /** The channel of this name was cut off when the client had come to this number. */
-  cutOff(name: string, ref: number): void {
+  cutOff(name: string, number: number): void {
     this.#seen.delete(name)
-    this.#seen.set(name, { ref, untilMs: this.#clock.monotonicMs() + keptMs })
+    this.#seen.set(name, { number, untilMs: this.#clock.monotonicMs() + keptMs })
     const [oldest] = this.#seen.size > maxNames ? this.#seen.keys() : []
     if (oldest !== undefined) this.#seen.delete(oldest)
   }
 
-  /** Undefined where it cannot be told. `firstRef`: of the first join on this connection. */
-  isBack(name: string, ref: number, firstRef: number): boolean | undefined {
+  /** Undefined where it cannot be told. `first`: the number of the first join on this connection. */
+  isBack(name: string, number: number, first: number): true | undefined {
     const seen = this.#seen.get(name)
-    if (seen !== undefined && this.#clock.monotonicMs() < seen.untilMs && ref > seen.ref) return true
-    if (!Number.isSafeInteger(firstRef)) return undefined
-    if (firstRef <= highestOfNewClient) return false
-    return firstRef > highestOfBusyNewClient ? true : undefined
+    if (seen !== undefined && this.#clock.monotonicMs() < seen.untilMs && number > seen.number) return true
+    return first > highestOfNewClient ? true : undefined
   }
 }

@@ -36,7 +36,7 @@ export class SupabaseSocket implements SocketHandler, ChannelOwner {
   readonly #channels = new Map<string, Channel>()
   /** Topics that the client had on this connection: whether it will join them again where it was. */
   #before: Map<string, boolean> | undefined
-  #highestRef = 0
+  highestNumber = 0
   #lastIdentity: Identity | undefined
   #firstJoinRef: number | undefined
 
@@ -123,7 +123,7 @@ export class SupabaseSocket implements SocketHandler, ChannelOwner {
 
   #countRef({ ref }: ClientMessage): void {
     const number = Number(ref)
-    if (Number.isSafeInteger(number) && number > this.#highestRef) this.#highestRef = number
+    if (Number.isSafeInteger(number) && number > this.highestNumber) this.highestNumber = number
   }
 
   #leave(message: ClientMessage, channel: Channel | undefined): void {
@@ -152,15 +152,18 @@ export class SupabaseSocket implements SocketHandler, ChannelOwner {
       typeof session === 'string' ? session : typeof sub === 'string' ? `${sub} ${this.#origin}` : `${token} ${this.#origin}`
     const parts = [who, caller.role, topicKey, fingerprint]
     const name = createHash('sha256').update(JSON.stringify(parts)).digest('base64url')
-    const returning = this.#before?.get(topic) ?? this.services.returns.isBack(name, Number(joinRef), this.#firstJoinRef ?? 0)
-    return { name, returning }
+    // On one connection it is the same client, whatever it counts.
+    const before = this.#before?.get(topic)
+    const number = Number(joinRef ?? Number.NaN)
+    if (before !== undefined || !Number.isSafeInteger(number)) return { name, returning: before, number: undefined }
+    return { name, returning: this.services.returns.isBack(name, number, this.#firstJoinRef ?? 0), number }
   }
 
   ended(channel: Channel, mayReturn: boolean | undefined): void {
     const { topic, cursor } = channel
     if (this.#channels.get(topic) === channel) this.#channels.delete(topic)
     if (cursor === undefined || mayReturn === undefined) return
-    if (mayReturn) this.services.returns.cutOff(cursor.name, this.#highestRef)
+    if (mayReturn) this.services.returns.cutOff(cursor.name, this.highestNumber)
     this.#before ??= new Map()
     this.#before.delete(topic)
     this.#before.set(topic, mayReturn)

@@ -1,0 +1,42 @@
+import type { Position } from '../../../feed/position.js'
+
+/** A place that this server holds: of a live socket, or not written yet. */
+export interface HeldCursor {
+  readonly key: string
+  readonly member: string
+  position: Position
+  number: number
+  state: 'live' | 'cut' | 'ended'
+  seenAt: number
+}
+
+const nobody: readonly never[] = []
+
+/** By their keys. There are many, and mostly one of each: those cost little. */
+export class HeldCursors {
+  readonly #byKey = new Map<string, HeldCursor | readonly HeldCursor[]>()
+
+  of(key: string): readonly HeldCursor[] {
+    const held = this.#byKey.get(key) ?? nobody
+    return 'member' in held ? [held] : held
+  }
+
+  has({ key, member }: Pick<HeldCursor, 'key' | 'member'>): boolean {
+    return this.of(key).some((held) => held.member === member)
+  }
+
+  add(held: HeldCursor): void {
+    const others = this.of(held.key)
+    this.#byKey.set(held.key, others.length === 0 ? held : [...others, held])
+  }
+
+  delete({ key, member }: Pick<HeldCursor, 'key' | 'member'>): void {
+    const [first, ...others] = this.of(key).filter((held) => held.member !== member)
+    if (first === undefined) this.#byKey.delete(key)
+    else this.#byKey.set(key, others.length === 0 ? first : [first, ...others])
+  }
+
+  *all(): Generator<HeldCursor, void, undefined> {
+    for (const key of this.#byKey.keys()) yield* this.of(key)
+  }
+}
