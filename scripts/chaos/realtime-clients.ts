@@ -25,8 +25,6 @@ export interface ClientOptions {
   readonly name: string
   readonly wire: Wire
   readonly anonKey: string
-  /** It may be told again what it had acknowledged. */
-  readonly forgiven: boolean
   /** Milliseconds until it tries again. */
   pause(): number
 }
@@ -41,8 +39,8 @@ const heartbeatMs = 1_000
 const numbersOfNewClient = 6
 
 /** As an application has it. Only its transport is looked at: what the server asks there is answered before anybody is told. */
-export const openSupabaseClient = async ({ name, wire, anonKey, pause, forgiven }: ClientOptions): Promise<ChaosClient> => {
-  const ledger = new Ledger(name, { namesItsPosition: false, forgiven })
+export const openSupabaseClient = async ({ name, wire, anonKey, pause }: ClientOptions): Promise<ChaosClient> => {
+  const ledger = new Ledger(name, { namesItsPosition: false })
   let joins = 0
   let sent = 0
   let socket: Socket | undefined
@@ -106,7 +104,7 @@ type Message = readonly [string | null, string | null, string, string, Record<st
 
 /** Speaks the protocol, and names the position of what it was told last. */
 export const openPositionClient = async ({ name, wire, anonKey, pause }: ClientOptions): Promise<ChaosClient> => {
-  const ledger = new Ledger(name, { namesItsPosition: true, forgiven: true })
+  const ledger = new Ledger(name, { namesItsPosition: true })
   const topic = `realtime:${name}`
   let joins = 0
   let position: string | true = true

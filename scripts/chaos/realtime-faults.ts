@@ -12,10 +12,6 @@ export interface Fault {
   strike(storm: Storm): Promise<void>
 }
 
-const forgive = (storm: Storm): void => {
-  for (const { ledger } of storm.clients) ledger.forgive()
-}
-
 const terminate = (storm: Storm, from: string): Promise<number> =>
   storm.asAdmin(`select pg_terminate_backend(pid) from ${from}`).catch(() => 0)
 
@@ -41,7 +37,7 @@ export const faults: readonly Fault[] = [
     name: 'sessions',
     weight: 2,
     strike: async (storm) => {
-      forgive(storm)
+      storm.writingFails()
       await terminate(storm, `pg_stat_activity where backend_type = 'client backend' and application_name <> 'storm'`)
     },
   },
@@ -49,7 +45,7 @@ export const faults: readonly Fault[] = [
     name: 'postgres-killed',
     weight: 1,
     strike: async (storm) => {
-      forgive(storm)
+      storm.writingFails()
       // Of a process that dies under it Postgres says goodbye to all, and recovers; without its first process somebody starts it again.
       const whole = storm.options.dice() < 0.5
       const pid = whole ? await storm.postgresPid() : await storm.checkpointerPid()

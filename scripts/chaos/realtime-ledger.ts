@@ -3,15 +3,16 @@ export interface Tallies {
   told: number
   /** Told again after a reconnect, where the client does not say where it was. */
   again: number
-  /** Of them those that had been acknowledged: to a server that died, or to another one that had not written it down yet. */
-  beyond: number
   gaps: number
   readonly wrong: string[]
 }
 
+/** Longer than anything stays unwritten. */
+const keptMs = 60_000
+
 export class Ledger {
   readonly name: string
-  readonly tallies: Tallies = { told: 0, again: 0, beyond: 0, gaps: 0, wrong: [] }
+  readonly tallies: Tallies = { told: 0, again: 0, gaps: 0, wrong: [] }
   readonly #namesItsPosition: boolean
   #joins: readonly string[] = []
   /** The highest number that was told. 0: none. */
@@ -22,14 +23,13 @@ export class Ledger {
   #excused = true
   /** Everything up to here had been acknowledged before the connection that was cut. */
   #acknowledged = 0
-  #pending = 0
-  /** What was acknowledged may be known to nobody who is asked. */
-  #forgiven: boolean
+  /** What had come by the last questions, which are not yet known to have been answered. */
+  #asked: readonly number[] = []
+  /** How far it was when, for as long as that may be written nowhere. */
+  #history: readonly { readonly atMs: number; readonly number: number }[] = []
 
-  /** `forgiven`: what one server is told of is not at once known to the others. */
-  constructor(name: string, { namesItsPosition, forgiven }: { readonly namesItsPosition: boolean; readonly forgiven: boolean }) {
+  constructor(name: string, { namesItsPosition }: { readonly namesItsPosition: boolean }) {
     this.name = name
-    this.#forgiven = forgiven
     this.#namesItsPosition = namesItsPosition
   }
 
@@ -55,18 +55,29 @@ export class Ledger {
 
   connected(): void {
     this.#last = undefined
-    this.#pending = this.#acknowledged
+    this.#asked = []
   }
 
-  /** The server asked whether everything so far has come, and was answered. The answer before this one has surely come. */
+  /**
+   * The server asks whether everything so far has come, and is answered. The answer before this one has surely come, and says that everything has
+   * come that was complete when that was asked for: what had come by the question before.
+   */
   acknowledged(): void {
-    this.#acknowledged = this.#pending
-    this.#pending = this.#highest
+    const [first, second] = this.#asked
+    if (first !== undefined && second !== undefined) {
+      this.#acknowledged = Math.max(this.#acknowledged, first)
+      const atMs = performance.now()
+      this.#history = [...this.#history.filter((each) => atMs - each.atMs < keptMs), { atMs, number: this.#acknowledged }]
+      this.#asked = [second]
+    }
+    this.#asked = [...this.#asked, this.#highest]
   }
 
-  /** A server died, or its database: what was acknowledged last may be written nowhere, and what was written before stays for minutes. */
-  forgive(): void {
-    this.#forgiven = true
+  /** A server was killed: what was acknowledged to it since then may be written nowhere. */
+  forgive(sinceMs: number): void {
+    this.#acknowledged = this.#history.findLast(({ atMs }) => atMs < sinceMs)?.number ?? 0
+    this.#history = this.#history.filter(({ atMs }) => atMs < sinceMs)
+    this.#asked = []
   }
 
   gap(): void {
@@ -95,8 +106,7 @@ export class Ledger {
     this.tallies.again++
     if (this.#namesItsPosition) this.#fail(`${number} was told twice, although the client had named its position`)
     else if (this.#last !== undefined && number <= this.#last) this.#fail(`${number} was told twice on one connection`)
-    else if (number > this.#acknowledged) return
-    else if (this.#forgiven) this.tallies.beyond++
-    else this.#fail(`${number} was told again, and everything up to ${this.#acknowledged} had been acknowledged`)
+    else if (number <= this.#acknowledged)
+      this.#fail(`${number} was told again, and everything up to ${this.#acknowledged} had been acknowledged`)
   }
 }

@@ -17,6 +17,10 @@ import { runCommand, type Started } from './run-command.ts'
 const executable = fileURLToPath(new URL('../../packages/tidemark/bin/tidemark.js', import.meta.url))
 const secret = 'a secret of at least thirty-two characters'
 const startTimeoutMs = 90_000
+/** Servers write about once a second how far their clients are; a busy machine takes a while longer. */
+const unwrittenMs = 2_500
+/** By then they write again after Postgres failed. */
+const recoveryMs = 20_000
 
 export interface StormOptions {
   readonly dir: string
@@ -70,6 +74,7 @@ export class Storm {
   readonly #nodes: Node[] = []
   #isWriting = false
   #isStopping = false
+  #failedAt = Number.NEGATIVE_INFINITY
   #writing: Promise<void> = Promise.resolve()
 
   private constructor(options: StormOptions, state: State, postgres: EmbeddedPostgres, redis: TestRedis) {
@@ -119,7 +124,6 @@ export class Storm {
           name: `${kind}-${n >> 1}`,
           wire,
           anonKey,
-          forgiven: this.options.nodes > 1,
           pause: () => between(dice, 20, 300),
         }),
       )
@@ -189,9 +193,19 @@ export class Storm {
     const node = this.#nodes[index]!
     const { process: running } = node
     node.isKilled = true
-    for (const { ledger } of this.clients) ledger.forgive()
+    const unwrittenSince = performance.now() - unwrittenMs
+    for (const { ledger } of this.clients) ledger.forgive(Math.min(unwrittenSince, this.#failsSince()))
     running?.child.kill('SIGKILL')
     await running?.ended
+  }
+
+  /** Servers may write nothing down for a while. */
+  writingFails(): void {
+    this.#failedAt = performance.now()
+  }
+
+  #failsSince(): number {
+    return performance.now() - this.#failedAt < recoveryMs ? this.#failedAt - unwrittenMs : Number.POSITIVE_INFINITY
   }
 
   async postgresPid(): Promise<number> {
