@@ -74,7 +74,7 @@ export const pathProof =
   }
 
 const claimOf = (part: string): Claim | undefined => {
-  const [version, text = ''] = part.split(',', 2)
+  const [version, text = ''] = part.split(/,(.*)/s)
   const kind = version === 'v1' ? 'hmac' : version === 'v1a' ? 'ed25519' : undefined
   if (kind === undefined) return undefined
   const signature = base64Of(text, kind === 'hmac' ? macBytes : ed25519Bytes)
