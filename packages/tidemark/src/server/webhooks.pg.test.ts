@@ -59,7 +59,7 @@ afterAll(() => shared.stop())
 describe('POST /webhooks/{provider} (R65, C11, C12)', () => {
   it('keeps an event in Postgres, appends it, and answers 202; sent again, it is answered and nothing more (HOOK-1)', async () => {
     const eventId = randomUUID()
-    const body = rolloutEvent({ eventId, n: 9007199254740993 }).replace('9007199254740992', '9007199254740993')
+    const body = rolloutEvent({ eventId, n: 7 }).replace('"n":7', '"n":9007199254740993')
     for (const _ of [1, 2]) expect(await shared.rollout(body)).toMatchObject(accepted)
     const rows = await rowsOf('dedupe_key = $1', [eventId])
     expect(rows).toMatchObject([

@@ -87,7 +87,13 @@ export const startWebhookServer = async (options: WebhookServerOptions): Promise
     redisUrl === undefined
       ? createAbsentRedis()
       : await createRedis({ url: redisUrl, commandTimeoutMs: 500, connectTimeoutMs: 500, retryMaxMs: 100 })
-  const intake = await openIntake({ providers, pool, redis, metrics, signals: bus, log, ...rest })
+  const intake = await openIntake({ providers, pool, redis, metrics, signals: bus, log, ...rest }).catch(
+    async (error: unknown) => {
+      await redis.stop()
+      await pool.stop()
+      throw error
+    },
+  )
   const app = await createHttp({ log, metrics })
   await addWebhookRoutes(app, { intake: () => intake, providers, ipHeader })
   await app.listen({ host: '127.0.0.1', port: 0 })
