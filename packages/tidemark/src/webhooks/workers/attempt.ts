@@ -29,6 +29,16 @@ export class PartitionLost extends Error {
   }
 }
 
+/** What a handler raised, where that ends the transaction. Nothing of it stays. */
+export class HandlerFailed extends Error {
+  override readonly cause: unknown
+
+  constructor(cause: unknown) {
+    super('a handler failed')
+    this.cause = cause
+  }
+}
+
 export interface AttemptOptions {
   readonly pool: Pool
   readonly handlers: Handlers
@@ -62,18 +72,16 @@ interface Open {
 
 const markAll = async (
   db: Client,
-  { events, isStored }: Pick<Attempt, 'events' | 'isStored'>,
+  { partition, epoch, events, isStored }: Pick<Attempt, 'partition' | 'epoch' | 'events' | 'isStored'>,
 ): Promise<ReadonlyMap<string, Marked>> => {
-  const made = await insertMarked(
-    db,
-    events.filter(({ whole }) => whole),
-  )
+  const wholes = events.filter(({ whole }) => whole)
+  if (wholes.length > 0 && !(await fence(db, partition, epoch))) throw new PartitionLost()
+  const made = await insertMarked(db, wholes)
   const isMade = new Set(made.map(({ id }) => id))
-  const marked = await mark(
-    db,
-    events.flatMap(({ id }) => (isMade.has(id) ? [] : [id])),
-    isStored,
-  )
+  const others = events.flatMap(({ id }) => (isMade.has(id) ? [] : [id]))
+  const marked = await mark(db, { partition, epoch, ids: others, isStored })
+  // The epoch is part of the mark: where nothing was marked it has to be asked which of the two it was.
+  if (marked.length === 0 && others.length > 0 && !(await fence(db, partition, epoch))) throw new PartitionLost()
   return new Map([...made, ...marked].map((row) => [row.id, row]))
 }
 
@@ -107,9 +115,8 @@ class Transaction {
   }
 
   async run(): Promise<void> {
-    const { partition, epoch, events } = this.#attempt
+    const { events } = this.#attempt
     const db = this.#db
-    if (!(await fence(db, partition, epoch))) throw new PartitionLost()
     const marked = await markAll(db, this.#attempt)
     const isOpen = ({ id }: HeldEvent): boolean => marked.has(id)
     await skipUnmarked(
@@ -163,7 +170,7 @@ class Transaction {
       if (settings.unhandled === 'processed') return { kind: 'processed' }
       return this.#dead(held, 'no_handler', `there is no handler for ${event.type}`)
     }
-    const db = new HandlerClient(this.#db, this.#controller.signal)
+    const db = new HandlerClient(this.#db, this.#controller.signal, this.#attempt.events.length > 1)
     const { deadlines } = this.#attempt
     const startedAt = performance.now()
     try {
@@ -174,7 +181,7 @@ class Transaction {
     } catch (error) {
       this.#controller.signal.throwIfAborted()
       if (db.lost) throw db.lost
-      await db.undo()
+      if (!(await db.undo())) throw new HandlerFailed(error)
       const verdict = judge(error, attempt, settings, random)
       if (verdict.kind === 'dead') return this.#dead(held, verdict.reason, verdict.error)
       await markFailed(this.#db, held.id, verdict.retryInMs, verdict.error)
@@ -232,8 +239,8 @@ export const recordFailure = async (
   error: unknown,
 ): Promise<Outcome> =>
   pool.transaction(async (db) => {
-    if (!(await fence(db, partition, epoch))) throw new PartitionLost()
-    const [marked] = (await markAll(db, { events: [event], isStored: event.streamId === undefined })).values()
+    const one = { partition, epoch, events: [event], isStored: event.streamId === undefined }
+    const [marked] = (await markAll(db, one)).values()
     if (!marked) return { kind: 'skipped' }
     const verdict = judge(error, marked.attempts, settings, random)
     if (verdict.kind === 'dead') await markDead(db, event.id, verdict.reason, verdict.error)

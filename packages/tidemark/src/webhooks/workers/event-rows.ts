@@ -23,15 +23,27 @@ export interface Marked {
   readonly replay_id: string | null
 }
 
-/** Marks what is open as processed. What is parked is left to the run over its lane's rows, unless this is it. */
-export const mark = async (db: Client, ids: readonly string[], isStored: boolean): Promise<readonly Marked[]> => {
+export interface Mark {
+  readonly partition: number
+  readonly epoch: string
+  readonly ids: readonly string[]
+  readonly isStored: boolean
+}
+
+/**
+ * Marks what is open as processed, if this worker still owns the partition: {@link fence} in the same statement. What is parked is left
+ * to the run over its lane's rows, unless this is it.
+ */
+export const mark = async (db: Client, { partition, epoch, ids, isStored }: Mark): Promise<readonly Marked[]> => {
   if (ids.length === 0) return []
   const { rows } = await db.query<Marked>(
-    `update public.webhook_events
+    `with fence as materialized (
+       select from tidemark.webhook_partitions where partition = $3 and epoch = $4 for share)
+     update public.webhook_events
         set status = 'processed', processed_at = now(), attempts = attempts + 1, claims = 0, next_attempt_at = null
-      where id = any ($1::uuid[]) and ${open} and (next_attempt_at is null or $2::boolean)
+      where id = any ($1::uuid[]) and ${open} and (next_attempt_at is null or $2::boolean) and exists (select from fence)
       returning id, attempts, replay_id`,
-    [ids, isStored],
+    [ids, isStored, partition, epoch],
     { name: 'hooks mark' },
   )
   return rows

@@ -4,6 +4,7 @@ import { Deadlines } from '../../time/deadlines.js'
 import {
   type AttemptOptions,
   attempt,
+  HandlerFailed,
   isOutage,
   lateError,
   type Outcome,
@@ -54,7 +55,7 @@ interface Sorted {
 export class EventRunner {
   readonly #options: EventRunnerOptions
   readonly #attempts: AttemptOptions
-  readonly #quick = createQuickTypes()
+  readonly #quick
   readonly #usesPostgres = new Set<string>()
   /** Events whose batch could not be kept, perhaps because of them. */
   readonly #alone = new WeakSet<HeldEvent>()
@@ -68,6 +69,7 @@ export class EventRunner {
   constructor(options: EventRunnerOptions) {
     const { clock, settings } = options
     this.#options = options
+    this.#quick = createQuickTypes(settings.quickMs)
     this.#batchDeadlines = new Deadlines(clock, Math.min(batchHandlerMs, settings.handlerTimeoutMs))
     this.#deadlines = new Deadlines(clock, settings.handlerTimeoutMs)
     this.#attempts = {
@@ -127,11 +129,14 @@ export class EventRunner {
   #chooser(): (event: HeldEvent) => Choice {
     const { handlers } = this.#options
     let savepoints = 0
+    let expectedMs = 0
     return (event) => {
       if (event.suspect) return this.#isIsolating ? 'later' : 'solo'
       if (this.#alone.has(event)) return 'solo'
       if (handlers.of(event.type).length === 0) return 'batch'
       if (!this.#quick.isQuick(event.type)) return 'solo'
+      expectedMs += this.#quick.meanMs(event.type)
+      if (expectedMs > batchBudgetMs) return 'later'
       if (!this.#usesPostgres.has(event.type)) return 'batch'
       savepoints++
       return savepoints > mostSavepoints ? 'later' : 'batch'
@@ -222,7 +227,8 @@ export class EventRunner {
     error: unknown,
   ): Promise<ReadonlyMap<string, Outcome> | undefined> {
     const { settings } = this.#options
-    const why = error instanceof HandlerLate ? lateError(settings.handlerTimeoutMs) : error
+    const thrown = error instanceof HandlerFailed ? error.cause : error
+    const why = thrown instanceof HandlerLate ? lateError(settings.handlerTimeoutMs) : thrown
     try {
       const outcome = await recordFailure(this.#attempts, partitionOf(partition), event, why)
       this.#claimed.delete(event.id)

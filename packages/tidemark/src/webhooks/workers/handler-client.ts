@@ -2,19 +2,22 @@ import { isTidemarkError, TidemarkError } from '../../errors.js'
 import type { Client, QueryOptions, QueryResult } from '../../postgres/postgres.js'
 
 /**
- * The transaction as one event's handlers see it. What they do stands behind a savepoint of its own, made only where they do something,
- * so that an event which fails takes nothing of the others in the same transaction along.
+ * The transaction as one event's handlers see it. Where it is shared with other events, what they do stands behind a savepoint of its
+ * own, made only where they do something, so that an event which fails takes nothing of the others along.
  */
 export class HandlerClient implements Client {
   readonly #client: Client
   readonly #signal: AbortSignal
+  readonly #isShared: boolean
+  #wasUsed = false
   #isOver = false
   #savepoint: Promise<unknown> | undefined
   #pending = new Set<Promise<unknown>>()
   #lost: TidemarkError | undefined
 
-  constructor(client: Client, signal: AbortSignal) {
+  constructor(client: Client, signal: AbortSignal, isShared: boolean) {
     this.#client = client
+    this.#isShared = isShared
     this.#signal = signal
   }
 
@@ -28,7 +31,7 @@ export class HandlerClient implements Client {
   }
 
   get wasUsed(): boolean {
-    return this.#savepoint !== undefined
+    return this.#wasUsed
   }
 
   async query<R = Record<string, unknown>>(
@@ -47,7 +50,8 @@ export class HandlerClient implements Client {
 
   async #query<R>(text: string, values: readonly unknown[], options: QueryOptions): Promise<QueryResult<R>> {
     try {
-      this.#savepoint ??= this.#client.query('savepoint event')
+      this.#wasUsed = true
+      if (this.#isShared) this.#savepoint ??= this.#client.query('savepoint event')
       await this.#savepoint
       return await this.#client.query<R>(text, values, { signal: this.#signal, ...options })
     } catch (error) {
@@ -56,16 +60,17 @@ export class HandlerClient implements Client {
     }
   }
 
-  /** What was done counts from here on, as far as the transaction does. Raises where a statement had failed, whoever caught that. */
+  /** What was done counts as far as the transaction does. Raises, here or at its end, where a statement had failed, whoever caught that. */
   async keep(): Promise<void> {
     await this.#end()
     if (this.#savepoint) await this.#client.query('release savepoint event')
   }
 
-  /** Takes back what was done. */
-  async undo(): Promise<void> {
+  /** Takes back what was done. False where that takes the whole transaction. */
+  async undo(): Promise<boolean> {
     await this.#end()
     if (this.#savepoint) await this.#client.query('rollback to savepoint event')
+    return !this.#wasUsed || this.#isShared
   }
 
   async #end(): Promise<void> {

@@ -136,8 +136,8 @@ class WorkerProcess implements Workers {
       else if (wasDown && state === 'up') this.#reopenAll()
     })
     this.#loops = [
-      this.#every(tickMs, () => this.#tick()),
-      this.#every(tendMs, () => this.#tend()),
+      this.#every(Math.min(tickMs, this.#settings.heartbeatMs), () => this.#tick()),
+      this.#every(Math.min(tendMs, this.#settings.sweepAfterMs), () => this.#tend()),
       this.#read(),
       ...(this.#queue.kind === 'stream'
         ? [this.#every(retryTickMs, () => wakeRetries(this.#options.pool, this.#queue, this.#reading()))]
@@ -264,9 +264,11 @@ class WorkerProcess implements Workers {
   async #takeUp(partition: OwnedPartition, crashed: boolean): Promise<void> {
     const { number, epoch } = partition
     try {
-      const isNew = await this.#queue.open(number)
-      // Of a partition that was handled before, a stream without its group is one that Redis lost.
-      if (isNew && epoch !== '1') await respool(this.#spool(), partition)
+      if (await this.#queue.isMissing(number)) {
+        // Of a partition that was handled before, a stream without its group is one that Redis lost.
+        if (epoch !== '1') await this.#makeGood(partition)
+        await this.#queue.create(number)
+      }
       await partition.takeUp(crashed)
       partition.isReading = !partition.isRetiring
       this.#wake?.()
@@ -276,6 +278,11 @@ class WorkerProcess implements Workers {
       await this.#clock.sleep(outageMs)
       if (this.#partitions.get(number) === partition) this.#ownership.drop(number)
     }
+  }
+
+  async #makeGood(partition: OwnedPartition): Promise<void> {
+    this.#log.warn('a stream was lost; what is not done goes through it anew', { partition: partition.number })
+    await respool(this.#spool(), partition)
   }
 
   #lost(number: number): void {
@@ -324,7 +331,7 @@ class WorkerProcess implements Workers {
         await this.#readOnce()
       } catch (error) {
         if (signal.aborted) return
-        if (error instanceof QueueLost) this.#queueLost(error)
+        if (error instanceof QueueLost) await this.#reopenMissing().catch(() => this.#nap(outageMs))
         else {
           this.#log.debug('nothing could be read', { reason: reasonOf(error) })
           if (isTidemarkError(error) && error.code.startsWith('TM_POSTGRES_')) this.#pause(reasonOf(error))
@@ -353,23 +360,9 @@ class WorkerProcess implements Workers {
     if (readings.length === 0 && this.#queue.kind === 'stream' && this.#options.connect === undefined) await this.#nap(pollMs)
   }
 
-  #queueLost({ partitions }: QueueLost): void {
-    this.#log.warn('streams were lost; what is not done goes through them anew', { partitions: partitions.join(', ') })
-    for (const number of partitions) {
-      const partition = this.#partitions.get(number)
-      if (!partition) continue
-      partition.isReading = false
-      this.#inBackground(
-        respool(this.#spool(), partition).then(
-          () => {
-            partition.isReading = !partition.isRetiring
-          },
-          (error: unknown) => {
-            this.#log.warn('a lost stream could not be made good; it is tried again', { reason: reasonOf(error) })
-            this.#reopen(partition)
-          },
-        ),
-      )
+  async #reopenMissing(): Promise<void> {
+    for (const partition of this.#reading().values()) {
+      if (await this.#queue.isMissing(partition.number)) this.#reopen(partition)
     }
   }
 

@@ -30,8 +30,12 @@ export interface Backlog {
 /** Where events come from: a stream of Redis for each partition, or the rows themselves. Its owner alone uses a partition. */
 export interface Queue {
   readonly kind: 'stream' | 'rows'
-  /** Makes a partition ready to be read. True where its stream had been lost: what was in it is in rows only. */
-  open(partition: number): Promise<boolean>
+  /** Nobody has ever read the partition, or Redis has lost what it held of it. */
+  isMissing(partition: number): Promise<boolean>
+  /** Makes a missing partition ready to be read. */
+  create(partition: number): Promise<void>
+  /** Takes out of a missing partition what came into it nevertheless; `keep` is called with it before it is gone. */
+  strip(partition: number, keep: (events: readonly HeldEvent[]) => Promise<void>): Promise<void>
   /** What earlier owners held and did not finish, oldest first, in parts. `crashed` where they died of it or with it. */
   recover(partition: number, epoch: string, crashed: boolean): AsyncIterable<readonly HeldEvent[]>
   /** What is new, waiting for it a little. Raises QueueLost. */
@@ -52,12 +56,9 @@ export interface Queue {
   stop(): Promise<void>
 }
 
-/** The streams of these partitions are gone, with everything in them. */
+/** A stream is gone, with everything in it. */
 export class QueueLost extends Error {
-  readonly partitions: readonly number[]
-
-  constructor(partitions: readonly number[]) {
+  constructor() {
     super('a stream was lost')
-    this.partitions = partitions
   }
 }

@@ -1,5 +1,3 @@
-/** Handlers that take longer than this, on the whole, get a transaction of their own. */
-const quickMs = 2
 /** So many runs have to be seen before a type counts as quick. */
 const runsToTrust = 20
 /** How much a run counts in the mean. */
@@ -13,12 +11,15 @@ interface Habit {
 /** Which types of events have handlers that are done in no time: those share transactions. */
 export interface QuickTypes {
   isQuick(type: string): boolean
+  /** How long they take, on the whole. */
+  meanMs(type: string): number
   ran(type: string, durationMs: number): void
   /** One of them did not end in time: the type has to earn trust again. */
   distrust(type: string): void
 }
 
-export const createQuickTypes = (): QuickTypes => {
+/** Quick is what takes at most `quickMs`, on the whole. */
+export const createQuickTypes = (quickMs: number): QuickTypes => {
   const habits = new Map<string, Habit>()
   const habitOf = (type: string): Habit => {
     const known = habits.get(type)
@@ -32,6 +33,7 @@ export const createQuickTypes = (): QuickTypes => {
       const { runs, meanMs } = habitOf(type)
       return runs >= runsToTrust && meanMs <= quickMs
     },
+    meanMs: (type) => habitOf(type).meanMs,
     ran: (type, durationMs) => {
       const habit = habitOf(type)
       habit.meanMs = habit.runs === 0 ? durationMs : habit.meanMs * (1 - weight) + durationMs * weight

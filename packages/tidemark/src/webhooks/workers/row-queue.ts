@@ -55,7 +55,9 @@ export const createRowQueue = ({ pool, clock, wait }: RowQueueOptions): Queue =>
 
   return {
     kind: 'rows',
-    open: async () => false,
+    isMissing: async () => false,
+    create: nothing,
+    strip: nothing,
     recover: async function* (partition, _epoch, crashed) {
       for (let after = '0'; ; ) {
         const { rows } = await pool.query<HeldRow & { seq: string }>(

@@ -91,27 +91,27 @@ export const drainSpool = async ({ pool, redis, partitions }: SpoolOptions, owne
 }
 
 /**
- * The stream of a partition was lost with what was in it. From the moment on in which this is noticed the intake waits in Postgres, and
- * everything that is not done goes through the stream anew, in the order of the rows.
+ * The stream of a partition was lost with what was in it. From now on the intake waits in Postgres, and everything that is not done goes
+ * through the stream anew, in the order of the rows. Whoever is interrupted in this leaves the partition missing, so that the next owner
+ * does it again.
  */
-export const respool = async ({ pool, queue }: SpoolOptions, owned: OwnedPartition): Promise<void> => {
-  const { number, epoch } = owned
+export const respool = async ({ pool, queue }: SpoolOptions, { number }: OwnedPartition): Promise<void> => {
   await pool.transaction(
-    (db) =>
-      db.query('update tidemark.webhook_partitions set spooling = true where partition = $1 and epoch = $2', [number, epoch]),
+    (db) => db.query('update tidemark.webhook_partitions set spooling = true where partition = $1', [number]),
     { settings: { lock_timeout: String(lockTimeoutMs) } },
   )
   // What came into the new stream meanwhile stands behind what was lost.
-  for (;;) {
-    const [reading] = await queue.read(new Map([[number, epoch]]), page, 0)
-    if (!reading || reading.events.length === 0) break
-    const wholes = reading.events.filter(({ whole }) => whole)
-    await pool.transaction((db) => insertOpen(db, wholes))
-    await queue.settle(number, reading.events)
-  }
+  await queue.strip(number, (events) =>
+    pool.transaction((db) =>
+      insertOpen(
+        db,
+        events.filter(({ whole }) => whole),
+      ),
+    ),
+  )
   await pool.query(
     `update public.webhook_events set queued = false, stream_id = null, status = 'accepted'
-      where partition = $1 and status in ('accepted', 'processing') and next_attempt_at is null and id <> all ($2::uuid[])`,
-    [number, owned.heldIds],
+      where partition = $1 and status in ('accepted', 'processing') and next_attempt_at is null`,
+    [number],
   )
 }

@@ -54,15 +54,35 @@ class StreamQueue implements Queue {
     return partitionKeys(partition, this.#options.partitions)
   }
 
-  async open(partition: number): Promise<boolean> {
+  async isMissing(partition: number): Promise<boolean> {
+    const { stream } = this.#keys(partition)
+    try {
+      await this.#options.redis.command(['XPENDING', stream, consumerGroup])
+      return false
+    } catch (error) {
+      if (startsWith(error, 'NOGROUP')) return true
+      throw error
+    }
+  }
+
+  async create(partition: number): Promise<void> {
     const { stream } = this.#keys(partition)
     try {
       // From the beginning: what was written while nobody read belongs to the group too.
       await this.#options.redis.command(['XGROUP', 'CREATE', stream, consumerGroup, '0', 'MKSTREAM'])
-      return true
     } catch (error) {
       if (!startsWith(error, 'BUSYGROUP')) throw error
-      return false
+    }
+  }
+
+  async strip(partition: number, keep: (events: readonly HeldEvent[]) => Promise<void>): Promise<void> {
+    const { redis } = this.#options
+    const { stream } = this.#keys(partition)
+    for (;;) {
+      const entries = listOf(await redis.command(['XRANGE', stream, '-', '+', 'COUNT', claimPage], { buffers: true }))
+      if (entries.length === 0) return
+      await keep(this.#decode(partition, entries, false).events)
+      await redis.command(['XDEL', stream, ...entries.map((entry) => String(listOf(entry)[0]))])
     }
   }
 
@@ -105,7 +125,7 @@ class StreamQueue implements Queue {
     try {
       reply = await blocking.command(command, { buffers: true, timeoutMs: waitMs + patienceMs })
     } catch (error) {
-      if (startsWith(error, 'NOGROUP')) throw new QueueLost(await this.#lost([...owned.keys()]))
+      if (startsWith(error, 'NOGROUP')) throw new QueueLost()
       throw error
     }
     const readings: Reading[] = []
@@ -117,11 +137,6 @@ class StreamQueue implements Queue {
       readings.push({ partition, events })
     }
     return readings
-  }
-
-  async #lost(partitions: readonly number[]): Promise<readonly number[]> {
-    const outcomes = await Promise.all(partitions.map((partition) => this.open(partition)))
-    return partitions.filter((_partition, at) => outcomes[at])
   }
 
   #decode(partition: number, entries: List, suspect: boolean) {

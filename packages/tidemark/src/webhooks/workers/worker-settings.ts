@@ -4,6 +4,7 @@ import type { WorkerSettings } from './workers.js'
 export const defaultWorkerSettings: WorkerSettings = {
   concurrency: 8,
   batch: 256,
+  quickMs: 10,
   maxAttempts: 8,
   retryBaseMs: 1_000,
   retryMaxMs: 900_000,

@@ -18,6 +18,8 @@ export interface WorkerSettings {
   readonly concurrency: number
   /** Events of quick handlers that share a transaction, at most. Default 256. */
   readonly batch: number
+  /** Handlers that take at most this on the whole are quick. Default 10 ms. */
+  readonly quickMs: number
   /** Tries of an event before it is a dead letter. Default 8. */
   readonly maxAttempts: number
   /** The first pause is a random part of this, each next one of twice as much. Default 1 s. */
