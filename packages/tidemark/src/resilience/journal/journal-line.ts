@@ -20,7 +20,7 @@ export interface ReadLine<T> {
 
 const decodeLine = <T>(line: Buffer): JournalEntry<T> | undefined => {
   const json = line.subarray(crcLength + 1)
-  if (line.toString('latin1', 0, crcLength) !== checksum(json)) return undefined
+  if (line.toString('latin1', 0, crcLength + 1) !== `${checksum(json)} `) return undefined
   try {
     const entry = JSON.parse(json.toString()) as JournalEntry<T>
     return typeof entry.id === 'string' && typeof entry.at === 'number' ? entry : undefined
