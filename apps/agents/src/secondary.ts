@@ -74,8 +74,11 @@ export const createSecondary = (options: SecondaryOptions): Secondary => {
   const breaker = createBreaker({
     service: 'secondary database',
     failureThreshold: 1,
+    windowMs: 60_000,
     recoveryTimeoutMs: everyMs,
     maxRecoveryTimeoutMs: 15_000,
+    jitter: 0,
+    successesToClose: 1,
     // Also a table that is missing there, or a grant: whatever it is, rows wait and somebody has to look.
     isFailure: () => true,
     log,
@@ -174,7 +177,7 @@ export const createSecondary = (options: SecondaryOptions): Secondary => {
       const cause = isTidemarkError(error) ? error.code : 'unexpected'
       log.warn('the secondary database does not have its rows yet; they wait', { cause })
       // What the first database has trouble with is not the fault of the second.
-      if ((await breaker.read()).state === 'CLOSED') return false
+      if (breaker.read().state === 'CLOSED') return false
       lastError = cause
       tell(true, 'The secondary database does not take its rows; they wait in the spool.')
       return false
@@ -210,7 +213,7 @@ export const createSecondary = (options: SecondaryOptions): Secondary => {
       await Promise.allSettled([running, again])
     },
     settle: async () => {
-      if ((await breaker.read()).state !== 'CLOSED') return false
+      if (breaker.read().state !== 'CLOSED') return false
       const late = new AbortController()
       const tooLate = new Promise<false>((resolve) => {
         const timeout = setTimeout(() => resolve(false), settleMs)

@@ -189,9 +189,20 @@ export { defineScript } from './redis/lua-script.js'
 export type { Redis, RedisState } from './redis/redis.js'
 
 // Resilience
-export { createBreaker } from './resilience/breaker.js'
-export { createLimiter } from './resilience/limiter.js'
-export { parseRetryAfter, retry } from './resilience/retry.js'
+export type { Breaker, BreakerChange, BreakerSnapshot } from './resilience/breaker/breaker.js'
+export type { BreakerRules } from './resilience/breaker/breaker-rules.js'
+export type { BreakerState, Operation } from './resilience/breaker/circuit.js'
+export { type BreakerOptions, createBreaker } from './resilience/breaker/create-breaker.js'
+export { type Breakers, type BreakersOptions, createBreakers } from './resilience/breaker/create-breakers.js'
+export { judgeError, type Verdict } from './resilience/breaker/judge.js'
+export { type Bulkhead, type BulkheadOptions, createBulkhead } from './resilience/bulkhead.js'
+export { createGuard, type Guard, type GuardOptions } from './resilience/guard.js'
+export type { Journal, JournalEntry } from './resilience/journal/journal.js'
+export { type JournalOptions, openJournal } from './resilience/journal/open-journal.js'
+export type { LimitDecision, Limiter, LimitRule } from './resilience/limiter/limits.js'
+export { createLimiter, type LimiterOptions, takeAll } from './resilience/limiter.js'
+export { parseRetryAfter, type RetryOptions, retry } from './resilience/retry.js'
+export { createRetryBudget, type RetryBudget, type RetryBudgetOptions } from './resilience/retry-budget.js'
 export { withTimeout } from './resilience/with-timeout.js'
 
 // Schema

@@ -1,5 +1,5 @@
+import { createMemoryLimiterStore } from '../resilience/limiter/memory-limiter-store.js'
 import { createLimiter } from '../resilience/limiter.js'
-import { createMemoryLimiterStore } from '../resilience/memory-limiter-store.js'
 import type { Limiter, LimiterStore } from '../resilience/resilience.js'
 import type { Clock } from '../time/clock.js'
 import { AuthError } from './auth-error.js'

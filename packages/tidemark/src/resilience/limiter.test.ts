@@ -1,8 +1,9 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { createFakeClock } from '../testing/fake-clock.js'
-import { createLimiter } from './limiter.js'
-import { createMemoryLimiterStore } from './memory-limiter-store.js'
+import { propertyRuns } from '../testing/property-runs.js'
+import { createMemoryLimiterStore } from './limiter/memory-limiter-store.js'
+import { createLimiter, takeAll } from './limiter.js'
 
 describe('the limiter', () => {
   it('C6: of 150 calls at once under a limit of 100, exactly 100 pass', async () => {
@@ -15,12 +16,14 @@ describe('the limiter', () => {
     const clock = createFakeClock()
     const limiter = createLimiter({ name: 'crm', limit: 3, windowMs: 1000, clock })
     const take = () => limiter.take('tours')
-    expect(await take()).toEqual({ allowed: true, limit: 3, remaining: 2, retryAfterMs: 0, resetMs: 1000 })
+    const resetAt = clock.now() + 1000
+    const common = { limit: 3, windowMs: 1000, by: 'counted' }
+    expect(await take()).toMatchObject({ ...common, allowed: true, remaining: 2, retryAfterMs: 0, resetMs: 1000, resetAt })
     await clock.advance(200)
     await take()
-    expect(await take()).toEqual({ allowed: true, limit: 3, remaining: 0, retryAfterMs: 0, resetMs: 1000 })
+    expect(await take()).toMatchObject({ allowed: true, remaining: 0, retryAfterMs: 0, resetMs: 1000 })
     await clock.advance(300)
-    expect(await take()).toEqual({ allowed: false, limit: 3, remaining: 0, retryAfterMs: 500, resetMs: 700 })
+    expect(await take()).toMatchObject({ allowed: false, remaining: 0, retryAfterMs: 500, resetMs: 700 })
     await clock.advance(499)
     expect(await take()).toMatchObject({ allowed: false, retryAfterMs: 1 })
     await clock.advance(1)
@@ -54,13 +57,13 @@ describe('the limiter', () => {
     await minute.take('k')
     expect((await minute.take('k')).allowed).toBe(false)
     expect((await hour.take('k')).allowed).toBe(true)
-    expect(createLimiter({ name: 'x' }).rule).toEqual({ limit: 100, windowMs: 3_600_000 })
+    expect(createLimiter({ name: 'x' }).rule).toMatchObject({ limit: 100, windowMs: 3_600_000, algorithm: 'log' })
   })
 
   it('keeps a bounded number of keys, forgetting the one that was used longest ago', async () => {
     const store = createMemoryLimiterStore({ maxKeys: 2, clock: createFakeClock() })
-    const rule = { limit: 1, windowMs: 1000 }
-    const allowed = async (key: string) => (await store.take(key, rule, 1)).allowed
+    const { rule } = createLimiter({ name: 'x', limit: 1, windowMs: 1000 })
+    const allowed = async (key: string) => (await store.take({ key, rule, cost: 1 })).allowed
     expect([await allowed('a'), await allowed('b'), await allowed('a')]).toEqual([true, true, false])
     expect(await allowed('c')).toBe(true)
     expect([await allowed('a'), await allowed('b')]).toEqual([false, true])
@@ -94,6 +97,76 @@ describe('the limiter', () => {
       },
     )
     await fc.assert(property, { numRuns: 150 })
+  })
+
+  it('decides by several rules at once: all count the call, or none does', async () => {
+    const clock = createFakeClock()
+    const rules = [
+      { limit: 2, windowMs: 1000 },
+      { limit: 3, windowMs: 60_000 },
+    ]
+    const limiter = createLimiter({ name: 'x', rules, clock })
+    const take = async () => {
+      const { allowed, windowMs, remaining } = await limiter.take('k')
+      return { allowed, windowMs, remaining }
+    }
+    expect(await take()).toEqual({ allowed: true, windowMs: 1000, remaining: 1 })
+    expect(await take()).toEqual({ allowed: true, windowMs: 1000, remaining: 0 })
+    for (let n = 0; n < 5; n++) expect(await take()).toMatchObject({ allowed: false, windowMs: 1000 })
+    await clock.advance(1000)
+    expect(await take()).toEqual({ allowed: true, windowMs: 60_000, remaining: 0 })
+    expect(await take()).toMatchObject({ allowed: false, windowMs: 60_000 })
+    expect(limiter.counts).toMatchObject({ allowed: 3, refused: 6 })
+    expect(
+      await takeAll([
+        { limiter, key: 'new' },
+        { limiter, key: 'k' },
+      ]),
+    ).toMatchObject({ allowed: false })
+    expect((await limiter.take('new')).remaining).toBe(1)
+  })
+
+  it('rings never hold more than the limit in a window, and give back what was refused', async () => {
+    const call = fc.record({ pauseMs: fc.integer({ min: 0, max: 40 }), cost: fc.integer({ min: 1, max: 3 }) })
+    const property = fc.asyncProperty(
+      fc.integer({ min: 3, max: 12 }),
+      fc.array(call, { maxLength: 120 }),
+      async (limit, calls) => {
+        let now = 0
+        const windowMs = 100
+        const clock = { ...createFakeClock(), monotonicMs: () => now }
+        const limiter = createLimiter({ name: 'x', limit, windowMs, clock, algorithm: 'ring' })
+        const passed: number[] = []
+        for (const { pauseMs, cost } of calls) {
+          now += pauseMs
+          const decision = await limiter.take('k', cost)
+          const used = (span: number) => passed.filter((at) => at > now - span).length
+          if (!decision.allowed) expect(used(windowMs * 1.05) + cost).toBeGreaterThan(limit)
+          if (decision.allowed) for (let i = 0; i < cost; i++) passed.push(now)
+          expect(used(windowMs)).toBeLessThanOrEqual(limit)
+          if (decision.allowed) continue
+          now += Math.ceil(decision.retryAfterMs)
+          const later = await limiter.take('k', cost)
+          expect(later.allowed).toBe(true)
+          for (let i = 0; i < cost; i++) passed.push(now)
+        }
+      },
+    )
+    await fc.assert(property, propertyRuns(100))
+  })
+
+  it('spaces calls evenly after a burst', async () => {
+    const clock = createFakeClock()
+    const limiter = createLimiter({ name: 'x', limit: 100, windowMs: 1000, algorithm: 'gcra', clock })
+    const burst = await Promise.all(Array.from({ length: 20 }, () => limiter.take('k')))
+    expect(burst.filter(({ allowed }) => allowed)).toHaveLength(10)
+    expect(burst.at(-1)).toMatchObject({ allowed: false, retryAfterMs: 10, remaining: 0 })
+    let passed = 0
+    for (let ms = 0; ms < 1000; ms++) {
+      await clock.advance(1)
+      if ((await limiter.take('k')).allowed) passed++
+    }
+    expect(passed).toBe(100)
   })
 
   it('refuses a rule that makes no sense', () => {

@@ -30,6 +30,8 @@ export interface RetryOptions {
   readonly deadlineMs?: number
   /** Whether another attempt may help. Default: what the error itself says ({@link isRetryable}). */
   readonly retryable?: (error: unknown) => boolean
+  /** Asked before each further attempt, such as a budget that many calls share: false ends it with the error. */
+  readonly mayRetry?: () => boolean
   readonly onRetry?: (notice: RetryNotice) => void
   /** Names what is tried, in the error of the deadline. */
   readonly what?: string
@@ -66,7 +68,7 @@ const pauseAfter = (error: unknown, failed: number, { baseMs, maxMs, random }: A
   Math.max(fullJitter(failed, { baseMs, maxMs, random }), retryAfterMsOf(error))
 
 const tryAgainAndAgain = async <T>(tries: Attempts<T>, signal: AbortSignal, failed: (error: unknown) => void): Promise<T> => {
-  const { work, attempts, retryable, onRetry, clock, endsAt } = tries
+  const { work, attempts, retryable, mayRetry, onRetry, clock, endsAt } = tries
   for (let number = 1; ; number++) {
     signal.throwIfAborted()
     try {
@@ -77,7 +79,7 @@ const tryAgainAndAgain = async <T>(tries: Attempts<T>, signal: AbortSignal, fail
       if (number >= attempts || !retryable(error)) throw error
       const delayMs = pauseAfter(error, number, tries)
       // A pause past the deadline cannot end well: the caller hears of it now.
-      if (clock.monotonicMs() + delayMs >= endsAt) throw error
+      if (clock.monotonicMs() + delayMs >= endsAt || !mayRetry()) throw error
       onRetry({ attempt: number, error, delayMs })
       await clock.sleep(delayMs, signal)
     }
@@ -101,6 +103,7 @@ export const retry = async <T>(work: (attempt: RetryAttempt) => Promise<T>, opti
     maxMs,
     clock,
     retryable: options.retryable ?? isRetryable,
+    mayRetry: options.mayRetry ?? (() => true),
     onRetry: options.onRetry ?? (() => {}),
     random: options.random ?? Math.random,
     endsAt: clock.monotonicMs() + deadlineMs,

@@ -2,8 +2,8 @@ import { isTidemarkError, reasonOf, TidemarkError } from '../../errors.js'
 import type { FeedReset, Follower, TransactionPiece } from '../../feed/feed.js'
 import { formatPosition } from '../../feed/position.js'
 import { type HealthFinding, type Logger, type Metrics, type Signals, silentLogger } from '../../observability/observability.js'
-import { createBreaker } from '../../resilience/breaker.js'
-import type { BreakerRules } from '../../resilience/resilience.js'
+import { createBreaker } from '../../resilience/breaker/create-breaker.js'
+import type { Breaker, BreakerRules } from '../../resilience/resilience.js'
 import { type Clock, systemClock } from '../../time/clock.js'
 import { createMemoryQueue } from './memory-queue.js'
 import type { Relay, RelayChange, RelayHandler, RelayMessage, RelayQueue, RelayRule, RelayStatus, RelayTarget } from './relay.js'
@@ -42,6 +42,16 @@ export interface RelayOptions {
   readonly random?: () => number
 }
 
+/** What a target gets at a time is small, and one that is back takes all of it: one probe tells. */
+const whenLeftAlone: Partial<BreakerRules> = {
+  failureThreshold: 5,
+  windowMs: 60_000,
+  recoveryTimeoutMs: 30_000,
+  maxRecoveryTimeoutMs: 600_000,
+  jitter: 0,
+  successesToClose: 1,
+}
+
 type Outcome = 'sent' | 'repeated' | 'dropped' | 'refused' | 'failed'
 
 class FeedRelay implements Relay {
@@ -51,7 +61,7 @@ class FeedRelay implements Relay {
   readonly #options: RelayOptions
   readonly #queue: RelayQueue
   readonly #rules: ReturnType<typeof compileRules>
-  readonly #breaker: ReturnType<typeof createBreaker>
+  readonly #breaker: Breaker
   readonly #sender: Sender
   readonly #clock: Clock
   readonly #log: Logger
@@ -101,9 +111,10 @@ class FeedRelay implements Relay {
     this.healthCheck = { name: `relay ${name}`, critical: false, check: () => this.#finding() }
   }
 
-  #makeBreaker(): ReturnType<typeof createBreaker> {
+  #makeBreaker(): Breaker {
     const { breaker, signals, onSwitch } = this.#options
     return createBreaker({
+      ...whenLeftAlone,
       ...breaker,
       service: `relay ${this.name}`,
       isFailure: (error) => !isTidemarkError(error, 'TM_REALTIME_RELAY_REFUSED'),
@@ -201,7 +212,8 @@ class FeedRelay implements Relay {
   }
 
   async getStatus(): Promise<RelayStatus> {
-    const [{ state }, queued] = await Promise.all([this.#breaker.read(), this.#queue.size()])
+    const { state } = this.#breaker.read()
+    const queued = await this.#queue.size()
     const { sent, repeated, dropped, refused, failed } = this.#counts
     const isRunning = this.#sending !== undefined && !this.#stopping.signal.aborted
     return {
