@@ -980,6 +980,12 @@ export const errorTable = {
     503,
     true,
   ),
+  TM_RESILIENCE_UNKNOWN_SERVICE: entry(
+    'No process has told of a circuit breaker for {service}.',
+    '`tidemark breakers list` names those there are: {known}.',
+    'usage',
+    422,
+  ),
   TM_RESILIENCE_JOURNAL_FULL: entry(
     'The journal {name} holds {maxBytes} bytes and takes no more; what it was given is not kept.',
     'See on /health what its store lacks: it takes things again once that answers and has caught up.',

@@ -224,8 +224,17 @@ export type {
 } from './schema/schema.js'
 
 // Server
+export { type ApiMetrics, type ApiMetricsOptions, createApiMetrics } from './server/api-metrics.js'
 export { type Database, type OpenDatabaseOptions, openDatabase } from './server/database.js'
+export { createLiveCounters, type LiveCounters, type LiveCountersOptions } from './server/live-counters.js'
+export {
+  type GuardPlan,
+  type OpenResilienceOptions,
+  openResilience,
+  type Resilience,
+} from './server/open-resilience.js'
 export type { ProjectStatus } from './server/operations/status.js'
+export { type RateLimitOptions, rateLimit, rateLimitHeaders } from './server/rate-limit.js'
 export { createServer, type ServerOptions, type TidemarkServer } from './server/server.js'
 export { type HealthTable, healthTables, type Probe } from './server/supabase-health/health-tables.js'
 export { probeDatabase } from './server/supabase-health/probe-database.js'

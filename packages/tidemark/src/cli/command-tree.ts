@@ -246,6 +246,33 @@ export const describeCache = (program: Command, lazily: Lazily): void => {
     .action(lazily(async () => (await import('./commands/cache.js')).cacheEvict))
 }
 
+const breakerCommands = () => import('./commands/breakers.js')
+
+export const describeBreakers = (program: Command, lazily: Lazily): void => {
+  const breakers = program.command('breakers').description('circuit breakers: what they keep from being called, and why')
+  const held = (command: Command): Command =>
+    command
+      .argument('<service>', 'as the list names it')
+      .option('--reason <text>', 'kept with the transition, for those who ask later')
+      .option('--for <time>', 'hold it there so long, such as 30m (default: until it is reset)')
+  breakers
+    .command('list', { isDefault: true })
+    .description('every service that a breaker stands before, as all processes see it')
+    .action(lazily(async () => (await breakerCommands()).breakersList))
+  held(breakers.command('open'))
+    .description('refuse all calls to a service')
+    .action(lazily(async () => (await breakerCommands()).breakersOpen))
+  held(breakers.command('close'))
+    .description('let all calls through, whatever becomes of them')
+    .action(lazily(async () => (await breakerCommands()).breakersClose))
+  breakers
+    .command('reset')
+    .argument('<service>', 'as the list names it')
+    .option('--reason <text>', 'kept with the transition')
+    .description('let go of a breaker, with nothing counted')
+    .action(lazily(async () => (await breakerCommands()).breakersReset))
+}
+
 const authCommands = () => import('./commands/auth.js')
 
 export const describeAuth = (program: Command, lazily: Lazily): void => {

@@ -2,6 +2,7 @@ import { Command, Option } from 'commander'
 import { readVersion } from '../server/version.js'
 import {
   describeAuth,
+  describeBreakers,
   describeCache,
   describeDatabase,
   describeFeed,
@@ -92,6 +93,7 @@ export const createProgram = (io: Io, execute: Execute): Command => {
     describeMove,
     describeFeed,
     describeCache,
+    describeBreakers,
     describeAuth,
     describeDatabase,
   ])

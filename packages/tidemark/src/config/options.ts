@@ -9,6 +9,7 @@ import { pusherOptions } from './pusher-options.js'
 import { realtimeOptions } from './realtime-options.js'
 import { redisOptions } from './redis-options.js'
 import { relayOptions } from './relay-options.js'
+import { resilienceOptions } from './resilience-options.js'
 import { restOptions } from './rest-options.js'
 import { supabaseOptions } from './supabase-options.js'
 import { webhookOptions } from './webhook-options.js'
@@ -163,6 +164,7 @@ export const options = {
   ...redisOptions,
   ...feedOptions,
   ...cacheOptions,
+  ...resilienceOptions,
   ...restOptions,
   ...supabaseOptions,
   ...restOptions,

@@ -1,0 +1,19 @@
+import type { FastifyInstance } from 'fastify'
+import type { Resilience } from '../open-resilience.js'
+import { breakersList, breakersOperate, breakersRequest } from '../operations/breakers.js'
+import type { Project } from '../project.js'
+import { validate } from '../validate.js'
+
+export interface BreakerRoutesOptions {
+  /** Raises TM_SERVER_STARTING until Postgres is there. */
+  project(): Project
+  /** Undefined while the server starts. */
+  resilience(): Resilience | undefined
+}
+
+/** /breakers */
+export const addBreakerRoutes = (app: FastifyInstance, options: BreakerRoutesOptions): void => {
+  const input = () => ({ resilience: options.resilience(), circuits: options.resilience()?.circuits })
+  app.get('/breakers', async () => breakersList(input()))
+  app.post('/breakers', async (request) => breakersOperate(options.project(), validate(breakersRequest, request.body), input()))
+}
