@@ -29,6 +29,15 @@ interface Connected extends Opening {
   readonly observation: Observation
 }
 
+/** Before everything that may call other services. */
+const openResilience = async ({ config, runtime, observation, log, parts, isStopping }: Connected): Promise<void> => {
+  const state = parts.get('state')
+  if (!state || isStopping()) return
+  const { openServerResilience } = await import('./resilience.js')
+  const resilience = await openServerResilience({ config, state, runtime, observation, log })
+  parts.add('resilience', resilience, () => resilience.stop())
+}
+
 const openRest = async ({ config, roles, runtime, observation, log, parts, isStopping }: Connected): Promise<void> => {
   const { openServerRest, servesRest } = await import('./rest.js')
   if (!roles.has('rest') || !servesRest(config) || isStopping()) return
@@ -112,6 +121,7 @@ const follow = async (opening: Connected): Promise<void> => {
 /** What needs only that the process is connected. All are waited for, so that nothing is under way when the first failure is raised. */
 export const openConnected = async (opening: Opening, runtime: Runtime, observation: Observation): Promise<void> => {
   const connected = { ...opening, runtime, observation }
+  await openResilience(connected)
   await settled([openRest(connected), openWebhooks(connected), follow(connected)])
 }
 
@@ -137,6 +147,12 @@ const openAuth = async ({ config, roles, log, parts, isStopping, url }: Opening)
   parts.add('auth', auth, async () => auth.stop())
 }
 
+/** What was measured of requests goes somewhere from now on. */
+const attachMetrics = async ({ parts }: Opening): Promise<void> => {
+  const shell = parts.get('shell')
+  if (shell) parts.get('resilience')?.attach(shell.apiMetrics)
+}
+
 /** The sockets stop before what they are told by. */
 const openRealtime = async ({ log, parts, isStopping }: Opening): Promise<void> => {
   const [shell, runtime, observation] = [parts.get('shell'), parts.get('runtime'), parts.get('observation')]
@@ -150,7 +166,7 @@ const openRealtime = async ({ log, parts, isStopping }: Opening): Promise<void> 
 }
 
 /** What needs the server to listen, and everything before. One after the other. */
-const whenListening: readonly ((opening: Opening) => Promise<void>)[] = [openAuth, openRealtime]
+const whenListening: readonly ((opening: Opening) => Promise<void>)[] = [attachMetrics, openAuth, openRealtime]
 
 export const openListening = async (opening: Opening): Promise<void> => {
   for (const open of whenListening) await open(opening)

@@ -6,6 +6,7 @@ import type { Observation } from './observation.js'
 import type { ServerRealtime } from './realtime.js'
 import type { ServerChanges } from './realtime-changes.js'
 import type { ServerRelays } from './realtime-relays.js'
+import type { ServerResilience } from './resilience.js'
 import type { ServerRest } from './rest.js'
 import type { Runtime } from './runtime.js'
 import type { Shell } from './shell.js'
@@ -17,6 +18,7 @@ export interface Started {
   readonly observation: Observation
   readonly shell: Shell
   readonly runtime: Runtime
+  readonly resilience: ServerResilience
   readonly rest: ServerRest
   readonly webhooks: ServerWebhooks
   readonly caches: ServerCaches

@@ -10,6 +10,7 @@ import { drain } from './drain.js'
 import { listen } from './listen.js'
 import type { Observation } from './observation.js'
 import { type Opening, openConnected, openListening, settled } from './open-parts.js'
+import type { Resilience } from './open-resilience.js'
 import type { ProjectStatus } from './operations/status.js'
 import { Parts, type Started } from './parts.js'
 import { announce, findServer, withdraw } from './presence.js'
@@ -38,6 +39,8 @@ export interface TidemarkServer {
   project(): Project
   /** The caches of the configuration; undefined where it has none. Raises TM_SERVER_STARTING before `start` resolved. */
   cache(): Cache<Definitions> | undefined
+  /** Breakers, limits and guards over the server's own connections. Raises TM_SERVER_STARTING before `start` resolved. */
+  resilience(): Resilience
 }
 
 export interface ServerOptions {
@@ -159,6 +162,7 @@ class Server implements TidemarkServer {
       runtime: () => parts.get('runtime'),
       feed: () => parts.get('feed'),
       cache: () => parts.get('caches')?.cache,
+      resilience: () => parts.get('resilience')?.resilience,
       rest: () => parts.get('rest')?.rest,
       changes: () => (parts.get('feed')?.node ? parts.get('changes') : undefined),
       auth: () => parts.get('auth'),
@@ -215,6 +219,12 @@ class Server implements TidemarkServer {
   cache(): Cache<Definitions> | undefined {
     this.#started()
     return this.#parts.get('caches')?.cache
+  }
+
+  resilience(): Resilience {
+    const resilience = this.#parts.get('resilience')
+    if (!resilience) throw new TidemarkError('TM_SERVER_STARTING', {})
+    return resilience.resilience
   }
 
   stop(): Promise<void> {

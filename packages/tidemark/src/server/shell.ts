@@ -11,11 +11,13 @@ import type { Rest } from '../rest/rest.js'
 import type { State } from '../state/state.js'
 import { addAdminRoutes } from './admin/admin-routes.js'
 import { adminTokensOf, createTokenCheck } from './admin-token.js'
+import { type ApiMetrics, createApiMetrics } from './api-metrics.js'
 import type { ServerFeed } from './feed.js'
 import { createHttp } from './http.js'
 import { createJobs, type Jobs } from './jobs.js'
 import { type MountedRealtime, mountRealtime, servesAnyRealtime } from './mount-realtime.js'
 import type { Observation } from './observation.js'
+import type { Resilience } from './open-resilience.js'
 import type { ProjectStatus } from './operations/status.js'
 import type { Project } from './project.js'
 import { servesRest } from './rest.js'
@@ -32,6 +34,8 @@ import type { ServerWebhooks } from './webhooks.js'
 export interface Shell {
   readonly app: FastifyInstance
   readonly jobs: Jobs
+  /** Of the requests that it answers. */
+  readonly apiMetrics: ApiMetrics
   /** Tells who sends a request. */
   readonly callers: Callers
   /** Undefined where this server has no sockets. */
@@ -55,6 +59,8 @@ export interface ShellOptions {
   rest(): Rest | undefined
   /** Undefined while the server starts, and where no changes are told. */
   changes(): Changes | undefined
+  /** Undefined while the server starts. */
+  resilience(): Resilience | undefined
   /** Undefined where nothing is cached. */
   cache(): Cache<Definitions> | undefined
   /** Undefined while the server starts; `foreign` where the users of its database are another system's. */
@@ -92,6 +98,8 @@ export const createShell = async (options: ShellOptions): Promise<Shell> => {
   const { observation, log, startedAtMs, config, state } = options
   const { health, metrics, refreshGauges } = observation
   const app = await createHttp({ log: log.child('http'), metrics })
+  const apiMetrics = createApiMetrics({ metrics, log: log.child('metrics'), isLeftOut: (route) => systemPaths.has(route) })
+  if (config.metrics.requests || config.metrics.live) apiMetrics.watch(app)
   const jobs = createJobs()
   let draining = false
   app.addHook('onRequest', async (request) => {
@@ -122,6 +130,7 @@ export const createShell = async (options: ShellOptions): Promise<Shell> => {
       redis: () => options.runtime()?.redis,
       feed: options.feed,
       cache: options.cache,
+      resilience: options.resilience,
       doctor: async () => {
         const { examine } = await import('./operations/doctor.js')
         return examine(options.project(), { serving: true })
@@ -155,6 +164,7 @@ export const createShell = async (options: ShellOptions): Promise<Shell> => {
   return {
     app,
     jobs,
+    apiMetrics,
     callers,
     realtime,
     refuseNew: () => {

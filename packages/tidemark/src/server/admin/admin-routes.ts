@@ -10,11 +10,12 @@ import * as schema from '../operations/schema.js'
 import { hideSecrets, type ProjectStatus } from '../operations/status.js'
 import type { Project } from '../project.js'
 import { validate } from '../validate.js'
+import { addBreakerRoutes, type BreakerRoutesOptions } from './breaker-routes.js'
 import { addCacheRoutes, type CacheRoutesOptions } from './cache-routes.js'
 import { addFeedRoutes, type FeedRoutesOptions } from './feed-routes.js'
 import { runJob } from './run-job.js'
 
-export interface AdminRoutesOptions extends FeedRoutesOptions, CacheRoutesOptions {
+export interface AdminRoutesOptions extends FeedRoutesOptions, CacheRoutesOptions, BreakerRoutesOptions {
   readonly jobs: Jobs
   readonly isAuthorized: (authorization: string | undefined) => boolean
   /** Raises TM_SERVER_STARTING until Postgres is there. */
@@ -143,6 +144,7 @@ export const addAdminRoutes = async (app: FastifyInstance, options: AdminRoutesO
       addLiveMoveRoutes(admin, options)
       addFeedRoutes(admin, options)
       addCacheRoutes(admin, options)
+      addBreakerRoutes(admin, options)
       addJobRoutes(admin, options)
       // Unknown paths below /admin ask for the token too: what exists is nobody's business without it.
       admin.setNotFoundHandler((request) => {
