@@ -2,12 +2,20 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import Sqlite from 'better-sqlite3'
 import pg from 'pg'
+import { createRedis } from 'tidemark'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { useApps } from '../../../packages/tidemark/src/testing/use-apps.js'
 import { useProject } from '../../../packages/tidemark/src/testing/use-project.js'
+import { useRedis } from '../../../packages/tidemark/src/testing/use-redis.js'
+import { until } from '../../../packages/tidemark/src/time/until.js'
 import { generateAcceptanceSample } from './generate.js'
 import { reannaRouter } from './reanna-router.js'
+import type { Feedback, JournalEntry, Task, Tour, Visit } from './rows.js'
+import { type HttpRecorder, startHttpRecorder } from './testing/http-recorder.js'
+import { adminToken, secret, tokenOf } from './testing/tokens.js'
 
 const map = fileURLToPath(reannaRouter.moveMap)
+const main = fileURLToPath(new URL('../dist/main.js', import.meta.url))
 const counts = { tours: 3, property_visits: 7, tasks: 12, feedback: 5 }
 
 interface Hazard {
@@ -20,8 +28,22 @@ interface Plan {
   readonly hazards: readonly Hazard[]
 }
 
-describe('S1: a REanna file moves into the tables of its new home', () => {
+interface Answer<T> {
+  readonly status: number
+  readonly cache: string | null
+  readonly retryAfter: string | null
+  readonly body: T
+}
+
+describe('S1: a REanna file moves into the tables of its new home, and a day in Darwin goes by', () => {
+  const redis = useRedis()
   const project = useProject()
+  const startApp = useApps()
+  /** The app. */
+  let router: string
+  let crm: HttpRecorder
+  let sms: HttpRecorder
+  let tour: Tour & { readonly visits: readonly Visit[] }
   let file: string
   let url: string
   let token: string
@@ -48,11 +70,44 @@ describe('S1: a REanna file moves into the tables of its new home', () => {
     await database.connect()
     const up = await project.json('schema', 'up', '--migrations', fileURLToPath(reannaRouter.migrations))
     expect(up.exitCode).toBe(0)
+    ;[crm, sms] = await Promise.all([startHttpRecorder(), startHttpRecorder()])
   })
 
   afterAll(async () => {
     await database?.end()
+    await Promise.all([crm?.stop(), sms?.stop()])
   })
+
+  const agent = tokenOf('agent123')
+
+  const ask = async <T = Record<string, unknown>>(
+    method: string,
+    path: string,
+    body?: unknown,
+    as = agent,
+  ): Promise<Answer<T>> => {
+    const response = await fetch(`${router}${path}`, {
+      method,
+      headers: { authorization: `Bearer ${as}`, ...(body !== undefined && { 'content-type': 'application/json' }) },
+      ...(body !== undefined && { body: JSON.stringify(body) }),
+    })
+    const [cache, retryAfter] = [response.headers.get('x-cache'), response.headers.get('retry-after')]
+    return { status: response.status, cache, retryAfter, body: (await response.json()) as T }
+  }
+
+  const one = async <T extends object>(sql: string, ...values: readonly unknown[]): Promise<T> =>
+    (await database.query<T>(sql, [...values])).rows[0]!
+
+  const inFile = (sql: string): unknown[] => {
+    const source = new Sqlite(file, { readonly: true })
+    try {
+      return source.prepare(sql).pluck().all()
+    } finally {
+      source.close()
+    }
+  }
+
+  const day = { start_time: '2026-11-23T09:00+09:30', end_time: '2026-11-23T17:00+09:30' }
 
   const expectPlan = ({ tables, hazards }: Plan) => {
     expect(Object.fromEntries(tables.map(({ source, rows }) => [source, rows]))).toEqual(counts)
@@ -124,5 +179,186 @@ describe('S1: a REanna file moves into the tables of its new home', () => {
       { table: 'property_visits', outcome: 'rowRejected' },
       { table: 'tours', outcome: 'valueReplaced' },
     ])
+  })
+
+  it('step 13: while the file takes the writes the app answers reads with 200, and writes with 503 and when to come back', async () => {
+    const followed = await post('/move/follow', { file: 'reanna_router.db', into: 'existing', map, until: 'ready' })
+    expect(followed.status).toBe(200)
+    const roles = ['app', 'migrator', 'feed', 'authenticator'] as const
+    const urls = await Promise.all(
+      roles.map(async (role) => (await project.run<{ url: string }>('db', 'url', '--role', role)).url),
+    )
+    const env = {
+      ...{ DATABASE_URL: urls[0]!, OWNER_DATABASE_URL: urls[1]!, FEED_DATABASE_URL: urls[2]!, CALLERS_DATABASE_URL: urls[3]! },
+      ...{ REDIS_URL: redis.url, JWT_SECRET: secret, REQUESTS_PER_HOUR: '100' },
+      ...{ CRM_URL: crm.url, SMS_URL: sms.url, CALL_BACKOFF_MS: '20', BREAKER_FAILURES: '3', BREAKER_OPEN_MS: '400' },
+    }
+    router = (await startApp(main, { cwd: project.dir, env })).url
+    const tours = await ask<{ tours: Tour[] }>('GET', '/tours', undefined, adminToken())
+    expect([tours.status, tours.body.tours.length]).toEqual([200, 3])
+    expect(await ask('POST', '/tours', { ...day })).toMatchObject({
+      status: 503,
+      retryAfter: '1',
+      body: { code: 'REANNA_ELSEWHERE' },
+    })
+  })
+
+  it('step 13: after the cutover Postgres takes them, with nothing lost', async () => {
+    const cutover = () => post('/move/cutover', { file: 'reanna_router.db', maxPause: '20s' })
+    // The orphan that the plan foretold stands in the way, until somebody puts it right where it lives.
+    expect(await cutover()).toMatchObject({ status: 409, body: { error: { code: 'TM_MOVE_GATE' } } })
+    const source = new Sqlite(file)
+    source.prepare('delete from property_visits where tour_id not in (select id from tours)').run()
+    source.close()
+    const startedAt = performance.now()
+    const cut = await cutover()
+    expect(cut).toMatchObject({ status: 200, body: { ok: true } })
+    expect(performance.now() - startedAt).toBeLessThan(2 * 3_600_000)
+    expect(await one('select count(*)::int as tours, (select count(*)::int from property_visits) as visits from tours')).toEqual({
+      tours: 3,
+      visits: 6,
+    })
+  })
+
+  it('step 4: a tour is planned in order, and one that ends before it starts is refused', async () => {
+    const properties = ['1 Smith Street', '2 Bagot Road', '3 Cavenagh Street'].map((address) => ({
+      address,
+      square_footage: 1000,
+    }))
+    const made = await ask<typeof tour>('POST', '/tours', { agent_id: 'agent123', ...day, properties })
+    expect(made.status).toBe(201)
+    tour = made.body
+    expect(tour.visits.map(({ address, scheduled_arrival }) => [address, scheduled_arrival])).toEqual([
+      ['1 Smith Street', '2026-11-23T09:00:00+09:30'],
+      ['2 Bagot Road', '2026-11-23T09:40:00+09:30'],
+      ['3 Cavenagh Street', '2026-11-23T10:20:00+09:30'],
+    ])
+    expect((await ask('POST', '/tours', { ...day, end_time: '2026-11-23T08:00+09:30' })).status).toBe(422)
+    expect(await one('select start_time, status from tours where id = $1', tour.id)).toEqual({
+      start_time: new Date(day.start_time),
+      status: 'scheduled',
+    })
+  })
+
+  it('step 5: the second time it comes out of reanna:tour:{id}', async () => {
+    expect((await ask('GET', `/tours/${tour.id}`)).status).toBe(200)
+    await until(async () => (await ask('GET', `/tours/${tour.id}`)).cache === 'HIT', { timeoutMs: 5_000 })
+    const keys = await createRedis({ url: redis.url })
+    try {
+      await until(async () => (await keys.command(['EXISTS', `reanna:tour:${tour.id}`])) === 1)
+    } finally {
+      await keys.stop()
+    }
+    expect((await ask<Visit>('GET', `/property-visits/tour/${tour.id}/next`)).body.id).toBe(tour.visits[0]!.id)
+  })
+
+  it('step 6: arrival and departure take the tasks along, and the next stop is never an old one', async () => {
+    const [first, second] = tour.visits
+    expect((await ask('PUT', `/property-visits/${second!.id}/departure`)).status).toBe(409)
+    expect((await ask<Visit>('PUT', `/property-visits/${first!.id}/arrival`)).body.status).toBe('arrived')
+    const tasks = async () =>
+      (await ask<{ tasks: Task[] }>('GET', `/tasks?visit_id=${first!.id}`)).body.tasks.map(({ task_type, status }) => [
+        task_type,
+        status,
+      ])
+    expect(await tasks()).toEqual([['property_tour', 'in_progress']])
+    expect((await ask<Visit>('PUT', `/property-visits/${first!.id}/departure`)).body.status).toBe('completed')
+    expect((await ask<Visit>('GET', `/property-visits/tour/${tour.id}/next`)).body.id).toBe(second!.id)
+    expect((await tasks()).toSorted()).toEqual([
+      ['feedback_collection', 'scheduled'],
+      ['property_tour', 'completed'],
+    ])
+  })
+
+  it('step 7: feedback reaches the listing agent at the third try, and the journal has it all in order', async () => {
+    let failures = 2
+    sms.answer(() => ({ status: failures-- > 0 ? 503 : 200 }))
+    const received = await ask<Feedback>('POST', '/feedback/sms', { visit_id: tour.visits[0]!.id, message: 'Loved the kitchen.' })
+    expect(received.status).toBe(201)
+    const { id } = received.body
+    expect((await ask('PUT', `/feedback/${id}/process`)).status).toBe(200)
+    expect([200, 202]).toContain((await ask('PUT', `/feedback/${id}/notify`)).status)
+    const sql = 'select sent_to_agent, notification_attempts from feedback where id = $1'
+    await until(async () => (await one<{ sent_to_agent: boolean }>(sql, id)).sent_to_agent)
+    expect(await one(sql, id)).toEqual({ sent_to_agent: true, notification_attempts: 3 })
+    const { body } = await ask<{ entries: JournalEntry[] }>('GET', `/tours/${tour.id}/journal`)
+    expect(body.entries.filter(({ subject }) => subject === 'feedback').map(({ entry }) => entry)).toEqual([
+      'received',
+      'processed',
+      'notification_failed',
+      'notified',
+    ])
+    expect(body.entries.filter(({ subject }) => subject === 'visit').map(({ entry }) => entry)).toEqual([
+      'scheduled',
+      'scheduled',
+      'scheduled',
+      'arrived',
+      'completed',
+    ])
+  })
+
+  it('step 8: an agent lists its own, another finds nothing, an admin sees all', async () => {
+    const agents = async (as: string) =>
+      new Set((await ask<{ tours: Tour[] }>('GET', '/tours', undefined, as)).body.tours.map(({ agent_id }) => agent_id))
+    expect(await agents(agent)).toEqual(new Set(['agent123']))
+    expect((await ask('GET', `/tours/${tour.id}`, undefined, tokenOf('agent999'))).status).toBe(404)
+    expect((await agents(adminToken())).size).toBeGreaterThan(1)
+  })
+
+  it('step 11: a CRM that fails is left alone, then asked by one call of twenty, and then by all', async () => {
+    const statusOf = async () =>
+      (await one<{ state: string }>('select crm_sync_status as state from tours where id = $1', tour.id)).state
+    await until(async () => (await statusOf()) === 'synced')
+    const made = await Promise.all(Array.from({ length: 20 }, () => ask<Tour>('POST', '/tours', day, tokenOf('agent-crm'))))
+    const ids = made.map(({ body }) => body.id)
+    const countOf = async (state: string) =>
+      (
+        await one<{ n: number }>(
+          `select count(*)::int as n from tours where agent_id = 'agent-crm' and crm_sync_status = $1`,
+          state,
+        )
+      ).n
+    await until(async () => (await countOf('synced')) === 20)
+    crm.answer(() => ({ status: 500 }))
+    const breaker = async () =>
+      (
+        await ask<{ breakers: { service: string; state: string }[] }>('GET', '/ops/breakers', undefined, adminToken())
+      ).body.breakers.find(({ service }) => service === 'crm')?.state
+    for (const id of ids.slice(0, 3)) await ask('POST', `/tours/${id}/crm-sync`, undefined, adminToken())
+    await until(async () => (await breaker()) === 'OPEN')
+    const asked = crm.requests.length
+    const refused = await ask('POST', `/tours/${ids[3]}/crm-sync`, undefined, adminToken())
+    expect(refused).toMatchObject({ status: 202, retryAfter: '1' })
+    expect(crm.requests.length).toBe(asked)
+    crm.answer(() => ({}))
+    await Promise.all(ids.map((id) => ask('POST', `/tours/${id}/crm-sync`, undefined, tokenOf('', { role: 'service_role' }))))
+    await until(async () => (await countOf('synced')) === 20)
+    expect(await breaker()).toBe('CLOSED')
+  })
+
+  it('step 12: of 150 calls at once exactly 100 are let through', async () => {
+    const answers = await Promise.all(
+      Array.from({ length: 150 }, () => ask('GET', '/tours?limit=1', undefined, tokenOf('agent-busy'))),
+    )
+    expect(answers.filter(({ status }) => status === 200)).toHaveLength(100)
+    const refused = answers.filter(({ status }) => status === 429)
+    expect(refused).toHaveLength(50)
+    expect(refused.every(({ retryAfter, body }) => Number(retryAfter) > 0 && body['code'] === 'REANNA_RATE_LIMITED')).toBe(true)
+  })
+
+  it('step 13: after the way back the file has what Postgres took, and takes the writes again', async () => {
+    const before = await ask<Tour>('POST', '/tours', { ...day, properties: [{ address: 'The last one' }] })
+    expect(before.status).toBe(201)
+    const startedAt = performance.now()
+    const back = await post('/move/rollback', { file: 'reanna_router.db', maxPause: '20s' })
+    expect(back).toMatchObject({ status: 200, body: { ok: true } })
+    expect(performance.now() - startedAt).toBeLessThan(15 * 60_000)
+    const id = before.body.id.replaceAll('-', '')
+    expect(inFile(`select address from property_visits where tour_id = '${id}'`)).toEqual(['The last one'])
+    expect(
+      inFile(`select status from property_visits where tour_id = '${tour.id.replaceAll('-', '')}' order by scheduled_arrival`),
+    ).toEqual(['completed', 'scheduled', 'scheduled'])
+    expect((await ask('POST', '/tours', day)).status).toBe(503)
+    expect((await ask('GET', `/tours/${before.body.id}`)).status).toBe(200)
   })
 })

@@ -68,10 +68,10 @@ export const addTourRoutes = (app: FastifyInstance, { database, reads, calls, ro
     if (!syncs) throw new ReannaError('REANNA_NOT_CONFIGURED')
     const id = idIn(request)
     await database.write(request.caller, (db) => requestSync(db, id))
-    const end = await calls.make('crm.sync_tour', id)
+    await calls.make('crm.sync_tour', id)
     const tour = await database.read(request.caller, (db) => requireTour(db, id))
-    if (end === 'put off') reply.header('retry-after', '1')
-    return reply.status(tour.crm_sync_status === 'pending' ? 202 : 200).send(tour)
+    if (tour.crm_sync_status === 'pending') reply.status(202).header('retry-after', '1')
+    return reply.send(tour)
   })
 
   app.get('/board', async (request) => {
