@@ -74,14 +74,14 @@ export const openSupabaseClient = async ({ name, wire, anonKey, pause }: ClientO
         const { seq, body } = change.new as Told['record']
         ledger.take(seq, body)
       })
-      .on('system', {}, (payload: { readonly gap?: object }) => {
-        if (payload.gap) ledger.gap()
+      .on('system', {}, ({ gap, message }: { readonly gap?: object; readonly message?: string }) => {
+        if (gap) ledger.gap(message ?? '')
       })
       .subscribe((status) => {
         if (status === 'SUBSCRIBED') joins++
         // It will not come again by itself: the application knows, reads anew and listens anew.
         if (status === 'CLOSED' && !stopped) {
-          ledger.gap()
+          ledger.gap('the channel was closed')
           setTimeout(listen, pause())
         }
       })
@@ -133,7 +133,7 @@ export const openPositionClient = async ({ name, wire, anonKey, pause }: ClientO
         readonly position?: string
       }
       if (gap) {
-        ledger.gap()
+        ledger.gap(String(payload['message']))
         position = gap.position
       } else if (extension === 'tidemark' && at !== undefined) position = at
     } else if (event === 'phx_error' || event === 'phx_close') socket.close()

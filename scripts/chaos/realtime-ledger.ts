@@ -5,14 +5,18 @@ export interface Tallies {
   again: number
   gaps: number
   readonly wrong: string[]
+  /** When which gaps were announced, and how far the client was. */
+  readonly announced: string[]
 }
+
+const clockTime = (): string => new Date().toISOString().slice(11, 23)
 
 /** Longer than anything stays unwritten. */
 const keptMs = 60_000
 
 export class Ledger {
   readonly name: string
-  readonly tallies: Tallies = { told: 0, again: 0, gaps: 0, wrong: [] }
+  readonly tallies: Tallies = { told: 0, again: 0, gaps: 0, wrong: [], announced: [] }
   readonly #namesItsPosition: boolean
   #joins: readonly string[] = []
   /** The highest number that was told. 0: none. */
@@ -43,9 +47,8 @@ export class Ledger {
   }
 
   #fail(what: string): void {
-    const time = new Date().toISOString().slice(11, 23)
     const joins = `the last joins were ${this.#joins.join(', ')}`
-    if (this.tallies.wrong.length < 5) this.tallies.wrong.push(`${time} ${this.name}: ${what}; ${joins}`)
+    if (this.tallies.wrong.length < 5) this.tallies.wrong.push(`${clockTime()} ${this.name}: ${what}; ${joins}`)
   }
 
   /** What a join said of the client: its number, by which servers tell who comes back, or the position that it named. */
@@ -80,8 +83,9 @@ export class Ledger {
     this.#asked = []
   }
 
-  gap(): void {
+  gap(why: string): void {
     this.tallies.gaps++
+    if (this.tallies.announced.length < 20) this.tallies.announced.push(`${clockTime()} after ${this.#highest}: ${why}`)
     this.#excused = true
   }
 

@@ -180,6 +180,7 @@ const main = async (): Promise<boolean> => {
     for (const { ledger } of storm.clients) {
       const { told, again, gaps } = ledger.tallies
       tell(`  ${ledger.name}: ${told} told, ${again} again, ${gaps} gaps`)
+      for (const gap of ledger.tallies.announced) tell(`    ${gap}`)
     }
     tell(struck)
     await storm.stop()

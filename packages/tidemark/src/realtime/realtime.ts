@@ -81,6 +81,8 @@ export interface ChangeListener {
    * it has.
    */
   hasRoom?(): boolean
+  /** Whether its client has gone before it is told anything: then it takes no place of one that comes back. Missing: it has not. */
+  isGone?(): boolean
   /** Its client has had no room for too long: whoever serves it cuts it off. Called once; it is told nothing more. */
   slow?(): void
   /** It is told nothing any more: its policies raise or take too long. Nobody else is harmed. */

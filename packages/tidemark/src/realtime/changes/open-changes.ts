@@ -245,15 +245,11 @@ class FollowedChanges implements OpenChanges {
     const resolved = await this.#resolve(caller.role, bindings)
     if (name === undefined) return this.#register(options, resolved, await this.#begin(options, from, resolved), undefined)
     const recalled = from || returning === false ? undefined : await this.#cursors.recall(name, number)
-    try {
-      const begin = await this.#begin(options, from ?? this.#remembered(recalled, returning === true), resolved)
-      // What comes while it is written is in the ring. Whoever has lost something is remembered as having it only once it knows.
-      const position = begin.lost ? undefined : begin.start
-      return this.#register(options, resolved, begin, await this.#cursors.open(name, { position, number, recalled }))
-    } catch (error) {
-      recalled?.release()
-      throw error
-    }
+    const begin = await this.#begin(options, from ?? this.#remembered(recalled, returning === true), resolved)
+    if (options.listener.isGone?.()) throw unavailable('the client is gone')
+    // What comes while it is written is in the ring. Whoever has lost something is remembered as having it only once it knows.
+    const position = begin.lost ? undefined : begin.start
+    return this.#register(options, resolved, begin, await this.#cursors.open(name, { position, number, recalled }))
   }
 
   async #begin({ from, ordinal }: ListenOptions, wanted: Position | undefined, resolved: readonly Resolved[]): Promise<Begin> {

@@ -35,8 +35,6 @@ export interface Cursor {
 export interface Recalled {
   /** With an empty epoch where it is known only that there was one. */
   readonly positions: readonly Position[]
-  /** Nobody goes on after it: as if it had not been asked for. */
-  release(): void
 }
 
 export interface NewCursor {
@@ -71,27 +69,24 @@ interface Place extends Pick<CursorRow, 'member' | 'position' | 'number'> {
 }
 
 class RecalledPlaces implements Recalled {
-  readonly positions: readonly Position[]
-  readonly key: string
-  /** The one that is taken. */
-  readonly member: string | undefined
-  readonly release: () => void
+  readonly places: readonly Place[]
 
-  constructor(key: string, positions: readonly Position[], member: string | undefined, release: () => void) {
-    this.key = key
-    this.positions = positions
-    this.member = member
-    this.release = release
+  constructor(places: readonly Place[]) {
+    this.places = places
+  }
+
+  get positions(): readonly Position[] {
+    return this.places.map(({ position }) => position)
   }
 }
 
 const digest = (name: string): string => createHash('sha256').update(name).digest('base64url')
 
 const maxBatch = 5_000
+/** Longer than anybody takes from asking where it was to having its place. */
+const takenMs = 60_000
 /** For so long a client that was forgotten is told that it misses something. */
 const knownMs = 3_600_000
-
-const isLater = (a: Position, b: Position): boolean => a.number > b.number
 
 class PostgresCursors implements CursorStore {
   readonly #options: Required<Omit<CursorStoreOptions, 'clock' | 'log'>>
@@ -101,10 +96,10 @@ class PostgresCursors implements CursorStore {
   readonly #held = new HeldCursors()
   /** Of them those that are not written as they are. */
   readonly #dirty = new Set<HeldCursor>()
-  /** Members whose clients are coming back at this moment. */
-  readonly #taken = new Set<string>()
   /** Members whose places others have taken since, with their keys: they are taken out with the next writing. */
-  #gone = new Map<string, string>()
+  readonly #gone = new Map<string, string>()
+  /** Members that were taken of late, and when: whoever had asked before knows nothing of it. */
+  readonly #taken = new Map<string, number>()
   readonly #stopping = new AbortController()
   readonly #running: Promise<void>
   #forgotAt = Number.NEGATIVE_INFINITY
@@ -125,8 +120,7 @@ class PostgresCursors implements CursorStore {
     const held: HeldCursor = { key: digest(name), member: randomUUID(), position, number, state: 'live', seenAt }
     this.#held.add(held)
     this.#dirty.add(held)
-    const before = recalled instanceof RecalledPlaces ? recalled.member : undefined
-    if (before !== undefined) this.#gone.set(before, held.key)
+    const before = recalled instanceof RecalledPlaces ? this.#take(held.key, recalled) : undefined
     try {
       // Nobody takes it for one that was left behind.
       if (!this.#beats.hasBeaten) await this.#beats.beat()
@@ -135,8 +129,6 @@ class PostgresCursors implements CursorStore {
       // It may have been written all the same: then this is the only place that its client has.
       this.#close(held, before !== undefined)
       throw error
-    } finally {
-      recalled?.release()
     }
     return {
       move: (to) => this.#move(held, to),
@@ -144,23 +136,21 @@ class PostgresCursors implements CursorStore {
     }
   }
 
-  async recall(name: string, number = Number.POSITIVE_INFINITY): Promise<Recalled> {
-    const key = digest(name)
-    const places = await this.#find(key, number)
+  /** The last place that is to be had: somebody else may have taken one since it was asked about. */
+  #take(key: string, { places }: RecalledPlaces): string | undefined {
     let last: Place | undefined
     for (const place of places) {
       if (!place.mayBeTaken || this.#taken.has(place.member)) continue
-      if (last === undefined || isLater(place.position, last.position)) last = place
+      if (last === undefined || place.position.number > last.position.number) last = place
     }
-    const { member } = last ?? {}
-    if (member !== undefined) this.#taken.add(member)
-    const release = () => void (member !== undefined && this.#taken.delete(member))
-    return new RecalledPlaces(
-      key,
-      places.map(({ position }) => position),
-      member,
-      release,
-    )
+    if (!last) return undefined
+    this.#gone.set(last.member, key)
+    this.#taken.set(last.member, this.#clock.monotonicMs())
+    return last.member
+  }
+
+  async recall(name: string, number = Number.POSITIVE_INFINITY): Promise<Recalled> {
+    return new RecalledPlaces(await this.#find(digest(name), number))
   }
 
   /** What is known here is newer than what is written; what another server knows is waited for. */
@@ -307,6 +297,7 @@ class PostgresCursors implements CursorStore {
   async #forget(): Promise<void> {
     const { pool, keptMs, silentMs } = this.#options
     const now = this.#clock.monotonicMs()
+    for (const [member, at] of this.#taken) if (now - at > takenMs) this.#taken.delete(member)
     if (now - this.#forgotAt < keptMs / 3) return
     this.#forgotAt = now
     await forgetCursors(pool, Math.max(knownMs, keptMs))

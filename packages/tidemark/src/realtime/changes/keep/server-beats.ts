@@ -20,6 +20,8 @@ interface BeatRow {
 interface Seen {
   readonly beat: string
   readonly sinceMs: number
+  /** The next beat was begun after it was asked for. */
+  readonly nextCounts: boolean
 }
 
 const beatSql = `
@@ -37,7 +39,7 @@ const lookEveryMs = 100
 const underWayMs = 200
 
 const isAnew = (row: BeatRow | undefined, seen: Seen | undefined, now: number): boolean =>
-  row !== undefined && seen !== undefined && row.beat !== seen.beat && now - seen.sinceMs > underWayMs
+  row !== undefined && seen !== undefined && row.beat !== seen.beat && (seen.nextCounts || now - seen.sinceMs > underWayMs)
 
 /**
  * The servers that share a database, by their beats. A beat says that what its server knew before is written; who falls silent was killed, or
@@ -95,16 +97,18 @@ export class ServerBeats {
     const waitingFor = new Map<string, Seen | undefined>()
     for (const id of servers) waitingFor.set(id, undefined)
     const gone = new Set<string>()
-    const until = clock.monotonicMs() + silentMs + underWayMs
+    const until = clock.monotonicMs() + silentMs + 2 * underWayMs
     while (waitingFor.size > 0 && !signal.aborted) {
       const rows = await this.#look()
       const now = clock.monotonicMs()
       for (const [id, seen] of waitingFor) {
         const row = rows.get(id)
-        if (!row || row.silent > silentMs) gone.add(id)
+        // Who did not beat all the while is gone, however short Postgres has been there.
+        const isStill = row !== undefined && row.beat === seen?.beat && now - seen.sinceMs > silentMs
+        if (!row || isStill || row.silent > silentMs) gone.add(id)
         if (gone.has(id) || isAnew(row, seen, now)) waitingFor.delete(id)
         else if (row && row.beat !== seen?.beat)
-          waitingFor.set(id, { beat: row.beat, sinceMs: seen ? Number.NEGATIVE_INFINITY : now })
+          waitingFor.set(id, { beat: row.beat, sinceMs: now, nextCounts: seen !== undefined })
       }
       if (now >= until) break
     }

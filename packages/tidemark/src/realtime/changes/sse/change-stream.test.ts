@@ -85,6 +85,9 @@ describe('a stream of changes', () => {
       text += chunk
     })
     listener.change(changeOf('{"id":9007199254740993,"json":{\n"a":\r\n1}}'), [0])
+    // All before the transaction of which it has a part.
+    listener.passed({ epoch: 'wal-1', number: 254n })
+    await until(() => text.includes('still here\nid: wal-1:ff/3\n\n'))
     listener.passed({ epoch: 'wal-1', number: 256n })
     await until(() => text.includes('id: wal-1:100\n\n'))
     expect(text).toContain('id: wal-1:ff/3\nevent: change\ndata: {"event":"INSERT"')

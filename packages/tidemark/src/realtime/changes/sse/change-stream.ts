@@ -58,7 +58,7 @@ class SseStream implements ChangeStream, ChangeListener {
   readonly #response: ServerResponse
   readonly #heartbeat: NodeJS.Timeout
   #subscription: ChangeSubscription | undefined
-  #place: Position | undefined
+  #place: EventPlace | undefined
   #corked = false
   #ended = false
 
@@ -82,7 +82,7 @@ class SseStream implements ChangeStream, ChangeListener {
       'x-accel-buffering': 'no',
     })
     const position = formatPosition(subscription.start)
-    this.#place = subscription.start
+    this.#place = { position: subscription.start, ordinal: undefined }
     this.#write(
       `retry: 1000\n\n${frame('ready', { position }, formatEventId({ position: subscription.start, ordinal: undefined }))}`,
     )
@@ -92,16 +92,20 @@ class SseStream implements ChangeStream, ChangeListener {
   }
 
   change(change: VisibleChange): void {
+    this.#place = { position: change.position, ordinal: change.ordinal }
     this.#write(frameOf(change))
   }
 
   gap({ reason, table, position, message }: Gap): void {
+    this.#place = { position, ordinal: undefined }
     const data = { reason, table, position: formatPosition(position), message }
     this.#write(frame('gap', data, formatEventId({ position, ordinal: undefined })))
   }
 
   passed(position: Position): void {
-    this.#place = position
+    // In the middle of a transaction the client is behind a change of it, not before all of them.
+    const { epoch, number } = this.#place?.position ?? position
+    if (epoch !== position.epoch || position.number >= number) this.#place = { position, ordinal: undefined }
   }
 
   hasRoom(): boolean {
@@ -135,7 +139,7 @@ class SseStream implements ChangeStream, ChangeListener {
   /** Without data nothing is dispatched, and yet the client remembers the id. */
   #beat(): void {
     const place = this.#place
-    if (place) this.#write(`: still here\nid: ${formatEventId({ position: place, ordinal: undefined })}\n\n`)
+    if (place) this.#write(`: still here\nid: ${formatEventId(place)}\n\n`)
   }
 
   /** What comes within one turn leaves together. */

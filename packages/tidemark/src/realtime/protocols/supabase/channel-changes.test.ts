@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import type { Position } from '../../../feed/position.js'
+import type { VisibleChange } from '../../realtime.js'
 import { withIds } from './change-bindings.js'
 import { ChannelChanges } from './channel-changes.js'
 import type { ChannelContext } from './channel-context.js'
@@ -27,6 +28,28 @@ const toldTo = async (position: string | true): Promise<readonly string[]> => {
   changes.joined()
   return told
 }
+
+test('RT-2: a client that keeps its position is not sent back before a transaction of which it has a part', async () => {
+  const told: string[] = []
+  const channel = {
+    version: '2.0.0',
+    topic: 'realtime:room',
+    sent: 0,
+    isJoining: false,
+    isConnected: true,
+    send: () => void told.push('change'),
+    system: (_extension: string, _status: string, message: string) => void told.push(message),
+  } as unknown as ChannelContext
+  const bindings = withIds([{ event: '*', schema: 'public', table: 'todos' }])
+  const changes = new ChannelChanges(channel, bindings, readJoin({ config: { broadcast: { position: true } } }, 'room'))
+  const change = { position: now, ordinal: 2, event: 'DELETE', schema: 'public', table: 'todos', committedAt: new Date(0) }
+  const texts = { columns: [], columnsJson: '[]', oldRecordJson: '{}', errors: null }
+  changes.change({ ...change, ...texts } as unknown as VisibleChange, [0])
+  changes.passed({ ...now, number: now.number - 1n })
+  changes.passed(now)
+  changes.passed({ epoch: 'wal-2', number: 1n })
+  expect(told).toEqual(['change', 'wal-1:100', 'wal-2:1'])
+})
 
 test('RT-2: a client in the middle of a transaction is not told that it has the whole of it', async () => {
   expect(await toldTo('wal-1:64/4')).toEqual([])

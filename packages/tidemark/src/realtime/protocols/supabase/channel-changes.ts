@@ -45,6 +45,8 @@ export class ChannelChanges implements ChangeListener {
   #problem: string | undefined
   /** The frames that were given to the client with its last change. */
   #toldAt = 0
+  /** Of the last change, where the client keeps its position. */
+  #toldPosition: Position | undefined
   #received = 0
   /** What was told before the join was answered. */
   #early: { passed?: Position } | undefined
@@ -130,6 +132,7 @@ export class ChannelChanges implements ChangeListener {
     if (this.#request.legacy) this.#channel.send(frameOfLegacyChange(change, version, topic))
     else {
       const told = this.#request.position === undefined ? undefined : namePosition(change.position, change.ordinal)
+      if (told !== undefined) this.#toldPosition = change.position
       this.#words ??= { head: new ChangeFrameHead(version, topic), ids: this.#bindings.map(({ id }) => String(id)) }
       const { head, ids } = this.#words
       this.#channel.send(frameOfChange(change, head, idsOf(ids, bindings), told))
@@ -153,6 +156,10 @@ export class ChannelChanges implements ChangeListener {
     return this.#channel.hasRoom
   }
 
+  isGone(): boolean {
+    return this.#channel.isEnded
+  }
+
   slow(): void {
     this.#channel.cutOffSlow()
   }
@@ -165,7 +172,9 @@ export class ChannelChanges implements ChangeListener {
     // What was told since then went nowhere.
     if (!this.#channel.isConnected) return
     if (this.#request.position !== undefined) {
-      this.#tellPosition(position)
+      // In the middle of a transaction the client is behind a change of it, not before all of them.
+      const { epoch, number } = this.#toldPosition ?? position
+      if (epoch !== position.epoch || position.number >= number) this.#tellPosition(position)
       return
     }
     if (this.#channel.isJoining) {

@@ -14,6 +14,7 @@ export interface ChannelContext {
   readonly highestNumber: number
   /** The join is not answered yet, and what is sent is kept back. */
   readonly isJoining: boolean
+  readonly isEnded: boolean
   /** How many frames the client's connection was given so far; without those that are kept back. */
   readonly sent: number
   /** False from the moment somebody ends the connection: nothing that is sent arrives any more. */

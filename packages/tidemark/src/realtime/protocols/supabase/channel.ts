@@ -112,6 +112,10 @@ export class Channel implements ChannelContext, TopicListener, RegisteredChannel
     return this.#state === 'joining'
   }
 
+  get isEnded(): boolean {
+    return this.#state === 'ended'
+  }
+
   get isConnected(): boolean {
     return this.#owner.connection.isOpen
   }
