@@ -939,6 +939,13 @@ export const errorTable = {
     502,
     true,
   ),
+  TM_ALERTS_OFF: entry(
+    'No server that has alerts runs in this project.',
+    'Start one (`tidemark start`) with the role alerts, and leave alerts.enabled on.',
+    'unreachable',
+    503,
+    true,
+  ),
   TM_ALERTS_UNKNOWN: entry('There is no {what} {id}.', '`tidemark alerts list` shows what there is.', 'failed', 404),
 
   TM_OBSERVABILITY_METRIC: entry(

@@ -273,6 +273,44 @@ export const describeBreakers = (program: Command, lazily: Lazily): void => {
     .action(lazily(async () => (await breakerCommands()).breakersReset))
 }
 
+const alertCommands = () => import('./commands/alerts.js')
+
+export const describeAlerts = (program: Command, lazily: Lazily): void => {
+  const alerts = program.command('alerts').description('what is wrong, who looks after it, and who is told')
+  const by = ['--by <name>', 'who says so (default: the user of this machine)'] as const
+  alerts
+    .command('list', { isDefault: true })
+    .description('alerts that are open, silences, channels')
+    .addOption(new Option('--status <status>', 'which alerts').choices(['open', 'active', 'acknowledged', 'resolved', 'all']))
+    .action(lazily(async () => (await alertCommands()).alertsList))
+  alerts
+    .command('ack')
+    .argument('<id>', 'its id, or the beginning of it')
+    .description('say that somebody looks after an alert: it is told no more')
+    .option(...by)
+    .action(lazily(async () => (await alertCommands()).alertsAck))
+  alerts
+    .command('resolve')
+    .argument('<id>', 'its id, or the beginning of it')
+    .description('end an alert; who still sees the trouble opens another')
+    .option(...by)
+    .action(lazily(async () => (await alertCommands()).alertsResolve))
+  alerts
+    .command('silence')
+    .argument('[matchers...]', 'such as alert_type=disk entity_id=~eu-*; all have to hold')
+    .description('tell nobody of what matches, for a time')
+    .option('--for <time>', 'how long (default: 1h)')
+    .option('--comment <text>', 'why')
+    .option('--end <id>', 'end this silence now')
+    .option(...by)
+    .action(lazily(async () => (await alertCommands()).alertsSilence))
+  alerts
+    .command('test')
+    .argument('<channel>', 'its name')
+    .description('send a test by a channel')
+    .action(lazily(async () => (await alertCommands()).alertsTest))
+}
+
 const authCommands = () => import('./commands/auth.js')
 
 export const describeAuth = (program: Command, lazily: Lazily): void => {

@@ -1,6 +1,7 @@
 import { Command, Option } from 'commander'
 import { readVersion } from '../server/version.js'
 import {
+  describeAlerts,
   describeAuth,
   describeBreakers,
   describeCache,
@@ -94,6 +95,7 @@ export const createProgram = (io: Io, execute: Execute): Command => {
     describeFeed,
     describeCache,
     describeBreakers,
+    describeAlerts,
     describeAuth,
     describeDatabase,
   ])

@@ -1,3 +1,4 @@
+export type { AlertChannelInput, AlertChannelsInput } from './alerts-options.js'
 export type { CodeMessage, SendCode } from './auth-options.js'
 
 import type { ConfigInput } from './options.js'

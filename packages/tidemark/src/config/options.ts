@@ -1,4 +1,5 @@
 import { availableParallelism } from 'node:os'
+import { alertsOptions } from './alerts-options.js'
 import { authOptions } from './auth-options.js'
 import { cacheOptions } from './cache-options.js'
 import { feedOptions } from './feed-options.js'
@@ -173,6 +174,7 @@ export const options = {
   ...relayOptions,
   ...authOptions,
   ...webhookOptions,
+  ...alertsOptions,
   ...appOptions,
 } as const
 

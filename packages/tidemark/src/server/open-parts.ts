@@ -5,6 +5,7 @@ import type { Logger } from '../observability/observability.js'
 import type { ServerCaches } from './caches.js'
 import type { Observation } from './observation.js'
 import type { Parts } from './parts.js'
+import type { Project } from './project.js'
 import type { ServerChanges } from './realtime-changes.js'
 import type { ServerRelays } from './realtime-relays.js'
 import type { Role } from './roles.js'
@@ -21,6 +22,8 @@ export interface Opening {
   isStopping(): boolean
   /** Where clients reach this server; known once it listens. */
   url(): string
+  /** The project over the connections that the server holds. */
+  project(): Project
 }
 
 /** Parts over what the process is connected to. */
@@ -165,8 +168,18 @@ const openRealtime = async ({ log, parts, isStopping }: Opening): Promise<void> 
   await sockets.attach(realtime)
 }
 
+const openAlerts = async ({ config, roles, log, parts, isStopping, project }: Opening): Promise<void> => {
+  const [runtime, observation, state] = [parts.get('runtime'), parts.get('observation'), parts.get('state')]
+  if (!roles.has('alerts') || !config.alerts.enabled || !runtime || !observation || !state || isStopping()) return
+  const { openServerAlerts } = await import('./alerts.js')
+  const alerts = await openServerAlerts({ config, state, runtime, observation, project, log })
+  parts.add('alerts', alerts, () => alerts.stop())
+  const realtime = parts.get('realtime')
+  if (realtime) alerts.attachTopics(realtime.topics)
+}
+
 /** What needs the server to listen, and everything before. One after the other. */
-const whenListening: readonly ((opening: Opening) => Promise<void>)[] = [attachMetrics, openAuth, openRealtime]
+const whenListening: readonly ((opening: Opening) => Promise<void>)[] = [attachMetrics, openAuth, openRealtime, openAlerts]
 
 export const openListening = async (opening: Opening): Promise<void> => {
   for (const open of whenListening) await open(opening)

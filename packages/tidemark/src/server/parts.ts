@@ -1,5 +1,6 @@
 import type { Auth } from '../auth/open-auth.js'
 import type { State } from '../state/state.js'
+import type { ServerAlerts } from './alerts.js'
 import type { ServerCaches } from './caches.js'
 import type { ServerFeed } from './feed.js'
 import type { Observation } from './observation.js'
@@ -27,6 +28,7 @@ export interface Started {
   readonly feed: ServerFeed
   readonly auth: Auth | 'foreign'
   readonly realtime: ServerRealtime
+  readonly alerts: ServerAlerts
 }
 
 /** What a server consists of by now. What was opened last is stopped first. */

@@ -1,7 +1,7 @@
 import { TidemarkError } from '../errors.js'
 
 /** What a process can do besides answering for its health. `all` is every one of them. */
-const knownRoles = ['admin', 'auth', 'feed', 'realtime', 'rest', 'webhooks'] as const
+const knownRoles = ['admin', 'alerts', 'auth', 'feed', 'realtime', 'rest', 'webhooks'] as const
 
 export type Role = (typeof knownRoles)[number]
 

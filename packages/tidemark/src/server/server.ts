@@ -129,6 +129,7 @@ class Server implements TidemarkServer {
       followers: this.#followers,
       isStopping: () => this.#stopping !== undefined,
       url: () => this.url,
+      project: () => this.project(),
     }
   }
 
@@ -165,6 +166,7 @@ class Server implements TidemarkServer {
       resilience: () => parts.get('resilience')?.resilience,
       rest: () => parts.get('rest')?.rest,
       changes: () => (parts.get('feed')?.node ? parts.get('changes') : undefined),
+      alerts: () => parts.get('alerts')?.alerts,
       auth: () => parts.get('auth'),
       webhooks: () => parts.get('webhooks'),
       project: () => this.project(),

@@ -1,4 +1,5 @@
 import type { FastifyInstance } from 'fastify'
+import type { Alerts } from '../alerts/open-alerts.js'
 import { apiKeysOf } from '../auth/keys/keyring.js'
 import type { Auth } from '../auth/open-auth.js'
 import { type Callers, isCloud, openCallers } from '../auth/open-callers.js'
@@ -63,6 +64,8 @@ export interface ShellOptions {
   resilience(): Resilience | undefined
   /** Undefined where nothing is cached. */
   cache(): Cache<Definitions> | undefined
+  /** Undefined while the server starts, and where it has none. */
+  alerts(): Alerts | undefined
   /** Undefined while the server starts; `foreign` where the users of its database are another system's. */
   auth(): Auth | 'foreign' | undefined
   /** Undefined while the server starts, and where it takes no webhooks. */
@@ -131,6 +134,7 @@ export const createShell = async (options: ShellOptions): Promise<Shell> => {
       feed: options.feed,
       cache: options.cache,
       resilience: options.resilience,
+      alerts: options.alerts,
       doctor: async () => {
         const { examine } = await import('./operations/doctor.js')
         return examine(options.project(), { serving: true })

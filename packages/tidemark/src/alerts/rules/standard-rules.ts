@@ -6,6 +6,7 @@ export const probeMetrics = {
   clockOffset: 'tidemark_watch_clock_offset_seconds',
   migrations: 'tidemark_watch_migrations_entries',
   moveBehind: 'tidemark_watch_move_behind_rows',
+  mirrorBehind: 'tidemark_watch_mirror_behind_bytes',
   webhooksWaiting: 'tidemark_watch_webhooks_waiting_seconds',
   webhooksDead: 'tidemark_watch_webhooks_dead_entries',
   memory: 'tidemark_watch_memory_used_ratio',
@@ -141,8 +142,9 @@ export const standardRules: readonly Rule[] = [
     when: [
       { health: 'secondary', is: ['down'] },
       { gauge: { metric: probeMetrics.moveBehind }, per: 'move', above: 10_000, back: 1000 },
+      { gauge: { metric: probeMetrics.mirrorBehind }, per: 'move', above: 64 * 1024 ** 2, back: 8 * 1024 ** 2 },
     ],
-    says: 'The copy {entity} is behind: {value} {detail}',
+    says: 'The copy {entity} is not in step: {value}. {detail}',
   }),
   defineRule({
     name: 'disk',

@@ -10,12 +10,13 @@ import * as schema from '../operations/schema.js'
 import { hideSecrets, type ProjectStatus } from '../operations/status.js'
 import type { Project } from '../project.js'
 import { validate } from '../validate.js'
+import { type AlertsRoutesOptions, addAlertsRoutes } from './alerts-routes.js'
 import { addBreakerRoutes, type BreakerRoutesOptions } from './breaker-routes.js'
 import { addCacheRoutes, type CacheRoutesOptions } from './cache-routes.js'
 import { addFeedRoutes, type FeedRoutesOptions } from './feed-routes.js'
 import { runJob } from './run-job.js'
 
-export interface AdminRoutesOptions extends FeedRoutesOptions, CacheRoutesOptions, BreakerRoutesOptions {
+export interface AdminRoutesOptions extends FeedRoutesOptions, CacheRoutesOptions, BreakerRoutesOptions, AlertsRoutesOptions {
   readonly jobs: Jobs
   readonly isAuthorized: (authorization: string | undefined) => boolean
   /** Raises TM_SERVER_STARTING until Postgres is there. */
@@ -145,6 +146,7 @@ export const addAdminRoutes = async (app: FastifyInstance, options: AdminRoutesO
       addFeedRoutes(admin, options)
       addCacheRoutes(admin, options)
       addBreakerRoutes(admin, options)
+      addAlertsRoutes(admin, options)
       addJobRoutes(admin, options)
       // Unknown paths below /admin ask for the token too: what exists is nobody's business without it.
       admin.setNotFoundHandler((request) => {

@@ -1,0 +1,118 @@
+import { z } from 'zod'
+import type { Alert, AlertStatus } from '../../alerts/alerts.js'
+import type { Alerts } from '../../alerts/open-alerts.js'
+import { TidemarkError } from '../../errors.js'
+
+const day = 86_400_000
+const id = z.string().min(4).max(64)
+const actor = z.string().min(1).max(200)
+
+export const listRequest = z.strictObject({
+  status: z.enum(['open', 'active', 'acknowledged', 'resolved', 'all']).optional(),
+  limit: z.coerce.number().int().min(1).max(1000).optional(),
+})
+
+export const wordRequest = z.strictObject({ id, actor })
+
+export const silenceRequest = z.strictObject({
+  matchers: z.array(z.string().min(1).max(400)).min(1).max(20),
+  author: actor,
+  comment: z.string().max(1000).default(''),
+  forMs: z.number().int().min(1000).max(365 * day),
+})
+
+export const testRequest = z.strictObject({ channel: z.string().min(1).max(64) })
+
+/** An alert as people and programs read it: the documented names. */
+export interface AlertView {
+  readonly id: string
+  readonly alert_type: string
+  readonly entity_id: string
+  readonly entity_type: string
+  readonly message: string
+  readonly severity: string
+  readonly status: AlertStatus
+  readonly labels: Readonly<Record<string, string>>
+  readonly occurrences: number
+  readonly timestamp: string
+  readonly last_seen_at: string
+  readonly resolved_at: string | null
+  readonly acknowledged_by: string | null
+}
+
+export interface SilenceView {
+  readonly id: string
+  readonly matchers: readonly string[]
+  readonly author: string
+  readonly comment: string
+  readonly ends_at: string
+}
+
+export interface AlertsReport {
+  readonly alerts: readonly AlertView[]
+  readonly silences: readonly SilenceView[]
+  readonly channels: readonly string[]
+}
+
+export interface TestReport {
+  readonly channel: string
+  readonly delivered: true
+  readonly tookMs: number
+}
+
+const iso = (ms: number): string => new Date(ms).toISOString()
+
+export const alertView = (alert: Alert): AlertView => ({
+  id: alert.id,
+  alert_type: alert.alertType,
+  entity_id: alert.entityId,
+  entity_type: alert.entityType,
+  message: alert.message,
+  severity: alert.severity,
+  status: alert.status,
+  labels: alert.labels,
+  occurrences: alert.occurrences,
+  timestamp: iso(alert.startedAtMs),
+  last_seen_at: iso(alert.lastSeenAtMs),
+  resolved_at: alert.resolvedAtMs === undefined ? null : iso(alert.resolvedAtMs),
+  acknowledged_by: alert.acknowledgedBy ?? null,
+})
+
+type Silence = Awaited<ReturnType<Alerts['silence']>>
+
+const silenceView = ({ id: name, matchers, author, comment, endsAt }: Silence): SilenceView => ({
+  id: name,
+  matchers: matchers.map(({ label, op, value }) => `${label}${op}${value}`),
+  author,
+  comment,
+  ends_at: endsAt.toISOString(),
+})
+
+/** Raises TM_ALERTS_OFF where a server has none. */
+export const needAlerts = (alerts: Alerts | undefined): Alerts => {
+  if (!alerts) throw new TidemarkError('TM_ALERTS_OFF', {})
+  return alerts
+}
+
+export const alertsList = async (alerts: Alerts, { status, limit }: z.output<typeof listRequest>): Promise<AlertsReport> => {
+  const found = await alerts.list({ ...(status !== undefined && { status }), ...(limit !== undefined && { limit }) })
+  return { alerts: found.map(alertView), silences: (await alerts.silences()).map(silenceView), channels: alerts.channels() }
+}
+
+export const alertsAck = async (alerts: Alerts, { id: which, actor: who }: z.output<typeof wordRequest>): Promise<AlertView> =>
+  alertView(await alerts.acknowledge(which, who))
+
+export const alertsResolve = async (alerts: Alerts, { id: which, actor: who }: z.output<typeof wordRequest>): Promise<AlertView> =>
+  alertView(await alerts.resolve(which, who))
+
+export const alertsSilence = async (alerts: Alerts, request: z.output<typeof silenceRequest>): Promise<SilenceView> =>
+  silenceView(await alerts.silence(request))
+
+export const alertsUnsilence = async (alerts: Alerts, { id: which, actor: who }: z.output<typeof wordRequest>): Promise<SilenceView> =>
+  silenceView(await alerts.endSilence(which, who))
+
+export const alertsTest = async (alerts: Alerts, { channel }: z.output<typeof testRequest>): Promise<TestReport> => {
+  const from = performance.now()
+  await alerts.test(channel)
+  return { channel, delivered: true, tookMs: Math.round(performance.now() - from) }
+}
