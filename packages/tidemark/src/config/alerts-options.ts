@@ -17,7 +17,12 @@ export interface AlertChannelInput {
 export type AlertChannelsInput = Readonly<Record<string, AlertChannelInput>>
 
 const channelTypes = ['webhook', 'slack', 'realtime', 'log']
-const needed: Readonly<Record<string, readonly string[]>> = { webhook: ['url', 'secret'], slack: ['url'], realtime: ['topic'], log: [] }
+const needed: Readonly<Record<string, readonly string[]>> = {
+  webhook: ['url', 'secret'],
+  slack: ['url'],
+  realtime: ['topic'],
+  log: [],
+}
 
 /** Nothing of a channel is quoted: it holds keys. */
 const whyNoChannels = (value: unknown): string | undefined => {
@@ -113,19 +118,27 @@ export const alertsOptions = {
     default: [],
     defaultText: 'none',
   }),
-  'alerts.thresholds': option(record('changes by the names of rules', "an object such as { disk: { below: 0.2 }, memory: { off: true } }"), {
-    help: `Changes of rules that are there, by their names; ${fileOnly}`,
-    env: [],
-    default: {},
-    defaultText: 'none',
-  }),
+  'alerts.thresholds': option(
+    record('changes by the names of rules', 'an object such as { disk: { below: 0.2 }, memory: { off: true } }'),
+    {
+      help: `Changes of rules that are there, by their names; ${fileOnly}`,
+      env: [],
+      default: {},
+      defaultText: 'none',
+    },
+  ),
   'alerts.allowed': option(hosts, {
     help: 'Hosts, addresses and networks that alerts may be posted to although they are not of the public internet.',
     default: [],
     defaultText: 'none',
   }),
   'alerts.deadMansSwitch': option(
-    text({ pattern: /^[a-z][a-z0-9-]{0,39}$/, reason: 'it is no name of a channel', expected: 'the name of a channel', argument: 'channel' }),
+    text({
+      pattern: /^[a-z][a-z0-9-]{0,39}$/,
+      reason: 'it is no name of a channel',
+      expected: 'the name of a channel',
+      argument: 'channel',
+    }),
     { help: 'Channel that gets a sign of life; whoever reads it raises the alarm when it stays away.', defaultText: 'none' },
   ),
   'alerts.deadMansSwitchEveryMs': option(durationMs(1000, 86_400_000), {

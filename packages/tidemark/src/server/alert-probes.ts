@@ -63,9 +63,13 @@ const clockOffsetSeconds = async (pool: Pick<Pool, 'query'>): Promise<number> =>
   let best = { tookMs: Number.POSITIVE_INFINITY, offsetMs: 0 }
   for (let question = 0; question < 3; question += 1) {
     const [askedMs, from] = [systemClock.now(), systemClock.monotonicMs()]
-    const { rows } = await pool.query<{ readonly at: number }>('select (extract(epoch from clock_timestamp()) * 1000)::float8 as at', [], {
-      idempotent: true,
-    })
+    const { rows } = await pool.query<{ readonly at: number }>(
+      'select (extract(epoch from clock_timestamp()) * 1000)::float8 as at',
+      [],
+      {
+        idempotent: true,
+      },
+    )
     const tookMs = systemClock.monotonicMs() - from
     if (tookMs < best.tookMs) best = { tookMs, offsetMs: askedMs + tookMs / 2 - (rows[0]?.at ?? Number.NaN) }
   }
@@ -103,9 +107,13 @@ const webhooks = ({ metrics, pool }: AlertProbesOptions): Probe => {
     name: 'webhooks',
     everyMs: 10_000,
     measure: async () => {
-      const { rows } = await pool.query<{ readonly waiting: number; readonly dead: Readonly<Record<string, number>> }>(webhooksSql, [], {
-        idempotent: true,
-      })
+      const { rows } = await pool.query<{ readonly waiting: number; readonly dead: Readonly<Record<string, number>> }>(
+        webhooksSql,
+        [],
+        {
+          idempotent: true,
+        },
+      )
       const found = rows[0]!
       waiting.set(found.waiting)
       for (const provider of Object.keys(found.dead)) known.add(provider)

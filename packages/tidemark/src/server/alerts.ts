@@ -31,13 +31,12 @@ export interface ServerAlertsOptions {
   readonly log: Logger
 }
 
-export const hasAlerts = ({ alerts }: TidemarkConfig): boolean => alerts.enabled
-
 /** Those of the configuration; the log where there is no other. */
 export const channelsOf = ({ alerts }: Pick<TidemarkConfig, 'alerts'>): Readonly<Record<string, ChannelDefinition>> => {
   const { webhookUrl, webhookSecret, slackUrl, channels } = alerts
   const given: Record<string, ChannelDefinition> = { ...(channels as Readonly<Record<string, ChannelDefinition>>) }
-  if (webhookUrl !== undefined) given['webhook'] ??= { type: 'webhook', url: webhookUrl, secret: (webhookSecret ?? '').split(',') }
+  if (webhookUrl !== undefined)
+    given['webhook'] ??= { type: 'webhook', url: webhookUrl, secret: (webhookSecret ?? '').split(',') }
   if (slackUrl !== undefined) given['slack'] ??= { type: 'slack', url: slackUrl }
   return Object.keys(given).length > 0 ? given : { log: { type: 'log' } }
 }

@@ -24,6 +24,9 @@ export interface SignalSinkOptions {
 /** Postgres that takes longer is away, as far as an alert is concerned. */
 const storeTimeoutMs = 1500
 
+/** A disk that takes longer is not waited for. */
+const keepTimeoutMs = 500
+
 /** What is in a signal is at fault: data that Postgres does not take. */
 const isRefused = (error: unknown): boolean => /^2[23]/.test(sqlstateOf(error) ?? '')
 
@@ -91,7 +94,7 @@ export class SignalSink {
   }
 
   async #take(signals: readonly AlertSignal[]): Promise<void> {
-    const { pool, onStored, onKept, log } = this.#options
+    const { pool, onStored, onKept, clock, log } = this.#options
     // What waits comes first.
     if (this.kept === 0) {
       try {
@@ -102,11 +105,13 @@ export class SignalSink {
         log.warn('alerts are kept on this machine until Postgres takes them', { reason: reasonOf(error) })
       }
     }
-    // Told even where they cannot be kept: a full disk is no reason for silence.
-    onKept(signals)
-    await Promise.all(signals.map((signal) => this.#journal!.append(signal, signal.id))).catch((error: unknown) =>
+    const kept = Promise.all(signals.map((signal) => this.#journal!.append(signal, signal.id))).catch((error: unknown) =>
       log.error('alerts could not be kept', { reason: reasonOf(error) }),
     )
+    // Told once they are kept, so that a crash takes nothing along that somebody knows of; a full or a slow disk is no reason for silence.
+    await Promise.race([kept, clock.sleep(keepTimeoutMs)])
+    onKept(signals)
+    await kept
   }
 
   async #writeOn(signals: readonly AlertSignal[], signal: AbortSignal): Promise<void> {

@@ -14,7 +14,11 @@ export const addAlertsRoutes = (app: FastifyInstance, options: AlertsRoutesOptio
   app.get('/alerts', async (request) => operation.alertsList(alerts(), validate(operation.listRequest, request.query)))
   app.post('/alerts/ack', async (request) => operation.alertsAck(alerts(), validate(operation.wordRequest, request.body)))
   app.post('/alerts/resolve', async (request) => operation.alertsResolve(alerts(), validate(operation.wordRequest, request.body)))
-  app.post('/alerts/silence', async (request) => operation.alertsSilence(alerts(), validate(operation.silenceRequest, request.body)))
-  app.post('/alerts/unsilence', async (request) => operation.alertsUnsilence(alerts(), validate(operation.wordRequest, request.body)))
+  app.post('/alerts/silence', async (request) =>
+    operation.alertsSilence(alerts(), validate(operation.silenceRequest, request.body)),
+  )
+  app.post('/alerts/unsilence', async (request) =>
+    operation.alertsUnsilence(alerts(), validate(operation.wordRequest, request.body)),
+  )
   app.post('/alerts/test', async (request) => operation.alertsTest(alerts(), validate(operation.testRequest, request.body)))
 }

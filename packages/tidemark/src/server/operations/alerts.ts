@@ -18,7 +18,11 @@ export const silenceRequest = z.strictObject({
   matchers: z.array(z.string().min(1).max(400)).min(1).max(20),
   author: actor,
   comment: z.string().max(1000).default(''),
-  forMs: z.number().int().min(1000).max(365 * day),
+  forMs: z
+    .number()
+    .int()
+    .min(1000)
+    .max(365 * day),
 })
 
 export const testRequest = z.strictObject({ channel: z.string().min(1).max(64) })
@@ -102,14 +106,18 @@ export const alertsList = async (alerts: Alerts, { status, limit }: z.output<typ
 export const alertsAck = async (alerts: Alerts, { id: which, actor: who }: z.output<typeof wordRequest>): Promise<AlertView> =>
   alertView(await alerts.acknowledge(which, who))
 
-export const alertsResolve = async (alerts: Alerts, { id: which, actor: who }: z.output<typeof wordRequest>): Promise<AlertView> =>
-  alertView(await alerts.resolve(which, who))
+export const alertsResolve = async (
+  alerts: Alerts,
+  { id: which, actor: who }: z.output<typeof wordRequest>,
+): Promise<AlertView> => alertView(await alerts.resolve(which, who))
 
 export const alertsSilence = async (alerts: Alerts, request: z.output<typeof silenceRequest>): Promise<SilenceView> =>
   silenceView(await alerts.silence(request))
 
-export const alertsUnsilence = async (alerts: Alerts, { id: which, actor: who }: z.output<typeof wordRequest>): Promise<SilenceView> =>
-  silenceView(await alerts.endSilence(which, who))
+export const alertsUnsilence = async (
+  alerts: Alerts,
+  { id: which, actor: who }: z.output<typeof wordRequest>,
+): Promise<SilenceView> => silenceView(await alerts.endSilence(which, who))
 
 export const alertsTest = async (alerts: Alerts, { channel }: z.output<typeof testRequest>): Promise<TestReport> => {
   const from = performance.now()
