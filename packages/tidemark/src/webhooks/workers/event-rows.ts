@@ -133,7 +133,7 @@ export const markDead = async (db: Client, id: string, reason: DeadReason, error
   await db.query(
     `update public.webhook_events
         set status = 'dead', dead_reason = $2, error = $3, processed_at = null, queued = false, claims = 0,
-            next_attempt_at = null, turn = null
+            attempts = greatest(attempts, 1), next_attempt_at = null, turn = null
       where id = $1`,
     [id, reason, error],
   )

@@ -4,6 +4,7 @@ import { isTidemarkError, reasonOf } from '../../errors.js'
 import { type Logger, silentLogger } from '../../observability/observability.js'
 import { type Clock, systemClock } from '../../time/clock.js'
 import { until } from '../../time/until.js'
+import { sendReplays } from '../replay/send-replays.js'
 import { wakeDue, wakeRetries } from './due-lanes.js'
 import { EventRunner } from './event-runner.js'
 import { createRedisLeases, createRowLeases, type Taken } from './leases.js'
@@ -21,6 +22,7 @@ import type { WorkerSettings, Workers, WorkersOptions, WorkersState } from './wo
 const tickMs = 1_000
 const retryTickMs = 250
 const tendMs = 15_000
+const replayTickMs = 500
 const readWaitMs = 1_000
 /** While some partitions hold as much as they may, reads of the others must not keep those waiting. */
 const shortWaitMs = 20
@@ -138,6 +140,7 @@ class WorkerProcess implements Workers {
     this.#loops = [
       this.#every(Math.min(tickMs, this.#settings.heartbeatMs), () => this.#tick()),
       this.#every(Math.min(tendMs, this.#settings.sweepAfterMs), () => this.#tend()),
+      this.#every(replayTickMs, () => this.#replay()),
       this.#read(),
       ...(this.#queue.kind === 'stream'
         ? [this.#every(retryTickMs, () => wakeRetries(this.#options.pool, this.#queue, this.#reading()))]
@@ -221,6 +224,18 @@ class WorkerProcess implements Workers {
   #spool() {
     const { pool, redis, partitions = 1 } = this.#options
     return { pool, redis, partitions, queue: this.#queue }
+  }
+
+  /** Who has the first partition sends what operators want sent again. */
+  async #replay(): Promise<void> {
+    if (this.#paused !== undefined || !this.#reading().has(0)) return
+    const { pool, renormalise } = this.#options
+    const sent = await sendReplays(
+      { pool, renormalise },
+      Math.max(1, Math.round((this.#settings.replayPerSecond * replayTickMs) / 1000)),
+    )
+    if (sent > 0) await wakeDue(pool, this.#reading())
+    this.#pump()
   }
 
   /** Many that die together are told of together. */

@@ -1,0 +1,139 @@
+import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { findRedisServer } from '../../redis/embedded/find-server.js'
+import { bootstrappedTemplate } from '../../schema/testing/bootstrapped-template.js'
+import { useCleanups } from '../../testing/use-cleanups.js'
+import { useClient, useDatabase } from '../../testing/use-database.js'
+import { useRedis } from '../../testing/use-redis.js'
+import { until } from '../../time/until.js'
+import { giveQueued } from '../testing/give-events.js'
+import { createTestPool, openTestWorkers, type TestWorkersOptions } from '../testing/use-workers.js'
+import type { EventHandler } from '../webhooks.js'
+import { createReplays } from './replays.js'
+import { createStoredEvents } from './stored-events.js'
+
+const program = await findRedisServer()
+
+describe.skipIf(program === undefined)('replays (F17)', () => {
+  const database = useDatabase({ template: bootstrappedTemplate })
+  const client = useClient(database)
+  const server = useRedis()
+  const cleanups = useCleanups()
+
+  beforeAll(async () => {
+    await client.query('create table effects (event uuid, n int, replay uuid); grant all on effects to tidemark_app')
+  })
+
+  beforeEach(async () => {
+    await client.query(
+      'truncate effects, webhook_events, tidemark.webhook_partitions, tidemark.webhook_workers, tidemark.webhook_replays',
+    )
+  })
+
+  let isMended = false
+  const handler: EventHandler = async ({ id, data }, { db, replayId }) => {
+    if (data['bad'] === true && !isMended) throw new Error('the service says no')
+    await db.query('insert into effects (event, n, replay) values ($1, $2, $3)', [id, data['n'], replayId ?? null])
+  }
+  const open = (options: Partial<TestWorkersOptions> = {}) =>
+    openTestWorkers(cleanups, server.url, {
+      url: database.url,
+      on: { 'contact.created': handler },
+      settings: { maxAttempts: 1, ...options.settings },
+      ...options,
+    })
+  const count = async (sql: string): Promise<number> => Number((await client.query(`select count(*) as n from ${sql}`)).rows[0].n)
+
+  const giveDead = async (dead: number, options: Partial<TestWorkersOptions> = {}) => {
+    isMended = false
+    const opened = await open(options)
+    const given = Array.from({ length: dead + 3 }, (_each, n) => ({ entity: `e${n}`, n, data: { bad: n < dead } }))
+    const events = await giveQueued(client, opened.redis, given)
+    await until(async () => (await count(`webhook_events where status = 'dead'`)) === dead, { timeoutMs: 30_000 })
+    await until(async () => (await count(`webhook_events where status = 'processed'`)) === 3)
+    isMended = true
+    return { ...opened, events, replays: createReplays(opened.pool) }
+  }
+
+  test('dead letters of a filter go through again, each once; what is done is not touched', async () => {
+    const { replays } = await giveDead(12)
+    expect(await replays.count({ reason: 'attempts', provider: 'generic' })).toBe(12)
+    expect(await replays.count({ reason: 'refused' })).toBe(0)
+    expect(await count(`webhook_events where status = 'dead'`)).toBe(12)
+    const started = await replays.start({ reason: 'attempts', provider: 'generic' }, 'ada')
+    expect(started).toMatchObject({ selected: 12, actor: 'ada', again: false, status: 'running' })
+    await until(async () => (await replays.get(started.id))?.status === 'done')
+    await until(async () => (await count(`webhook_events where status = 'processed'`)) === 15)
+    expect(await count('effects')).toBe(15)
+    expect(await count(`effects where replay = '${started.id}'`)).toBe(12)
+    expect(await replays.get(started.id)).toMatchObject({ sent: 12, selected: 12 })
+  })
+
+  test('a second click while the first is on its way begins nothing', async () => {
+    const { replays } = await giveDead(6, { settings: { maxAttempts: 1, replayPerSecond: 2 } })
+    const [one, two] = await Promise.all([replays.start({}, 'ada'), replays.start({}, 'ada')])
+    expect([one.again, two.again].sort()).toEqual([false, true])
+    expect(one.id).toBe(two.id)
+    expect(await replays.list()).toHaveLength(1)
+    await until(async () => (await count('effects')) === 9, { timeoutMs: 30_000 })
+    await until(async () => (await replays.get(one.id))?.status === 'done')
+  })
+
+  test('what was processed is sent again only where that is asked for', async () => {
+    const { replays, events } = await giveDead(1)
+    const done = events.slice(1).map(({ id }) => id)
+    expect(await replays.count({ ids: done })).toBe(0)
+    expect((await replays.start({ ids: done }, 'ada')).status).toBe('done')
+    const started = await replays.start({ ids: done.slice(0, 2), status: ['processed'] }, 'ada')
+    await until(async () => (await replays.get(started.id))?.status === 'done')
+    await until(async () => (await count('effects')) === 5)
+    expect(await count('effects')).toBe(5)
+  })
+
+  test('an event that fails again is dead again, and not sent a second time', async () => {
+    const { replays } = await giveDead(4)
+    isMended = false
+    const started = await replays.start({}, 'ada')
+    await until(async () => (await replays.get(started.id))?.status === 'done')
+    await until(
+      async () => (await count(`webhook_events where status = 'dead' and attempts = 1 and replay_id = '${started.id}'`)) === 4,
+    )
+    expect(await replays.get(started.id)).toMatchObject({ sent: 4 })
+  })
+
+  test('events are understood as the code of today does; what still cannot be is dead at once', async () => {
+    const { replays, events, pool } = await giveDead(2, {
+      renormalise: ({ id, raw }) =>
+        (JSON.parse(raw.toString()) as { n: number }).n === 0
+          ? { unparseable: 'no' }
+          : {
+              type: 'contact.created',
+              sourceType: 'anew',
+              entity: { type: 'contact', externalId: 'anew' },
+              lane: 'generic||contact|anew',
+              partition: 0,
+              envelope: JSON.stringify({ id, type: 'contact.created', data: { n: 77 } }),
+              normaliser: 9,
+            },
+    })
+    await replays.start({}, 'ada')
+    await until(async () => (await count('effects where n = 77')) === 1)
+    const shown = await createStoredEvents(pool).show(events[1]!.id)
+    expect(shown).toMatchObject({ sourceType: 'anew', normaliser: 9, status: 'processed', lane: 'generic||contact|anew' })
+    expect(await createStoredEvents(pool).show(events[0]!.id)).toMatchObject({
+      status: 'dead',
+      reason: 'unparseable',
+      error: 'no',
+    })
+  })
+
+  test('a replay that nobody works on is taken up by whoever comes', async () => {
+    const { replays, workers } = await giveDead(3)
+    await workers.stop()
+    const pool = createTestPool(database.url, cleanups)
+    const started = await createReplays(pool).start({}, 'ada')
+    expect(started.sent).toBe(0)
+    await open()
+    await until(async () => (await replays.get(started.id).catch(() => createReplays(pool).get(started.id)))?.status === 'done')
+    await until(async () => (await count('effects')) === 6)
+  })
+})

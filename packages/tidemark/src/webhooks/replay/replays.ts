@@ -1,0 +1,95 @@
+import type { Client, Pool } from '../../postgres/postgres.js'
+import { replaySelection, type Selection, whereOf } from './selection.js'
+
+export type ReplayStatus = 'running' | 'done' | 'failed' | 'cancelled'
+
+/** One row of the audit of replays. */
+export interface ReplayView {
+  readonly id: string
+  readonly actor: string
+  readonly selection: Selection
+  readonly selected: number
+  readonly sent: number
+  readonly status: ReplayStatus
+  readonly error: string | null
+  readonly createdAt: string
+  readonly finishedAt: string | null
+}
+
+export interface StartedReplay extends ReplayView {
+  /** The same selection was on its way already: nothing was begun. */
+  readonly again: boolean
+}
+
+/** Sends events through again. Workers do it, a little at a time; what is begun goes on when one of them ends. */
+export interface Replays {
+  /** How many events a replay would send. */
+  count(selection: Selection): Promise<number>
+  start(selection: Selection, actor: string): Promise<StartedReplay>
+  get(id: string): Promise<ReplayView | undefined>
+  /** The newest first. */
+  list(limit?: number): Promise<readonly ReplayView[]>
+  /** What was not sent by then stays as it is. */
+  cancel(id: string): Promise<ReplayView | undefined>
+}
+
+const columns = `id, actor, selection, selected::float8 as selected, sent::float8 as sent, status, error,
+  to_char(created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as "createdAt",
+  to_char(finished_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as "finishedAt"`
+
+const written = (selection: Selection): string => JSON.stringify(selection)
+
+const find = async (db: Pick<Client, 'query'>, where: string, values: readonly unknown[]): Promise<readonly ReplayView[]> =>
+  (await db.query<ReplayView>(`select ${columns} from tidemark.webhook_replays where ${where}`, values)).rows
+
+/** Notes which events are meant: they are known by it from then on, whatever else comes to fit the selection. */
+const begin = async (db: Client, selection: Selection, actor: string): Promise<ReplayView> => {
+  const { rows } = await db.query<{ id: string }>(
+    'insert into tidemark.webhook_replays (actor, selection, selected) values ($1, $2, 0) returning id',
+    [actor, written(selection)],
+  )
+  const { id } = rows[0]!
+  const { text, values } = whereOf(selection, 2)
+  // A new chain of attempts: one that has not begun is how an event is known that was not sent yet.
+  const { rowCount } = await db.query(`update public.webhook_events set replay_id = $1, attempts = 0 where ${text}`, [
+    id,
+    ...values,
+  ])
+  await db.query(
+    `update tidemark.webhook_replays
+        set selected = $2::bigint, status = case when $2::bigint = 0 then 'done' else status end,
+            finished_at = case when $2::bigint = 0 then now() end
+      where id = $1`,
+    [id, rowCount ?? 0],
+  )
+  return (await find(db, 'id = $1', [id]))[0]!
+}
+
+export const createReplays = (pool: Pool): Replays => ({
+  count: async (given) => {
+    const { text, values } = whereOf(replaySelection(given))
+    const { rows } = await pool.query<{ n: number }>(
+      `select count(*)::float8 as n from public.webhook_events where ${text}`,
+      values,
+    )
+    return rows[0]!.n
+  },
+  start: (given, actor) =>
+    pool.transaction(async (db) => {
+      const selection = replaySelection(given)
+      // Who clicks twice waits for the first click, and finds what that began.
+      await db.query(`select pg_advisory_xact_lock(hashtextextended('tidemark.webhook_replays', 0))`)
+      const [running] = await find(db, `status = 'running' and selection = $1::jsonb`, [written(selection)])
+      if (running) return { ...running, again: true }
+      return { ...(await begin(db, selection, actor)), again: false }
+    }),
+  get: async (id) => (await find(pool, 'id = $1', [id]))[0],
+  list: (limit = 50) => find(pool, 'true order by created_at desc limit $1', [limit]),
+  cancel: async (id) => {
+    await pool.query(
+      `update tidemark.webhook_replays set status = 'cancelled', finished_at = now() where id = $1 and status = 'running'`,
+      [id],
+    )
+    return (await find(pool, 'id = $1', [id]))[0]
+  },
+})

@@ -1,0 +1,102 @@
+import { TidemarkError } from '../../errors.js'
+import type { Pool } from '../../postgres/postgres.js'
+import type { DeadReason, EventStatus } from '../webhooks.js'
+import { type Selection, whereOf } from './selection.js'
+
+/** An event in a list. */
+export interface EventView {
+  readonly id: string
+  readonly provider: string
+  readonly tenant: string
+  readonly type: string
+  readonly sourceType: string
+  readonly entity: string | null
+  readonly status: EventStatus
+  readonly attempts: number
+  readonly reason: DeadReason | null
+  /** Its first line in a list. */
+  readonly error: string | null
+  readonly receivedAt: string
+  readonly processedAt: string | null
+  /** Null where it waits for nothing, or behind another of its lane. */
+  readonly nextAttemptAt: string | null
+}
+
+/** Everything that is known of one. */
+export interface EventDetail extends EventView {
+  readonly lane: string
+  readonly partition: number
+  readonly claims: number
+  readonly queued: boolean
+  readonly streamId: string | null
+  readonly replayId: string | null
+  readonly verified: boolean
+  readonly trust: string
+  readonly normaliser: number
+  readonly headers: Readonly<Record<string, string>>
+  readonly payload: unknown
+  /** As text; base64 where it is none. */
+  readonly raw: string
+  readonly rawEncoding: 'utf8' | 'base64'
+}
+
+export interface StatusCount {
+  readonly status: EventStatus
+  readonly reason: DeadReason | null
+  readonly events: number
+}
+
+/** What is in `webhook_events`, for people. */
+export interface StoredEvents {
+  /** The newest first. */
+  list(selection: Selection, limit: number): Promise<readonly EventView[]>
+  /** Raises TM_WEBHOOKS_NOT_FOUND. */
+  show(id: string): Promise<EventDetail>
+  counts(): Promise<readonly StatusCount[]>
+}
+
+const time = (column: string, name: string): string =>
+  `to_char(${column} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as "${name}"`
+
+const viewColumns = `id, provider, tenant, event_type as type, source_type as "sourceType",
+  case when entity_id is null then null else entity_type || ' ' || entity_id end as entity, status, attempts, dead_reason as reason,
+  ${time('received_at', 'receivedAt')}, ${time('processed_at', 'processedAt')},
+  ${time(`case when next_attempt_at < 'infinity' then next_attempt_at end`, 'nextAttemptAt')}`
+
+const rawOf = (raw: Buffer): Pick<EventDetail, 'raw' | 'rawEncoding'> => {
+  const text = raw.toString('utf8')
+  if (Buffer.from(text, 'utf8').equals(raw)) return { raw: text, rawEncoding: 'utf8' }
+  return { raw: raw.toString('base64'), rawEncoding: 'base64' }
+}
+
+const uuid = /^[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}$/i
+
+export const createStoredEvents = (pool: Pool): StoredEvents => ({
+  list: async (selection, limit) => {
+    const { text, values } = whereOf(selection, 2)
+    const { rows } = await pool.query<EventView>(
+      `select ${viewColumns}, split_part(error, E'\\n', 1) as error from public.webhook_events
+        where ${text} order by received_at desc, seq desc limit $1`,
+      [limit, ...values],
+    )
+    return rows
+  },
+  show: async (id) => {
+    if (!uuid.test(id)) throw new TidemarkError('TM_WEBHOOKS_NOT_FOUND', { id: id.slice(0, 64) })
+    const { rows } = await pool.query<Omit<EventDetail, 'raw' | 'rawEncoding'> & { raw: Buffer }>(
+      `select ${viewColumns}, error, lane, partition, claims, queued, stream_id as "streamId", replay_id as "replayId", verified, trust,
+              normaliser, headers, payload, raw
+         from public.webhook_events where id = $1`,
+      [id],
+    )
+    const [row] = rows
+    if (!row) throw new TidemarkError('TM_WEBHOOKS_NOT_FOUND', { id })
+    return { ...row, ...rawOf(row.raw) }
+  },
+  counts: async () => {
+    const { rows } = await pool.query<StatusCount>(
+      'select status, dead_reason as reason, count(*)::float8 as events from public.webhook_events group by 1, 2 order by 1, 2',
+    )
+    return rows
+  },
+})
