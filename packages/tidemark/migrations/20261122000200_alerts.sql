@@ -103,10 +103,10 @@ create table tidemark.alert_notifications (
   kind text not null check (kind in ('firing', 'resolved', 'repeat', 'escalated', 'flapping', 'watchdog', 'test')),
   -- What goes out together.
   group_key text not null default '',
-  -- Names what is told. One that goes out alone carries it; several that go together carry their batch instead.
+  -- Names what is told.
   idempotency_key text not null,
-  -- Of those that went out together: they are tried again together.
-  batch uuid,
+  -- Names the message that it went out with first, and goes out with at every attempt: a receiver keeps it to take a message once.
+  batch text,
   status text not null default 'waiting' check (status in ('waiting', 'delivered', 'failed', 'dropped')),
   attempt integer not null default 0 check (attempt >= 0),
   due_at timestamptz not null default clock_timestamp(),

@@ -243,7 +243,6 @@ export { probeDatabase } from './server/supabase-health/probe-database.js'
 export { openState, type State } from './state/state.js'
 
 // Webhooks
-export type { EventHandler as WebhookHandler, HandlerContext as WebhookContext, WebhookEvent } from './webhooks/webhooks.js'
 export { type OpenWebhooksOptions, openWebhooks, type Webhooks } from './webhooks/open-webhooks.js'
 export type { ReplayView, Replays, StartedReplay } from './webhooks/replay/replays.js'
 export type { Selection as EventSelection } from './webhooks/replay/selection.js'

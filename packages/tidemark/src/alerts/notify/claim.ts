@@ -78,6 +78,7 @@ export interface ClaimOptions {
 /** Several that go together. */
 export interface ClaimedBatch {
   readonly channel: string
+  /** The name of the message. */
   readonly batch: string
   readonly groupKey: string
   readonly attempt: number
@@ -92,7 +93,7 @@ const readDue = async (db: Db, channels: readonly string[]): Promise<readonly Wa
        select channel, group_key from tidemark.alert_notifications
         where ${free} and due_at <= clock_timestamp() and channel = any($1) order by due_at limit ${mostAtOnce}
      )
-     select id::text as id, channel, kind, group_key as "groupKey", idempotency_key as "idempotencyKey", batch::text as batch, attempt,
+     select id::text as id, channel, kind, group_key as "groupKey", idempotency_key as "idempotencyKey", batch, attempt,
             alert_id::text as "alertId", due_at <= clock_timestamp() as "isDue"
        from tidemark.alert_notifications
       where ${free} and channel = any($1)
@@ -138,15 +139,16 @@ const readSurroundings = async (db: Db, rows: readonly WaitingRow[], options: Cl
 }
 
 const batched = (rows: readonly WaitingRow[], alerts: ReadonlyMap<string, Alert>): readonly ClaimedBatch[] => {
-  const batches = new Map<string, { first: WaitingRow; batch: string; rows: (WaitingRow & { alert: Alert | undefined })[] }>()
+  const batches = new Map<string, { first: WaitingRow; rows: (WaitingRow & { alert: Alert | undefined })[] }>()
   for (const row of rows) {
-    const key = row.batch ?? JSON.stringify([row.channel, row.groupKey])
-    const known = batches.get(key) ?? { first: row, batch: row.batch ?? randomUUID(), rows: [] }
+    const key = JSON.stringify([row.channel, row.batch ?? ['of', row.groupKey]])
+    const known = batches.get(key) ?? { first: row, rows: [] }
     known.rows.push({ ...row, alert: row.alertId === null ? undefined : alerts.get(row.alertId) })
     batches.set(key, known)
   }
-  return [...batches.values()].map(({ first, batch, rows }) => ({
-    batch,
+  return [...batches.values()].map(({ first, rows }) => ({
+    // One that goes alone has the name that it has on every way. A name that was given stays, whatever has become of the others.
+    batch: first.batch ?? (rows.length === 1 ? first.idempotencyKey : randomUUID()),
     rows,
     channel: first.channel,
     groupKey: first.groupKey,
@@ -174,7 +176,7 @@ const write = async (
     await db.query(
       `update tidemark.alert_notifications n set attempt = attempt + 1, held = null, batch = r.batch,
               claimed_until = clock_timestamp() + $3 * interval '1 ms'
-         from unnest($1::uuid[], $2::uuid[]) as r (id, batch) where n.id = r.id`,
+         from unnest($1::uuid[], $2::text[]) as r (id, batch) where n.id = r.id`,
       [claimed.map(({ id }) => id), claimed.map(({ batch }) => batch), leaseMs],
     )
 }

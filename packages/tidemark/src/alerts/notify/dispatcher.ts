@@ -46,8 +46,7 @@ interface Guarded extends GuardedChannel {
 }
 
 const noticeOf = ({ rows, batch, groupKey }: ClaimedBatch, sentAtMs: number): Notice => ({
-  // One that goes alone has the name that it has on every way.
-  idempotencyKey: rows.length === 1 ? rows[0]!.idempotencyKey : batch,
+  idempotencyKey: batch,
   groupKey,
   sentAtMs,
   items: rows.map(({ kind, alert }) => ({ kind, alert })),
