@@ -2,6 +2,7 @@ import { reasonOf, TidemarkError } from '../../errors.js'
 import type { Logger } from '../../observability/observability.js'
 import { maskSecrets } from '../../secrets.js'
 import type { Clock } from '../../time/clock.js'
+import type { BreakerOptions, BreakerSurroundings } from '../breaker.js'
 import type { Breaker, BreakerCounts, BreakerRefusal, BreakerSnapshot } from './breaker.js'
 import { type BreakerRules, breakerRules, isSick } from './breaker-rules.js'
 import {
@@ -16,7 +17,6 @@ import {
   type StepInput,
   withoutExpired,
 } from './circuit.js'
-import type { BreakerOptions, BreakerSurroundings } from './create-breaker.js'
 import { EvidenceWindow } from './evidence.js'
 import { judgeError, judgeResult, type Verdict } from './judge.js'
 import type { CircuitAnswer, CircuitReport, CircuitRequest, CircuitTransition } from './shared-circuits.js'

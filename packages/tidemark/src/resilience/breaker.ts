@@ -1,11 +1,11 @@
-import { type Logger, type Signals, silentLogger } from '../../observability/observability.js'
-import { type Clock, systemClock } from '../../time/clock.js'
-import type { Breaker, BreakerChange } from './breaker.js'
-import type { BreakerRules } from './breaker-rules.js'
-import { newInstance } from './instance.js'
-import type { Verdict } from './judge.js'
-import { ServiceBreaker } from './service-breaker.js'
-import type { BreakerRows, SharedCircuits } from './shared-circuits.js'
+import { type Logger, type Signals, silentLogger } from '../observability/observability.js'
+import { type Clock, systemClock } from '../time/clock.js'
+import type { Breaker, BreakerChange } from './breaker/breaker.js'
+import type { BreakerRules } from './breaker/breaker-rules.js'
+import { newInstance } from './breaker/instance.js'
+import type { Verdict } from './breaker/judge.js'
+import { ServiceBreaker } from './breaker/service-breaker.js'
+import type { BreakerRows, SharedCircuits } from './breaker/shared-circuits.js'
 
 export interface BreakerOptions extends Partial<BreakerRules> {
   readonly service: string

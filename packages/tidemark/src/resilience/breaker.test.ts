@@ -1,9 +1,9 @@
 import { describe, expect, it, vi } from 'vitest'
-import { TidemarkError } from '../../errors.js'
-import { createSignals } from '../../observability/signals.js'
-import { createFakeClock } from '../../testing/fake-clock.js'
-import type { BreakerChange } from './breaker.js'
-import { type BreakerOptions, createBreaker } from './create-breaker.js'
+import { TidemarkError } from '../errors.js'
+import { createSignals } from '../observability/signals.js'
+import { createFakeClock } from '../testing/fake-clock.js'
+import type { BreakerChange } from './breaker/breaker.js'
+import { type BreakerOptions, createBreaker } from './breaker.js'
 
 const sick = async (): Promise<never> => {
   throw new Error('connect ECONNREFUSED')
