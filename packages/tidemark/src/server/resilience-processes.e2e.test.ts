@@ -1,0 +1,178 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { chmod, mkdtemp, rm } from 'node:fs/promises'
+import { createServer, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import pg from 'pg'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { type EmbeddedPostgres, startEmbeddedPostgres } from '../postgres/embedded/embedded.js'
+import { findRedisServer } from '../redis/embedded/find-server.js'
+import { bootstrap } from '../schema/bootstrap.js'
+import { platformSource } from '../schema/migration-files.js'
+import { createMigrator } from '../schema/migrator.js'
+import { connectTo, testPasswords, testUrl } from '../schema/testing/bootstrapped-template.js'
+import { openState } from '../state/state.js'
+import type { ResilienceProcessLine, ResilienceProcessOptions } from '../testing/resilience-process.js'
+import { useRedis } from '../testing/use-redis.js'
+import { until } from '../time/until.js'
+
+const executable = fileURLToPath(new URL('../../dist/testing/resilience-process.js', import.meta.url))
+const hasRedis = (await findRedisServer()) !== undefined
+
+interface Peer {
+  readonly child: ChildProcess
+  readonly lines: ResilienceProcessLine[]
+}
+
+const running: Peer[] = []
+
+const startPeer = (options: ResilienceProcessOptions): Peer => {
+  const child = spawn(process.execPath, [executable, JSON.stringify(options)], { stdio: ['pipe', 'pipe', 'inherit'] })
+  const peer: Peer = { child, lines: [] }
+  let rest = ''
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    const parts = (rest + text).split('\n')
+    rest = parts.pop() ?? ''
+    for (const part of parts) peer.lines.push(JSON.parse(part) as ResilienceProcessLine)
+  })
+  running.push(peer)
+  return peer
+}
+
+const isReady = ({ lines }: Peer): boolean => lines.some((line) => 'ready' in line)
+const statesOf = ({ lines }: Peer) => lines.flatMap((line) => ('state' in line ? [line] : []))
+const stateOf = (peer: Peer): string => statesOf(peer).at(-1)?.state ?? ''
+const slow = { timeoutMs: 60_000, intervalMs: 50 }
+
+const end = async ({ child }: Peer, signal: NodeJS.Signals): Promise<void> => {
+  if (child.exitCode !== null || child.signalCode !== null) return
+  child.kill(signal)
+  await once(child, 'close')
+}
+
+afterEach(async () => {
+  await Promise.all(running.splice(0).map((peer) => end(peer, 'SIGKILL')))
+})
+
+/** A service that can be made to fail, and counts who is in it at once. */
+const createService = async () => {
+  let status = 200
+  let takesMs = 0
+  let inside = 0
+  const most: number[] = []
+  const server: Server = createServer((_request, response) => {
+    inside += 1
+    most.push(inside)
+    setTimeout(() => {
+      inside -= 1
+      response.writeHead(status, { 'retry-after': '0' }).end()
+    }, takesMs)
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/`,
+    become: (next: { readonly status: number; readonly takesMs: number }) => {
+      status = next.status
+      takesMs = next.takesMs
+      most.length = 0
+    },
+    /** How many were inside when each request came, itself included. */
+    most,
+    stop: () => {
+      server.closeAllConnections()
+      server.close()
+    },
+  }
+}
+
+describe.skipIf(!hasRedis)('processes that share breakers', () => {
+  const redis = useRedis()
+  let dir: string
+  let postgres: EmbeddedPostgres
+  let client: pg.Client
+  let service: Awaited<ReturnType<typeof createService>>
+
+  beforeAll(async () => {
+    dir = await mkdtemp(join(tmpdir(), 'tidemark-resilience-'))
+    await chmod(dir, 0o755)
+    postgres = await startEmbeddedPostgres({ state: await openState(dir), disposable: true, restart: false })
+    const admin = await connectTo(postgres.url)()
+    await bootstrap(admin, { url: postgres.url, passwords: testPasswords })
+    await admin.end()
+    await createMigrator({ connect: connectTo(testUrl(postgres.url, 'migrator')), sources: [platformSource] }).up()
+    client = new pg.Client({ connectionString: postgres.url })
+    await client.connect()
+    service = await createService()
+  })
+
+  afterAll(async () => {
+    service?.stop()
+    await client?.end()
+    await postgres?.stop()
+    await rm(dir, { recursive: true, force: true, maxRetries: 5 })
+  })
+
+  test('F19: eight open within a second of the trip, probe one at a time, and leave one row for each transition', async () => {
+    const name = 'crm'
+    const start = () =>
+      startPeer({
+        redisUrl: redis.url,
+        databaseUrl: testUrl(postgres.url, 'app'),
+        folder: join(dir, 'journal'),
+        callers: 64,
+        breaker: { service: name, url: service.url, recoveryTimeoutMs: 2500, pauseMs: 3000 },
+      })
+    const peers = Array.from({ length: 8 }, start)
+    await until(() => peers.every((peer) => isReady(peer) && stateOf(peer) === 'CLOSED'), slow)
+    service.become({ status: 503, takesMs: 0 })
+    const rowsOf = async () => {
+      const { rows } = await client.query<{ move: string; at: Date; instance: string }>(
+        `select previous_state || '>' || new_state as move, timestamp as at, instance
+         from public.circuit_breaker_events where service_name = $1 order by epoch`,
+        [name],
+      )
+      return rows
+    }
+    await until(() => peers.every((peer) => stateOf(peer) === 'OPEN'), slow)
+    service.become({ status: 200, takesMs: 120 })
+    const tripped = (await until(async () => (await rowsOf())[0], slow)).at.getTime()
+    const openedAt = peers.map((peer) => statesOf(peer).find(({ state }) => state === 'OPEN')?.at ?? Number.POSITIVE_INFINITY)
+    expect(Math.max(...openedAt) - tripped).toBeLessThanOrEqual(1000)
+    // Who joins while it is open takes that over, and resets nothing.
+    const late = start()
+    await until(() => statesOf(late).some(({ state, scope }) => state !== 'CLOSED' && scope === 'shared'), slow)
+    await until(() => [...peers, late].every((peer) => stateOf(peer) === 'CLOSED'), slow)
+    // Three probes close it, and no two of them are in the service at once; what is still under way from before counts for nothing.
+    expect(service.most.slice(0, 3)).toEqual([1, 1, 1])
+    await Promise.all([...peers, late].map((peer) => end(peer, 'SIGTERM')))
+    const rows = await rowsOf()
+    expect(rows.map(({ move }) => move)).toEqual(['CLOSED>OPEN', 'OPEN>HALF_OPEN', 'HALF_OPEN>CLOSED'])
+    expect(rows.every(({ instance }) => instance === '')).toBe(true)
+  })
+
+  test('F20: four of 64 callers each, with clocks apart, admit no more than the limit in any window', async () => {
+    const limit = 100
+    const windowMs = 500
+    for (const algorithm of ['log', 'ring'] as const) {
+      const shared = { name: `vendor-${algorithm}`, limit, windowMs, algorithm, forMs: 2500 }
+      const peers = [-700, -100, 100, 700].map((shiftMs) =>
+        startPeer({ redisUrl: redis.url, callers: 64, limit: { ...shared, shiftMs } }),
+      )
+      await until(() => peers.every(isReady), slow)
+      for (const { child } of peers) child.stdin?.write('go\n')
+      const admitted = await until(() => {
+        const told = peers.flatMap(({ lines }) => lines.flatMap((line) => ('admitted' in line ? [line.admitted] : [])))
+        return told.length === peers.length ? told.flat() : undefined
+      }, slow)
+      const sorted = admitted.toSorted(([a], [b]) => a - b)
+      const within = sorted.map(([from], at) => sorted.slice(at).filter(([, answered]) => answered < from + windowMs).length)
+      expect(Math.max(...within)).toBeLessThanOrEqual(limit)
+      expect(sorted.length).toBeGreaterThanOrEqual(0.95 * limit * Math.floor(shared.forMs / windowMs / 1.05))
+      await Promise.all(peers.map((peer) => end(peer, 'SIGKILL')))
+    }
+  })
+})
