@@ -9,7 +9,7 @@ export interface SharedCircuitsOptions {
   readonly redis: Redis
   /** Stands before every key. Default: nothing. */
   readonly prefix?: string
-  /** Names this process; empty for one that only looks and operates. Default: by chance. */
+  /** Names this process. Default: by chance. */
   readonly instance?: string
   readonly log?: Logger
   /** For tests: the time of every step instead of Redis' own, in milliseconds since 1970. */
@@ -125,7 +125,7 @@ export const createSharedCircuits = ({
   return {
     ask: async (service, request) => {
       const key = keyOf(service)
-      const args = [request.op, service, instance, channel, now(), reportOf(request)]
+      const args = [request.op, service, request.isGuest ? '' : instance, channel, now(), reportOf(request)]
       const reply = await redis.script(circuitScript, [key, `{${key}}:events`], args)
       void name(service)
       return answerOf(reply as unknown as Reply)

@@ -8,9 +8,7 @@ const straight = async <T>(project: Project, fn: (input: operations.BreakersInpu
   const { createSharedCircuits } = await import('../redis/breakers.js')
   const { redis, stop } = await openRedis({ config, state, log })
   const { prefix } = config.cache
-  // Without a name: who only looks is not counted among those who call.
-  const circuits =
-    redis.state === 'up' ? createSharedCircuits({ redis, instance: '', ...(prefix !== undefined && { prefix }) }) : undefined
+  const circuits = redis.state === 'up' ? createSharedCircuits({ redis, ...(prefix !== undefined && { prefix }) }) : undefined
   try {
     return await fn({ resilience: undefined, circuits })
   } finally {

@@ -1,11 +1,6 @@
-import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { chmod, mkdtemp, rm } from 'node:fs/promises'
-import { createServer, type Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import pg from 'pg'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../postgres/embedded/embedded.js'
@@ -15,79 +10,26 @@ import { platformSource } from '../schema/migration-files.js'
 import { createMigrator } from '../schema/migrator.js'
 import { connectTo, testPasswords, testUrl } from '../schema/testing/bootstrapped-template.js'
 import { openState } from '../state/state.js'
-import type { ResilienceProcessLine, ResilienceProcessOptions } from '../testing/resilience-process.js'
+import { createService, endPeer, isReady, type Peer, startPeer, stateOf, statesOf } from '../testing/resilience-peers.js'
+import type { ResilienceProcessOptions } from '../testing/resilience-process.js'
 import { useRedis } from '../testing/use-redis.js'
 import { until } from '../time/until.js'
 
-const executable = fileURLToPath(new URL('../../dist/testing/resilience-process.js', import.meta.url))
 const hasRedis = (await findRedisServer()) !== undefined
-
-interface Peer {
-  readonly child: ChildProcess
-  readonly lines: ResilienceProcessLine[]
-}
 
 const running: Peer[] = []
 
-const startPeer = (options: ResilienceProcessOptions): Peer => {
-  const child = spawn(process.execPath, [executable, JSON.stringify(options)], { stdio: ['pipe', 'pipe', 'inherit'] })
-  const peer: Peer = { child, lines: [] }
-  let rest = ''
-  child.stdout.setEncoding('utf8').on('data', (text: string) => {
-    const parts = (rest + text).split('\n')
-    rest = parts.pop() ?? ''
-    for (const part of parts) peer.lines.push(JSON.parse(part) as ResilienceProcessLine)
-  })
+const start = (options: ResilienceProcessOptions): Peer => {
+  const peer = startPeer(options)
   running.push(peer)
   return peer
 }
 
-const isReady = ({ lines }: Peer): boolean => lines.some((line) => 'ready' in line)
-const statesOf = ({ lines }: Peer) => lines.flatMap((line) => ('state' in line ? [line] : []))
-const stateOf = (peer: Peer): string => statesOf(peer).at(-1)?.state ?? ''
 const slow = { timeoutMs: 60_000, intervalMs: 50 }
 
-const end = async ({ child }: Peer, signal: NodeJS.Signals): Promise<void> => {
-  if (child.exitCode !== null || child.signalCode !== null) return
-  child.kill(signal)
-  await once(child, 'close')
-}
-
 afterEach(async () => {
-  await Promise.all(running.splice(0).map((peer) => end(peer, 'SIGKILL')))
+  await Promise.all(running.splice(0).map((peer) => endPeer(peer, 'SIGKILL')))
 })
-
-/** A service that can be made to fail, and counts who is in it at once. */
-const createService = async () => {
-  let status = 200
-  let takesMs = 0
-  let inside = 0
-  const most: number[] = []
-  const server: Server = createServer((_request, response) => {
-    inside += 1
-    most.push(inside)
-    setTimeout(() => {
-      inside -= 1
-      response.writeHead(status, { 'retry-after': '0' }).end()
-    }, takesMs)
-  })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/`,
-    become: (next: { readonly status: number; readonly takesMs: number }) => {
-      status = next.status
-      takesMs = next.takesMs
-      most.length = 0
-    },
-    /** How many were inside when each request came, itself included. */
-    most,
-    stop: () => {
-      server.closeAllConnections()
-      server.close()
-    },
-  }
-}
 
 describe.skipIf(!hasRedis)('processes that share breakers', () => {
   const redis = useRedis()
@@ -118,15 +60,15 @@ describe.skipIf(!hasRedis)('processes that share breakers', () => {
 
   test('F19: eight open within a second of the trip, probe one at a time, and leave one row for each transition', async () => {
     const name = 'crm'
-    const start = () =>
-      startPeer({
+    const another = () =>
+      start({
         redisUrl: redis.url,
         databaseUrl: testUrl(postgres.url, 'app'),
         folder: join(dir, 'journal'),
         callers: 64,
         breaker: { service: name, url: service.url, recoveryTimeoutMs: 2500, pauseMs: 3000 },
       })
-    const peers = Array.from({ length: 8 }, start)
+    const peers = Array.from({ length: 8 }, another)
     await until(() => peers.every((peer) => isReady(peer) && stateOf(peer) === 'CLOSED'), slow)
     service.become({ status: 503, takesMs: 0 })
     const rowsOf = async () => {
@@ -143,12 +85,12 @@ describe.skipIf(!hasRedis)('processes that share breakers', () => {
     const openedAt = peers.map((peer) => statesOf(peer).find(({ state }) => state === 'OPEN')?.at ?? Number.POSITIVE_INFINITY)
     expect(Math.max(...openedAt) - tripped).toBeLessThanOrEqual(1000)
     // Who joins while it is open takes that over, and resets nothing.
-    const late = start()
+    const late = another()
     await until(() => statesOf(late).some(({ state, scope }) => state !== 'CLOSED' && scope === 'shared'), slow)
     await until(() => [...peers, late].every((peer) => stateOf(peer) === 'CLOSED'), slow)
     // Three probes close it, and no two of them are in the service at once; what is still under way from before counts for nothing.
     expect(service.most.slice(0, 3)).toEqual([1, 1, 1])
-    await Promise.all([...peers, late].map((peer) => end(peer, 'SIGTERM')))
+    await Promise.all([...peers, late].map((peer) => endPeer(peer, 'SIGTERM')))
     const rows = await rowsOf()
     expect(rows.map(({ move }) => move)).toEqual(['CLOSED>OPEN', 'OPEN>HALF_OPEN', 'HALF_OPEN>CLOSED'])
     expect(rows.every(({ instance }) => instance === '')).toBe(true)
@@ -160,7 +102,7 @@ describe.skipIf(!hasRedis)('processes that share breakers', () => {
     for (const algorithm of ['log', 'ring'] as const) {
       const shared = { name: `vendor-${algorithm}`, limit, windowMs, algorithm, forMs: 2500 }
       const peers = [-700, -100, 100, 700].map((shiftMs) =>
-        startPeer({ redisUrl: redis.url, callers: 64, limit: { ...shared, shiftMs } }),
+        start({ redisUrl: redis.url, callers: 64, limit: { ...shared, shiftMs } }),
       )
       await until(() => peers.every(isReady), slow)
       for (const { child } of peers) child.stdin?.write('go\n')
@@ -172,7 +114,7 @@ describe.skipIf(!hasRedis)('processes that share breakers', () => {
       const within = sorted.map(([from], at) => sorted.slice(at).filter(([, answered]) => answered < from + windowMs).length)
       expect(Math.max(...within)).toBeLessThanOrEqual(limit)
       expect(sorted.length).toBeGreaterThanOrEqual(0.95 * limit * Math.floor(shared.forMs / windowMs / 1.05))
-      await Promise.all(peers.map((peer) => end(peer, 'SIGKILL')))
+      await Promise.all(peers.map((peer) => endPeer(peer, 'SIGKILL')))
     }
   })
 })

@@ -1,5 +1,6 @@
 export { type Clock, systemClock } from '../time/clock.js'
 export { type UntilOptions, until } from '../time/until.js'
+export { people } from './access-matrix/people.js'
 export {
   type Access,
   type AccessCase,
@@ -13,7 +14,6 @@ export {
   type TableAccess,
   type Values,
 } from './access-matrix.js'
-export { people } from './access-matrix/people.js'
 export { createFakeClock, type FakeClock } from './fake-clock.js'
 export { type ConformanceCase, redisConformance } from './redis-conformance.js'
 export { startTestRedis, type TestRedis, type TestRedisOptions } from './redis-server.js'

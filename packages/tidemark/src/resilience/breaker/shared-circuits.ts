@@ -41,6 +41,8 @@ export interface CircuitReport {
   readonly known: Circuit | undefined
   /** Transitions that cannot get lost any more. */
   readonly kept: readonly number[]
+  /** Of somebody who does not call the service: has no vote, and is not counted among those who do. */
+  readonly isGuest?: boolean
 }
 
 export type CircuitRequest =

@@ -157,5 +157,6 @@ const operateShared = async (
     throttledMs: 0,
     known: undefined,
     kept: [],
+    isGuest: true,
   })
 }
