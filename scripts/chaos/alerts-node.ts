@@ -1,6 +1,7 @@
 /** One node of alerts under chaos: folds, sends, and watches Postgres, until it is killed. */
-import { defineRule } from '../../packages/tidemark/dist/alerts/rules/rule.js'
+
 import { openAlerts } from '../../packages/tidemark/dist/alerts/open-alerts.js'
+import { defineRule } from '../../packages/tidemark/dist/alerts/rules/rule.js'
 import { createHealth } from '../../packages/tidemark/dist/observability/health.js'
 import { createMetrics } from '../../packages/tidemark/dist/observability/metrics.js'
 import { silentLogger } from '../../packages/tidemark/dist/observability/observability.js'
