@@ -29,6 +29,10 @@ await runApp({
     VOICE_KEY: key,
     BREAKER_FAILURES: count(5),
     BREAKER_OPEN_MS: count(30_000),
+    HANDLE_WEBHOOKS: variables.flag(true),
+    WEBHOOK_PARTITIONS: count(1),
+    WEBHOOK_ATTEMPTS: count(8),
+    WEBHOOK_BACKOFF_MS: count(1_000),
     CALL_ATTEMPTS: count(8),
     CALL_BACKOFF_MS: count(1_000),
   },
@@ -44,6 +48,12 @@ await runApp({
       sms: place(settings.SMS_URL, settings.SMS_KEY),
       voice: place(settings.VOICE_URL, settings.VOICE_KEY),
       breaker: { failureThreshold: settings.BREAKER_FAILURES, recoveryTimeoutMs: settings.BREAKER_OPEN_MS },
+      webhooks: settings.HANDLE_WEBHOOKS
+        ? {
+            partitions: settings.WEBHOOK_PARTITIONS,
+            settings: { maxAttempts: settings.WEBHOOK_ATTEMPTS, retryBaseMs: settings.WEBHOOK_BACKOFF_MS },
+          }
+        : undefined,
       callAttempts: settings.CALL_ATTEMPTS,
       callBaseMs: settings.CALL_BACKOFF_MS,
       log,

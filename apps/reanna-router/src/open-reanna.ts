@@ -1,6 +1,26 @@
 /** Puts the app together: databases, caches and feed, other systems, calls to them, and routes. */
-import { createLimiter, createNamedPool, createSignals, type Logger, openCache, type Position, silentLogger } from 'tidemark'
-import { type CachePlaces, createSchedule, logFailedJobs, logFailures, openParts, type RunningApp } from 'tidemark/app'
+import {
+  createLimiter,
+  createNamedPool,
+  createRedis,
+  createSignals,
+  type Logger,
+  openCache,
+  type Position,
+  silentLogger,
+} from 'tidemark'
+import {
+  type CachePlaces,
+  createHandlers,
+  createSchedule,
+  logFailedJobs,
+  logFailures,
+  openParts,
+  openWorkers,
+  type RunningApp,
+  type WorkerSettings,
+} from 'tidemark/app'
+import { tellOfServices } from './alerting.js'
 import { createApp } from './app.js'
 import { reannaCaches } from './caches.js'
 import { createCallerDatabase } from './caller-database.js'
@@ -12,6 +32,7 @@ import { createHttpNotifier } from './calls/notifier.js'
 import { createGoogleRouting } from './calls/routing.js'
 import { createOps } from './ops.js'
 import { createCachedReads } from './reads.js'
+import { webhookHandlers } from './webhook-handlers.js'
 
 /** Another system and the secret that it wants. */
 export interface ServicePlace {
@@ -35,6 +56,8 @@ export interface ReannaOptions extends Partial<Omit<CachePlaces, 'encryption'>> 
   readonly voice?: ServicePlace | undefined
   /** Failures in a row of a minute that open a breaker, and how long it stays open at first. */
   readonly breaker?: { readonly failureThreshold: number; readonly recoveryTimeoutMs: number }
+  /** How webhooks are handled; left out: another process does it. */
+  readonly webhooks?: { readonly partitions: number; readonly settings: Partial<WorkerSettings> } | undefined
   readonly callAttempts?: number
   readonly callBaseMs?: number
   readonly log?: Logger
@@ -66,6 +89,7 @@ export const openReanna = (options: ReannaOptions): Promise<RunningApp> =>
     })
     onStop(() => cache.stop())
     const pool = cache.pools.primary
+    onStop(tellOfServices(signals, pool, log))
     const callerPool = createNamedPool('rest', {
       url: options.callers,
       pools: { rest: { minConnections: 1, maxConnections: 20 } },
@@ -126,6 +150,15 @@ export const openReanna = (options: ReannaOptions): Promise<RunningApp> =>
       },
       logFailedJobs(log),
     )
+    if (options.webhooks) {
+      const { partitions, settings } = options.webhooks
+      const connect = (name: string) => createRedis(redis === undefined ? { name } : { url: redis, name, log })
+      const streams = await connect('reanna webhooks')
+      onStop(() => streams.stop())
+      const handlers = createHandlers(webhookHandlers)
+      const workers = await openWorkers({ pool, redis: streams, connect, handlers, partitions, settings, signals, log })
+      onStop(() => workers.stop())
+    }
     onStop(() => calls.stop())
     onStop(() => schedule.stop())
     onStop(() => server.close())

@@ -1,10 +1,13 @@
+import { createHmac, generateKeyPairSync, sign } from 'node:crypto'
+import { once } from 'node:events'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import Sqlite from 'better-sqlite3'
 import pg from 'pg'
-import { createRedis } from 'tidemark'
+import { createRedis, type Redis } from 'tidemark'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { useApps } from '../../../packages/tidemark/src/testing/use-apps.js'
+import { type TestApp, useApps } from '../../../packages/tidemark/src/testing/use-apps.js'
 import { useProject } from '../../../packages/tidemark/src/testing/use-project.js'
 import { useRedis } from '../../../packages/tidemark/src/testing/use-redis.js'
 import { until } from '../../../packages/tidemark/src/time/until.js'
@@ -28,6 +31,10 @@ interface Plan {
   readonly hazards: readonly Hazard[]
 }
 
+const rolloutSecret = 'a-client-secret-of-rollout'
+const standardSecret = Buffer.from('a-secret-of-standard-webhooks').toString('base64')
+const location = 'location-of-darwin'
+
 interface Answer<T> {
   readonly status: number
   readonly cache: string | null
@@ -39,8 +46,12 @@ describe('S1: a REanna file moves into the tables of its new home, and a day in 
   const redis = useRedis()
   const project = useProject()
   const startApp = useApps()
-  /** The app. */
+  /** The app, and what it is started with. */
+  let app: TestApp
   let router: string
+  let environment: Record<string, string>
+  let keys: Redis
+  const ghl = generateKeyPairSync('ed25519')
   let crm: HttpRecorder
   let sms: HttpRecorder
   let tour: Tour & { readonly visits: readonly Visit[] }
@@ -63,6 +74,17 @@ describe('S1: a REanna file moves into the tables of its new home, and a day in 
   beforeAll(async () => {
     file = join(project.dir, 'reanna_router.db')
     generateAcceptanceSample(file)
+    const ghlKey = ghl.publicKey.export({ format: 'der', type: 'spki' }).toString('base64')
+    const webhookKeys = {
+      rollout: [{ key: rolloutSecret }],
+      gohighlevel: [{ key: ghlKey }],
+      'standard-webhooks': [{ key: standardSecret }],
+    }
+    await writeFile(
+      join(project.dir, '.env'),
+      `REDIS_URL=${redis.url}\nTIDEMARK_WEBHOOKS_KEYS=${JSON.stringify(webhookKeys)}\nTIDEMARK_WEBHOOKS_PROVIDERS=rollout,gohighlevel,standard-webhooks\n`,
+    )
+    keys = await createRedis({ url: redis.url })
     url = await project.serve(['dev'])
     const status = JSON.parse(project.server.stdout) as { admin: { token: string }; database: { url: string } }
     token = status.admin.token
@@ -75,7 +97,7 @@ describe('S1: a REanna file moves into the tables of its new home, and a day in 
 
   afterAll(async () => {
     await database?.end()
-    await Promise.all([crm?.stop(), sms?.stop()])
+    await Promise.all([crm?.stop(), sms?.stop(), keys?.stop()])
   })
 
   const agent = tokenOf('agent123')
@@ -105,6 +127,11 @@ describe('S1: a REanna file moves into the tables of its new home, and a day in 
     } finally {
       source.close()
     }
+  }
+
+  const start = async (): Promise<void> => {
+    app = await startApp(main, { cwd: project.dir, env: environment })
+    router = app.url
   }
 
   const day = { start_time: '2026-11-23T09:00+09:30', end_time: '2026-11-23T17:00+09:30' }
@@ -188,12 +215,20 @@ describe('S1: a REanna file moves into the tables of its new home, and a day in 
     const urls = await Promise.all(
       roles.map(async (role) => (await project.run<{ url: string }>('db', 'url', '--role', role)).url),
     )
-    const env = {
+    environment = {
       ...{ DATABASE_URL: urls[0]!, OWNER_DATABASE_URL: urls[1]!, FEED_DATABASE_URL: urls[2]!, CALLERS_DATABASE_URL: urls[3]! },
       ...{ REDIS_URL: redis.url, JWT_SECRET: secret, REQUESTS_PER_HOUR: '100' },
-      ...{ CRM_URL: crm.url, SMS_URL: sms.url, CALL_BACKOFF_MS: '20', BREAKER_FAILURES: '3', BREAKER_OPEN_MS: '400' },
+      ...{
+        CRM_URL: crm.url,
+        SMS_URL: sms.url,
+        CALL_BACKOFF_MS: '20',
+        WEBHOOK_ATTEMPTS: '3',
+        WEBHOOK_BACKOFF_MS: '20',
+        BREAKER_FAILURES: '3',
+        BREAKER_OPEN_MS: '400',
+      },
     }
-    router = (await startApp(main, { cwd: project.dir, env })).url
+    await start()
     const tours = await ask<{ tours: Tour[] }>('GET', '/tours', undefined, adminToken())
     expect([tours.status, tours.body.tours.length]).toEqual([200, 3])
     expect(await ask('POST', '/tours', { ...day })).toMatchObject({
@@ -241,14 +276,14 @@ describe('S1: a REanna file moves into the tables of its new home, and a day in 
   })
 
   it('step 5: the second time it comes out of reanna:tour:{id}', async () => {
-    expect((await ask('GET', `/tours/${tour.id}`)).status).toBe(200)
-    await until(async () => (await ask('GET', `/tours/${tour.id}`)).cache === 'HIT', { timeoutMs: 5_000 })
-    const keys = await createRedis({ url: redis.url })
-    try {
-      await until(async () => (await keys.command(['EXISTS', `reanna:tour:${tour.id}`])) === 1)
-    } finally {
-      await keys.stop()
+    // What was read before Redis was ready is in memory alone, until the row changes.
+    const isShared = async () => {
+      await database.query('update tours set route_data = route_data where id = $1', [tour.id])
+      expect((await ask('GET', `/tours/${tour.id}`)).status).toBe(200)
+      return (await keys.command(['EXISTS', `reanna:tour:${tour.id}`])) === 1
     }
+    await until(isShared, { timeoutMs: 20_000, intervalMs: 500, what: 'The tour in Redis' })
+    await until(async () => (await ask('GET', `/tours/${tour.id}`)).cache === 'HIT', { intervalMs: 200 })
     expect((await ask<Visit>('GET', `/property-visits/tour/${tour.id}/next`)).body.id).toBe(tour.visits[0]!.id)
   })
 
@@ -305,6 +340,122 @@ describe('S1: a REanna file moves into the tables of its new home, and a day in 
     expect((await agents(adminToken())).size).toBeGreaterThan(1)
   })
 
+  const deliver = async (
+    provider: string,
+    body: string,
+    headers: Record<string, string>,
+  ): Promise<{ status: number; body: unknown }> => {
+    const response = await fetch(`${url}/webhooks/${provider}`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', ...headers },
+      body,
+    })
+    return { status: response.status, body: await response.json() }
+  }
+
+  const fromRollout = (body: string, key = rolloutSecret) =>
+    deliver('rollout', body, {
+      'x-rollout-signature': createHmac('sha256', key).update(Buffer.from(body).toString('base64')).digest('hex'),
+    })
+
+  const fromGhl = (data: Record<string, unknown>) => {
+    const body = JSON.stringify({ locationId: location, timestamp: new Date().toISOString(), ...data })
+    return deliver('gohighlevel', body, { 'x-ghl-signature': sign(null, Buffer.from(body), ghl.privateKey).toString('base64') })
+  }
+
+  const contact = (id: string, lastName = 'Li') => ({
+    type: 'ContactCreate',
+    webhookId: `w-${id}`,
+    id,
+    firstName: 'Ana',
+    lastName,
+    email: `${id}@example.com`,
+  })
+
+  const eventOf = (webhookId: string) =>
+    one<{ id: string; status: string; attempts: number; error: string | null }>(
+      'select id, status, attempts, error from webhook_events where dedupe_key = $1',
+      webhookId,
+    )
+
+  it('step 9: webhooks are taken once, from whoever they say they are from, and answered as documented', async () => {
+    crm.answer(({ path }) => (path.startsWith('/contacts/') ? { body: { firstName: 'Ana', lastName: path.slice(10, 16) } } : {}))
+    const body = JSON.stringify({ eventId: '0197cba6-834f', event: 'peopleCreated', resourceIds: ['0197cb-a', '0197cb-b'] })
+    const accepted = { status: 202, body: { status: 'accepted' } }
+    expect(await fromRollout(body)).toEqual(accepted)
+    expect(await fromRollout(body)).toEqual(accepted)
+    expect(await one(`select count(*)::int as n from webhook_events where provider = 'rollout'`)).toEqual({ n: 1 })
+    expect(await fromRollout(body, 'another secret')).toEqual({ status: 401, body: { error: 'Invalid webhook signature' } })
+    const stale = String(Math.floor(Date.now() / 1000) - 3600)
+    const signature = createHmac('sha256', Buffer.from(standardSecret, 'base64')).update(`m-1.${stale}.{}`).digest('base64')
+    const headers = { 'webhook-id': 'm-1', 'webhook-timestamp': stale, 'webhook-signature': `v1,${signature}` }
+    expect((await deliver('standard-webhooks', '{}', headers)).status).toBe(401)
+    expect((await deliver('nobody', '{}', {})).status).toBe(404)
+    expect((await fromRollout('{"eventId": broken')).status).toBe(202)
+    expect(await one(`select dead_reason from webhook_events where status = 'dead'`)).toEqual({ dead_reason: 'unparseable' })
+    // Rollout names who is new, and the CRM says what they are like.
+    const leads = `select count(*)::int as n from leads where provider = 'rollout' and first_name = 'Ana'`
+    await until(async () => (await one<{ n: number }>(leads)).n === 2, { timeoutMs: 20_000 })
+  })
+
+  it('step 9: an appointment that is cancelled cancels the visit, and a note on a visit is feedback', async () => {
+    const appointment = { id: 'appointment-3', appointmentStatus: 'cancelled' }
+    expect((await fromGhl({ type: 'AppointmentDelete', webhookId: 'w-a', appointment })).status).toBe(202)
+    expect(
+      (
+        await fromGhl({
+          type: 'NoteCreate',
+          webhookId: 'w-n',
+          id: 'note-1',
+          contactId: 'contact-1',
+          body: 'Wants a second look.',
+        })
+      ).status,
+    ).toBe(202)
+    const third = tour.visits[2]!.id
+    await until(
+      async () =>
+        (await one<{ status: string }>('select status from property_visits where id = $1', third)).status === 'cancelled',
+    )
+    await until(async () => (await eventOf('w-n')).status === 'processed')
+    expect(await one(`select raw_feedback, feedback_source from feedback where feedback_source = 'crm'`)).toEqual({
+      raw_feedback: 'Wants a second look.',
+      feedback_source: 'crm',
+    })
+  })
+
+  it('step 10: an event that nobody can handle ends as a dead letter, with why, and out of the way of all others', async () => {
+    await database.query(`alter table leads add constraint poison check (last_name <> 'Poison')`)
+    await fromGhl(contact('poison', 'Poison'))
+    await until(async () => (await eventOf('w-poison')).status === 'dead', { timeoutMs: 30_000 })
+    expect(await eventOf('w-poison')).toMatchObject({ attempts: 3, error: expect.stringContaining('poison') })
+    const { id } = await eventOf('w-poison')
+    const errors = JSON.stringify(await keys.command(['XRANGE', 'webhooks:errors', '-', '+']))
+    expect(errors).toContain(id)
+    await fromGhl(contact('healthy'))
+    await until(async () => (await eventOf('w-healthy')).status === 'processed')
+    await until(async () => JSON.stringify(await keys.command(['XPENDING', 'webhooks:events', 'tidemark'])).startsWith('[0'))
+    expect(JSON.stringify(await keys.command(['XRANGE', 'webhooks:events', '-', '+']))).not.toContain(id)
+    const seen = await ask<{ dead_letters: { id: string }[] }>('GET', '/ops/webhooks', undefined, adminToken())
+    expect(seen.body.dead_letters.map((each) => each.id)).toContain(id)
+  })
+
+  it('step 10: when the consumer is killed in the middle of it, another goes on, and each effect is there once', async () => {
+    await database.query('begin')
+    await database.query('lock table leads in exclusive mode')
+    const ids = Array.from({ length: 6 }, (_, i) => `kill-${i}`)
+    for (const id of ids) await fromGhl(contact(id))
+    const waiting = `select count(*)::int as n from pg_locks where relation = 'leads'::regclass and not granted`
+    await until(async () => (await one<{ n: number }>(waiting)).n > 0)
+    app.child.kill('SIGKILL')
+    await once(app.child, 'close')
+    await database.query('rollback')
+    await start()
+    const done = `select count(*)::int as n from webhook_events where dedupe_key like 'w-kill-%' and status = 'processed'`
+    await until(async () => (await one<{ n: number }>(done)).n === ids.length, { timeoutMs: 60_000 })
+    expect(await one(`select count(*)::int as n from leads where external_id like 'kill-%'`)).toEqual({ n: ids.length })
+  })
+
   it('step 11: a CRM that fails is left alone, then asked by one call of twenty, and then by all', async () => {
     const statusOf = async () =>
       (await one<{ state: string }>('select crm_sync_status as state from tours where id = $1', tour.id)).state
@@ -330,9 +481,21 @@ describe('S1: a REanna file moves into the tables of its new home, and a day in 
     const refused = await ask('POST', `/tours/${ids[3]}/crm-sync`, undefined, adminToken())
     expect(refused).toMatchObject({ status: 202, retryAfter: '1' })
     expect(crm.requests.length).toBe(asked)
+    // The probe is held until all twenty have been answered.
+    let release = (): void => undefined
+    const held = new Promise<void>((resolve) => {
+      release = resolve
+    })
+    crm.answer(() => ({ after: held }))
+    const service = tokenOf('', { role: 'service_role' })
+    const all = Promise.all(ids.map((id) => ask('POST', `/tours/${id}/crm-sync`, undefined, service)))
+    await until(() => crm.requests.length > asked, { timeoutMs: 20_000 })
+    await until(async () => (await breaker()) === 'HALF_OPEN')
+    expect(crm.requests.length).toBe(asked + 1)
+    release()
+    await all
     crm.answer(() => ({}))
-    await Promise.all(ids.map((id) => ask('POST', `/tours/${id}/crm-sync`, undefined, tokenOf('', { role: 'service_role' }))))
-    await until(async () => (await countOf('synced')) === 20)
+    await until(async () => (await countOf('synced')) === 20, { timeoutMs: 20_000 })
     expect(await breaker()).toBe('CLOSED')
   })
 

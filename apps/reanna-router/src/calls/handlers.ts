@@ -1,5 +1,6 @@
 /** What each kind of call sends, and what comes of it here. */
 
+import { notificationFailed, raiseAlert, resolveAlert, syncFailed } from '../alerting.js'
 import { dropLead, keepLead } from '../repository/leads.js'
 import { findTour } from '../repository/tours.js'
 import { visitsOfRef } from '../repository/visit-refs.js'
@@ -43,9 +44,11 @@ const syncTour = (crm: Crm) =>
             and ${unchanged}`,
         [id],
       )
+      await resolveAlert(db, syncFailed(id))
     },
     failed: async (db, id, error, isLast) => {
       await lock(db, id)
+      if (isLast) await raiseAlert(db, syncFailed(id), error)
       const sql = isLast
         ? `update public.tours set crm_sync_status = 'failed', crm_sync_error = $2
             where id = $1 and crm_sync_status = 'pending' and ${unchanged}`
@@ -89,11 +92,14 @@ const notify = (notifier: Notifier) =>
     make: ({ notification, by }, key, signal) => notifier.send(notification, by, key, signal),
     succeeded: async (db, id) => {
       await db.query(`update public.feedback set sent_to_agent = true, notification_error = null where id = $1`, [id])
+      await resolveAlert(db, notificationFailed(id))
       await moveTask(db, id, { in_progress: 'completed' })
     },
     failed: async (db, id, error, isLast) => {
       await db.query('update public.feedback set notification_error = $2 where id = $1', [id, error])
-      if (isLast) await moveTask(db, id, { in_progress: 'failed' })
+      if (!isLast) return
+      await moveTask(db, id, { in_progress: 'failed' })
+      await raiseAlert(db, notificationFailed(id), error)
     },
     putOff: async (db, id) => {
       await db.query('update public.feedback set notification_attempts = greatest(0, notification_attempts - 1) where id = $1', [
