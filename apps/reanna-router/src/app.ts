@@ -1,6 +1,6 @@
 /** The router over HTTP. Every route but `/health` and the webhooks wants a token; what is not the caller's own is not there. */
 import type { FastifyInstance } from 'fastify'
-import type { createLimiter } from 'tidemark'
+import type { Limiter } from 'tidemark'
 import { createAppServer, type Failure } from 'tidemark/app'
 import { createAuthenticate } from './access.js'
 import { limitCallers } from './limit-callers.js'
@@ -19,22 +19,22 @@ export interface AppOptions extends RouteContext {
   /** HS256; at least 32 bytes. */
   readonly jwtSecret: string
   /** Of each caller. */
-  readonly limiter: ReturnType<typeof createLimiter>
-  /** What wants no token. */
-  readonly openRoutes?: (app: FastifyInstance) => void
+  readonly limiter: Limiter
+  /** Sees the server before its routes are added. */
+  readonly watch?: (app: FastifyInstance) => void
   /** Hears of what failed here; of refusals it does not. */
   readonly onFailure?: (failure: Failure) => void
 }
 
 /** Makes the app; the caller listens and closes. */
 export const createApp = (options: AppOptions): FastifyInstance => {
-  const { db, jwtSecret, limiter, openRoutes, onFailure } = options
+  const { db, jwtSecret, limiter, watch, onFailure } = options
   return createAppServer({
     errors: ReannaError,
     authenticate: createAuthenticate(jwtSecret),
     db,
     onFailure,
-    ...(openRoutes && { openRoutes }),
+    ...(watch && { openRoutes: watch }),
     routes: (app) => {
       limitCallers(app, limiter)
       addTourRoutes(app, options)

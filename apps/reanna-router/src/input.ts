@@ -148,6 +148,22 @@ export const hoursQuery = z.strictObject({
     .default(24),
 })
 
+/** Which events go through again; what is left out does not matter, and nothing at all is no selection. */
+export const replayRequest = z
+  .strictObject({
+    ids: z.array(uuid).min(1).max(1000).optional(),
+    provider: text(64).optional(),
+    type: text(64).optional(),
+    status: z
+      .array(z.enum(['dead', 'failed', 'processed']))
+      .min(1)
+      .optional(),
+    since: time.optional(),
+    until: time.optional(),
+    dry_run: z.boolean().default(false),
+  })
+  .refine(({ dry_run: _dry, ...selection }) => Object.keys(selection).length > 0, 'say which')
+
 const about = { task_id: uuid.optional(), visit_id: uuid.optional() }
 const namesOne = (given: { readonly task_id?: string | undefined; readonly visit_id?: string | undefined }): boolean =>
   (given.task_id === undefined) !== (given.visit_id === undefined)

@@ -1,19 +1,19 @@
 /** Nobody gets more than their share. */
 import type { FastifyInstance } from 'fastify'
-import type { createLimiter } from 'tidemark'
+import { type Limiter, rateLimit } from 'tidemark'
 import { ReannaError } from './reanna-error.js'
 
-const seconds = (ms: number): string => String(Math.ceil(ms / 1000))
-
 /** Counts each request for its caller, before anything is read of it. The app's own service is not counted. */
-export const limitCallers = (app: FastifyInstance, limiter: ReturnType<typeof createLimiter>): void => {
-  app.addHook('onRequest', async ({ caller }, reply) => {
-    if (caller.role === 'service_role') return
-    const { allowed, limit, remaining, resetMs, retryAfterMs } = await limiter.take(caller.sub)
-    reply.header('ratelimit-limit', String(limit)).header('ratelimit-remaining', String(remaining))
-    reply.header('ratelimit-reset', seconds(resetMs))
-    if (allowed) return
-    reply.header('retry-after', seconds(Math.max(1, retryAfterMs)))
-    throw new ReannaError('REANNA_RATE_LIMITED')
+export const limitCallers = (app: FastifyInstance, limiter: Limiter): void => {
+  const limit = rateLimit({
+    limiter,
+    key: ({ caller }) => caller.sub,
+    answer: (_decision, _request, reply) => {
+      const { code, message } = new ReannaError('REANNA_RATE_LIMITED')
+      return reply.send({ error: message, code })
+    },
+  })
+  app.addHook('onRequest', async function limitCaller(request, reply) {
+    return request.caller.role === 'service_role' ? undefined : limit.call(this, request, reply)
   })
 }

@@ -27,6 +27,7 @@ await runApp({
     SMS_KEY: key,
     VOICE_URL: url,
     VOICE_KEY: key,
+    STATE_FOLDER: z.string().default('.reanna'),
     BREAKER_FAILURES: count(5),
     BREAKER_OPEN_MS: count(30_000),
     HANDLE_WEBHOOKS: variables.flag(true),
@@ -47,6 +48,7 @@ await runApp({
       crm: place(settings.CRM_URL, settings.CRM_KEY),
       sms: place(settings.SMS_URL, settings.SMS_KEY),
       voice: place(settings.VOICE_URL, settings.VOICE_KEY),
+      folder: settings.STATE_FOLDER,
       breaker: { failureThreshold: settings.BREAKER_FAILURES, recoveryTimeoutMs: settings.BREAKER_OPEN_MS },
       webhooks: settings.HANDLE_WEBHOOKS
         ? {

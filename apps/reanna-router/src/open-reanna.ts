@@ -1,25 +1,21 @@
-/** Puts the app together: databases, caches and feed, other systems, calls to them, and routes. */
+/** Puts the app together: databases, caches and feed, other systems, calls to them, webhooks, and routes. */
 import {
-  createLimiter,
+  createApiMetrics,
+  createHandlers,
+  createLiveCounters,
   createNamedPool,
   createRedis,
+  createReplays,
   createSignals,
   type Logger,
   openCache,
+  openResilience,
+  openWorkers,
   type Position,
   silentLogger,
-} from 'tidemark'
-import {
-  type CachePlaces,
-  createHandlers,
-  createSchedule,
-  logFailedJobs,
-  logFailures,
-  openParts,
-  openWorkers,
-  type RunningApp,
   type WorkerSettings,
-} from 'tidemark/app'
+} from 'tidemark'
+import { type CachePlaces, createSchedule, logFailedJobs, logFailures, openParts, type RunningApp } from 'tidemark/app'
 import { tellOfServices } from './alerting.js'
 import { createApp } from './app.js'
 import { reannaCaches } from './caches.js'
@@ -27,20 +23,14 @@ import { createCallerDatabase } from './caller-database.js'
 import { createCalls } from './calls/calls.js'
 import { createHttpCrm } from './calls/crm.js'
 import { callHandlers } from './calls/handlers.js'
-import { createHttpService, type HttpService, limitOf } from './calls/http-service.js'
 import { createHttpNotifier } from './calls/notifier.js'
 import { createGoogleRouting } from './calls/routing.js'
+import { openServices, type ServicePlaces } from './open-services.js'
 import { createOps } from './ops.js'
 import { createCachedReads } from './reads.js'
 import { webhookHandlers } from './webhook-handlers.js'
 
-/** Another system and the secret that it wants. */
-export interface ServicePlace {
-  readonly url: string
-  readonly key?: string | undefined
-}
-
-export interface ReannaOptions extends Partial<Omit<CachePlaces, 'encryption'>> {
+export interface ReannaOptions extends Partial<Omit<CachePlaces, 'encryption'>>, ServicePlaces {
   /** As the server's role. */
   readonly database: string
   /** The same with a login that may become the roles of callers. */
@@ -49,22 +39,16 @@ export interface ReannaOptions extends Partial<Omit<CachePlaces, 'encryption'>> 
   readonly jwtSecret: string
   /** Requests of one caller in an hour. */
   readonly requestsPerHour: number
-  /** Google's Routes API, or what speaks like it. */
-  readonly routing?: ServicePlace | undefined
-  readonly crm?: ServicePlace | undefined
-  readonly sms?: ServicePlace | undefined
-  readonly voice?: ServicePlace | undefined
-  /** Failures in a row of a minute that open a breaker, and how long it stays open at first. */
-  readonly breaker?: { readonly failureThreshold: number; readonly recoveryTimeoutMs: number }
+  /** Where what breakers did waits while Postgres is away. */
+  readonly folder: string
+  /** Failures that open a breaker, and how long it stays open at first. */
+  readonly breaker: { readonly failureThreshold: number; readonly recoveryTimeoutMs: number }
   /** How webhooks are handled; left out: another process does it. */
   readonly webhooks?: { readonly partitions: number; readonly settings: Partial<WorkerSettings> } | undefined
-  readonly callAttempts?: number
-  readonly callBaseMs?: number
+  readonly callAttempts?: number | undefined
+  readonly callBaseMs?: number | undefined
   readonly log?: Logger
 }
-
-/** What vendors allow: a minute's calls. */
-const callsPerMinute = { routing: 600, crm: 600, sms: 300, voice: 60 } as const
 
 const hourMs = 3_600_000
 
@@ -72,94 +56,80 @@ const hourMs = 3_600_000
 const settleMs = 500
 
 /** Calls that ended are kept as long, for those who ask what became of them. */
-const keepCalls = `delete from reanna.calls where status in ('done', 'failed') and updated_at < now() - interval '30 days'`
+const forgetCalls = `delete from reanna.calls where status in ('done', 'failed') and updated_at < now() - interval '30 days'`
 
-const bearer = ({ key }: ServicePlace): Readonly<Record<string, string>> =>
-  key === undefined ? {} : { authorization: `Bearer ${key}` }
+/** Failures are counted over a minute; one call that succeeds closes. */
+const breakerRules = { windowMs: 60_000, successesToClose: 1 } as const
 
 /** Opens everything, or nothing. Raises TM_*. */
 export const openReanna = (options: ReannaOptions): Promise<RunningApp> =>
   openParts(async (onStop) => {
-    const { database, owner, replication, redis, prefix = '', log = silentLogger, jwtSecret } = options
+    const { database, owner, replication, redis: url, prefix = '', folder, log = silentLogger, jwtSecret } = options
     const signals = createSignals({ log })
     const cache = await openCache({
-      ...{ database, owner, replication, redis, prefix, signals, log },
+      ...{ database, owner, replication, redis: url, prefix, signals, log },
       entries: reannaCaches,
       name: 'reanna',
     })
     onStop(() => cache.stop())
     const pool = cache.pools.primary
-    onStop(tellOfServices(signals, pool, log))
     const callerPool = createNamedPool('rest', {
       url: options.callers,
       pools: { rest: { minConnections: 1, maxConnections: 20 } },
     })
     onStop(() => callerPool.stop())
+    const connect = (name: string) => createRedis(url === undefined ? { name } : { url, name, log })
+    const redis = await connect('reanna')
+    onStop(() => redis.stop())
+    onStop(tellOfServices(signals, pool, log))
+    const resilience = await openResilience({ redis, pool, folder, prefix, signals, log })
+    onStop(() => resilience.stop())
+    const apiMetrics = createApiMetrics({ isLeftOut: (route) => route === '/health', log })
+    apiMetrics.attach({ pool, counters: createLiveCounters({ redis, prefix }) })
+    onStop(() => apiMetrics.stop())
+
+    const { routing, crm: crmService, sms, voice } = openServices(options, resilience, { ...breakerRules, ...options.breaker })
+    const crm = crmService && createHttpCrm(crmService)
+    const calls = createCalls({
+      pool,
+      handlers: callHandlers({ crm, notifier: createHttpNotifier(sms, voice) }),
+      attempts: options.callAttempts,
+      baseMs: options.callBaseMs,
+      log,
+    })
+    onStop(() => calls.stop())
+    if (options.webhooks) {
+      const handlers = createHandlers(webhookHandlers)
+      const workers = await openWorkers({ ...options.webhooks, pool, redis, connect, handlers, signals, log })
+      onStop(() => workers.stop())
+    }
 
     const settled = async (): Promise<Position | undefined> => {
       const { position } = await cache.write(async () => undefined)
       await cache.node.feed.waitFor(position, { follower: 'cache', timeoutMs: settleMs }).catch(() => undefined)
       return position
     }
-
-    const open = (
-      service: keyof typeof callsPerMinute,
-      place: ServicePlace | undefined,
-      headersOf: (place: ServicePlace) => Readonly<Record<string, string>> = bearer,
-    ): HttpService | undefined =>
-      place &&
-      createHttpService({
-        ...{ service, url: place.url, headers: headersOf(place), signals, log },
-        limiter: limitOf(service, { calls: callsPerMinute[service], windowMs: 60_000 }),
-        ...(options.breaker && { breakerRules: options.breaker }),
-      })
-    const routes = open(
-      'routing',
-      options.routing,
-      ({ key }): Readonly<Record<string, string>> => (key ? { 'x-goog-api-key': key } : {}),
-    )
-    const crmService = open('crm', options.crm)
-    const sms = open('sms', options.sms)
-    const voice = open('voice', options.voice)
-    const crm = crmService && createHttpCrm(crmService)
-
-    const calls = createCalls({
-      pool,
-      handlers: callHandlers({ crm, notifier: createHttpNotifier(sms, voice) }),
-      log,
-      ...(options.callAttempts !== undefined && { attempts: options.callAttempts }),
-      ...(options.callBaseMs !== undefined && { baseMs: options.callBaseMs }),
-    })
-    const inbound = { service: 'api', limit: options.requestsPerHour, window_ms: hourMs }
     const server = createApp({
       db: pool,
       database: createCallerDatabase({ pool: callerPool, settled }),
       reads: createCachedReads(cache),
       calls,
-      ops: createOps({ pool, services: [routes, crmService, sms, voice].filter((service) => service !== undefined), inbound }),
-      routing: routes && createGoogleRouting(routes),
+      ops: createOps({ pool, resilience }),
+      replays: createReplays(pool),
+      routing: routing && createGoogleRouting(routing),
       hasCrm: crm !== undefined,
       jwtSecret,
-      limiter: createLimiter({ name: inbound.service, limit: inbound.limit, windowMs: inbound.window_ms }),
+      limiter: resilience.limiter({ name: 'api', limit: options.requestsPerHour, windowMs: hourMs }),
+      watch: (app) => apiMetrics.watch(app),
       onFailure: logFailures(log),
     })
     const schedule = createSchedule(
       {
         calls: { everyMs: 500, run: (signal) => calls.drain(signal) },
-        'old calls': { everyMs: 6 * hourMs, run: () => pool.query(keepCalls) },
+        'old calls': { everyMs: 6 * hourMs, run: () => pool.query(forgetCalls) },
       },
       logFailedJobs(log),
     )
-    if (options.webhooks) {
-      const { partitions, settings } = options.webhooks
-      const connect = (name: string) => createRedis(redis === undefined ? { name } : { url: redis, name, log })
-      const streams = await connect('reanna webhooks')
-      onStop(() => streams.stop())
-      const handlers = createHandlers(webhookHandlers)
-      const workers = await openWorkers({ pool, redis: streams, connect, handlers, partitions, settings, signals, log })
-      onStop(() => workers.stop())
-    }
-    onStop(() => calls.stop())
     onStop(() => schedule.stop())
     onStop(() => server.close())
     return { server, start: schedule.start }

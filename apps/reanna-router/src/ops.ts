@@ -1,25 +1,30 @@
 /** What operators look at. Tables of Tidemark's own are read here and written by nobody of this app. */
-import { type Pool, sqlstateOf } from 'tidemark'
-import type { HttpService } from './calls/http-service.js'
+import { type Pool, type Resilience, sqlstateOf } from 'tidemark'
 import { ReannaError } from './reanna-error.js'
 import type { Row } from './rows.js'
 
 export interface BreakerView {
   readonly service: string
   readonly state: string
+  /** `shared`: it is the same for all processes. */
+  readonly scope: string
   readonly failure_count: number
   readonly opened_at: string | null
   readonly retry_after_ms: number
+  readonly reason: string
 }
 
 export interface LimitView {
   readonly service: string
   readonly limit: number
   readonly window_ms: number
+  /** Decisions of this process, since it started. */
+  readonly allowed: number
+  readonly refused: number
 }
 
 export interface Ops {
-  breakers(): Promise<readonly BreakerView[]>
+  breakers(): readonly BreakerView[]
   /** The latest changes of state, of all services. */
   breakerEvents(): Promise<readonly Row[]>
   limits(): readonly LimitView[]
@@ -39,16 +44,14 @@ export interface Ops {
 export interface OpsOptions {
   /** As the server. */
   readonly pool: Pick<Pool, 'query'>
-  readonly services: readonly HttpService[]
-  /** Of requests that come in. */
-  readonly inbound: LimitView
+  readonly resilience: Pick<Resilience, 'breakers' | 'limiters'>
 }
 
 const most = 200
 
 const timeOrNull = (ms: number | null): string | null => (ms === null ? null : new Date(ms).toISOString())
 
-export const createOps = ({ pool, services, inbound }: OpsOptions): Ops => {
+export const createOps = ({ pool, resilience }: OpsOptions): Ops => {
   /** A database without that part of Tidemark has nothing to show of it. */
   const rowsOf = async (sql: string, ...values: readonly unknown[]): Promise<readonly Row[]> => {
     try {
@@ -60,30 +63,25 @@ export const createOps = ({ pool, services, inbound }: OpsOptions): Ops => {
   }
   return {
     breakers: () =>
-      Promise.all(
-        services.map(async ({ service, breaker }) => {
-          const { state, failureCount, openedAt, retryAfterMs } = await breaker.read()
-          return {
-            service,
-            state,
-            failure_count: failureCount,
-            opened_at: timeOrNull(openedAt),
-            retry_after_ms: Math.ceil(retryAfterMs),
-          }
-        }),
-      ),
+      resilience.breakers.list().map((breaker) => {
+        const { service, state, scope, failureCount, openedAt, retryAfterMs, reason } = breaker.read()
+        return {
+          ...{ service, state, scope, reason },
+          failure_count: failureCount,
+          opened_at: timeOrNull(openedAt),
+          retry_after_ms: Math.ceil(retryAfterMs),
+        }
+      }),
     breakerEvents: () =>
       rowsOf(
         `select service_name, previous_state, new_state, failure_count, reason, timestamp from public.circuit_breaker_events
           order by timestamp desc limit $1`,
         most,
       ),
-    limits: () => [
-      inbound,
-      ...services.flatMap(({ service, limiter }) =>
-        limiter ? [{ service, limit: limiter.rule.limit, window_ms: limiter.rule.windowMs }] : [],
+    limits: () =>
+      resilience.limiters.flatMap(({ name, rules, counts }) =>
+        rules.map(({ limit, windowMs }) => ({ service: name, limit, window_ms: windowMs, ...counts })),
       ),
-    ],
     webhookBacklog: () =>
       rowsOf(
         `select provider, status, count(*)::int as events, min(received_at) as oldest from public.webhook_events

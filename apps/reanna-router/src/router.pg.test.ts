@@ -1,3 +1,6 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { testUrl } from '../../../packages/tidemark/src/schema/testing/bootstrapped-template.js'
 import { type AppDatabase, openAppDatabase } from '../../../packages/tidemark/src/testing/app-database.js'
@@ -17,6 +20,7 @@ let crm: HttpRecorder
 let sms: HttpRecorder
 let voice: HttpRecorder
 let maps: HttpRecorder
+let folder: string
 
 const agent = tokenOf('agent123')
 const stranger = tokenOf('agent999')
@@ -29,6 +33,7 @@ beforeAll(async () => {
     startHttpRecorder(),
     startHttpRecorder(),
   ])
+  folder = await mkdtemp(join(tmpdir(), 'reanna-'))
   app = await openReanna({
     database: database.urls.app,
     owner: database.urls.migrator,
@@ -40,6 +45,7 @@ beforeAll(async () => {
     sms: { url: sms.url, key: 'sms-key' },
     voice: { url: voice.url },
     routing: { url: maps.url, key: 'maps-key' },
+    folder,
     callBaseMs: 10,
     callAttempts: 4,
     breaker: { failureThreshold: 50, recoveryTimeoutMs: 100 },
@@ -51,6 +57,7 @@ afterAll(async () => {
   await app?.stop()
   await Promise.all([crm, sms, voice, maps].map((each) => each?.stop()))
   await database?.drop()
+  await rm(folder, { recursive: true, force: true })
 })
 
 afterEach(() => {

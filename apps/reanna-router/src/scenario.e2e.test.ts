@@ -438,6 +438,11 @@ describe('S1: a REanna file moves into the tables of its new home, and a day in 
     expect(JSON.stringify(await keys.command(['XRANGE', 'webhooks:events', '-', '+']))).not.toContain(id)
     const seen = await ask<{ dead_letters: { id: string }[] }>('GET', '/ops/webhooks', undefined, adminToken())
     expect(seen.body.dead_letters.map((each) => each.id)).toContain(id)
+    await database.query('alter table leads drop constraint poison')
+    expect(await ask('POST', '/ops/webhooks/replay', { ids: [id], dry_run: true }, adminToken())).toMatchObject({ body: { events: 1 } })
+    expect(await ask('POST', '/ops/webhooks/replay', { ids: [id] }, adminToken())).toMatchObject({ status: 202, body: { selected: 1 } })
+    await until(async () => (await eventOf('w-poison')).status === 'processed', { timeoutMs: 30_000 })
+    expect(await one(`select last_name from leads where external_id = 'poison'`)).toEqual({ last_name: 'Poison' })
   })
 
   it('step 10: when the consumer is killed in the middle of it, another goes on, and each effect is there once', async () => {
@@ -497,6 +502,13 @@ describe('S1: a REanna file moves into the tables of its new home, and a day in 
     crm.answer(() => ({}))
     await until(async () => (await countOf('synced')) === 20, { timeoutMs: 20_000 })
     expect(await breaker()).toBe('CLOSED')
+    const changes = `select previous_state || ' ' || new_state as change from circuit_breaker_events where service_name = 'crm' order by epoch`
+    await until(async () => (await database.query(changes)).rows.length >= 3)
+    expect((await database.query<{ change: string }>(changes)).rows.map(({ change }) => change)).toEqual([
+      'CLOSED OPEN',
+      'OPEN HALF_OPEN',
+      'HALF_OPEN CLOSED',
+    ])
   })
 
   it('step 12: of 150 calls at once exactly 100 are let through', async () => {

@@ -1,4 +1,4 @@
-import { silentLogger, type WebhookContext, type WebhookEvent } from 'tidemark'
+import { createGuard, silentLogger, type WebhookContext, type WebhookEvent } from 'tidemark'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { type AppDatabase, openAppDatabase } from '../../../packages/tidemark/src/testing/app-database.js'
 import { createCalls } from './calls/calls.js'
@@ -96,7 +96,7 @@ const tourWith = async (references: readonly { entity_type: 'appointment' | 'con
 
 /** What is asked for is asked. */
 const drain = async (): Promise<void> => {
-  const service = createHttpService({ service: 'crm', url: crm.url })
+  const service = createHttpService({ guard: createGuard('crm', {}), url: crm.url })
   const calls = createCalls({ pool: database.pool, handlers: callHandlers({ crm: createHttpCrm(service) }), baseMs: 1 })
   await calls.drain()
   await calls.stop()

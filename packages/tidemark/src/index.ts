@@ -244,7 +244,7 @@ export { openState, type State } from './state/state.js'
 
 // Webhooks
 export { type OpenWebhooksOptions, openWebhooks, type Webhooks } from './webhooks/open-webhooks.js'
-export type { ReplayView, Replays, StartedReplay } from './webhooks/replay/replays.js'
+export { createReplays, type Replays, type ReplayView, type StartedReplay } from './webhooks/replay/replays.js'
 export type { Selection as EventSelection } from './webhooks/replay/selection.js'
 export type { EventDetail, EventView, StoredEvents } from './webhooks/replay/stored-events.js'
 export type {
@@ -254,4 +254,4 @@ export type {
 } from './webhooks/webhooks.js'
 export { createHandlers } from './webhooks/workers/create-handlers.js'
 export { openWorkers } from './webhooks/workers/open-workers.js'
-export type { HandlerTable, Workers, WorkerSettings, WorkersOptions, WorkersState } from './webhooks/workers/workers.js'
+export type { HandlerTable, WorkerSettings, Workers, WorkersOptions, WorkersState } from './webhooks/workers/workers.js'

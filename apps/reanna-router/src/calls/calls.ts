@@ -33,9 +33,9 @@ export interface CallsOptions {
   readonly pool: Pool
   readonly handlers: CallHandlers
   /** Default 8. */
-  readonly attempts?: number
+  readonly attempts?: number | undefined
   /** The pause after the first failure, doubled with each; a random part is taken off. Default 1,000. */
-  readonly baseMs?: number
+  readonly baseMs?: number | undefined
   /** Default 15 minutes. */
   readonly maxMs?: number
   /** How long a call may take before another process makes it. Default 60 s. */
@@ -88,8 +88,9 @@ class TakenOver extends Error {}
 /** Its rows take no changes for the moment: a move is under way. */
 const unpreparedMs = 5_000
 
-const isPutOff = (error: unknown): boolean =>
-  isTidemarkError(error, 'TM_RESILIENCE_BREAKER_OPEN') || isTidemarkError(error, 'TM_RESILIENCE_RATE_LIMITED')
+const notMade: readonly string[] = ['TM_RESILIENCE_BREAKER_OPEN', 'TM_RESILIENCE_RATE_LIMITED', 'TM_RESILIENCE_THROTTLED']
+
+const isPutOff = (error: unknown): boolean => isTidemarkError(error) && notMade.includes(error.code)
 
 export const createCalls = (options: CallsOptions): Calls => {
   const { pool, handlers, attempts = 8, baseMs = 1_000, maxMs = 900_000, leaseMs = 60_000, log = silentLogger } = options

@@ -1,8 +1,5 @@
 /** Another system over HTTP: within its limits, not while it is sick, and with a key by which it knows a call that comes twice. */
-import { createBreaker, createLimiter, isTidemarkError, type Logger, parseRetryAfter, type Signals, withTimeout } from 'tidemark'
-
-type Breaker = ReturnType<typeof createBreaker>
-type Limiter = ReturnType<typeof createLimiter>
+import { type Guard, parseRetryAfter } from 'tidemark'
 
 /** Why a call came to nothing. Never holds what was sent or what came back. */
 export class CallError extends Error {
@@ -31,19 +28,12 @@ export class CallError extends Error {
 }
 
 export interface HttpServiceOptions {
-  /** Names it in breakers, limits, errors and logs. */
-  readonly service: string
+  /** Names it in errors and logs; stands before each call. */
+  readonly guard: Guard
   /** Paths go below it. */
   readonly url: string
   /** Secrets travel here, never in addresses. */
   readonly headers?: Readonly<Record<string, string>>
-  /** Default 10 s. */
-  readonly timeoutMs?: number
-  /** When its breaker opens, and for how long. */
-  readonly breakerRules?: { readonly failureThreshold?: number; readonly recoveryTimeoutMs?: number }
-  readonly limiter?: Limiter
-  readonly signals?: Signals
-  readonly log?: Logger
 }
 
 export interface HttpCall {
@@ -58,20 +48,13 @@ export interface HttpCall {
 
 export interface HttpService {
   readonly service: string
-  readonly breaker: Breaker
-  readonly limiter: Limiter | undefined
-  /** JSON that came back; undefined where nothing did, null for a 404. Raises {@link CallError}, TM_RESILIENCE_*. */
+  readonly guard: Guard
+  /** JSON that came back; undefined where nothing did, null for a 404. Raises {@link CallError}, TM_RESILIENCE_*, TM_TIME_TIMEOUT. */
   call(call: HttpCall): Promise<unknown>
 }
 
 /** No answer of such a system is longer. */
 const longestAnswer = 1024 ** 2
-
-/** Refusing one request says nothing of the service's health, but that it throttles. */
-export const isSick = (error: unknown): boolean => {
-  if (error instanceof CallError) return error.code !== 'REFUSED' && error.code !== 'THROTTLED'
-  return !isTidemarkError(error) || error.retryable || error.httpStatus >= 500
-}
 
 const errorOf = (service: string, response: Response): CallError => {
   const { status } = response
@@ -100,15 +83,8 @@ const readJson = async (service: string, response: Response): Promise<unknown> =
 
 const addressOf = (url: string, path: string): string => `${url.replace(/\/+$/, '')}${path}`
 
-export const createHttpService = (options: HttpServiceOptions): HttpService => {
-  const { service, url, headers = {}, timeoutMs = 10_000, limiter } = options
-  const breaker = createBreaker({
-    service,
-    isFailure: isSick,
-    ...options.breakerRules,
-    ...(options.signals && { signals: options.signals }),
-    ...(options.log && { log: options.log }),
-  })
+export const createHttpService = ({ guard, url, headers = {} }: HttpServiceOptions): HttpService => {
+  const { service } = guard
 
   const send = async ({ method, path, body, key, headers: more }: HttpCall, signal: AbortSignal): Promise<unknown> => {
     const response = await fetch(addressOf(url, path), {
@@ -136,19 +112,8 @@ export const createHttpService = (options: HttpServiceOptions): HttpService => {
 
   return {
     service,
-    breaker,
-    limiter,
-    call: async (call) => {
-      await limiter?.enforce('calls')
-      const { signal } = call
-      return breaker.run(
-        (inner) => withTimeout((late) => send(call, late), { timeoutMs, what: `The call to ${service}`, signal: inner }),
-        signal ? { signal } : {},
-      )
-    },
+    guard,
+    // Each attempt is written down by whoever calls, so that none is made here by itself.
+    call: (call) => guard.run((signal) => send(call, signal), call.signal ? { signal: call.signal } : {}),
   }
 }
-
-/** As vendors count: so many calls in so long. */
-export const limitOf = (service: string, { calls, windowMs }: { readonly calls: number; readonly windowMs: number }): Limiter =>
-  createLimiter({ name: service, limit: calls, windowMs })

@@ -1,4 +1,5 @@
 import type { FastifyRequest } from 'fastify'
+import type { Replays } from 'tidemark'
 import type { Caller } from '../access.js'
 import type { CallerDatabase } from '../caller-database.js'
 import type { Calls } from '../calls/calls.js'
@@ -19,6 +20,8 @@ export interface RouteContext {
   readonly reads: TourReads
   readonly calls: Calls
   readonly ops: Ops
+  /** Of webhooks. */
+  readonly replays: Replays
   readonly routing: Routing | undefined
   /** Whether there is a CRM that hears of changes. */
   readonly hasCrm: boolean

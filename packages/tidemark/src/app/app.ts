@@ -1,8 +1,4 @@
 /** What an application is written with: its errors, its HTTP server, its settings and its parts as data. docs/apps.md shows how. */
-
-export { createHandlers } from '../webhooks/workers/create-handlers.js'
-export { openWorkers } from '../webhooks/workers/open-workers.js'
-export type { HandlerTable, WorkerSettings, Workers } from '../webhooks/workers/workers.js'
 export { contextOf, fromRead, fromWrite, type Read, type ReadContext, readOf, type WrittenAt } from './answer.js'
 export { type Authenticate, createBearer, smallestSecretBytes } from './bearer.js'
 export { type AppServerOptions, createAppServer } from './create-app-server.js'
