@@ -43,10 +43,15 @@ export default defineConfig({
       project('postgres', [`${roots}/*.pg.test.ts`], { globalSetup: [source('testing/postgres-setup.ts')] }),
       project('redis', [`${roots}/*.redis.test.ts`], { globalSetup: [source('testing/redis-setup.ts')] }),
       project('e2e', [`${roots}/*.e2e.test.ts`], {
+        globalSetup: [source('testing/project-setup.ts')],
         exclude: ['**/node_modules/**', '**/dist/**', ...alone],
         testTimeout: 180_000,
       }),
-      project('alone', alone, { testTimeout: 180_000, sequence: { groupOrder: 1 } }),
+      project('alone', alone, {
+        globalSetup: [source('testing/project-setup.ts')],
+        testTimeout: 180_000,
+        sequence: { groupOrder: 1 },
+      }),
     ],
     // One more than the smallest machine has processors: much of a test is waiting for a server or a child.
     maxWorkers: 3,

@@ -3,13 +3,9 @@ import { createClient, type SupabaseClient } from '@supabase/supabase-js'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import ws from 'ws'
-import {
-  type CliProcess,
-  createProjectFolder,
-  runCli,
-  startCli,
-  untilServing,
-} from '../../../packages/tidemark/src/testing/cli-process.js'
+import { runCli } from '../../../packages/tidemark/src/testing/cli-call.js'
+import { type CliProcess, startCli, untilServing } from '../../../packages/tidemark/src/testing/cli-process.js'
+import { createPreparedProject } from '../../../packages/tidemark/src/testing/prepared-project.js'
 import { chat } from './chat.js'
 
 interface User {
@@ -40,7 +36,7 @@ const signUp = async (name: string): Promise<User> => {
 }
 
 beforeAll(async () => {
-  const folder = await createProjectFolder()
+  const folder = await createPreparedProject()
   ;({ dir, remove } = folder)
   server = startCli(['dev', '--json'], { cwd: dir, env: { PORT: '0' } })
   url = await untilServing(server)

@@ -4,13 +4,9 @@ import { SignJWT } from 'jose'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import ws from 'ws'
-import {
-  type CliProcess,
-  createProjectFolder,
-  runCli,
-  startCli,
-  untilServing,
-} from '../../../packages/tidemark/src/testing/cli-process.js'
+import { runCli } from '../../../packages/tidemark/src/testing/cli-call.js'
+import { type CliProcess, startCli, untilServing } from '../../../packages/tidemark/src/testing/cli-process.js'
+import { createPreparedProject } from '../../../packages/tidemark/src/testing/prepared-project.js'
 import { reannaRouter } from './reanna-router.js'
 
 const secret = 'a-secret-of-this-test-that-is-long-enough'
@@ -44,7 +40,7 @@ const clientOf = (key: string, token?: string) =>
 const as = async (sub: string, claims?: object) => clientOf(anonKey, await tokenOf(sub, claims))
 
 beforeAll(async () => {
-  const folder = await createProjectFolder()
+  const folder = await createPreparedProject()
   ;({ dir, remove } = folder)
   server = startCli(['dev', '--json'], { cwd: dir, env: { PORT: '0', SUPABASE_JWT_SECRET: secret } })
   url = await untilServing(server)

@@ -10,11 +10,11 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { createFanOut } from '../feed/fan-out/open-fan-out.js'
 import { openFeedNode } from '../feed/fan-out/open-feed-node.js'
 import { walSources } from '../feed/fan-out/wal-sources.js'
-import { type EmbeddedPostgres, startEmbeddedPostgres } from '../postgres/embedded/embedded.js'
+import type { EmbeddedPostgres } from '../postgres/embedded/embedded.js'
 import { type BatchResult, type Client, createPools } from '../postgres/postgres.js'
 import { createRedis } from '../redis/create-redis.js'
 import { findRedisServer } from '../redis/embedded/find-server.js'
-import { openState } from '../state/state.js'
+import { startBarePostgres } from '../testing/prepared-project.js'
 import { useRedis } from '../testing/use-redis.js'
 import { until } from '../time/until.js'
 import type { Answer, LoadClient } from './cache.js'
@@ -89,12 +89,7 @@ describe.skipIf(program === undefined)('a cache on a server of its own', () => {
     dir = await mkdtemp(join(tmpdir(), 'tidemark-cache-e2e-'))
     await chmod(dir, 0o755)
     const settings = { max_connections: '300', max_wal_senders: '100' }
-    postgres = await startEmbeddedPostgres({
-      state: await openState(join(dir, 'state')),
-      disposable: true,
-      restart: false,
-      settings,
-    })
+    postgres = await startBarePostgres(dir, { settings })
     client = new pg.Client({ connectionString: postgres.url })
     await client.connect()
     await client.query('create table things (id bigint primary key, n integer not null)')

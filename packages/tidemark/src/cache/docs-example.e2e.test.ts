@@ -6,8 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { startEmbeddedPostgres } from '../postgres/embedded/embedded.js'
-import { openState } from '../state/state.js'
+import { startBarePostgres } from '../testing/prepared-project.js'
 
 const repository = fileURLToPath(new URL('../../../../', import.meta.url))
 const run = promisify(execFile)
@@ -40,11 +39,7 @@ describe('the first example of docs/cache.md', () => {
   })
 
   it('runs', async () => {
-    const postgres = await startEmbeddedPostgres({
-      state: await openState(join(folder, 'state')),
-      disposable: true,
-      restart: false,
-    })
+    const postgres = await startBarePostgres(folder)
     try {
       const client = new pg.Client({ connectionString: postgres.url })
       await client.connect()

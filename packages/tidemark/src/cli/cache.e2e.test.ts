@@ -3,7 +3,9 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { findRedisServer } from '../redis/embedded/find-server.js'
 import type { EvictReport, KeyReport, StatsReport } from '../server/operations/cache.js'
-import { type CliProcess, createProjectFolder, runCli, startCli, untilServing } from '../testing/cli-process.js'
+import { runCli } from '../testing/cli-call.js'
+import { type CliProcess, startCli, untilServing } from '../testing/cli-process.js'
+import { createPreparedProject } from '../testing/prepared-project.js'
 import { until } from '../time/until.js'
 
 const hasRedis = (await findRedisServer()) !== undefined
@@ -47,7 +49,7 @@ const stats = async () => (await json<StatsReport>(['cache', 'stats'])).data
 const slow = { timeoutMs: 60_000, intervalMs: 200 }
 
 beforeAll(async () => {
-  const folder = await createProjectFolder()
+  const folder = await createPreparedProject()
   dir = folder.dir
   remove = folder.remove
   await sql('create table things (id int primary key, n int not null); insert into things values (1, 1), (2, 2)')
@@ -164,7 +166,7 @@ describe('caches of a project', () => {
     expect([exitCode, data.kind, data.entries]).toEqual([0, 'all', ['thing', 'secret']])
     expect((await json<StatsReport>(['cache', 'stats'])).data.nodes).toEqual([])
     await writeFile(join(dir, 'tidemark.config.ts'), config('absent'))
-    const failed = await json(['start'], { PORT: '0' })
-    expect([failed.exitCode, failed.data.error?.code]).toEqual([3, 'TM_CACHE_RULE'])
+    const failed = await startCli(['start', '--json'], { cwd: dir, env: { PORT: '0' } }).ended
+    expect([failed.exitCode, JSON.parse(failed.stdout).error.code]).toEqual([3, 'TM_CACHE_RULE'])
   })
 })

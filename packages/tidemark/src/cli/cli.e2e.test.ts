@@ -3,7 +3,9 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import Sqlite from 'better-sqlite3'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { type CliOptions, type CliProcess, createProjectFolder, runCli, startCli, untilServing } from '../testing/cli-process.js'
+import { type CallOptions, runCli } from '../testing/cli-call.js'
+import { type CliProcess, startCli, untilServing } from '../testing/cli-process.js'
+import { createPreparedProject } from '../testing/prepared-project.js'
 import { until } from '../time/until.js'
 
 interface Failure {
@@ -25,16 +27,19 @@ let dir: string
 let remove: () => Promise<void>
 let server: CliProcess
 
-const cli = (args: readonly string[], options: Partial<CliOptions> = {}) => runCli(args, { cwd: dir, ...options })
+const cli = (args: readonly string[], options: Partial<CallOptions> = {}) => runCli(args, { cwd: dir, ...options })
+
+/** As a process of its own, where it is about what a process does. */
+const spawned = (args: readonly string[], options: Partial<CallOptions> = {}) => startCli(args, { cwd: dir, ...options }).ended
 
 /** With --json: what stdout holds is JSON and nothing else. */
-const json = async (args: readonly string[], options: Partial<CliOptions> = {}) => {
+const json = async (args: readonly string[], options: Partial<CallOptions> = {}) => {
   const { exitCode, stdout, stderr } = await cli([...args, '--json'], options)
   return { exitCode, stderr, data: JSON.parse(stdout) as Record<string, unknown> & Partial<Failure> }
 }
 
 beforeAll(async () => {
-  const folder = await createProjectFolder()
+  const folder = await createPreparedProject()
   dir = folder.dir
   remove = folder.remove
   // Holds the embedded Postgres, so that the commands below attach to it.
@@ -54,8 +59,8 @@ describe('the form of a call', () => {
     const manifest = JSON.parse(await readFile(fileURLToPath(new URL('../../package.json', import.meta.url)), 'utf8')) as {
       version: string
     }
-    expect((await cli(['--version'])).stdout).toBe(`${manifest.version}\n`)
-    const help = await cli(['--help'])
+    expect((await spawned(['--version'])).stdout).toBe(`${manifest.version}\n`)
+    const help = await spawned(['--help'])
     expect(help.exitCode).toBe(0)
     for (const command of ['dev', 'start', 'doctor', 'status', 'schema', 'move', 'db'])
       expect(help.stdout).toContain(`\n  ${command}`)
@@ -85,7 +90,7 @@ describe('the form of a call', () => {
   })
 
   test('without a command it shows the help, and exits with 2', async () => {
-    const { exitCode, stdout, stderr } = await cli([])
+    const { exitCode, stdout, stderr } = await spawned([])
     expect([exitCode, stdout]).toEqual([2, ''])
     expect(stderr).toContain('Usage: tidemark')
   })
@@ -119,11 +124,11 @@ describe('exit codes', () => {
   test('4 for what cannot be reached, and SEC-2: the password is in no output', async () => {
     const env = { DATABASE_URL: 'postgres://someone:hunter2-very-secret@127.0.0.1:9/db' }
     for (const args of [['move', 'copy', 'app.db'], ['doctor'], ['start'], ['db', 'url']]) {
-      const { exitCode, stdout, stderr } = await cli([...args, '--verbose'], { env })
+      const { exitCode, stdout, stderr } = await spawned([...args, '--verbose'], { env })
       expect([args[0], exitCode]).toEqual([args[0], 4])
       expect(stdout + stderr).not.toContain('hunter2-very-secret')
     }
-    const elsewhere = await createProjectFolder()
+    const elsewhere = await createPreparedProject()
     expect((await json(['status'], { cwd: elsewhere.dir })).exitCode).toBe(4)
     await elsewhere.remove()
   })
@@ -132,7 +137,7 @@ describe('exit codes', () => {
     await writeFile(join(dir, 'noise.db'), 'this is not a database at all'.repeat(100))
     const noise = await json(['move', 'plan', 'noise.db'])
     expect([noise.exitCode, noise.data.error?.code]).toEqual([1, 'TM_SQLITE_NOT_A_DATABASE'])
-    const project = await createProjectFolder()
+    const project = await createPreparedProject()
     await mkdir(join(project.dir, 'supabase', 'migrations'), { recursive: true })
     await writeFile(join(project.dir, 'supabase', 'migrations', '20260101000000_wrong.sql'), 'create tabel x ();')
     const failed = await json(['schema', 'up'], { cwd: project.dir })
@@ -211,7 +216,7 @@ describe('moving a file', () => {
   })
 
   test('Ctrl-C ends a copy with 130 and a word on how to go on, which then works', async () => {
-    makeFile(join(dir, 'large.db'), 300_000)
+    makeFile(join(dir, 'large.db'), 100_000)
     const copy = startCli(['move', 'copy', 'large.db', '--schema', 'large'], { cwd: dir })
     await until(() => copy.stderr.includes('Copying'))
     copy.child.kill('SIGINT')
@@ -221,7 +226,7 @@ describe('moving a file', () => {
     expect(stderr).toContain('--on-existing resume')
     const resumed = await json(['move', 'large.db', '--once', '--schema', 'large', '--on-existing', 'resume'])
     expect(resumed.exitCode).toBe(0)
-    expect(resumed.data).toMatchObject({ ok: true, tables: [{ equal: 300_000 }] })
+    expect(resumed.data).toMatchObject({ ok: true, tables: [{ equal: 100_000 }] })
   })
 })
 
@@ -334,7 +339,7 @@ describe('db', () => {
     await mkdir(bin, { recursive: true })
     const script = `#!${process.execPath}\nconsole.log(JSON.stringify({ args: process.argv.slice(2), user: process.env.PGUSER, password: process.env.PGPASSWORD }))\nprocess.exit(3)\n`
     await writeFile(join(bin, 'psql'), script, { mode: 0o755 })
-    const { exitCode, stdout } = await cli(['db', 'psql', '-c', 'select 1'], {
+    const { exitCode, stdout } = await spawned(['db', 'psql', '-c', 'select 1'], {
       env: { PATH: `${bin}:${dirname(process.execPath)}` },
     })
     const seen = JSON.parse(stdout) as { args: string[]; user: string; password: string }

@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { findRedisServer } from '../redis/embedded/find-server.js'
-import { type CliProcess, createProjectFolder, runCli, startCli, untilServing } from '../testing/cli-process.js'
+import { runCli } from '../testing/cli-call.js'
+import { type CliProcess, startCli, untilServing } from '../testing/cli-process.js'
+import { createPreparedProject } from '../testing/prepared-project.js'
 import { until } from '../time/until.js'
 
 interface ToldLine {
@@ -52,7 +54,7 @@ const end = async (process: CliProcess, signal: NodeJS.Signals = 'SIGTERM') => {
 }
 
 beforeAll(async () => {
-  const folder = await createProjectFolder()
+  const folder = await createPreparedProject()
   dir = folder.dir
   remove = folder.remove
   await serve()

@@ -1,7 +1,10 @@
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import Sqlite from 'better-sqlite3'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { type CliProcess, createProjectFolder, runCli, startCli, untilServing } from '../testing/cli-process.js'
+import { runCli } from '../testing/cli-call.js'
+import { type CliProcess, startCli, untilServing } from '../testing/cli-process.js'
+import { createPreparedProject } from '../testing/prepared-project.js'
 import { until } from '../time/until.js'
 
 interface Status {
@@ -24,7 +27,7 @@ describe('a live move from the command line', () => {
   const inPostgres = async (sql: string): Promise<unknown> => (await json('db', 'psql', '-c', sql)).data
 
   beforeAll(async () => {
-    ;({ dir, remove } = await createProjectFolder())
+    ;({ dir, remove } = await createPreparedProject())
     file = new Sqlite(join(dir, 'app.db'))
     file.pragma('journal_mode = WAL')
     file.exec('CREATE TABLE item (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, price REAL)')
@@ -71,10 +74,11 @@ describe('a live move from the command line', () => {
   })
 
   test('MOVE-4: the cutover switches the writer, runs the command, and ids go on', async () => {
-    const told = 'sh -c "echo $DATABASE_PROVIDER $TIDEMARK_MOVE_STATE > told"'
+    const told = `sh -c "echo $DATABASE_PROVIDER $TIDEMARK_MOVE_STATE > ${join(dir, 'told')}"`
     const { exitCode, data } = await json('move', 'cutover', 'app.db', '--no-mirror', '--max-pause', '20s', '--on-cutover', told)
     expect(exitCode).toBe(0)
     expect(data).toMatchObject({ ok: true, command: { exitCode: 0, failure: null } })
+    expect(await readFile(join(dir, 'told'), 'utf8')).toBe('postgres mirroring\n')
     expect(() => file.exec("INSERT INTO item (name) VALUES ('late')")).toThrow(/^tidemark: /)
     expect(await inPostgres("INSERT INTO item (name) VALUES ('new') RETURNING id")).toMatchObject({
       results: [{ rows: [{ id: '502' }] }],

@@ -1,58 +1,20 @@
-import { EventEmitter } from 'node:events'
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { PassThrough } from 'node:stream'
 import Sqlite from 'better-sqlite3'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { type CallOptions, type CliCall, runCli, startCall } from '../testing/cli-call.js'
 import { createProjectFolder } from '../testing/cli-process.js'
 import { until } from '../time/until.js'
-import { main } from './main.js'
-import type { Io } from './terminal.js'
 
 let dir: string
 let remove: () => Promise<void>
-let server: Call
+let server: CliCall
 
-interface Call {
-  readonly ended: Promise<number>
-  readonly signals: EventEmitter
-  readonly exits: readonly number[]
-  stdout(): string
-  stderr(): string
-}
+type Options = Omit<CallOptions, 'cwd'>
 
-interface CallOptions {
-  readonly tty?: boolean
-  readonly input?: string
-  readonly env?: Readonly<Record<string, string>>
-}
+const call = (args: readonly string[], options: Options = {}): CliCall => startCall(args, { cwd: dir, ...options })
 
-/** A command in this process, with streams of its own. */
-const call = (args: readonly string[], { tty = false, input, env = {} }: CallOptions = {}): Call => {
-  const [stdin, stdout, stderr] = [new PassThrough(), new PassThrough(), new PassThrough()]
-  const collect = (stream: PassThrough): (() => string) => {
-    let text = ''
-    stream.setEncoding('utf8').on('data', (chunk: string) => {
-      text += chunk
-    })
-    return () => text
-  }
-  const texts = { stdout: collect(stdout), stderr: collect(stderr) }
-  for (const stream of [stdin, stdout, stderr]) Object.assign(stream, { isTTY: tty, columns: 90 })
-  if (input !== undefined) stdin.end(input)
-  const signals = new EventEmitter()
-  const exits: number[] = []
-  const io = { stdin, stdout, stderr, cwd: dir, env: { PATH: process.env['PATH'] ?? '', ...env } } as unknown as Io
-  return { ...texts, signals, exits, ended: main(args, io, { signals, exit: (code) => exits.push(code) }) }
-}
-
-const run = async (args: readonly string[], options: CallOptions = {}) => {
-  const called = call(args, options)
-  const exitCode = await called.ended
-  // Streams hand their last chunk on in the next turn.
-  await new Promise((resolve) => setImmediate(resolve))
-  return { exitCode, stdout: called.stdout(), stderr: called.stderr() }
-}
+const run = (args: readonly string[], options: Options = {}) => runCli(args, { cwd: dir, ...options })
 
 const makeFile = (name: string, rows: number, sql = ''): void => {
   const db = new Sqlite(join(dir, name))
@@ -71,18 +33,18 @@ beforeAll(async () => {
   remove = folder.remove
   makeFile('shop.db', 500)
   server = call(['dev', '--sample', 'shop.db', '--show-keys'], { tty: true, env: { PORT: '0' } })
-  await until(() => server.stdout().includes('Ctrl-C'), { timeoutMs: 60_000 })
+  await until(() => server.stdout.includes('Ctrl-C'), { timeoutMs: 60_000 })
 })
 
 afterAll(async () => {
   server.signals.emit('SIGTERM')
-  expect(await server.ended).toBe(0)
+  expect((await server.ended).exitCode).toBe(0)
   await remove()
 })
 
 describe('on a terminal', () => {
   test('dev ends with a banner: addresses, keys, the sample and what to try next', () => {
-    const text = server.stdout()
+    const text = server.stdout
     for (const part of [
       'is ready',
       'Server',
@@ -97,27 +59,27 @@ describe('on a terminal', () => {
     ]) {
       expect(text).toContain(part)
     }
-    expect(server.stderr()).toContain('Moving the sample')
+    expect(server.stderr).toContain('Moving the sample')
   })
 
   test('the sample is not moved a second time, and one that cannot be moved keeps nobody from the server', async () => {
     const again = call(['dev', '--sample', 'shop.db', '--quiet'], { tty: true, env: { PORT: '0' } })
-    await until(() => again.stdout().includes('moved earlier'), { timeoutMs: 30_000 })
+    await until(() => again.stdout.includes('moved earlier'), { timeoutMs: 30_000 })
     again.signals.emit('SIGINT')
-    expect(await again.ended).toBe(0)
+    expect((await again.ended).exitCode).toBe(0)
     const missing = call(['dev', '--sample', 'nowhere.db'], { env: { PORT: '0' } })
-    await until(() => missing.stdout().includes('is ready'), { timeoutMs: 30_000 })
-    expect(missing.stderr()).toContain('TM_SQLITE_NOT_FOUND')
+    await until(() => missing.stdout.includes('is ready'), { timeoutMs: 30_000 })
+    expect(missing.stderr).toContain('TM_SQLITE_NOT_FOUND')
     missing.signals.emit('SIGINT')
-    expect(await missing.ended).toBe(0)
+    expect((await missing.ended).exitCode).toBe(0)
   })
 
   test('start shows the status, and no secret of it unless asked', async () => {
     const started = call(['start'], { tty: true, env: { PORT: '0', LOG_LEVEL: 'silent' } })
-    await until(() => started.stdout().includes('Anon key'), { timeoutMs: 30_000 })
-    expect(started.stdout()).not.toContain('Service key')
+    await until(() => started.stdout.includes('Anon key'), { timeoutMs: 30_000 })
+    expect(started.stdout).not.toContain('Service key')
     started.signals.emit('SIGTERM')
-    expect(await started.ended).toBe(0)
+    expect((await started.ended).exitCode).toBe(0)
   })
 
   test('SEC-2: status and db url show passwords only with --show-keys', async () => {
@@ -196,12 +158,12 @@ describe('moving', () => {
   })
 
   test('an interrupt in the middle says how to go on', async () => {
-    makeFile('large.db', 300_000)
+    makeFile('large.db', 100_000)
     const copy = call(['move', 'copy', 'large.db', '--schema', 'large', '--workers', '1'])
-    await until(() => copy.stderr().includes('Copying'))
+    await until(() => copy.stderr.includes('Copying'))
     copy.signals.emit('SIGINT')
-    expect(await copy.ended).toBe(130)
-    await until(() => copy.stderr().includes('--on-existing resume'))
+    expect((await copy.ended).exitCode).toBe(130)
+    await until(() => copy.stderr.includes('--on-existing resume'))
   })
 })
 

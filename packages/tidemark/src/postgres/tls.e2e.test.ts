@@ -6,10 +6,10 @@ import { join } from 'node:path'
 import { TLSSocket } from 'node:tls'
 import type pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { openState } from '../state/state.js'
+import { startBarePostgres } from '../testing/prepared-project.js'
 import { until } from '../time/until.js'
 import { connectPostgres } from './connect.js'
-import { type EmbeddedPostgres, startEmbeddedPostgres } from './embedded/embedded.js'
+import type { EmbeddedPostgres } from './embedded/embedded.js'
 import { createPools } from './pools.js'
 
 const hasOpenssl = (() => {
@@ -46,8 +46,7 @@ let secured: EmbeddedPostgres
 let plain: EmbeddedPostgres
 
 const startServer = async (name: string, settings: Record<string, string>): Promise<EmbeddedPostgres> => {
-  const state = await openState(join(dir, name))
-  const server = await startEmbeddedPostgres({ state, disposable: true, restart: false, settings })
+  const server = await startBarePostgres(dir, { name, settings })
   closers.push(() => server.stop())
   return server
 }

@@ -4,7 +4,9 @@ import { createClient } from '@supabase/supabase-js'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { WebSocket } from 'ws'
-import { type CliProcess, createProjectFolder, runCli, startCli, untilServing } from '../testing/cli-process.js'
+import { runCli } from '../testing/cli-call.js'
+import { type CliProcess, startCli, untilServing } from '../testing/cli-process.js'
+import { createPreparedProject } from '../testing/prepared-project.js'
 import { until } from '../time/until.js'
 import type { ProjectStatus } from './operations/status.js'
 
@@ -35,7 +37,7 @@ const stop = async () => {
 }
 
 beforeAll(async () => {
-  const folder = await createProjectFolder()
+  const folder = await createPreparedProject()
   dir = folder.dir
   remove = folder.remove
   await start()
@@ -167,7 +169,7 @@ describe('a server on embedded parts', () => {
 })
 
 test('where a cloud project has the users, /auth/v1 is its own affair', async () => {
-  const folder = await createProjectFolder()
+  const folder = await createPreparedProject()
   const cloud = startCli(['start', '--json'], {
     cwd: folder.dir,
     env: { PORT: '0', SUPABASE_URL: 'https://project.supabase.co' },
@@ -188,7 +190,7 @@ test('where a cloud project has the users, /auth/v1 is its own affair', async ()
 })
 
 test('in production without a way to send, the server says so', async () => {
-  const folder = await createProjectFolder()
+  const folder = await createPreparedProject()
   await writeFile(join(folder.dir, '.env'), 'ENV=production\nTIDEMARK_AUTH_AUTOCONFIRM=false\n')
   const production = startCli(['dev'], { cwd: folder.dir, env: { PORT: '0' } })
   try {

@@ -8,8 +8,9 @@ import type { CacheEntry } from '../cache/cache.js'
 import { cached } from '../cache/cached.js'
 import { resolveConfig } from '../config/config.js'
 import { silentLogger } from '../observability/observability.js'
-import { type EmbeddedPostgres, startEmbeddedPostgres } from '../postgres/embedded/embedded.js'
+import type { EmbeddedPostgres } from '../postgres/embedded/embedded.js'
 import { openState } from '../state/state.js'
+import { startBarePostgres } from '../testing/prepared-project.js'
 import { startTestRedis } from '../testing/redis-server.js'
 import { useCleanups } from '../testing/use-cleanups.js'
 import { until } from '../time/until.js'
@@ -22,7 +23,7 @@ const cleanups = useCleanups()
 
 beforeAll(async () => {
   dir = await mkdtemp(join(tmpdir(), 'tidemark-caches-'))
-  postgres = await startEmbeddedPostgres({ state: await openState(join(dir, 'server')), disposable: true, restart: false })
+  postgres = await startBarePostgres(dir)
 })
 afterAll(async () => {
   await postgres.stop()

@@ -1,6 +1,7 @@
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { type CliProcess, createProjectFolder, startCli, untilServing } from '../testing/cli-process.js'
+import { type CliProcess, startCli, untilServing } from '../testing/cli-process.js'
+import { createPreparedProject } from '../testing/prepared-project.js'
 import { useCleanups } from '../testing/use-cleanups.js'
 import { until } from '../time/until.js'
 import type { ProjectStatus } from './operations/status.js'
@@ -34,7 +35,7 @@ const readEvents = (response: Response) => {
 }
 
 describe('changes over Server-Sent Events', () => {
-  let folder: Awaited<ReturnType<typeof createProjectFolder>>
+  let folder: Awaited<ReturnType<typeof createPreparedProject>>
   let server: CliProcess
   let url: string
   let status: ProjectStatus
@@ -48,7 +49,7 @@ describe('changes over Server-Sent Events', () => {
   }
 
   beforeAll(async () => {
-    folder = await createProjectFolder()
+    folder = await createPreparedProject()
     await serve()
     sql = new pg.Client({ connectionString: status.database.url })
     sql.on('error', () => undefined)

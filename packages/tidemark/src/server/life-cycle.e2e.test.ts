@@ -8,8 +8,9 @@ import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { resolveConfig } from '../config/config.js'
 import { silentLogger } from '../observability/observability.js'
-import { type EmbeddedPostgres, startEmbeddedPostgres } from '../postgres/embedded/embedded.js'
+import type { EmbeddedPostgres } from '../postgres/embedded/embedded.js'
 import { openState } from '../state/state.js'
+import { startBarePostgres } from '../testing/prepared-project.js'
 import { until } from '../time/until.js'
 import { openDatabase } from './database.js'
 import { findStatus } from './find-status.js'
@@ -22,7 +23,7 @@ let postgres: EmbeddedPostgres
 
 beforeAll(async () => {
   dir = await mkdtemp(join(tmpdir(), 'tidemark-life-'))
-  postgres = await startEmbeddedPostgres({ state: await openState(join(dir, 'server')), disposable: true, restart: false })
+  postgres = await startBarePostgres(dir)
 })
 afterAll(async () => {
   await postgres.stop()

@@ -7,7 +7,8 @@ import type { Page } from 'playwright-core'
 import Pusher from 'pusher'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { findBrowser, startBrowser, type TestBrowser } from '../testing/browser.js'
-import { type CliProcess, createProjectFolder, startCli, untilServing } from '../testing/cli-process.js'
+import { type CliProcess, startCli, untilServing } from '../testing/cli-process.js'
+import { createPreparedProject } from '../testing/prepared-project.js'
 import type { ProjectStatus } from './operations/status.js'
 
 /** What the pages have. */
@@ -23,14 +24,14 @@ interface Globals {
 const chromium = findBrowser()
 const require = createRequire(import.meta.url)
 
-let folder: Awaited<ReturnType<typeof createProjectFolder>>
+let folder: Awaited<ReturnType<typeof createPreparedProject>>
 let server: CliProcess
 let url: string
 let status: ProjectStatus
 let sql: pg.Client
 
 beforeAll(async () => {
-  folder = await createProjectFolder()
+  folder = await createPreparedProject()
   server = startCli(['dev', '--json'], { cwd: folder.dir, env: { PORT: '0', TIDEMARK_REDIS_EMBEDDED: 'false' } })
   url = await untilServing(server)
   status = JSON.parse(server.stdout)

@@ -2,7 +2,9 @@ import { createClient, type RealtimeChannel, type RealtimeClientOptions, type Su
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { WebSocket } from 'ws'
-import { type CliProcess, createProjectFolder, runCli, startCli, untilServing } from '../testing/cli-process.js'
+import { runCli } from '../testing/cli-call.js'
+import { type CliProcess, startCli, untilServing } from '../testing/cli-process.js'
+import { createPreparedProject } from '../testing/prepared-project.js'
 import { until } from '../time/until.js'
 import type { ProjectStatus } from './operations/status.js'
 
@@ -44,7 +46,7 @@ describe('realtime of a whole server, from Postgres to supabase-js', () => {
   }
 
   beforeAll(async () => {
-    const folder = await createProjectFolder()
+    const folder = await createPreparedProject()
     dir = folder.dir
     remove = folder.remove
     await start()

@@ -3,7 +3,9 @@ import { createClient, type SupabaseClient } from '@supabase/supabase-js'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { WebSocket } from 'ws'
-import { type CliProcess, createProjectFolder, runCli, startCli, untilServing } from '../testing/cli-process.js'
+import { runCli } from '../testing/cli-call.js'
+import { type CliProcess, startCli, untilServing } from '../testing/cli-process.js'
+import { createPreparedProject } from '../testing/prepared-project.js'
 import { until } from '../time/until.js'
 import type { ProjectStatus } from './operations/status.js'
 
@@ -19,7 +21,7 @@ describe('who sees what, in a server on embedded parts', () => {
   const clients: SupabaseClient[] = []
 
   beforeAll(async () => {
-    const folder = await createProjectFolder()
+    const folder = await createPreparedProject()
     dir = folder.dir
     remove = folder.remove
     server = startCli(['start', '--json'], {

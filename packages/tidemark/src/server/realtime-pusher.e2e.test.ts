@@ -4,14 +4,16 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { heard } from '../realtime/protocols/pusher/testing/heard.js'
 import { type Client, PusherJs } from '../realtime/protocols/pusher/testing/pusher-node.js'
 import { findRedisServer } from '../redis/embedded/find-server.js'
-import { type CliProcess, createProjectFolder, runCli, startCli, untilServing } from '../testing/cli-process.js'
+import { runCli } from '../testing/cli-call.js'
+import { type CliProcess, startCli, untilServing } from '../testing/cli-process.js'
+import { createPreparedProject } from '../testing/prepared-project.js'
 import { until } from '../time/until.js'
 import type { ProjectStatus } from './operations/status.js'
 
 const program = await findRedisServer()
 
 describe.skipIf(program === undefined)('Pusher over two servers of one project', () => {
-  let folder: Awaited<ReturnType<typeof createProjectFolder>>
+  let folder: Awaited<ReturnType<typeof createPreparedProject>>
   const servers: CliProcess[] = []
   const clients: Client[] = []
   const urls: string[] = []
@@ -53,7 +55,7 @@ describe.skipIf(program === undefined)('Pusher over two servers of one project',
   }
 
   beforeAll(async () => {
-    folder = await createProjectFolder()
+    folder = await createPreparedProject()
     await serve('dev')
     await serve('start')
     const shown = JSON.parse((await runCli(['status', '--json', '--show-keys'], { cwd: folder.dir })).stdout) as ProjectStatus

@@ -1,7 +1,9 @@
 import { createClient } from '@supabase/supabase-js'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { WebSocket } from 'ws'
-import { type CliProcess, createProjectFolder, runCli, startCli, untilServing } from '../testing/cli-process.js'
+import { runCli } from '../testing/cli-call.js'
+import { type CliProcess, startCli, untilServing } from '../testing/cli-process.js'
+import { createPreparedProject } from '../testing/prepared-project.js'
 import { until } from '../time/until.js'
 import type { ProjectStatus } from './operations/status.js'
 
@@ -22,7 +24,7 @@ describe('/realtime/v1 of a server on embedded parts', () => {
   }
 
   beforeAll(async () => {
-    const folder = await createProjectFolder()
+    const folder = await createPreparedProject()
     dir = folder.dir
     remove = folder.remove
     await start()

@@ -2,7 +2,8 @@ import { createClient } from '@supabase/supabase-js'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { WebSocket } from 'ws'
-import { type CliProcess, createProjectFolder, startCli, untilServing } from '../testing/cli-process.js'
+import { type CliProcess, startCli, untilServing } from '../testing/cli-process.js'
+import { createPreparedProject } from '../testing/prepared-project.js'
 import { until } from '../time/until.js'
 import type { ProjectStatus } from './operations/status.js'
 
@@ -14,7 +15,7 @@ describe('/rest/v1 of a server on embedded parts', () => {
   const migrator = { run: async (_sql: string): Promise<void> => undefined, end: async (): Promise<void> => undefined }
 
   beforeAll(async () => {
-    const folder = await createProjectFolder()
+    const folder = await createPreparedProject()
     remove = folder.remove
     server = startCli(['dev', '--json'], { cwd: folder.dir, env: { PORT: '0' } })
     url = await untilServing(server)

@@ -3,9 +3,9 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { type EmbeddedPostgres, startEmbeddedPostgres } from '../postgres/embedded/embedded.js'
-import { openState } from '../state/state.js'
+import type { EmbeddedPostgres } from '../postgres/embedded/embedded.js'
 import { makeSqlite } from '../testing/make-sqlite.js'
+import { startBarePostgres } from '../testing/prepared-project.js'
 import { useFolder } from '../testing/use-folder.js'
 
 const entry = new URL('../../dist/store/store.js', import.meta.url)
@@ -15,7 +15,7 @@ let server: EmbeddedPostgres
 
 beforeAll(async () => {
   makeSqlite(path, "CREATE TABLE note (title TEXT); INSERT INTO note VALUES ('one')")
-  server = await startEmbeddedPostgres({ state: await openState(join(folder, 'state')), disposable: true, restart: false })
+  server = await startBarePostgres(folder)
 })
 afterAll(() => server.stop())
 

@@ -1,3 +1,4 @@
+/** The built executable in processes of its own; a command that only has to be run is called by cli-call.ts. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { chmod, mkdtemp, rm } from 'node:fs/promises'
@@ -5,21 +6,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { until } from '../time/until.js'
+import { type CallOptions, type CliResult, cliEnvironment } from './cli-call.js'
 
 const executable = fileURLToPath(new URL('../../bin/tidemark.js', import.meta.url))
-
-export interface CliOptions {
-  readonly cwd: string
-  readonly env?: Readonly<Record<string, string>>
-  /** What is typed, all at once. */
-  readonly input?: string
-}
-
-export interface CliResult {
-  readonly exitCode: number
-  readonly stdout: string
-  readonly stderr: string
-}
 
 /** The built executable, running. */
 export interface CliProcess {
@@ -30,16 +19,9 @@ export interface CliProcess {
   readonly ended: Promise<CliResult>
 }
 
-/** Only what a command needs, so that the settings of whoever runs the tests decide nothing. */
-const environment = (env: CliOptions['env']): Record<string, string> => ({
-  PATH: process.env['PATH'] ?? '',
-  HOME: process.env['HOME'] ?? '',
-  ...env,
-})
-
 /** Starts `tidemark` as a user does. */
-export const startCli = (args: readonly string[], { cwd, env, input }: CliOptions): CliProcess => {
-  const child = spawn(process.execPath, [executable, ...args], { cwd, env: environment(env), stdio: ['pipe', 'pipe', 'pipe'] })
+export const startCli = (args: readonly string[], { cwd, env, input }: Omit<CallOptions, 'tty'>): CliProcess => {
+  const child = spawn(process.execPath, [executable, ...args], { cwd, env: cliEnvironment(env), stdio: ['pipe', 'pipe', 'pipe'] })
   const output = { stdout: '', stderr: '' }
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
     output.stdout += text
@@ -60,9 +42,6 @@ export const startCli = (args: readonly string[], { cwd, env, input }: CliOption
     },
   }
 }
-
-/** Runs `tidemark` to its end. */
-export const runCli = (args: readonly string[], options: CliOptions): Promise<CliResult> => startCli(args, options).ended
 
 /** Waits until the server answers `/health` with 200, and gives its URL: the one its JSON banner names. */
 export const untilServing = (server: CliProcess, timeoutMs = 60_000): Promise<string> =>

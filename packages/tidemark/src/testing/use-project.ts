@@ -1,6 +1,8 @@
 /** A project of a test file: a folder, a server in it, and commands, as somebody has them who installed the package. */
 import { afterAll, beforeAll } from 'vitest'
-import { type CliProcess, createProjectFolder, runCli, startCli, untilServing } from './cli-process.js'
+import { runCli } from './cli-call.js'
+import { type CliProcess, startCli, untilServing } from './cli-process.js'
+import { createPreparedProject } from './prepared-project.js'
 
 /** What a command printed with `--json`. */
 export interface Printed<T> {
@@ -24,7 +26,7 @@ export interface TestProject {
 
 /** There while the tests run. When the last has ended the server is ended and the folder removed. */
 export const useProject = (): TestProject => {
-  let folder: Awaited<ReturnType<typeof createProjectFolder>> | undefined
+  let folder: Awaited<ReturnType<typeof createPreparedProject>> | undefined
   let server: CliProcess | undefined
   const end = async (): Promise<void> => {
     server?.child.kill('SIGTERM')
@@ -36,7 +38,7 @@ export const useProject = (): TestProject => {
     return { exitCode, stderr, data: JSON.parse(stdout) }
   }
   beforeAll(async () => {
-    folder = await createProjectFolder()
+    folder = await createPreparedProject()
   })
   afterAll(async () => {
     await end()

@@ -6,15 +6,15 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import pg from 'pg'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
-import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../postgres/embedded/embedded.js'
+import type { EmbeddedPostgres } from '../../postgres/embedded/embedded.js'
 import { createRedis } from '../../redis/create-redis.js'
 import { findRedisServer } from '../../redis/embedded/find-server.js'
 import { bootstrap } from '../../schema/bootstrap.js'
 import { platformSource } from '../../schema/migration-files.js'
 import { createMigrator } from '../../schema/migrator.js'
 import { connectTo, testPasswords, testUrl } from '../../schema/testing/bootstrapped-template.js'
-import { openState } from '../../state/state.js'
 import type { FeedProcessLine, FeedProcessOptions } from '../../testing/feed-process.js'
+import { startBarePostgres } from '../../testing/prepared-project.js'
 import { startTestRedis, type TestRedis } from '../../testing/redis-server.js'
 import { until } from '../../time/until.js'
 
@@ -51,7 +51,7 @@ describe.skipIf(program === undefined)('processes on one slot', () => {
   beforeAll(async () => {
     dir = await mkdtemp(join(tmpdir(), 'tidemark-feed-e2e-'))
     await chmod(dir, 0o755)
-    postgres = await startEmbeddedPostgres({ state: await openState(dir), disposable: true, restart: false })
+    postgres = await startBarePostgres(dir)
     const admin = await connectTo(postgres.url)()
     await bootstrap(admin, { url: postgres.url, passwords: testPasswords })
     await admin.end()

@@ -5,8 +5,8 @@ import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { resolveConfig } from '../../config/config.js'
 import { silentLogger } from '../../observability/observability.js'
-import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../postgres/embedded/embedded.js'
-import { openState } from '../../state/state.js'
+import type { EmbeddedPostgres } from '../../postgres/embedded/embedded.js'
+import { startBarePostgres } from '../../testing/prepared-project.js'
 import { until } from '../../time/until.js'
 import { createServer, type TidemarkServer } from '../server.js'
 
@@ -39,7 +39,7 @@ const startServer = async (state: string, env: Record<string, string>): Promise<
 
 beforeAll(async () => {
   dir = await mkdtemp(join(tmpdir(), 'tidemark-health-'))
-  postgres = await startEmbeddedPostgres({ state: await openState(join(dir, 'server')), disposable: true, restart: false })
+  postgres = await startBarePostgres(dir)
   server = await startServer('state', { DATABASE_URL: postgres.url })
   admin = new pg.Client({ connectionString: postgres.url })
   // The server is stopped under it.

@@ -7,6 +7,7 @@ import { connectPostgres } from '../../../postgres/connect.js'
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../../postgres/embedded/embedded.js'
 import { openState, type State } from '../../../state/state.js'
 import { plain, type Reading, read } from '../../../testing/feed-conformance/collected.js'
+import { copyBareState } from '../../../testing/prepared-project.js'
 import { until } from '../../../time/until.js'
 import { listSlots } from '../../slots.js'
 import { createWalSource, type WalSource, type WalSourceOptions } from './wal-source.js'
@@ -31,6 +32,7 @@ const start = (extra: Record<string, string> = {}) =>
 
 beforeAll(async () => {
   dir = await mkdtemp(join(tmpdir(), 'tidemark-wal-'))
+  await copyBareState(dir)
   state = await openState(dir)
   server = await start()
   await run(bookkeeping)
