@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { openState } from '../../state/state.js'
+import { copyBareState } from '../../testing/prepared-project.js'
 import { useCleanups } from '../../testing/use-cleanups.js'
 import { until } from '../../time/until.js'
 import { runProgram } from './cluster.js'
@@ -19,7 +20,7 @@ import { findPostmaster } from './postmaster.js'
 
 const isRoot = process.getuid?.() === 0
 const nobody = 65_534
-const source = (path: string) => fileURLToPath(new URL(path, import.meta.url))
+const built = (path: string) => fileURLToPath(new URL(`../../../dist/${path}`, import.meta.url))
 
 interface Ready {
   readonly url: string
@@ -30,8 +31,8 @@ interface Ready {
 
 /** A command of its own process that holds the server of a project until it is ended. */
 const holdScript = `
-  import { openState } from ${JSON.stringify(source('../../state/state.ts'))}
-  import { startEmbeddedPostgres } from ${JSON.stringify(source('embedded.ts'))}
+  import { openState } from ${JSON.stringify(built('state/state.js'))}
+  import { startEmbeddedPostgres } from ${JSON.stringify(built('postgres/embedded/embedded.js'))}
   const server = await startEmbeddedPostgres({ state: await openState(process.argv[2]), disposable: true, settings: { synchronous_commit: 'on' }, log: (line) => console.error(line) })
   process.on('SIGTERM', () => server.stop().then(() => process.exit(0)))
   console.log(JSON.stringify(server))
@@ -42,7 +43,7 @@ let scriptDir: string
 beforeAll(async () => {
   scriptDir = await mkdtemp(join(tmpdir(), 'tidemark-script-'))
   await chmod(scriptDir, 0o755)
-  await writeFile(join(scriptDir, 'hold.mts'), holdScript)
+  await writeFile(join(scriptDir, 'hold.mjs'), holdScript)
 })
 afterAll(() => rm(scriptDir, { recursive: true }))
 
@@ -66,6 +67,13 @@ const newProject = async (): Promise<string> => {
   return dir
 }
 
+/** One that was used before and whose server was stopped: for what does not look at how the first start goes. */
+const usedProject = async (): Promise<string> => {
+  const dir = await newProject()
+  await copyBareState(dir)
+  return dir
+}
+
 /** Nothing here survives a power cut, and everything the death of processes. */
 const quick = { disposable: true, settings: { synchronous_commit: 'on' } }
 
@@ -76,9 +84,8 @@ const start = async (dir: string, options: Partial<Parameters<typeof startEmbedd
 }
 
 const hold = (dir: string, options: { uid?: number; gid?: number } = {}) => {
-  const child: ChildProcess = spawn(process.execPath, ['--import', 'jiti/register', join(scriptDir, 'hold.mts'), dir], {
+  const child: ChildProcess = spawn(process.execPath, [join(scriptDir, 'hold.mjs'), dir], {
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...process.env, JITI_FS_CACHE: 'false' },
     ...options,
   })
   cleanups.push(() => child.kill('SIGKILL'))
@@ -135,7 +142,7 @@ describe('the embedded Postgres', () => {
   })
 
   it('keeps its data, its password and its port from one start to the next', async () => {
-    const dir = await newProject()
+    const dir = await usedProject()
     const first = await start(dir)
     await query(first.url, 'create table kept as select 42 as answer')
     await first.stop()
@@ -146,7 +153,7 @@ describe('the embedded Postgres', () => {
   })
 
   it('is attached to by a second command, and stopped by the last one out', async () => {
-    const dir = await newProject()
+    const dir = await usedProject()
     const first = await start(dir)
     const second = hold(dir)
     const { url, attached } = await second.ready
@@ -168,7 +175,7 @@ describe('the embedded Postgres', () => {
   })
 
   it('is adopted when the command that started it was killed', async () => {
-    const dir = await newProject()
+    const dir = await usedProject()
     const killed = hold(dir)
     const { url } = await killed.ready
     await query(url, 'create table kept ()')
@@ -183,7 +190,7 @@ describe('the embedded Postgres', () => {
   })
 
   it('recovers on its data when it was killed itself, and when its command was killed too', async () => {
-    const dir = await newProject()
+    const dir = await usedProject()
     const killed = hold(dir)
     const { url, dataDir } = await killed.ready
     await query(url, 'create table kept as select 1 as id')
@@ -197,7 +204,7 @@ describe('the embedded Postgres', () => {
   })
 
   it('is started again on its port when it is killed while a command uses it', async () => {
-    const dir = await newProject()
+    const dir = await usedProject()
     const lines: string[] = []
     const server = await start(dir, { log: (line) => lines.push(line) })
     await query(server.url, 'create table kept ()')
@@ -207,7 +214,7 @@ describe('the embedded Postgres', () => {
   })
 
   it('stays down when somebody shut it down in order', async () => {
-    const dir = await newProject()
+    const dir = await usedProject()
     const lines: string[] = []
     const server = await start(dir, { log: (line) => lines.push(line) })
     const { identity } = (await findPostmaster(server.dataDir))!
@@ -226,7 +233,7 @@ describe('the embedded Postgres', () => {
   })
 
   it('moves to the next free port when its own is taken', async () => {
-    const dir = await newProject()
+    const dir = await usedProject()
     const first = await start(dir)
     await first.stop()
     const blocker = createServer().listen(first.port, '127.0.0.1')
@@ -252,7 +259,7 @@ describe('the embedded Postgres', () => {
   })
 
   it('refuses data of another major version, and a folder with something else in it', async () => {
-    const dir = await newProject()
+    const dir = await usedProject()
     const server = await start(dir)
     await server.stop()
     const versionFile = join(server.dataDir, 'PG_VERSION')
@@ -266,7 +273,7 @@ describe('the embedded Postgres', () => {
   })
 
   it('is not confused by a left-behind pid that now belongs to another program', async () => {
-    const dir = await newProject()
+    const dir = await usedProject()
     const first = await start(dir, { restart: false })
     await killServer(first.dataDir)
     await until(async () => !(await isRunning(dir)))
@@ -281,7 +288,7 @@ describe('the embedded Postgres', () => {
   })
 
   it('gets a new password when the secrets were removed, whether it runs or not', async () => {
-    const dir = await newProject()
+    const dir = await usedProject()
     const first = await start(dir)
     await query(first.url, 'create table kept ()')
     await first.stop()
@@ -298,7 +305,7 @@ describe('the embedded Postgres', () => {
   })
 
   it('is waited for while it stops, and then started', async () => {
-    const dir = await newProject()
+    const dir = await usedProject()
     const first = await start(dir, { restart: false })
     const busy = new pg.Client(first.url)
     busy.on('error', () => undefined)
@@ -411,7 +418,7 @@ describe('the embedded Postgres', () => {
   })
 
   it('goes on when the folder of the project is moved', async () => {
-    const dir = await newProject()
+    const dir = await usedProject()
     const first = await start(dir)
     await query(first.url, 'create table kept ()')
     await first.stop()
