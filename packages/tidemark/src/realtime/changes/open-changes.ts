@@ -21,14 +21,16 @@ import type { ChangeSubscription, Changes, Gap, ListenOptions } from '../realtim
 import { createChangesMetrics } from './changes-metrics.js'
 import { createAskPostgres } from './filters/ask-postgres.js'
 import { createFilterCompiler } from './filters/compile-filter.js'
+import { CarriedTables } from './keep/carried-tables.js'
 import { ChangeRing, type RingChange } from './keep/change-ring.js'
 import { nowhere } from './keep/cursor-rows.js'
 import { type Cursor, type CursorStore, createCursorStore, type Recalled } from './keep/cursor-store.js'
 import { createToldTables, type FollowTables, type ToldTables } from './keep/told-tables.js'
+import { type Begin, Beginnings } from './listen/beginnings.js'
 import { Beholders } from './listen/beholders.js'
 import { Dispatcher } from './listen/dispatcher.js'
 import { ListenerState } from './listen/listener-state.js'
-import { createStartPoint, type FindStartPoint } from './listen/start-point.js'
+import { createStartPoint } from './listen/start-point.js'
 import { type ResolveContext, type Resolved, resolveBinding, Selections } from './resolve-binding.js'
 import { createForeignJson, type MakeForeignJson } from './values/foreign-json.js'
 import { createFindFacts, type FindFacts } from './values/relation-facts.js'
@@ -100,11 +102,10 @@ class FollowedChanges implements OpenChanges {
   readonly #selections = new Selections()
   readonly #findFacts: FindFacts
   readonly #foreignJson: MakeForeignJson
-  readonly #startPoint: FindStartPoint
+  readonly #beginnings: Beginnings
   readonly #context: ResolveContext
   readonly #metrics: ReturnType<typeof createChangesMetrics> | undefined
-  /** Tables that the feed carries only since a moment: what was changed before it is not kept. */
-  readonly #carriedSince = new Map<string, number | Position>()
+  readonly #carried = new CarriedTables()
   /** Relations of the feed that are none of ours. */
   readonly #others = new WeakSet<Relation>()
   #passedAt = 0
@@ -135,7 +136,7 @@ class FollowedChanges implements OpenChanges {
     const catalogue = createTableCatalogue(pool, types, clock)
     this.#findFacts = createFindFacts(catalogue, types)
     this.#foreignJson = createForeignJson(pool, log)
-    this.#startPoint = createStartPoint(pool, clock)
+    this.#beginnings = new Beginnings({ ring: this.#ring, findStartPoint: createStartPoint(pool, clock) })
     this.#cursors = createCursorStore({ pool, keptMs: cursorKeptMs, clock, log })
     const added = (tables: readonly TableId[]) => this.#added(tables)
     this.#tables = createToldTables({
@@ -153,7 +154,7 @@ class FollowedChanges implements OpenChanges {
       name: 'realtime',
       tables: 'all',
       apply: (piece) => this.#apply(piece),
-      reset: async (reset) => this.#reset(reset),
+      reset: (reset) => this.#reset(reset),
       fresh: (proof) => this.#fresh(proof),
     }
   }
@@ -202,15 +203,18 @@ class FollowedChanges implements OpenChanges {
     return this.#tables.wants(relation.schema, relation.table)
   }
 
-  #reset(reset: FeedReset): void {
+  async #reset(reset: FeedReset): Promise<void> {
     const { reason, epoch, position } = reset
-    const isFirst = this.#ring.head === undefined
     if (losesNothing(reset, this.#ring.head)) return
-    this.#ring.begin({ epoch, number: position.number })
-    this.#carriedSince.clear()
+    const isFirst = this.#ring.head === undefined
+    const anew = { epoch, number: position.number }
+    // The feed may go back far behind what the listeners read now that they are told of the gap.
+    const fresh = isFirst ? undefined : await this.#beginnings.fresh(anew)
+    this.#ring.begin(anew)
+    this.#carried.clear()
     if (isFirst) return
     this.#log.warn('listeners are told of a gap: the feed begins anew', { reason })
-    this.#dispatcher.restart({ epoch, number: position.number }, `The feed of changes begins anew (${reason}).`)
+    this.#dispatcher.restart(anew, `The feed of changes begins anew (${reason}).`, fresh)
   }
 
   #fresh({ position, asOf }: FreshnessProof): void {
@@ -218,9 +222,7 @@ class FollowedChanges implements OpenChanges {
     const now = this.#clock.monotonicMs()
     this.#ring.trim(now)
     this.#dispatcher.proven(asOf)
-    for (const [table, since] of this.#carriedSince) {
-      if (typeof since === 'number' && since <= asOf) this.#carriedSince.set(table, position)
-    }
+    this.#carried.proven(asOf, position)
     if (now - this.#passedAt < passEveryMs) return
     this.#passedAt = now
     this.#dispatcher.passAll()
@@ -230,7 +232,7 @@ class FollowedChanges implements OpenChanges {
   #added(tables: readonly TableId[]): void {
     const now = this.#clock.monotonicMs()
     for (const { schema, table } of tables) {
-      this.#carriedSince.set(JSON.stringify([schema, table]), now)
+      this.#carried.added({ schema, table }, now)
       const name = `${schema}.${table}`
       const position = this.#ring.head
       const message = `Changes of ${name} are told from now on.`
@@ -253,7 +255,11 @@ class FollowedChanges implements OpenChanges {
   }
 
   async #begin({ from, ordinal }: ListenOptions, wanted: Position | undefined, resolved: readonly Resolved[]): Promise<Begin> {
-    return wanted === undefined ? this.#startNow() : this.#resume(wanted, from ? ordinal : undefined, resolved)
+    if (wanted === undefined) return this.#beginnings.now()
+    const own = from ? ordinal : undefined
+    const isCarried = resolved.every(({ schema, table }) => table === undefined || this.#carried.has(schema, table, wanted))
+    const begin = isCarried ? this.#beginnings.at(wanted, own) : undefined
+    return begin ?? this.#beginnings.lost({ from: wanted, ordinal: own })
   }
 
   /**
@@ -281,68 +287,22 @@ class FollowedChanges implements OpenChanges {
     })
   }
 
-  #resume(from: Position, ordinal: number | undefined, resolved: readonly Resolved[]): Begin {
-    const isCarried = resolved.every(({ schema, table }) => table === undefined || this.#wasCarried(schema, table, from))
-    if (isCarried && this.#ring.covers(from, ordinal)) {
-      return {
-        state: { from, ordinal },
-        start: from,
-        replaysFrom: this.#ring.after(from, ordinal),
-        lost: false,
-        birth: undefined,
-      }
-    }
-    return this.#lost({ from, ordinal })
-  }
-
-  /** From now on, and what was before is not known. Nobody goes back, whoever was told more elsewhere. */
-  #lost(told?: Begin['state']): Begin {
-    const head = this.#head()
-    const isAhead = told?.from.epoch === head.epoch && told.from.number >= head.number
-    const state = isAhead ? told : { from: head, ordinal: undefined }
-    return { state, start: state.from, replaysFrom: this.#ring.next, lost: true, birth: undefined }
-  }
-
-  #wasCarried(schema: string, table: string, from: Position): boolean {
-    const since = this.#carriedSince.get(JSON.stringify([schema, table]))
-    if (since === undefined) return true
-    return typeof since !== 'number' && from.number >= since.number
-  }
-
-  async #startNow(): Promise<Begin> {
-    const before = this.#head()
-    const { snapshot, logEnd, at } = await this.#startPoint().catch((error: unknown) => {
-      throw new TidemarkError('TM_REALTIME_UNAVAILABLE', { reason: 'Postgres does not answer' }, { cause: error })
-    })
-    const birth = { snapshot, at }
-    const head = this.#head()
-    if (head.epoch !== before.epoch || !this.#ring.covers(before, undefined)) return this.#lost()
-    // Without transactions that had begun then and ended since, whatever lies before the log's end was visible.
-    const isExact = logEnd !== undefined && snapshot.inProgress.size === 0 && before.epoch.startsWith('wal-')
-    const number = isExact && logEnd - 1n > before.number ? logEnd - 1n : before.number
-    const replaysFrom = this.#ring.after(before, undefined)
-    return {
-      state: { from: before, ordinal: undefined },
-      start: { epoch: before.epoch, number },
-      replaysFrom,
-      lost: false,
-      birth,
-    }
-  }
-
   #head(): Position {
     const { head } = this.#ring
     if (!head) throw unavailable('the feed does not run')
     return head
   }
 
-  #register(options: ListenOptions, resolved: readonly Resolved[], given: Begin, cursor: Cursor | undefined): ChangeSubscription {
-    if (this.#stopped) {
+  async #register(
+    options: ListenOptions,
+    resolved: readonly Resolved[],
+    begin: Begin,
+    cursor: Cursor | undefined,
+  ): Promise<ChangeSubscription> {
+    const given = await this.#inPresentHistory(begin).catch((error: unknown) => {
       cursor?.close(true)
-      throw unavailable('the server stops')
-    }
-    // The feed may have begun anew since.
-    if (this.#head().epoch !== given.start.epoch) return this.#register(options, resolved, this.#lost(), cursor)
+      throw error
+    })
     const { caller, listener, bindings } = options
     const {
       state: { from, ordinal },
@@ -371,6 +331,14 @@ class FollowedChanges implements OpenChanges {
     }
   }
 
+  /** The feed may have begun anew since it was found. */
+  async #inPresentHistory(begin: Begin): Promise<Begin> {
+    let found = begin
+    while (!this.#stopped && this.#head().epoch !== found.start.epoch) found = await this.#beginnings.lost(undefined)
+    if (this.#stopped) throw unavailable('the server stops')
+    return found
+  }
+
   /** Once whoever listens has got its subscription, and before anything else. */
   #tellLost(state: ListenerState, position: Position): void {
     const gap: Gap = { reason: 'lost', position, message: 'What was changed since is not kept any more.' }
@@ -378,6 +346,8 @@ class FollowedChanges implements OpenChanges {
       if (state.closed) return
       this.#metrics?.gap(gap.reason)
       state.listener.gap(gap)
+      // Once it knows of that it has everything up to here.
+      state.listener.passed(position)
     })
   }
 
@@ -404,14 +374,6 @@ class FollowedChanges implements OpenChanges {
 
 const boundsOf = (state: ListenerState, resolved: readonly Resolved[]): ListenerState['bounds'] =>
   resolved.map((bound, binding) => ({ ...bound, listener: state, binding }))
-
-interface Begin {
-  readonly state: { readonly from: Position; readonly ordinal: number | undefined }
-  readonly start: Position
-  readonly replaysFrom: number
-  readonly lost: boolean
-  readonly birth: ListenerState['birth']
-}
 
 /** Opens the part of realtime that tells changes of tables. Nothing is told before its follower is part of a feed. */
 export const openChanges = (options: OpenChangesOptions): OpenChanges => new FollowedChanges(options)

@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { Relation } from '../../../feed/feed.js'
 import type { Position } from '../../../feed/position.js'
+import { parseSnapshot } from '../../../feed/sources/wal/snapshot.js'
 import { createFakeClock } from '../../../testing/fake-clock.js'
 import { propertyRuns } from '../../../testing/property-runs.js'
 import { type Clock, systemClock } from '../../../time/clock.js'
@@ -31,7 +32,7 @@ const facts = new RelationFacts(
   ['id'],
 )
 const columns = new Set(['id', 'owner'])
-const at = (number: number): Position => ({ epoch, number: BigInt(number) })
+const at = (number: number, of = epoch): Position => ({ epoch: of, number: BigInt(number) })
 
 type Judge = (beholder: Beholder, owner: string) => Verdict
 
@@ -110,13 +111,13 @@ const setUp = (judging: Judging = {}, maxWaitingBytes = 1_000_000, clock: Clock 
   let next = 0
   let number = 0
   /** A transaction with a row for each owner; gives their ids. */
-  const commit = (owners: readonly string[]): number[] => {
+  const commit = (owners: readonly string[], xid = 0n, of = epoch): number[] => {
     number += 10
-    const position = at(number)
+    const position = at(number, of)
     const entries = owners.map((owner, ordinal) => {
       next += 1
       const change = { kind: 'insert', relation, old: null, new: [String(next), owner] } as const
-      const placed = { kind: 'row', position, ordinal, xid: 0n, committedAt: new Date(0), change, facts } as const
+      const placed = { kind: 'row', position, ordinal, xid, committedAt: new Date(0), change, facts } as const
       return ring.append(placed, 100, 0)
     })
     ring.pass(position.number)
@@ -289,6 +290,25 @@ describe('listeners', () => {
     await idle()
     expect(witness.told).toEqual([])
     expect(witness.gaps).toEqual([{ reason: 'lost', position: { epoch: 'wal-other', number: 5n }, message: 'It begins anew.' }])
+  })
+
+  it('RT-2: what was committed by the time of a gap is not told again, however far back the feed begins', async () => {
+    const { ring, dispatcher, commit, listen, idle } = setUp()
+    const witness = createWitness()
+    listen(witness, { role: 'all', claims: '' })
+    await idle()
+    ring.begin({ epoch: 'wal-other', number: 0n })
+    const birth = { snapshot: parseSnapshot('7:7:'), at: 5 }
+    dispatcher.restart({ epoch: 'wal-other', number: 0n }, 'It begins anew.', { start: at(25, 'wal-other'), birth })
+    commit(['ann'], 5n, 'wal-other')
+    commit(['ann'], 7n, 'wal-other')
+    dispatcher.proven(5)
+    commit(['ann'], 6n, 'wal-other')
+    await idle()
+    expect(witness.gaps).toMatchObject([{ reason: 'lost', position: at(25, 'wal-other') }])
+    expect(witness.told).toEqual([2, 3])
+    // Said once the client knows of the gap, and then only what comes after.
+    expect(witness.passes).toEqual([25n, 30n])
   })
 
   it('RT-2: who was told more elsewhere goes on behind that when the feed begins anew, within a transaction too', async () => {

@@ -14,7 +14,7 @@ import { BindingIndex } from './binding-index.js'
 import { CatchUp, hasRoom } from './catch-up.js'
 import { confirmQuestions } from './confirm-questions.js'
 import { findMatches, newMatch } from './find-matches.js'
-import type { ListenerState } from './listener-state.js'
+import type { Fresh, ListenerState } from './listener-state.js'
 import { askOne, type Place, questionOf } from './visibility-question.js'
 import { type Waiting, WaitingList } from './waiting-list.js'
 
@@ -153,17 +153,20 @@ export class Dispatcher {
     if (head) for (const state of this.#states) state.pass(head)
   }
 
-  /** The history has another past: nobody knows what is missing. */
-  restart(position: Position, message: string): void {
+  /** The history has another past: nobody knows what is missing. `fresh`: what was visible by then is not told. */
+  restart(position: Position, message: string, fresh: Fresh = { start: position, birth: undefined }): void {
     this.#waiting.clear()
     this.#catchUp.clear()
     this.#newborn.clear()
     for (const state of [...this.#states]) {
       const caughtUp = state.replaysFrom === undefined
-      const isBehind = state.restart(position)
+      const isBehind = state.restart(position, fresh)
       if (state.birth) this.#newborn.add(state)
       if (!caughtUp) this.#goLive(state)
-      if (isBehind) this.#say(state, { reason: 'lost', position, message })
+      if (!isBehind) continue
+      this.#say(state, { reason: 'lost', position: fresh.start, message })
+      // Once its client knows of that it has everything up to here.
+      this.#safely(state, () => state.listener.passed(fresh.start))
     }
   }
 
@@ -468,7 +471,7 @@ export class Dispatcher {
   #missed(state: ListenerState): void {
     const position = this.#options.ring.head
     if (!position) return
-    state.restart(position)
+    state.restart(position, { start: position, birth: undefined })
     this.#goLive(state)
     const message = 'Changes went by faster than they could be told again.'
     this.#say(state, { reason: 'lost', position, message })

@@ -12,6 +12,12 @@ export interface Birth {
   readonly at: number
 }
 
+/** From a moment on, of a history that may be read from further back: what it is said to begin with, and what was visible then. */
+export interface Fresh {
+  readonly start: Position
+  readonly birth: Birth | undefined
+}
+
 export interface ListenerOptions {
   readonly listener: ChangeListener
   readonly beholder: Beholder
@@ -53,24 +59,24 @@ export class ListenerState {
   }
 
   /**
-   * Nothing before this position counts any more. False for who was told all of that, elsewhere: it goes on behind what it was told, in the
+   * Nothing before this position counts any more, nor what was visible by a moment that came later. False for who was told all of that, elsewhere: it goes on behind what it was told, in the
    * middle of a transaction too, and misses nothing.
    */
-  restart(from: Position): boolean {
+  restart(from: Position, fresh: Fresh): boolean {
     this.replaysFrom = undefined
     this.within = undefined
     this.forget()
     const isBehind = this.#from.epoch !== from.epoch || this.#from.number < from.number
-    if (isBehind) this.#beginAt(from)
+    if (isBehind) this.#beginAt(from, fresh)
     return isBehind
   }
 
-  #beginAt(from: Position): void {
+  #beginAt(from: Position, { start, birth }: Fresh): void {
     this.#from = from
     this.#ordinal = undefined
     this.#told = from.number
-    this.#passed = from.number
-    this.birth = undefined
+    this.#passed = start.number
+    this.birth = birth
   }
 
   /** What waits for it is void. */
