@@ -26,10 +26,27 @@ const whyBad = (kind: Kind, name: string, labels: readonly string[]): string | u
   return label === undefined ? undefined : `the label "${label}" is not in snake case`
 }
 
-const masked = (labels: Readonly<Record<string, string | number>> = {}): Record<string, string | number> =>
-  Object.fromEntries(
-    Object.entries(labels).map(([name, value]) => [name, typeof value === 'string' ? maskSecrets(value) : value]),
-  )
+/** Values of labels are few, and each comes often. */
+const maxKnownValues = 1000
+const knownValues = new Map<string, string>()
+
+const maskedValue = (value: string): string => {
+  const known = knownValues.get(value)
+  if (known !== undefined) return known
+  if (knownValues.size >= maxKnownValues) knownValues.clear()
+  const shown = maskSecrets(value)
+  knownValues.set(value, shown)
+  return shown
+}
+
+const masked = (labels: Readonly<Record<string, string | number>> = {}): Record<string, string | number> => {
+  const shown: Record<string, string | number> = {}
+  for (const name of Object.keys(labels)) {
+    const value = labels[name]!
+    shown[name] = typeof value === 'string' ? maskedValue(value) : value
+  }
+  return shown
+}
 
 const textual = (labels: Readonly<Record<string, string | number | undefined>>): Sample['labels'] =>
   Object.fromEntries(Object.entries(labels).map(([name, value]) => [name, String(value)]))

@@ -156,7 +156,7 @@ describe('what guards the admin paths', () => {
   })
 
   test('roles that do not exist are an error of the configuration', () => {
-    expect([...resolveRoles(['all'])]).toEqual(['admin', 'alerts', 'auth', 'feed', 'realtime', 'rest'])
+    expect([...resolveRoles(['all'])]).toEqual(['admin', 'alerts', 'auth', 'feed', 'realtime', 'rest', 'webhooks'])
     expect([...resolveRoles(['admin'])]).toEqual(['admin'])
     expect(() => resolveRoles(['admin', 'wizard'])).toThrow(expect.objectContaining({ code: 'TM_CONFIG_BAD_VALUE' }))
   })

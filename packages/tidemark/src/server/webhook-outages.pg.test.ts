@@ -228,7 +228,7 @@ describe('the end of a spool', () => {
       const [provider] = testProviders()
       const head = { header: () => undefined, pathSecret: undefined }
       const text = raw.toString()
-      const understood = understand(provider!, head, { ok: true, value: JSON.parse(text), text }, raw)
+      const understood = understand(provider!, head, { ok: true, value: JSON.parse(text), text, verbatim: true }, raw)
       const arrival = {
         provider: 'rollout',
         tenant: '',

@@ -17,6 +17,7 @@ const event: AcceptedEvent = {
   envelope: `{"id":"0197cba6","data":${raw.toString()}}`,
   unparseable: undefined,
   raw,
+  rawAtEnd: true,
   headers: { 'content-type': 'application/json' },
   verified: false,
   trust: 'hint',
@@ -59,14 +60,14 @@ test('an entry that is all there is carries the body once, and gives back every 
 
 test('a body that could not be read stands beside an empty payload', () => {
   const broken = Buffer.from([0xff, 0xfe, 0x7b])
-  const fields = encodeWhole({ ...event, raw: broken, envelope: undefined, entity: undefined, unparseable: 'no UTF-8' }, 1)
+  const fields = encodeWhole({ ...event, raw: broken, rawAtEnd: false, envelope: undefined, entity: undefined, unparseable: 'no UTF-8' }, 1)
   const entry = decodeEntry(asRead(fields))
   expect(entry?.payload).toBe('null')
   expect(entry?.whole).toMatchObject({ unparseable: 'no UTF-8', raw: broken, entity: undefined })
 })
 
 test('an empty body is kept as one', () => {
-  expect(decodeEntry(asRead(encodeWhole({ ...event, raw: Buffer.alloc(0) }, 1)))?.whole?.raw.length).toBe(0)
+  expect(decodeEntry(asRead(encodeWhole({ ...event, raw: Buffer.alloc(0), rawAtEnd: false }, 1)))?.whole?.raw.length).toBe(0)
 })
 
 test('what others wrote into the stream is no entry', () => {

@@ -2,7 +2,8 @@ import type { AcceptedEvent, EntityRef, Trust } from './webhooks.js'
 
 /**
  * An entry of a partition's stream. Documented fields: `provider`, `event_type`, `payload`, `received_at`. Ours: `id`, `lane`,
- * `tenant`, and either `seq`, where the row is in `webhook_events` already, or the whole event, where it is not.
+ * `tenant`, and either `seq`, where the row is in `webhook_events` already, or the whole event, where it is not: `event`, JSON, and the
+ * body, as `raw` or as the place of it in the payload (`raw_at`).
  *
  * The same event may stand in a stream twice (its append was repeated after an unknown outcome): its row decides what is still to do.
  */
@@ -46,15 +47,7 @@ export const entryFields = [
   'lane',
   'tenant',
   'seq',
-  'dedupe',
-  'source_type',
-  'entity_type',
-  'entity_id',
-  'verified',
-  'trust',
-  'unparseable',
-  'normaliser',
-  'headers',
+  'event',
   'raw',
   'raw_at',
 ] as const
@@ -66,13 +59,13 @@ export type EntryArguments = readonly (string | Buffer)[]
 
 const noEnvelope = 'null'
 
-const common = (event: AcceptedEvent, payload: string | Buffer): (string | Buffer)[] => [
+const common = (event: AcceptedEvent): (string | Buffer)[] => [
   'provider',
   event.provider,
   'event_type',
   event.type,
   'payload',
-  payload,
+  event.envelope ?? noEnvelope,
   'received_at',
   new Date(event.receivedAtMs).toISOString(),
   'id',
@@ -85,62 +78,38 @@ const common = (event: AcceptedEvent, payload: string | Buffer): (string | Buffe
 
 /** The entry of an event whose row is in Postgres. */
 export const encodeQueued = (event: AcceptedEvent, seq: bigint | string): EntryArguments => [
-  ...common(event, event.envelope ?? noEnvelope),
+  ...common(event),
   'seq',
   String(seq),
 ]
 
-const rawFields = (raw: Buffer, payload: Buffer): readonly (string | Buffer)[] => {
-  // An envelope mostly holds the body as it came, near its end: it need not be sent and kept twice.
-  const at = raw.length === 0 ? -1 : payload.lastIndexOf(raw)
-  return at < 0 ? ['raw', raw] : ['raw_at', `${at},${raw.length}`]
-}
+/** Where the body stands in the envelope, in bytes; undefined where it does not stand there as it came. */
+export const rawPlace = ({ envelope, raw, rawAtEnd }: AcceptedEvent): number | undefined =>
+  // Behind it is the brace that closes the envelope.
+  envelope !== undefined && rawAtEnd === true ? Buffer.byteLength(envelope) - 1 - raw.length : undefined
+
+type WholeText = Omit<WholeEvent, 'raw'>
 
 /** The entry of an event that is nowhere else yet. */
 export const encodeWhole = (event: AcceptedEvent, normaliser: number): EntryArguments => {
-  const payload = Buffer.from(event.envelope ?? noEnvelope)
-  return [
-    ...common(event, payload),
-    'dedupe',
-    event.dedupeKey,
-    'source_type',
-    event.sourceType,
-    ...(event.entity ? ['entity_type', event.entity.type, 'entity_id', event.entity.externalId] : []),
-    'verified',
-    event.verified ? '1' : '0',
-    'trust',
-    event.trust,
-    ...(event.unparseable === undefined ? [] : ['unparseable', event.unparseable]),
-    'normaliser',
-    String(normaliser),
-    'headers',
-    JSON.stringify(event.headers),
-    ...rawFields(event.raw, payload),
-  ]
-}
-
-const headersOf = (text: string): Readonly<Record<string, string>> => {
-  const parsed: unknown = JSON.parse(text)
-  return typeof parsed === 'object' && parsed !== null ? (parsed as Record<string, string>) : {}
+  const { dedupeKey, sourceType, entity, verified, trust, unparseable, headers, raw } = event
+  const whole: WholeText = { dedupeKey, sourceType, entity, verified, trust, unparseable, normaliser, headers }
+  const place = rawPlace(event)
+  const fields = common(event)
+  fields.push('event', JSON.stringify(whole))
+  // A body that is part of the payload need not be sent and kept twice.
+  if (place === undefined) fields.push('raw', raw)
+  else fields.push('raw_at', `${place},${raw.length}`)
+  return fields
 }
 
 const wholeOf = (field: (name: EntryField) => Buffer | undefined, payload: Buffer): WholeEvent | undefined => {
-  const text = (name: EntryField): string => field(name)?.toString() ?? ''
-  const dedupeKey = field('dedupe')?.toString()
-  if (dedupeKey === undefined) return undefined
-  const [at = 0, length = 0] = text('raw_at').split(',').map(Number)
-  const entityType = field('entity_type')?.toString()
-  return {
-    dedupeKey,
-    sourceType: text('source_type'),
-    entity: entityType === undefined ? undefined : { type: entityType, externalId: text('entity_id') },
-    verified: text('verified') === '1',
-    trust: text('trust') === 'hint' ? 'hint' : 'statement',
-    unparseable: field('unparseable')?.toString(),
-    normaliser: Number(text('normaliser')),
-    headers: headersOf(text('headers') || '{}'),
-    raw: field('raw') ?? payload.subarray(at, at + length),
-  }
+  const text = field('event')?.toString()
+  if (text === undefined) return undefined
+  const { dedupeKey, sourceType, entity, verified, trust, unparseable, normaliser, headers } = JSON.parse(text) as WholeText
+  const [at = 0, length = 0] = (field('raw_at')?.toString() ?? '').split(',').map(Number)
+  const raw = field('raw') ?? payload.subarray(at, at + length)
+  return { dedupeKey, sourceType, entity, verified, trust, unparseable, normaliser, headers, raw }
 }
 
 /**

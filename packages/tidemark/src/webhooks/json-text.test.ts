@@ -16,6 +16,7 @@ describe('bodies of strangers', () => {
     expect(read(text)).toEqual({
       ok: true,
       text,
+      verbatim: true,
       value: {
         id: '9007199254740993',
         min: '-9223372036854775808',

@@ -116,6 +116,8 @@ export type ReadJson =
       readonly value: unknown
       /** As it came, but for what Postgres cannot hold. */
       readonly text: string
+      /** The text is what the bytes of the body say, without a change. */
+      readonly verbatim: boolean
     }
   | { readonly ok: false; readonly reason: string }
 
@@ -152,7 +154,8 @@ export const readJson = (raw: Buffer, { maxDepth }: JsonLimits): ReadJson => {
   if (depth > maxDepth) return refused(`it is nested deeper than ${maxDepth}`)
   if (outOfRange) return refused('a number in it is out of range')
   try {
-    return { ok: true, value: valuesOf(json, long), text: escapes ? storable(json) : json }
+    const value = valuesOf(json, long)
+    return { ok: true, value, text: escapes ? storable(json) : json, verbatim: !escapes && json === text }
   } catch {
     // The parser's own words quote the body.
     return refused('it is not JSON')

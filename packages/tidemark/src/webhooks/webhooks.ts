@@ -101,6 +101,8 @@ export interface AcceptedEvent {
   readonly envelope: string | undefined
   readonly unparseable: string | undefined
   readonly raw: Buffer
+  /** True where the body stands at the end of the envelope, byte for byte, with only `}` behind it: it need not be sent twice. */
+  readonly rawAtEnd?: boolean
   /** Headers that are kept. Never signatures, secrets or cookies. */
   readonly headers: Readonly<Record<string, string>>
   readonly verified: boolean

@@ -57,10 +57,11 @@ class Bytes {
     return piece
   }
 
-  addPair(envelope: Buffer, raw: Buffer): readonly [Piece, Piece] {
-    const outer = this.add(envelope)
-    const within = raw.length === 0 ? -1 : envelope.lastIndexOf(raw)
-    return [outer, within < 0 ? this.add(raw) : { at: outer.at + within, length: raw.length }]
+  addPair(event: AcceptedEvent): readonly [Piece, Piece] {
+    const outer = this.add(Buffer.from(event.envelope ?? ''))
+    const { length } = event.raw
+    const isWithin = event.envelope !== undefined && event.rawAtEnd === true
+    return [outer, isWithin ? { at: outer.at + outer.length - 1 - length, length } : this.add(event.raw)]
   }
 
   get all(): Buffer {
@@ -69,7 +70,7 @@ class Bytes {
 }
 
 const recordOf = (event: AcceptedEvent, n: number, bytes: Bytes): object => {
-  const [envelope, raw] = bytes.addPair(Buffer.from(event.envelope ?? ''), event.raw)
+  const [envelope, raw] = bytes.addPair(event)
   return {
     n,
     id: event.id,

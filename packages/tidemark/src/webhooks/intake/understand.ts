@@ -14,6 +14,8 @@ export interface Understood {
   /** JSON text of an object. */
   readonly data: string
   readonly raw: Buffer
+  /** The data are the body, byte for byte. */
+  readonly verbatim: boolean
 }
 
 /** Names and ids longer than this would not fit into an index. */
@@ -25,9 +27,11 @@ const digest = (...parts: readonly (string | Buffer)[]): string => {
   return hash.digest('hex')
 }
 
+const surrogate = /[\ud800-\udfff]/
 const loneSurrogate = /\p{Surrogate}/u
 
-const isOrdinary = (text: string): boolean => text.length <= longestName && !text.includes('\0') && !loneSurrogate.test(text)
+const isOrdinary = (text: string): boolean =>
+  text.length <= longestName && !text.includes('\0') && !(surrogate.test(text) && loneSurrogate.test(text))
 
 /** What Postgres cannot hold, or index, is told by its digest. */
 const named = (text: string): string => (isOrdinary(text) ? text : `sha256:${digest(text)}`)
@@ -39,7 +43,14 @@ const typeOf = ({ types }: Provider, { type, sourceType }: EventFacts): string =
   return sourceType !== undefined && Object.hasOwn(types, sourceType) ? types[sourceType]! : 'unknown'
 }
 
-const understandOne = (provider: Provider, head: DeliveryHead, value: unknown, text: string, raw: Buffer): Understood => {
+interface Value {
+  readonly value: unknown
+  readonly text: string
+  readonly raw: Buffer
+  readonly verbatim: boolean
+}
+
+const understandOne = (provider: Provider, head: DeliveryHead, { value, text, raw, verbatim }: Value): Understood => {
   const facts = provider.describe(isFields(value) ? value : {}, head)
   return {
     facts,
@@ -47,6 +58,7 @@ const understandOne = (provider: Provider, head: DeliveryHead, value: unknown, t
     sourceType: named(facts.sourceType ?? ''),
     data: dataTextOf(value, text),
     raw,
+    verbatim: verbatim && isFields(value),
   }
 }
 
@@ -54,12 +66,15 @@ const understandOne = (provider: Provider, head: DeliveryHead, value: unknown, t
 export const understand = (
   provider: Provider,
   head: DeliveryHead,
-  { value, text }: ReadJson & { readonly ok: true },
+  { value, text, verbatim }: ReadJson & { readonly ok: true },
   raw: Buffer,
 ): readonly Understood[] | string => {
   try {
-    if (!provider.batches || !Array.isArray(value)) return [understandOne(provider, head, value, text, raw)]
-    return elementTexts(text).map((element) => understandOne(provider, head, parseJson(element), element, Buffer.from(element)))
+    if (!provider.batches || !Array.isArray(value)) return [understandOne(provider, head, { value, text, raw, verbatim })]
+    return elementTexts(text).map((element) => {
+      const one = { value: parseJson(element), text: element, raw: Buffer.from(element), verbatim: true }
+      return understandOne(provider, head, one)
+    })
   } catch (error) {
     return `the facts of ${provider.name} do not fit it: ${reasonOf(error)}`
   }
@@ -116,6 +131,7 @@ export const acceptedEvent = (understood: Understood, arrival: Arrival, id: stri
     envelope: envelopeJson({ ...known, entity: place.entity, occurredAt: facts.occurredAt, receivedAt }, data),
     unparseable: undefined,
     raw,
+    rawAtEnd: understood.verbatim,
     headers,
     receivedAtMs,
   }

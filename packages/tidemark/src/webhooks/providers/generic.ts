@@ -40,7 +40,7 @@ export const generic = ({ name = 'generic', signature, fields = {}, window }: Ge
         type: sourceType === '' ? 'unknown' : sourceType,
         entity: externalId === undefined ? undefined : { type: entityType, externalId },
         occurredAt: isoAt(data, timestamp),
-        signedAtMs: momentAt(data, timestamp),
+        signedAtMs: window && momentAt(data, timestamp),
       }
     },
   })
