@@ -64,7 +64,11 @@ const bareAppend = (): FastifyInstance => {
 const log = createLogger({ level: 'info', destination: { write: () => undefined } })
 const pool = createNamedPool('primary', { url: testUrl(databaseUrl, 'app') })
 const provider = {
-  ...generic({ name: 'bench', signature: { header: 'x-bench-signature' }, fields: { id: 'eventId', entityId: 'contact', type: 'event' } }),
+  ...generic({
+    name: 'bench',
+    signature: { header: 'x-bench-signature' },
+    fields: { id: 'eventId', entityId: 'contact', type: 'event' },
+  }),
   keys: [{ key: webhookSecret }],
 }
 

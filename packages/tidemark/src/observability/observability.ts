@@ -116,7 +116,8 @@ export const signalTable = {
   'webhooks.stored': { severity: 'info', meaning: 'Events can be stored again.' },
   'webhooks.clock_skew': {
     severity: 'critical',
-    meaning: 'Deliveries with a valid signature lie outside of their time window one after another: a clock is wrong, likely ours.',
+    meaning:
+      'Deliveries with a valid signature lie outside of their time window one after another: a clock is wrong, likely ours.',
   },
   'webhooks.memory_filling': { severity: 'warning', meaning: 'Redis, which holds events, has used 60 % of its memory.' },
   'webhooks.memory_short': { severity: 'critical', meaning: 'Redis, which holds events, has used 80 % of its memory.' },

@@ -60,7 +60,10 @@ test('an entry that is all there is carries the body once, and gives back every 
 
 test('a body that could not be read stands beside an empty payload', () => {
   const broken = Buffer.from([0xff, 0xfe, 0x7b])
-  const fields = encodeWhole({ ...event, raw: broken, rawAtEnd: false, envelope: undefined, entity: undefined, unparseable: 'no UTF-8' }, 1)
+  const fields = encodeWhole(
+    { ...event, raw: broken, rawAtEnd: false, envelope: undefined, entity: undefined, unparseable: 'no UTF-8' },
+    1,
+  )
   const entry = decodeEntry(asRead(fields))
   expect(entry?.payload).toBe('null')
   expect(entry?.whole).toMatchObject({ unparseable: 'no UTF-8', raw: broken, entity: undefined })

@@ -77,11 +77,7 @@ const common = (event: AcceptedEvent): (string | Buffer)[] => [
 ]
 
 /** The entry of an event whose row is in Postgres. */
-export const encodeQueued = (event: AcceptedEvent, seq: bigint | string): EntryArguments => [
-  ...common(event),
-  'seq',
-  String(seq),
-]
+export const encodeQueued = (event: AcceptedEvent, seq: bigint | string): EntryArguments => [...common(event), 'seq', String(seq)]
 
 /** Where the body stands in the envelope, in bytes; undefined where it does not stand there as it came. */
 export const rawPlace = ({ envelope, raw, rawAtEnd }: AcceptedEvent): number | undefined =>
