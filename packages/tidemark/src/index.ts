@@ -238,7 +238,6 @@ export { type RateLimitOptions, rateLimit, rateLimitHeaders } from './server/rat
 export { createServer, type ServerOptions, type TidemarkServer } from './server/server.js'
 export { type HealthTable, healthTables, type Probe } from './server/supabase-health/health-tables.js'
 export { probeDatabase } from './server/supabase-health/probe-database.js'
-
 // The folder that outlives a command
 export { openState, type State } from './state/state.js'
 
@@ -255,3 +254,27 @@ export type {
 export { createHandlers } from './webhooks/workers/create-handlers.js'
 export { openWorkers } from './webhooks/workers/open-workers.js'
 export type { HandlerTable, WorkerSettings, Workers, WorkersOptions, WorkersState } from './webhooks/workers/workers.js'
+// Webhooks
+export { type Intake, type IntakeOptions, openIntake } from './webhooks/intake/intake.js'
+export {
+  defineProvider,
+  type EventFacts,
+  firstProof,
+  type GenericOptions,
+  generic,
+  github,
+  gohighlevel,
+  hmacKey,
+  hmacProof,
+  lofty,
+  type Provider,
+  type ProviderDefinition,
+  pathKey,
+  pathProof,
+  publicKey,
+  publicKeyProof,
+  rollout,
+  standardProof,
+  standardWebhooks,
+} from './webhooks/providers/providers.js'
+export type { EventType, WebhookEvent } from './webhooks/webhooks.js'

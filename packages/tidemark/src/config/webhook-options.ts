@@ -16,17 +16,17 @@ export interface WebhookKeyInput {
   readonly tenant?: string | undefined
 }
 
-/** What may be said of a provider, besides what its kind takes. What `defineProvider` made stands here as it is. */
+/** What may be said of a provider, besides what its kind takes. */
 export interface WebhookProviderInput {
   /** One of those that Tidemark knows. Default: the name under which it stands. */
   readonly kind?: string
   /** Events of any other account are refused. */
   readonly tenants?: readonly string[]
   readonly maxBytes?: number
-  readonly [setting: string]: unknown
 }
 
-type Providers = Readonly<Record<string, WebhookProviderInput>>
+/** Settings, or what `defineProvider` made. */
+type Providers = Readonly<Record<string, WebhookProviderInput | object>>
 type Keys = Readonly<Record<string, readonly WebhookKeyInput[]>>
 
 const providerName = /^[a-z0-9][a-z0-9-]{0,62}$/

@@ -28,8 +28,9 @@ const makers: Readonly<Record<string, Make>> = {
 const isDefined = (settings: object): settings is Provider =>
   'proof' in settings && typeof settings.proof === 'function' && 'describe' in settings && typeof settings.describe === 'function'
 
-const makeProvider = (name: string, settings: WebhookProviderInput): Provider => {
-  if (isDefined(settings)) return { ...settings, name }
+const makeProvider = (name: string, given: object): Provider => {
+  if (isDefined(given)) return { ...given, name }
+  const settings = given as WebhookProviderInput
   const kind = settings.kind ?? name
   if (!Object.hasOwn(makers, kind)) {
     throw new TidemarkError('TM_WEBHOOKS_UNKNOWN_PROVIDER', { provider: kind, known: Object.keys(makers).join(', ') })

@@ -1,5 +1,5 @@
 import { isoAt, momentAt, textAt } from './fields.js'
-import { digestOf, hmacKey, pathKey } from './keys.js'
+import { hmacKey, pathKey } from './keys.js'
 import { type HmacProofOptions, hmacProof, pathProof } from './proofs.js'
 import { type ClockWindow, defineProvider, type Provider } from './provider.js'
 
@@ -26,7 +26,7 @@ export const generic = ({ name = 'generic', signature, fields = {}, window }: Ge
   const { type = 'event_type', timestamp = 'timestamp', entityType = 'entity' } = fields
   return defineProvider({
     name,
-    proof: signature ? hmacProof({ encoding: 'hex', ...signature }) : pathProof(digestOf),
+    proof: signature ? hmacProof({ encoding: 'hex', ...signature }) : pathProof,
     readKey: signature ? hmacKey : pathKey,
     signed: signature !== undefined,
     window,

@@ -1,6 +1,6 @@
 import type { EventType } from '../webhooks.js'
 import { isoAt, textAt } from './fields.js'
-import { digestOf, pathKey } from './keys.js'
+import { pathKey } from './keys.js'
 import { pathProof } from './proofs.js'
 import { defineProvider, type Provider } from './provider.js'
 
@@ -17,7 +17,7 @@ const types: Readonly<Record<string, EventType>> = {
 export const lofty = (): Provider =>
   defineProvider({
     name: 'lofty',
-    proof: pathProof(digestOf),
+    proof: pathProof,
     readKey: pathKey,
     signed: false,
     // Up to 5,000 events in one call.

@@ -1,3 +1,4 @@
+import { digestOf } from './keys.js'
 import type { Claim, ReadProof } from './provider.js'
 
 /** Bytes of HMAC-SHA256. */
@@ -66,12 +67,10 @@ export const firstProof =
   }
 
 /** A secret behind the provider's name in the path. */
-export const pathProof =
-  (digestOf: (secret: string) => Buffer): ReadProof =>
-  ({ pathSecret }) => {
-    if (pathSecret === undefined || pathSecret === '') return 'missing_signature'
-    return { claims: [{ kind: 'path', signature: digestOf(pathSecret) }], message: asIs }
-  }
+export const pathProof: ReadProof = ({ pathSecret }) => {
+  if (pathSecret === undefined || pathSecret === '') return 'missing_signature'
+  return { claims: [{ kind: 'path', signature: digestOf(pathSecret) }], message: asIs }
+}
 
 const claimOf = (part: string): Claim | undefined => {
   const [version, text = ''] = part.split(/,(.*)/s)
