@@ -18,10 +18,14 @@ interface Path {
 /** Fastify refuses what is none before anybody looks at it; to us it is only something that is kept. */
 const mediaType = /^[\w!#$&^.+-]+\/[\w!#$&^.+-]+\s*(?:;|$)/
 
-const withAnyType = async ({ raw }: FastifyRequest): Promise<void> => {
+const withAnyType = ({ raw }: FastifyRequest, _reply: FastifyReply, done: () => void): void => {
   const type = raw.headers['content-type']
   if (type !== undefined && !mediaType.test(type)) raw.headers['content-type'] = 'application/octet-stream'
+  done()
 }
+
+/** No browser reads these answers, so there is nothing to tell one about frames, scripts and the like. */
+const routeOptions = { onRequest: withAnyType, helmet: false } as const
 
 /** The address that the proxy in front saw: of several, the one that was added last. */
 const senderOf = (request: FastifyRequest, ipHeader: string | undefined): string => {
@@ -56,7 +60,7 @@ export const addWebhookRoutes = async (app: FastifyInstance, options: WebhookRou
   await app.register(async (scope) => {
     scope.removeAllContentTypeParsers()
     scope.addContentTypeParser('*', (_request, _payload, done) => done(null))
-    scope.post<Path>('/webhooks/:provider', { onRequest: withAnyType }, receive)
-    scope.post<Path>('/webhooks/:provider/:secret', { onRequest: withAnyType }, receive)
+    scope.post<Path>('/webhooks/:provider', routeOptions, receive)
+    scope.post<Path>('/webhooks/:provider/:secret', routeOptions, receive)
   })
 }

@@ -224,11 +224,7 @@ class OpenIntake implements Intake {
     if (typeof understood === 'string') return this.#unreadable(provider, raw, understood, arrival)
     const refusal = this.#judge(provider, understood, arrival, key)
     if (refusal !== undefined) return stop(refusal)
-    return go(
-      understood.map((each) =>
-        acceptedEvent(each, { ...arrival, tenant: each.facts.tenant ?? arrival.tenant }, createEventId(nowMs)),
-      ),
-    )
+    return go(understood.map((each) => acceptedEvent(each, arrival, createEventId(nowMs))))
   }
 
   /** A retry would bring the same again: what is signed is kept for people to see. */

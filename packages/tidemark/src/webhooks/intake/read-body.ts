@@ -23,13 +23,16 @@ const readOne = (body: Readable, maxBytes: number, begin: (cut: () => void) => (
   new Promise((resolve) => {
     const chunks: Buffer[] = []
     let bytes = 0
+    let settled = false
     const settle = (read: BodyRead): void => {
+      if (settled) return
+      settled = true
       end()
-      body.off('data', take).off('end', finish).off('error', abort).off('close', abort)
       if (!read.ok) body.pause()
       resolve(read)
     }
     const take = (chunk: Buffer): void => {
+      if (settled) return
       bytes += chunk.length
       if (bytes > maxBytes) settle({ ok: false, reason: 'too_large' })
       else chunks.push(chunk)

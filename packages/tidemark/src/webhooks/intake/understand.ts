@@ -83,6 +83,7 @@ export const understand = (
 /** What is known of a delivery besides its events. */
 export interface Arrival {
   readonly provider: string
+  /** Of the key; what an event says of its own goes before. */
   readonly tenant: string
   readonly verified: boolean
   readonly trust: AcceptedEvent['trust']
@@ -113,22 +114,36 @@ export const placeOf = (
   return { entity, lane, partition: partitionOf(lane, partitions) }
 }
 
-const dedupeKeyOf = (arrival: Arrival, id: string | undefined, raw: Buffer): string =>
-  id === undefined ? digest(arrival.provider, '\0', arrival.tenant, '\0', String(arrival.signedAtMs ?? ''), '\0', raw) : named(id)
+const dedupeKeyOf = (
+  provider: string,
+  tenant: string,
+  signedAtMs: number | undefined,
+  id: string | undefined,
+  raw: Buffer,
+): string => (id === undefined ? digest(provider, '\0', tenant, '\0', String(signedAtMs ?? ''), '\0', raw) : named(id))
 
-/** The event on its way into storage. */
+/** The event on its way into storage. Its members are written one by one: spread, they took longer than everything else here. */
 export const acceptedEvent = (understood: Understood, arrival: Arrival, id: string): AcceptedEvent => {
   const { facts, type, sourceType, data, raw } = understood
-  const { provider, tenant: shown, verified, trust, receivedAtMs, headers } = arrival
-  const tenant = named(shown)
-  const place = placeOf(understood, { ...arrival, tenant }, id)
+  const { occurredAt } = facts
+  const { provider, verified, trust, receivedAtMs, headers, partitions } = arrival
+  const tenant = named(facts.tenant ?? arrival.tenant)
+  const { entity, lane, partition } = placeOf(understood, { provider, tenant, partitions }, id)
   const receivedAt = new Date(receivedAtMs).toISOString()
-  const known = { id, provider, tenant, type, sourceType, verified, trust }
+  const head = { id, provider, tenant, type, sourceType, occurredAt, receivedAt, entity, verified, trust }
   return {
-    ...known,
-    ...place,
-    dedupeKey: dedupeKeyOf(arrival, facts.id, raw),
-    envelope: envelopeJson({ ...known, entity: place.entity, occurredAt: facts.occurredAt, receivedAt }, data),
+    id,
+    provider,
+    tenant,
+    type,
+    sourceType,
+    verified,
+    trust,
+    entity,
+    lane,
+    partition,
+    dedupeKey: dedupeKeyOf(provider, tenant, arrival.signedAtMs, facts.id, raw),
+    envelope: envelopeJson(head, data),
     unparseable: undefined,
     raw,
     rawAtEnd: understood.verbatim,
@@ -143,7 +158,7 @@ export const unparseableEvent = (raw: Buffer, reason: string, arrival: Arrival, 
   provider: arrival.provider,
   tenant: named(arrival.tenant),
   // Sent again it has another time of signing.
-  dedupeKey: dedupeKeyOf({ ...arrival, signedAtMs: undefined }, undefined, raw),
+  dedupeKey: dedupeKeyOf(arrival.provider, arrival.tenant, undefined, undefined, raw),
   type: 'unknown',
   sourceType: '',
   entity: undefined,
