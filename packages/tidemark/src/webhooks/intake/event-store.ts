@@ -36,6 +36,8 @@ export interface EventStoreOptions {
 }
 
 const maxItems = 500
+/** Redis does what it is sent in its order, so that nobody need wait for an answer. Rows are numbered in the order of their groups. */
+const groupsAtATime = { postgres: 1, redis: 8 } as const
 const maxBytes = 8 * 1024 ** 2
 /** After Postgres did not answer it is left alone for so long: otherwise each group would wait for it first. */
 const awayMs = 1000
@@ -74,13 +76,14 @@ class Store implements EventStore {
   #unlisten: (() => void) | undefined
 
   constructor(options: EventStoreOptions) {
-    const { redis, signals, pool, log, timeoutMs } = options
+    const { redis, signals, pool, log, timeoutMs, durability } = options
     this.#options = options
     this.memory = createRedisMemory(redis, signals)
     this.#spool = createSpoolState({ pool, log, signals, timeoutMs })
     this.#groups = createGroups<Item>({
       write: (items) => this.#write(items),
       bytesOf: ({ event }) => event.raw.length + (event.envelope?.length ?? 0),
+      maxRunning: groupsAtATime[durability],
       maxItems,
       maxBytes,
     })

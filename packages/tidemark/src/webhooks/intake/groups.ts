@@ -7,8 +7,10 @@ export interface Groups<T> {
 }
 
 export interface GroupsOptions<T> {
-  /** Writes a group. One is written at a time, so that what comes meanwhile makes the next one. */
+  /** Writes a group. */
   write(items: readonly T[]): Promise<void>
+  /** Groups that are written at a time. They begin in their order; who needs them to end in it too gives 1. */
+  readonly maxRunning: number
   readonly maxItems: number
   readonly maxBytes: number
   bytesOf(item: T): number
@@ -30,34 +32,42 @@ const takeGroup = <T>(waiting: Waiting<T>[], { maxItems, maxBytes, bytesOf }: Gr
   return waiting.splice(0, count)
 }
 
-/** Gathers what comes within a turn of the event loop, and while the last group is written. */
+/** Gathers what comes within a turn of the event loop, and, while as many groups are being written as may be, what comes meanwhile. */
 export const createGroups = <T>(options: GroupsOptions<T>): Groups<T> => {
   const waiting: Waiting<T>[] = []
-  let running: Promise<void> | undefined
+  const running = new Set<Promise<void>>()
+  let gathering = false
+
+  const writeGroup = async (group: readonly Waiting<T>[]): Promise<void> => {
+    try {
+      await options.write(group.map(({ item }) => item))
+      for (const { resolve } of group) resolve()
+    } catch (error) {
+      for (const { reject } of group) reject(error)
+    }
+  }
 
   const run = async (): Promise<void> => {
     // What came in the same turn of the event loop belongs to the same group.
     await new Promise((resolve) => setImmediate(resolve))
-    while (waiting.length > 0) {
-      const group = takeGroup(waiting, options)
-      try {
-        await options.write(group.map(({ item }) => item))
-        for (const { resolve } of group) resolve()
-      } catch (error) {
-        for (const { reject } of group) reject(error)
-      }
-    }
-    running = undefined
+    gathering = false
+    while (waiting.length > 0) await writeGroup(takeGroup(waiting, options))
+  }
+
+  const start = (): void => {
+    gathering = true
+    const runner = run().finally(() => running.delete(runner))
+    running.add(runner)
   }
 
   return {
     add: (item) =>
       new Promise((resolve, reject) => {
         waiting.push({ item, resolve, reject })
-        running ??= run()
+        if (!gathering && running.size < options.maxRunning) start()
       }),
     idle: async () => {
-      while (running) await running
+      while (running.size > 0) await Promise.all(running)
     },
   }
 }
