@@ -23,8 +23,12 @@ export const momentAt = (data: Fields, path: string): number | undefined => {
   return Number.isFinite(ms) && Math.abs(ms) <= 8.64e15 ? ms : undefined
 }
 
+const inUtc = /^\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d)T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d\.\d{3}Z$/
+
 /** The same, as ISO 8601 in UTC. */
 export const isoAt = (data: Fields, path: string): string | undefined => {
+  const value = valueAt(data, path)
+  if (typeof value === 'string' && inUtc.test(value)) return value
   const ms = momentAt(data, path)
   return ms === undefined ? undefined : new Date(ms).toISOString()
 }

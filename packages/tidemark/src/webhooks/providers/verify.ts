@@ -31,12 +31,17 @@ const showsBytes = (expected: Buffer, claims: readonly Claim[]): boolean => {
   return shown
 }
 
-const confirms = async (key: Key, message: Buffer, claims: readonly Claim[], queue: SignatureQueue): Promise<boolean> => {
-  if (key.kind === 'path') return showsBytes(key.secret.export(), claims)
-  if (key.kind === 'hmac') return showsBytes(createHmac('sha256', key.secret).update(message).digest(), claims)
-  const algorithm = key.kind === 'rsa' ? 'sha256' : null
+const confirmedBySecret = ({ kind, secret }: Key, message: Buffer, claims: readonly Claim[]): boolean =>
+  showsBytes(kind === 'path' ? secret.export() : createHmac('sha256', secret).update(message).digest(), claims)
+
+const confirmedByPublicKey = async (
+  key: Key,
+  message: Buffer,
+  claims: readonly Claim[],
+  queue: SignatureQueue,
+): Promise<boolean> => {
   for (const { signature } of claims) {
-    if (await queue.verify(algorithm, message, key.secret, signature)) return true
+    if (await queue.verify(key.kind === 'rsa' ? 'sha256' : null, message, key.secret, signature)) return true
   }
   return false
 }
@@ -49,7 +54,11 @@ const findKey = async (
 ): Promise<Key | undefined> => {
   for (const key of keys) {
     const own = claims.filter(({ kind }) => kind === key.kind)
-    if (own.length > 0 && (await confirms(key, message, own, queue))) return key
+    if (own.length === 0) continue
+    const isSecret = key.kind === 'hmac' || key.kind === 'path'
+    // A secret is looked at here and now: who waits for that only waits.
+    const confirmed = isSecret ? confirmedBySecret(key, message, own) : await confirmedByPublicKey(key, message, own, queue)
+    if (confirmed) return key
   }
   return undefined
 }
