@@ -238,24 +238,12 @@ export { type RateLimitOptions, rateLimit, rateLimitHeaders } from './server/rat
 export { createServer, type ServerOptions, type TidemarkServer } from './server/server.js'
 export { type HealthTable, healthTables, type Probe } from './server/supabase-health/health-tables.js'
 export { probeDatabase } from './server/supabase-health/probe-database.js'
+
 // The folder that outlives a command
 export { openState, type State } from './state/state.js'
-
+export { type Intake, type IntakeOptions, openIntake } from './webhooks/intake/intake.js'
 // Webhooks
 export { type OpenWebhooksOptions, openWebhooks, type Webhooks } from './webhooks/open-webhooks.js'
-export { createReplays, type Replays, type ReplayView, type StartedReplay } from './webhooks/replay/replays.js'
-export type { Selection as EventSelection } from './webhooks/replay/selection.js'
-export type { EventDetail, EventView, StoredEvents } from './webhooks/replay/stored-events.js'
-export type {
-  EventHandler as WebhookHandler,
-  HandlerContext as WebhookContext,
-  WebhookEvent,
-} from './webhooks/webhooks.js'
-export { createHandlers } from './webhooks/workers/create-handlers.js'
-export { openWorkers } from './webhooks/workers/open-workers.js'
-export type { HandlerTable, WorkerSettings, Workers, WorkersOptions, WorkersState } from './webhooks/workers/workers.js'
-// Webhooks
-export { type Intake, type IntakeOptions, openIntake } from './webhooks/intake/intake.js'
 export {
   defineProvider,
   type EventFacts,
@@ -277,4 +265,15 @@ export {
   standardProof,
   standardWebhooks,
 } from './webhooks/providers/providers.js'
-export type { EventType, WebhookEvent } from './webhooks/webhooks.js'
+export { createReplays, type Replays, type ReplayView, type StartedReplay } from './webhooks/replay/replays.js'
+export type { Selection as EventSelection } from './webhooks/replay/selection.js'
+export type { EventDetail, EventView, StoredEvents } from './webhooks/replay/stored-events.js'
+export type {
+  EventHandler as WebhookHandler,
+  EventType,
+  HandlerContext as WebhookContext,
+  WebhookEvent,
+} from './webhooks/webhooks.js'
+export { createHandlers } from './webhooks/workers/create-handlers.js'
+export { openWorkers } from './webhooks/workers/open-workers.js'
+export type { HandlerTable, WorkerSettings, Workers, WorkersOptions, WorkersState } from './webhooks/workers/workers.js'

@@ -311,6 +311,55 @@ export const describeAlerts = (program: Command, lazily: Lazily): void => {
     .action(lazily(async () => (await alertCommands()).alertsTest))
 }
 
+const addEventOptions = (command: Command): Command =>
+  command
+    .option('--provider <name>', 'of one provider')
+    .option('--type <type>', 'of one type, such as contact.created')
+    .option('--status <names>', 'accepted, processing, processed, failed, dead (repeat, or separate by commas)', list)
+    .option('--reason <name>', 'why they are dead: attempts, refused, unparseable, crash_loop, no_handler')
+    .option('--entity <id>', "about one thing, by the provider's id of it")
+    .option('--since <time>', 'received since then: a time, or how long ago, such as 2h')
+    .option('--until <time>', 'received before that')
+
+const collect = (text: string, before: readonly string[] = []): readonly string[] => [...before, text]
+
+const hooks = () => import('./commands/hooks.js')
+
+export const describeHooks = (program: Command, lazily: Lazily): void => {
+  const events = program.command('hooks').description('events that came by webhook: what became of them, and sending them again')
+  const limit = ['--limit <number>', 'how many, the newest first (default: 50)', positiveInteger] as const
+  addEventOptions(events.command('list'))
+    .description('events, the newest first, and how many there are of each status')
+    .option(...limit)
+    .action(lazily(async () => (await hooks()).hooksList))
+  events
+    .command('show')
+    .argument('<id>', 'of the event')
+    .description('everything that is known of an event, and what was received')
+    .action(lazily(async () => (await hooks()).hooksShow))
+  events
+    .command('send')
+    .argument('<provider>', 'as it is configured')
+    .argument('<file>', 'the body')
+    .description("deliver a body to the project's server, signed as the provider would")
+    .option('--header <line>', 'send this header instead of signing (repeat)', collect)
+    .action(lazily(async () => (await hooks()).hooksSend))
+  addEventOptions(events.command('dlq'))
+    .description('dead letters, the newest first')
+    .option(...limit)
+    .action(lazily(async () => (await hooks()).hooksDlq))
+  addEventOptions(events.command('replay'))
+    .argument('[ids...]', 'of the events')
+    .description('send events through again: dead letters, unless --status says otherwise; --dry-run counts them')
+    .option('--all', 'every dead letter')
+    .option('--wait', 'show how far it is, until it is over')
+    .action(lazily(async () => (await hooks()).hooksReplay))
+  events
+    .command('replays')
+    .description('what was sent again, by whom, and how far that is')
+    .action(lazily(async () => (await hooks()).hooksReplays))
+}
+
 const authCommands = () => import('./commands/auth.js')
 
 export const describeAuth = (program: Command, lazily: Lazily): void => {

@@ -7,6 +7,7 @@ import {
   describeCache,
   describeDatabase,
   describeFeed,
+  describeHooks,
   describeMove,
   describeProject,
   describeSchema,
@@ -96,6 +97,7 @@ export const createProgram = (io: Io, execute: Execute): Command => {
     describeCache,
     describeBreakers,
     describeAlerts,
+    describeHooks,
     describeAuth,
     describeDatabase,
   ])

@@ -14,6 +14,7 @@ import { resilienceOptions } from './resilience-options.js'
 import { restOptions } from './rest-options.js'
 import { supabaseOptions } from './supabase-options.js'
 import { webhookOptions } from './webhook-options.js'
+import { webhookWorkerOptions } from './webhook-worker-options.js'
 
 const serverOptions = {
   'server.host': option(host, {
@@ -175,6 +176,7 @@ export const options = {
   ...authOptions,
   ...webhookOptions,
   ...alertsOptions,
+  ...webhookWorkerOptions,
   ...appOptions,
 } as const
 

@@ -2,7 +2,7 @@ import { TidemarkError } from '../errors.js'
 import { findServer } from './presence.js'
 import type { Project } from './project.js'
 
-const askTimeoutMs = 10_000
+const askTimeoutMs = 30_000
 
 interface Refusal {
   readonly error?: { readonly message?: string; readonly fix?: string }

@@ -49,8 +49,8 @@ const openRest = async ({ config, roles, runtime, observation, log, parts, isSto
 }
 
 const openWebhooks = async ({ config, roles, runtime, observation, log, parts, isStopping }: Connected): Promise<void> => {
-  const { takesWebhooks } = await import('./webhook-providers.js')
-  if (!roles.has('webhooks') || !takesWebhooks(config) || isStopping()) return
+  const { servesWebhooks } = await import('./webhook-providers.js')
+  if (!roles.has('webhooks') || !servesWebhooks(config) || isStopping()) return
   const { openServerWebhooks } = await import('./webhooks.js')
   const webhooks = await openServerWebhooks({ config, runtime, observation, log: log.child('webhooks') })
   parts.add('webhooks', webhooks, () => webhooks.stop())

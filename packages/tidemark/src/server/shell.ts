@@ -135,6 +135,7 @@ export const createShell = async (options: ShellOptions): Promise<Shell> => {
       cache: options.cache,
       resilience: options.resilience,
       alerts: options.alerts,
+      pool: () => options.runtime()?.pools.primary,
       doctor: async () => {
         const { examine } = await import('./operations/doctor.js')
         return examine(options.project(), { serving: true })

@@ -65,3 +65,6 @@ export const takesWebhooks = ({ webhooks, apps }: TidemarkConfig): boolean => {
   const named = webhooks.providers ?? webhooks.keys ?? {}
   return Object.keys(named).length > 0 || (webhooks.providers === undefined && apps.rolloutClientSecret !== undefined)
 }
+
+/** Whether this process has something to do with webhooks: it takes them, or has handlers for what others take. */
+export const servesWebhooks = (config: TidemarkConfig): boolean => takesWebhooks(config) || config.webhooks.on !== undefined

@@ -1,6 +1,9 @@
 import type { TidemarkConfig } from '../config/config.js'
-import type { Logger } from '../observability/observability.js'
-import { type Intake, openIntake } from '../webhooks/intake/intake.js'
+import type { HealthFinding, Logger } from '../observability/observability.js'
+import { formatDuration } from '../time/durations.js'
+import type { Intake } from '../webhooks/intake/intake.js'
+import { openWebhooks, type Webhooks } from '../webhooks/open-webhooks.js'
+import type { HandlerTable, Workers } from '../webhooks/workers/workers.js'
 import type { Observation } from './observation.js'
 import type { Runtime } from './runtime.js'
 import { webhookProviders } from './webhook-providers.js'
@@ -8,7 +11,8 @@ import { webhookProviders } from './webhook-providers.js'
 /** The webhooks of one process. */
 export interface ServerWebhooks {
   readonly intake: Intake
-  /** Waits for what is under way, once no more requests come. */
+  readonly webhooks: Webhooks
+  /** Waits for what is under way, once no more requests come, and hands over what was not begun. */
   stop(): Promise<void>
 }
 
@@ -19,18 +23,42 @@ export interface ServerWebhooksOptions {
   readonly log: Logger
 }
 
-/** Opens what takes webhooks. Raises TM_WEBHOOKS_* for providers without keys, and for a Redis that may drop events. */
+/** From how long on a wait is told. */
+const longWaitMs = 60_000
+
+const healthOf = ({ state: { paused, backlog, oldestMs, parkedLanes } }: Workers): HealthFinding => {
+  const waiting = backlog === 0 ? 'nothing waits' : `${backlog} wait, the oldest for ${formatDuration(oldestMs)}`
+  const detail = parkedLanes === 0 ? waiting : `${waiting}; ${parkedLanes} lanes wait for a next attempt`
+  if (paused !== undefined) return { status: 'degraded', detail: `Postgres does not take events; ${detail}` }
+  return { status: oldestMs > longWaitMs ? 'degraded' : 'up', detail }
+}
+
+const settingsOf = ({ webhooks }: TidemarkConfig) => ({
+  concurrency: webhooks.concurrency,
+  maxAttempts: webhooks.maxRetries,
+  retryBaseMs: webhooks.retryBaseMs,
+  retryMaxMs: webhooks.retryMaxMs,
+  handlerTimeoutMs: webhooks.handlerTimeoutMs,
+  unhandled: webhooks.unhandled,
+  replayPerSecond: webhooks.replayPerSecond,
+})
+
+/** Opens what takes webhooks and what handles them. Raises TM_WEBHOOKS_* for providers without keys, and for a Redis that may drop events. */
 export const openServerWebhooks = async ({
   config,
   runtime,
   observation,
   log,
 }: ServerWebhooksOptions): Promise<ServerWebhooks> => {
-  const { durability, partitions, dedupeTtlMs, bodyTimeoutMs, storeTimeoutMs, maxDepth, failuresPerMinute } = config.webhooks
-  const intake = await openIntake({
+  const { durability, partitions, dedupeTtlMs, bodyTimeoutMs, storeTimeoutMs, maxDepth, failuresPerMinute, on, handles } =
+    config.webhooks
+  const webhooks = await openWebhooks({
     providers: webhookProviders(config),
     pool: runtime.pools.primary,
     redis: runtime.redis.redis,
+    connect: runtime.redis.connect,
+    handles,
+    workers: settingsOf(config),
     durability,
     partitions,
     dedupeTtlMs,
@@ -41,7 +69,17 @@ export const openServerWebhooks = async ({
     metrics: observation.metrics,
     signals: observation.signals,
     log,
+    ...(on && { on: on as HandlerTable }),
   })
-  log.info(`taking webhooks of ${intake.providers.join(', ')}`, { durability, partitions })
-  return { intake, stop: () => intake.stop() }
+  const { intake, workers } = webhooks
+  log.info(`taking webhooks of ${intake.providers.join(', ')}`, { durability, partitions, handles })
+  const forget = workers && observation.health.register({ name: 'webhooks', critical: false, check: () => healthOf(workers) })
+  return {
+    intake,
+    webhooks,
+    stop: async () => {
+      forget?.()
+      await webhooks.stop()
+    },
+  }
 }

@@ -14,9 +14,15 @@ import { type AlertsRoutesOptions, addAlertsRoutes } from './alerts-routes.js'
 import { addBreakerRoutes, type BreakerRoutesOptions } from './breaker-routes.js'
 import { addCacheRoutes, type CacheRoutesOptions } from './cache-routes.js'
 import { addFeedRoutes, type FeedRoutesOptions } from './feed-routes.js'
+import { addHooksRoutes, type HooksRoutesOptions } from './hooks-routes.js'
 import { runJob } from './run-job.js'
 
-export interface AdminRoutesOptions extends FeedRoutesOptions, CacheRoutesOptions, BreakerRoutesOptions, AlertsRoutesOptions {
+export interface AdminRoutesOptions
+  extends FeedRoutesOptions,
+    CacheRoutesOptions,
+    BreakerRoutesOptions,
+    AlertsRoutesOptions,
+    HooksRoutesOptions {
   readonly jobs: Jobs
   readonly isAuthorized: (authorization: string | undefined) => boolean
   /** Raises TM_SERVER_STARTING until Postgres is there. */
@@ -147,6 +153,7 @@ export const addAdminRoutes = async (app: FastifyInstance, options: AdminRoutesO
       addCacheRoutes(admin, options)
       addBreakerRoutes(admin, options)
       addAlertsRoutes(admin, options)
+      addHooksRoutes(admin, options)
       addJobRoutes(admin, options)
       // Unknown paths below /admin ask for the token too: what exists is nobody's business without it.
       admin.setNotFoundHandler((request) => {

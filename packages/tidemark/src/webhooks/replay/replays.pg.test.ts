@@ -103,7 +103,7 @@ describe.skipIf(program === undefined)('replays (F17)', () => {
   test('events are understood as the code of today does; what still cannot be is dead at once', async () => {
     const { replays, events, pool } = await giveDead(2, {
       renormalise: ({ id, raw }) =>
-        (JSON.parse(raw.toString()) as { n: number }).n === 0
+        (JSON.parse(raw.toString()) as { data: { n: number } }).data.n === 0
           ? { unparseable: 'no' }
           : {
               type: 'contact.created',

@@ -1,0 +1,90 @@
+import { z } from 'zod'
+import type { Pool } from '../../postgres/postgres.js'
+import { createReplays, type ReplayView, type StartedReplay } from '../../webhooks/replay/replays.js'
+import { createStoredEvents, type EventDetail, type EventView, type StatusCount } from '../../webhooks/replay/stored-events.js'
+import type { Project } from '../project.js'
+
+const name = z.string().min(1).max(255)
+const instant = z.iso.datetime({ offset: true })
+const statuses = z.enum(['accepted', 'processing', 'processed', 'failed', 'dead'])
+const reasons = z.enum(['attempts', 'refused', 'unparseable', 'crash_loop', 'no_handler'])
+
+const selection = {
+  ids: z.array(z.uuid()).min(1).max(10_000).optional(),
+  provider: name.optional(),
+  type: name.optional(),
+  status: z.array(statuses).min(1).optional(),
+  reason: reasons.optional(),
+  entity: name.optional(),
+  since: instant.optional(),
+  until: instant.optional(),
+}
+
+export const listRequest = z.strictObject({ ...selection, limit: z.number().int().min(1).max(1000).default(50) })
+export const showRequest = z.strictObject({ id: name })
+export const replayRequest = z.strictObject({
+  ...selection,
+  dryRun: z.boolean().optional(),
+  actor: z.string().min(1).max(100).default('operator'),
+})
+export const replayIdRequest = z.strictObject({ id: z.uuid() })
+
+export type ListRequest = z.output<typeof listRequest>
+export type ReplayRequest = z.output<typeof replayRequest>
+
+export interface ListReport {
+  readonly counts: readonly StatusCount[]
+  readonly events: readonly EventView[]
+}
+
+export interface ReplayReport {
+  readonly dryRun: boolean
+  /** How many events are meant. */
+  readonly selected: number
+  /** Undefined after a dry run. */
+  readonly replay: StartedReplay | undefined
+}
+
+/** A server's own pool, or one for this call. */
+const withPool = <T>(project: Project, pool: Pool | undefined, fn: (pool: Pool) => Promise<T>): Promise<T> => {
+  if (pool) return fn(pool)
+  return project.withDatabase(undefined, async ({ target }) => {
+    const { createNamedPool } = await import('../../postgres/postgres.js')
+    const own = createNamedPool('migration', { url: target.url, pools: { migration: { maxConnections: 2, minConnections: 0 } } })
+    try {
+      return await fn(own)
+    } finally {
+      await own.stop()
+    }
+  })
+}
+
+/** Events, the newest first, and how many there are of each status. */
+export const hooksList = (project: Project, { limit, ...given }: ListRequest, pool?: Pool): Promise<ListReport> =>
+  withPool(project, pool, async (db) => {
+    const events = createStoredEvents(db)
+    return { counts: await events.counts(), events: await events.list(given, limit) }
+  })
+
+/** Raises TM_WEBHOOKS_NOT_FOUND. */
+export const hooksShow = (project: Project, id: string, pool?: Pool): Promise<EventDetail> =>
+  withPool(project, pool, (db) => createStoredEvents(db).show(id))
+
+/** Has events sent through again. */
+export const hooksReplay = (
+  project: Project,
+  { dryRun = false, actor, ...given }: ReplayRequest,
+  pool?: Pool,
+): Promise<ReplayReport> =>
+  withPool(project, pool, async (db) => {
+    const replays = createReplays(db)
+    if (dryRun) return { dryRun, selected: await replays.count(given), replay: undefined }
+    const replay = await replays.start(given, actor)
+    return { dryRun, selected: replay.selected, replay }
+  })
+
+export const hooksReplays = (project: Project, pool?: Pool): Promise<{ readonly replays: readonly ReplayView[] }> =>
+  withPool(project, pool, async (db) => ({ replays: await createReplays(db).list() }))
+
+export const hooksReplayState = (project: Project, id: string, pool?: Pool): Promise<ReplayView | null> =>
+  withPool(project, pool, async (db) => (await createReplays(db).get(id)) ?? null)
