@@ -18,8 +18,11 @@ export interface Understood {
   readonly verbatim: boolean
 }
 
-/** Names and ids longer than this would not fit into an index. */
+/** Names and ids of more bytes would not fit into an index, where several stand side by side. */
 const longestName = 255
+/** More events than any provider sends at once. */
+const maxEvents = 10_000
+const longestReason = 300
 
 const digest = (...parts: readonly (string | Buffer)[]): string => {
   const hash = createHash('sha256')
@@ -30,8 +33,11 @@ const digest = (...parts: readonly (string | Buffer)[]): string => {
 const surrogate = /[\ud800-\udfff]/
 const loneSurrogate = /\p{Surrogate}/u
 
+/** A character takes three bytes at most, a pair of surrogates four. */
+const isShort = (text: string): boolean => text.length * 3 <= longestName || Buffer.byteLength(text) <= longestName
+
 const isOrdinary = (text: string): boolean =>
-  text.length <= longestName && !text.includes('\0') && !(surrogate.test(text) && loneSurrogate.test(text))
+  isShort(text) && !text.includes('\0') && !(surrogate.test(text) && loneSurrogate.test(text))
 
 /** What Postgres cannot hold, or index, is told by its digest. */
 const named = (text: string): string => (isOrdinary(text) ? text : `sha256:${digest(text)}`)
@@ -71,12 +77,15 @@ export const understand = (
 ): readonly Understood[] | string => {
   try {
     if (!provider.batches || !Array.isArray(value)) return [understandOne(provider, head, { value, text, raw, verbatim })]
+    if (value.length > maxEvents) return `it is a list of more than ${maxEvents} events`
     return elementTexts(text).map((element) => {
       const one = { value: parseJson(element), text: element, raw: Buffer.from(element), verbatim: true }
       return understandOne(provider, head, one)
     })
   } catch (error) {
-    return `the facts of ${provider.name} do not fit it: ${reasonOf(error)}`
+    // An error of a rule may quote what was sent.
+    const reason = reasonOf(error).slice(0, longestReason).replace(/[\0\p{Surrogate}]/gu, '\ufffd')
+    return `the facts of ${provider.name} do not fit it: ${reason}`
   }
 }
 

@@ -157,11 +157,19 @@ describe('what the others send', () => {
   })
 })
 
+describe('lists of events', () => {
+  it('have an end', () => {
+    expect(() => understood(lofty(), `[${'1,'.repeat(10_000)}1]`)).toThrow('it is a list of more than 10000 events')
+    expect(understood(lofty(), '[]')).toEqual([])
+  })
+})
+
 describe('names and ids that are too much', () => {
   it('are told by their digest', () => {
     const long = understood(generic(), JSON.stringify({ event_type: 'x'.repeat(300) }))
     expect(long[0]!.type).toMatch(/^sha256:[0-9a-f]{64}$/)
     expect(understood(generic(), '{"event_type":"a\\ud800"}')[0]!.type).toMatch(/^sha256:/)
     expect(understood(generic(), '{"event_type":"🎉"}')[0]!.type).toBe('🎉')
+    expect(understood(generic(), JSON.stringify({ event_type: '🎉'.repeat(64) }))[0]!.type).toMatch(/^sha256:/)
   })
 })
