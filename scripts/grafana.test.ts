@@ -13,14 +13,16 @@ interface Panel {
 
 const source = join(root, 'packages/tidemark/src')
 const definition =
-  /\.(counter|gauge|histogram)(?:<[^>]*>)?\(\s*'(tidemark_\w+)',\s*(?:'(?:[^'\\]|\\.)*'|`[^`]*`|"[^"]*")(?:,\s*\[([^\]]*)\])?/g
+  /\.(counter|gauge|histogram)(?:<[^>]*>)?\(\s*'(tidemark_\w+)',\s*(?:'(?:[^'\\]|\\.)*'|`[^`]*`|"[^"]*")(?:,\s*(\[[^\]]*\]|\w+))?/g
 
 /** Every metric that the source defines, as Prometheus shows it, with its labels. */
 const definedMetrics = async (): Promise<ReadonlyMap<string, ReadonlySet<string>>> => {
   const metrics = new Map<string, ReadonlySet<string>>()
   const files = (await readdir(source, { recursive: true })).filter((file) => file.endsWith('.ts') && !file.endsWith('.test.ts'))
   for (const file of files) {
-    for (const [, kind, name = '', labels = ''] of (await readFile(join(source, file), 'utf8')).matchAll(definition)) {
+    const text = await readFile(join(source, file), 'utf8')
+    for (const [, kind, name = '', given = ''] of text.matchAll(definition)) {
+      const labels = given.startsWith('[') ? given : (new RegExp(`const ${given} = (\\[[^\\]]*\\])`).exec(text)?.[1] ?? '')
       const named = new Set(['instance', 'job', ...[...labels.matchAll(/'(\w+)'/g)].map(([, label]) => label!)])
       if (kind !== 'histogram') metrics.set(name, named)
       else
