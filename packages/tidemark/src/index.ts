@@ -3,6 +3,24 @@
  * Every error that they raise is a {@link TidemarkError}, whose code docs/errors.md explains.
  */
 
+// Alerts
+export {
+  type Alert,
+  type AlertSeverity,
+  alertsChannel,
+  type Channel,
+  type Delivered,
+  type Notice,
+  type NoticeItem,
+} from './alerts/alerts.js'
+export type { ChannelDefinition } from './alerts/channels/create-channels.js'
+export type { RouteInput } from './alerts/notify/routes.js'
+export { type Alerts, type AlertsOptions, openAlerts } from './alerts/open-alerts.js'
+export type { Condition } from './alerts/rules/condition.js'
+export { defineRule, type LookFor, type Reading, type Rule, type RuleInput } from './alerts/rules/rule.js'
+export { standardRules } from './alerts/rules/standard-rules.js'
+export { type Threshold, tuneRules } from './alerts/rules/tune-rules.js'
+
 // Auth
 export type { Caller } from './auth/caller.js'
 export { isTokenError, TokenError, type TokenReason } from './auth/token-error.js'

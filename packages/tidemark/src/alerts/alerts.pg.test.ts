@@ -13,7 +13,8 @@ import { propertyRuns } from '../testing/property-runs.js'
 import { useClient, useDatabase } from '../testing/use-database.js'
 import { until } from '../time/until.js'
 import { fingerprintOf } from './fingerprint.js'
-import type { RouteInput } from './notify/routes.js'
+import { foldLockSql, foldWaiting } from './fold/fold-job.js'
+import { createRoutes, type RouteInput } from './notify/routes.js'
 import { type Alerts, type AlertsOptions, openAlerts } from './open-alerts.js'
 import { defineRule } from './rules/rule.js'
 import { type Receiver, startReceiver, testSecret } from './testing/receiver.js'
@@ -107,6 +108,13 @@ const rowsOf = async () =>
     notification_sent: boolean
   }[]
 
+/** What waits is due now, and nothing waits any more. */
+const hurry = () =>
+  until(async () => {
+    const { rowCount } = await admin.query(`update tidemark.alert_notifications set due_at = now() where status = 'waiting'`)
+    return rowCount === 0
+  })
+
 const waitingFor = async (held: string) =>
   (await admin.query('select from tidemark.alert_notifications where held like $1', [held])).rowCount! > 0
 
@@ -143,6 +151,16 @@ describe('publish_alert (R77)', () => {
       `select count(distinct alert_id)::int as alerts, count(*)::int as signals from tidemark.alert_signals where entity_id = 'same' and folded_at is not null`,
     )
     expect(rows).toEqual([{ alerts: 1, signals: 1000 }])
+  })
+
+  it('is folded by one job at a time over all nodes', async () => {
+    const options = { routes: createRoutes([atOnce], ['ops', 'backup']), hints: undefined }
+    await publish('locked')
+    await admin.query('begin')
+    await admin.query(foldLockSql)
+    expect(await foldWaiting(pool, options)).toEqual({ folded: 0, opened: [] })
+    await admin.query('commit')
+    expect(await foldWaiting(pool, options)).toMatchObject({ folded: 1, opened: [{ entityId: 'locked' }] })
   })
 
   it('writers of one condition do not wait for each other', async () => {
@@ -236,6 +254,8 @@ describe('telling', () => {
     await resolve('slow')
     await resolve('a')
     await until(() => ops.told().length === 2)
+    await until(async () => (await rowsOf()).every(({ status }) => status === 'resolved'))
+    await hurry()
     expect(ops.told()).toEqual(['firing a', 'resolved a'])
     expect((await rowsOf()).map(({ entity_id, status }) => [entity_id, status])).toEqual([
       ['a', 'resolved'],
@@ -244,9 +264,11 @@ describe('telling', () => {
   })
 
   it('waits for others of its group, and tells them in one message', async () => {
-    await open({ routes: [{ ...atOnce, groupWaitMs: 300 }] })
-    await publish('a')
+    await open({ routes: [{ ...atOnce, groupWaitMs: 60_000 }] })
+    const first = await publish('a')
     await publish('b')
+    await until(async () => (await admin.query('select from tidemark.alert_notifications')).rowCount === 2)
+    await admin.query('update tidemark.alert_notifications set due_at = now() where alert_id = $1', [first])
     await until(() => ops.received.length > 0)
     expect([...ops.told()].sort()).toEqual(['firing a', 'firing b'])
     expect(ops.received).toHaveLength(1)
@@ -339,11 +361,11 @@ describe('telling', () => {
     ops.answer(503)
     await open()
     await publish('a')
-    const hurry = async () => {
+    const tryNow = async () => {
       await admin.query(`update tidemark.alert_notifications set due_at = now() where status = 'waiting'`)
       return backup.told().length > 0
     }
-    await until(hurry)
+    await until(tryNow)
     expect(backup.told()).toEqual(['firing a'])
     expect(
       (await admin.query(`select status, attempt >= 3 as often, error from tidemark.alert_notifications where channel = 'ops'`))
@@ -379,6 +401,33 @@ describe('telling', () => {
       { timeoutMs: 40_000 },
     )
     expect(ops.received.length + backup.received.length).toBeGreaterThan(0)
+  })
+
+  it('reaches a channel of one’s own, with the same outbox', async () => {
+    const heard: string[] = []
+    let failures = 1
+    await open({
+      channels: {
+        pager: {
+          type: 'own',
+          send: async ({ idempotencyKey }) => {
+            heard.push(idempotencyKey)
+            if (failures-- > 0) throw new Error('the pager is off')
+            return { providerId: 'page-1' }
+          },
+        },
+      },
+      routes: [{ groupWaitMs: 0 }],
+    })
+    const id = await publish('a')
+    await until(async () => {
+      await admin.query(`update tidemark.alert_notifications set due_at = now() where status = 'waiting'`)
+      return (await rowsOf())[0]?.notification_sent
+    })
+    expect(heard).toEqual([`${id}:firing:warning`, `${id}:firing:warning`])
+    expect((await admin.query('select provider_id, attempt from tidemark.alert_notifications')).rows).toEqual([
+      { provider_id: 'page-1', attempt: 2 },
+    ])
   })
 
   it('gives a sign of life by the whole way', async () => {

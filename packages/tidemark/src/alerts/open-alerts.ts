@@ -12,7 +12,7 @@ import { type Broadcast, createHintChannel } from './channels/inner-channels.js'
 import { DirectPath } from './direct/direct-path.js'
 import { SignalSink } from './direct/signal-sink.js'
 import { foldBatch, foldWaiting } from './fold/fold-job.js'
-import { measureAlerts } from './fold/measure.js'
+import { measureAlerts, readWaiting } from './fold/measure.js'
 import { type DeadMansSwitch, sweep } from './fold/sweep.js'
 import { Dispatcher, type GuardedChannel } from './notify/dispatcher.js'
 import { createRoutes, type RouteInput } from './notify/routes.js'
@@ -80,6 +80,8 @@ export interface Alerts {
 const hintsName = 'redis-hints'
 const claimTtlMs = 30_000
 const forgetEveryMs = 3_600_000
+/** Who folds and who sends is woken; by itself it looks no more often than this. */
+const unaskedEveryMs = 30_000
 
 const hintChannel = (redis: Redis): GuardedChannel => ({
   channel: createHintChannel(hintsName, redis),
@@ -180,12 +182,13 @@ class OpenedAlerts implements Alerts {
     const { lookEveryMs = 2000, pollEveryMs = 500, sweepEveryMs = 5000 } = options
     const turns = (what: string, everyMs: number, work: () => Promise<unknown>): Turns =>
       createTurns({ ...shared, everyMs, work: () => this.#guard(what, work) })
-    this.#folding = turns('folding', pollEveryMs, () => this.#fold())
-    this.#sending = turns('sending', pollEveryMs, () => this.#dispatcher.dispatch())
+    this.#folding = turns('folding', unaskedEveryMs, () => this.#fold())
+    this.#sending = turns('sending', unaskedEveryMs, () => this.#dispatcher.dispatch())
     this.#turns = [
       turns('looking', lookEveryMs, () => this.look()),
       this.#folding,
       this.#sending,
+      turns('polling', pollEveryMs, () => this.#poll()),
       turns('sweeping', sweepEveryMs, () => this.#sweep()),
       turns('forgetting', forgetEveryMs, () => this.#forget()),
     ]
@@ -255,6 +258,13 @@ class OpenedAlerts implements Alerts {
     await this.#direct.stop()
     await this.#sink.stop()
     await this.#dispatcher.stop()
+  }
+
+  /** One question for both, since mostly nothing waits. */
+  async #poll(): Promise<void> {
+    const { unfolded, due } = await readWaiting(this.#options.pool)
+    if (unfolded) this.#folding.wake()
+    if (due) this.#sending.wake()
   }
 
   async #fold(): Promise<void> {

@@ -5,10 +5,12 @@ import { isPlainObject } from './tree.js'
 
 /** One channel of the configuration; what is in it is looked at by whoever makes a channel of it. */
 export interface AlertChannelInput {
-  readonly type: 'webhook' | 'slack' | 'realtime' | 'log'
+  readonly type: 'webhook' | 'slack' | 'realtime' | 'log' | 'own'
   readonly url?: string
   readonly secret?: string | readonly string[]
   readonly topic?: string
+  /** Of a channel of one's own: see `Channel`. */
+  readonly send?: (...given: never[]) => Promise<object>
   readonly fallback?: string
   readonly maxPerMinute?: number
   readonly timeoutMs?: number
@@ -16,12 +18,13 @@ export interface AlertChannelInput {
 
 export type AlertChannelsInput = Readonly<Record<string, AlertChannelInput>>
 
-const channelTypes = ['webhook', 'slack', 'realtime', 'log']
+const channelTypes = ['webhook', 'slack', 'realtime', 'log', 'own']
 const needed: Readonly<Record<string, readonly string[]>> = {
   webhook: ['url', 'secret'],
   slack: ['url'],
   realtime: ['topic'],
   log: [],
+  own: ['send'],
 }
 
 /** Nothing of a channel is quoted: it holds keys. */
@@ -79,11 +82,14 @@ const hosts: Kind<readonly string[]> = {
   argument: 'hosts',
 }
 
+/** Addresses of such webhooks are secrets as a whole, not only what stands before their @. */
+const { url: _shown, ...secretUrl } = httpUrl
+
 const fileOnly = 'in a configuration file only. docs/alerts.md says how.'
 
 export const alertsOptions = {
   'alerts.enabled': option(boolean, { help: 'Whether trouble becomes alerts.', default: true }),
-  'alerts.webhookUrl': option(httpUrl, {
+  'alerts.webhookUrl': option<string>(secretUrl, {
     help: 'Where alerts are posted, signed as Standard Webhooks has it: the channel "webhook".',
     secret: true,
   }),
@@ -95,7 +101,7 @@ export const alertsOptions = {
     }),
     { help: 'Signs what goes to alerts.webhookUrl.', secret: true },
   ),
-  'alerts.slackUrl': option(httpUrl, {
+  'alerts.slackUrl': option<string>(secretUrl, {
     help: 'An incoming webhook of Slack, or of what takes the same: the channel "slack".',
     secret: true,
   }),

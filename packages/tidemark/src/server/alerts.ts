@@ -34,7 +34,7 @@ export interface ServerAlertsOptions {
 /** Those of the configuration; the log where there is no other. */
 export const channelsOf = ({ alerts }: Pick<TidemarkConfig, 'alerts'>): Readonly<Record<string, ChannelDefinition>> => {
   const { webhookUrl, webhookSecret, slackUrl, channels } = alerts
-  const given: Record<string, ChannelDefinition> = { ...(channels as Readonly<Record<string, ChannelDefinition>>) }
+  const given: Record<string, ChannelDefinition> = { ...(channels as unknown as Readonly<Record<string, ChannelDefinition>>) }
   if (webhookUrl !== undefined)
     given['webhook'] ??= { type: 'webhook', url: webhookUrl, secret: (webhookSecret ?? '').split(',') }
   if (slackUrl !== undefined) given['slack'] ??= { type: 'slack', url: slackUrl }

@@ -1,5 +1,6 @@
 import { reasonOf, TidemarkError } from '../../errors.js'
 import type { Logger } from '../../observability/observability.js'
+import type { Channel } from '../alerts.js'
 import type { GuardedChannel } from '../notify/dispatcher.js'
 import { type AddressRules, addressRules } from './address-guard.js'
 import type { Lookup } from './guarded-post.js'
@@ -38,7 +39,13 @@ export interface LogDefinition extends Guards {
   readonly type: 'log'
 }
 
-export type ChannelDefinition = WebhookDefinition | SlackDefinition | RealtimeDefinition | LogDefinition
+/** A channel of an application's own. */
+export interface OwnDefinition extends Guards {
+  readonly type: 'own'
+  readonly send: Channel['send']
+}
+
+export type ChannelDefinition = WebhookDefinition | SlackDefinition | RealtimeDefinition | LogDefinition | OwnDefinition
 
 export interface CreateChannelsOptions {
   readonly definitions: Readonly<Record<string, ChannelDefinition>>
@@ -96,6 +103,8 @@ export const createChannels = ({
         return createRealtimeChannel(name, definition.topic, broadcast)
       case 'log':
         return createLogChannel(name, log)
+      case 'own':
+        return { name, send: definition.send }
     }
   }
   return Object.entries(definitions).map(([name, definition]) => {

@@ -1,6 +1,18 @@
 import type { Pool } from '../../postgres/postgres.js'
 import type { AlertsMetrics } from '../alerts-metrics.js'
 
+/** Whether anything waits to be folded, and to be sent. */
+export const readWaiting = async (pool: Pick<Pool, 'query'>): Promise<{ readonly unfolded: boolean; readonly due: boolean }> => {
+  const { rows } = await pool.query<{ readonly unfolded: boolean; readonly due: boolean }>(
+    `select exists (select from tidemark.alert_signals where folded_at is null) as unfolded,
+            exists (select from tidemark.alert_notifications where status = 'waiting' and due_at <= clock_timestamp()
+                       and (claimed_until is null or claimed_until < clock_timestamp())) as due`,
+    [],
+    { idempotent: true },
+  )
+  return rows[0]!
+}
+
 interface Measured {
   readonly unfolded: number
   readonly open: Readonly<Record<string, number>>
