@@ -108,7 +108,6 @@ export const alertsOptions = {
   'alerts.channels': option(channels, {
     help: `More channels, by name; ${fileOnly}`,
     env: [],
-    default: {},
     defaultText: 'the log',
     secret: true,
   }),
