@@ -256,10 +256,14 @@ describe('S1: a REanna file moves into the tables of its new home, and a day in 
   })
 
   it('step 4: a tour is planned in order, and one that ends before it starts is refused', async () => {
-    const properties = ['1 Smith Street', '2 Bagot Road', '3 Cavenagh Street'].map((address) => ({
-      address,
-      square_footage: 1000,
-    }))
+    const known = (entity_type: string, external_id: string) => [
+      { provider: 'gohighlevel', tenant: location, entity_type, external_id },
+    ]
+    const properties = [
+      { address: '1 Smith Street', square_footage: 1000, references: known('contact', 'contact-1') },
+      { address: '2 Bagot Road', square_footage: 1000 },
+      { address: '3 Cavenagh Street', square_footage: 1000, references: known('appointment', 'appointment-3') },
+    ]
     const made = await ask<typeof tour>('POST', '/tours', { agent_id: 'agent123', ...day, properties })
     expect(made.status).toBe(201)
     tour = made.body
@@ -413,10 +417,9 @@ describe('S1: a REanna file moves into the tables of its new home, and a day in 
       ).status,
     ).toBe(202)
     const third = tour.visits[2]!.id
-    await until(
-      async () =>
-        (await one<{ status: string }>('select status from property_visits where id = $1', third)).status === 'cancelled',
-    )
+    await until(async () => ['processed', 'failed', 'dead'].includes((await eventOf('w-a')).status))
+    expect(await eventOf('w-a')).toMatchObject({ status: 'processed', error: null })
+    expect(await one('select status from property_visits where id = $1', third)).toEqual({ status: 'cancelled' })
     await until(async () => (await eventOf('w-n')).status === 'processed')
     expect(await one(`select raw_feedback, feedback_source from feedback where feedback_source = 'crm'`)).toEqual({
       raw_feedback: 'Wants a second look.',
@@ -439,8 +442,13 @@ describe('S1: a REanna file moves into the tables of its new home, and a day in 
     const seen = await ask<{ dead_letters: { id: string }[] }>('GET', '/ops/webhooks', undefined, adminToken())
     expect(seen.body.dead_letters.map((each) => each.id)).toContain(id)
     await database.query('alter table leads drop constraint poison')
-    expect(await ask('POST', '/ops/webhooks/replay', { ids: [id], dry_run: true }, adminToken())).toMatchObject({ body: { events: 1 } })
-    expect(await ask('POST', '/ops/webhooks/replay', { ids: [id] }, adminToken())).toMatchObject({ status: 202, body: { selected: 1 } })
+    expect(await ask('POST', '/ops/webhooks/replay', { ids: [id], dry_run: true }, adminToken())).toMatchObject({
+      body: { events: 1 },
+    })
+    expect(await ask('POST', '/ops/webhooks/replay', { ids: [id] }, adminToken())).toMatchObject({
+      status: 202,
+      body: { selected: 1 },
+    })
     await until(async () => (await eventOf('w-poison')).status === 'processed', { timeoutMs: 30_000 })
     expect(await one(`select last_name from leads where external_id = 'poison'`)).toEqual({ last_name: 'Poison' })
   })
@@ -532,7 +540,7 @@ describe('S1: a REanna file moves into the tables of its new home, and a day in 
     expect(inFile(`select address from property_visits where tour_id = '${id}'`)).toEqual(['The last one'])
     expect(
       inFile(`select status from property_visits where tour_id = '${tour.id.replaceAll('-', '')}' order by scheduled_arrival`),
-    ).toEqual(['completed', 'scheduled', 'scheduled'])
+    ).toEqual(['completed', 'scheduled', 'cancelled'])
     expect((await ask('POST', '/tours', day)).status).toBe(503)
     expect((await ask('GET', `/tours/${before.body.id}`)).status).toBe(200)
   })
