@@ -19,12 +19,15 @@ const gatePercent = 85
 
 const bin = (name: string): string => join(root, 'node_modules/.bin', name)
 
-const steps: readonly (readonly [string, string, readonly string[]])[] = [
-  ['tools', bin('jiti'), ['scripts/tools.ts']],
-  ['build', bin('tsc'), ['-b']],
-  // Biome colours what it writes for a pipeline, too, letter by letter.
-  ['lint', bin('biome'), ['ci', ...(process.stdout.isTTY ? [] : ['--colors=off']), '.']],
-  ['docs', bin('jiti'), ['scripts/docs.ts', '--check']],
+/** One after the other; those of one row side by side. */
+const steps: readonly (readonly (readonly [string, string, readonly string[]])[])[] = [
+  [['tools', bin('jiti'), ['scripts/tools.ts']]],
+  [['build', bin('tsc'), ['-b']]],
+  [
+    // Biome colours what it writes for a pipeline, too, letter by letter.
+    ['lint', bin('biome'), ['ci', ...(process.stdout.isTTY ? [] : ['--colors=off']), '.']],
+    ['docs', bin('jiti'), ['scripts/docs.ts', '--check']],
+  ],
 ]
 
 const readJson = <T>(path: string): T | undefined =>
@@ -59,9 +62,11 @@ const runTests = async (filters: readonly string[]): Promise<Counts> => {
 }
 
 const firstFailingStep = async (): Promise<string | undefined> => {
-  for (const [name, command, args] of steps) {
-    console.log(`\n> ${name}`)
-    if ((await run(command, args)) !== 0) return name
+  for (const row of steps) {
+    console.log(`\n> ${row.map(([name]) => name).join(', ')}`)
+    const codes = await Promise.all(row.map(([, command, args]) => run(command, args)))
+    const failing = row[codes.findIndex((code) => code !== 0)]
+    if (failing) return failing[0]
   }
   return undefined
 }
