@@ -19,7 +19,7 @@ import { type CopyOptions, copyMove } from './copy.js'
 
 const folder = useFolder('copy')
 const path = join(folder, 'app.db')
-const rows = 12_000
+const rows = 6_000
 const database = useDatabase()
 const client = useClient(database)
 let schemas = 0
@@ -310,7 +310,7 @@ describe('an application that goes on writing', () => {
       writer.pragma(`journal_mode = ${journal}`)
       const more = writer.prepare('INSERT INTO by_id (v, note) VALUES (?, ?)')
       writer.transaction(() => {
-        for (let i = 0; i < 60_000; i++) more.run(`more ${i}`, 'y'.repeat(100))
+        for (let i = 0; i < 30_000; i++) more.run(`more ${i}`, 'y'.repeat(100))
       })()
       writer.close()
       const child = application(file, journal)
