@@ -502,7 +502,7 @@ describe('positions', () => {
 describe('changes through the outbox', () => {
   it('RT-1, RT-2: are told as those of the log are, from the moment of listening on, and again', async () => {
     const opened = await open({ outbox: true })
-    const rounds = 50
+    const rounds = 15
     let last = createTold()
     for (let round = 0; round < rounds; round += 1) {
       await sql.query('insert into open (id, amount) values ($1, 1.50)', [round * 10])
