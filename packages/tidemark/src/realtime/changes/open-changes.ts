@@ -30,6 +30,7 @@ import { type Begin, Beginnings } from './listen/beginnings.js'
 import { Beholders } from './listen/beholders.js'
 import { Dispatcher } from './listen/dispatcher.js'
 import { ListenerState } from './listen/listener-state.js'
+import { ListenerSubscription, type SubscriptionHost } from './listen/listener-subscription.js'
 import { createStartPoint } from './listen/start-point.js'
 import { type ResolveContext, type Resolved, resolveBinding, Selections } from './resolve-binding.js'
 import { createForeignJson, type MakeForeignJson } from './values/foreign-json.js'
@@ -108,6 +109,13 @@ class FollowedChanges implements OpenChanges {
   readonly #carried = new CarriedTables()
   /** Relations of the feed that are none of ours. */
   readonly #others = new WeakSet<Relation>()
+  readonly #host: SubscriptionHost = {
+    setCaller: (state, bindings, caller) => this.#setCaller(state, bindings, caller),
+    ended: (state) => {
+      if (!state.closed) this.#beholders.release(state.beholder)
+      this.#dispatcher.remove(state)
+    },
+  }
   #passedAt = 0
   #stopped = false
 
@@ -317,18 +325,7 @@ class FollowedChanges implements OpenChanges {
     state.replaysFrom = replaysFrom
     if (lost) this.#tellLost(state, start)
     this.#dispatcher.add(state)
-    let isClosed = false
-    return {
-      start,
-      setCaller: (next) => this.#setCaller(state, bindings, next),
-      acknowledged: (position) => cursor?.move(position),
-      close: (mayReturn = false, number = 0) => {
-        if (!state.closed) this.#beholders.release(state.beholder)
-        this.#dispatcher.remove(state)
-        if (!isClosed) cursor?.close(mayReturn, number)
-        isClosed = true
-      },
-    }
+    return new ListenerSubscription({ start, host: this.#host, state, bindings, cursor })
   }
 
   /** The feed may have begun anew since it was found. */
@@ -373,7 +370,16 @@ class FollowedChanges implements OpenChanges {
 }
 
 const boundsOf = (state: ListenerState, resolved: readonly Resolved[]): ListenerState['bounds'] =>
-  resolved.map((bound, binding) => ({ ...bound, listener: state, binding }))
+  // Written out: objects of one shape cost less than those that were copied.
+  resolved.map(({ event, schema, table, tests, selection }, binding) => ({
+    listener: state,
+    binding,
+    event,
+    schema,
+    table,
+    tests,
+    selection,
+  }))
 
 /** Opens the part of realtime that tells changes of tables. Nothing is told before its follower is part of a feed. */
 export const openChanges = (options: OpenChangesOptions): OpenChanges => new FollowedChanges(options)

@@ -20,6 +20,7 @@ export interface ResolveContext {
 export type Resolved = Omit<Bound<never>, 'listener' | 'binding'>
 
 const everything = '*'
+const none: readonly never[] = []
 const tableOf = ({ table }: Binding): string | undefined => (table === undefined || table === everything ? undefined : table)
 
 const termText = ({ column, operator, value, negated }: FilterTerm): string =>
@@ -119,6 +120,6 @@ export const resolveBinding = async (
     await context.tables.refresh()
     if (!isKnown(context, binding, table)) throw notEnabled(parametersOf(binding, terms))
   }
-  const tests = table === undefined ? [] : await compileTests(context, role, { ...binding, table }, terms)
-  return { event, schema, table, tests, selection: selections.of(select) }
+  const tests = table === undefined ? none : await compileTests(context, role, { ...binding, table }, terms)
+  return { event, schema, table, tests: tests.length > 0 ? tests : none, selection: selections.of(select) }
 }

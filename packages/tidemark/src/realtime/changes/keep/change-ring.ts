@@ -45,6 +45,8 @@ export class ChangeRing {
   #epoch = ''
   #floor: Floor = { number: 0n, ordinal: undefined }
   #head = 0n
+  /** The head as one object for all who keep it. */
+  #place: Position | undefined
   #last: { readonly number: bigint; readonly ordinal: number } | undefined
 
   constructor(limits: RingLimits) {
@@ -72,7 +74,10 @@ export class ChangeRing {
 
   /** Everything up to here was appended, or was not for the ring. Undefined before it begins. */
   get head(): Position | undefined {
-    return this.#epoch === '' ? undefined : { epoch: this.#epoch, number: this.#head }
+    if (this.#epoch === '') return undefined
+    if (this.#place?.epoch !== this.#epoch || this.#place.number !== this.#head)
+      this.#place = { epoch: this.#epoch, number: this.#head }
+    return this.#place
   }
 
   /** The sequence that the next entry gets. */

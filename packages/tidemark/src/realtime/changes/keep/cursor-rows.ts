@@ -25,9 +25,14 @@ const isNowhere = ({ epoch }: Position): boolean => epoch === ''
 
 const writeSql = `
   with gone as (
-    delete from tidemark.realtime_cursors as c using unnest($7::text[], $8::uuid[]) as g (k, m) where c.key = g.k and c.member = g.m)
+    delete from tidemark.realtime_cursors as c using unnest($8::text[], $9::uuid[]) as g (k, m) where c.key = g.k and c.member = g.m),
+  given as (
+    select * from unnest($2::text[], $3::uuid[], $4::text[], $5::bigint[], $6::bool[], $7::bool[]) as u (k, m, p, n, c, is_new)),
+  known as (
+    update tidemark.realtime_cursors as c set position = p, number = n, cut = given.c, seen_at = now()
+      from given where c.key = k and c.member = m and not is_new)
   insert into tidemark.realtime_cursors (key, member, server, position, number, cut, seen_at)
-  select k, m, $1::uuid, p, n, c, now() from unnest($2::text[], $3::uuid[], $4::text[], $5::bigint[], $6::bool[]) as u (k, m, p, n, c)
+  select k, m, $1::uuid, p, n, c, now() from given where is_new
   on conflict (key, member) do update
     set position = excluded.position, number = excluded.number, cut = excluded.cut, seen_at = excluded.seen_at`
 // While Postgres was not there nobody could beat.
@@ -52,11 +57,16 @@ interface Row {
 
 const idempotent = { idempotent: true } as const
 
+export interface WrittenCursor extends CursorRow {
+  /** False: where its row is no more it is left at that. */
+  readonly mayBeNew: boolean
+}
+
 /** Writes places of one server, and takes out others, together. */
 export const writeCursors = async (
   pool: Pick<Pool, 'query'>,
   server: string,
-  rows: readonly CursorRow[],
+  rows: readonly WrittenCursor[],
   gone: readonly Pick<CursorRow, 'key' | 'member'>[],
 ): Promise<void> => {
   const columns = [
@@ -65,6 +75,7 @@ export const writeCursors = async (
     rows.map(({ position }) => (isNowhere(position) ? '' : formatPosition(position))),
     rows.map(({ number }) => String(number)),
     rows.map(({ cut }) => String(cut)),
+    rows.map(({ mayBeNew }) => String(mayBeNew)),
     gone.map(({ key }) => key),
     gone.map(({ member }) => member),
   ]

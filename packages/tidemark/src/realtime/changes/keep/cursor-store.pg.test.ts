@@ -125,13 +125,18 @@ describe('cursors', () => {
   it('RT-2: a server that could not write for a while writes again what others have taken away meanwhile', async () => {
     const { pool, close } = openPool(testUrl(database.url, 'app'))
     cleanups.push(close)
-    let isAway = false
-    const query: Pool['query'] = (text, values, how) =>
-      isAway ? Promise.reject(new Error('away')) : pool.query(text, values, how)
+    let resume: (() => void) | undefined
+    let stalled: Promise<void> | undefined
+    const query: Pool['query'] = async (text, values, how) => {
+      await stalled
+      return pool.query(text, values, how) as never
+    }
     const store = createCursorStore({ pool: { query }, keptMs: 60_000, writeMs: 10, silentMs: 300 })
     cleanups.push(() => store.stop())
     await store.open('name', { position: at(3) })
-    isAway = true
+    stalled = new Promise((resolve) => {
+      resume = resolve
+    })
     const other = open()
     await until(
       async () =>
@@ -139,8 +144,35 @@ describe('cursors', () => {
     )
     expect((await comeBack(other)).found).toEqual([3])
     expect((await client.query('select from tidemark.realtime_cursors')).rowCount).toBe(1)
-    isAway = false
+    resume?.()
     await until(async () => (await client.query('select from tidemark.realtime_cursors')).rowCount === 2)
+  })
+
+  it('RT-2: a place that was taken is not written again by a server that had no answer when it wrote it', async () => {
+    const { pool, close } = openPool(testUrl(database.url, 'app'))
+    cleanups.push(close)
+    let answers = true
+    let failed = 0
+    const query: Pool['query'] = async (text, values, how) => {
+      const result = await pool.query(text, values, how)
+      if (answers || !text.includes('insert into tidemark.realtime_cursors')) return result as never
+      failed += 1
+      throw new Error('Connection terminated')
+    }
+    const store = createCursorStore({ pool: { query }, keptMs: 60_000, writeMs: 50, silentMs: 5_000 })
+    cleanups.push(() => store.stop())
+    const cursor = await store.open('name', { position: at(3) })
+    answers = false
+    cursor.close(true)
+    await until(() => failed > 0)
+    expect((await comeBack(open())).found).toEqual([3])
+    answers = true
+    const again = failed
+    await until(async () => (await client.query('select from tidemark.realtime_servers where beat > 1')).rowCount !== 0)
+    expect(again).toBeGreaterThan(0)
+    // What the new server holds, and nothing else.
+    const { rows } = await client.query(`select cut from tidemark.realtime_cursors`)
+    expect(rows).toEqual([{ cut: false }])
   })
 
   it('RT-2: a client that counts less than another had come to is not taken for it, however young both are', async () => {

@@ -117,7 +117,7 @@ class PostgresCursors implements CursorStore {
 
   async open(name: string, { position = nowhere, number = 0, recalled }: NewCursor): Promise<Cursor> {
     const seenAt = this.#clock.monotonicMs()
-    const held: HeldCursor = { key: digest(name), member: randomUUID(), position, number, state: 'live', seenAt }
+    const held: HeldCursor = { key: digest(name), member: randomUUID(), position, number, state: 'live', isWritten: false, seenAt }
     this.#held.add(held)
     this.#dirty.add(held)
     const before = recalled instanceof RecalledPlaces ? this.#take(held.key, recalled) : undefined
@@ -127,13 +127,10 @@ class PostgresCursors implements CursorStore {
       await this.#write()
     } catch (error) {
       // It may have been written all the same: then this is the only place that its client has.
-      this.#close(held, before !== undefined)
+      this.closed(held, before !== undefined)
       throw error
     }
-    return {
-      move: (to) => this.#move(held, to),
-      close: (mayReturn, last) => this.#close(held, mayReturn, last),
-    }
+    return new OpenCursor(this, held)
   }
 
   /** The last place that is to be had: somebody else may have taken one since it was asked about. */
@@ -211,13 +208,13 @@ class PostgresCursors implements CursorStore {
     }
   }
 
-  #move(held: HeldCursor, { epoch, number }: Position): void {
-    if (held.position.epoch === epoch && held.position.number >= number) return
-    held.position = { epoch, number }
+  moved(held: HeldCursor, position: Position): void {
+    if (held.position.epoch === position.epoch && held.position.number >= position.number) return
+    held.position = position
     this.#dirty.add(held)
   }
 
-  #close(held: HeldCursor, mayReturn: boolean, number = 0): void {
+  closed(held: HeldCursor, mayReturn: boolean, number = 0): void {
     if (held.state !== 'live') return
     held.state = mayReturn ? 'cut' : 'ended'
     held.number = Math.max(held.number, number)
@@ -267,18 +264,20 @@ class PostgresCursors implements CursorStore {
     const gone = [...this.#gone].map(([member, key]) => ({ key, member }))
     if (batch.length + gone.length === 0) return
     const isLeft = (held: HeldCursor): boolean => held.state !== 'ended' && !this.#gone.has(held.member)
-    const rows = batch.filter(isLeft).map((held) => ({ ...held, cut: held.state === 'cut' }))
+    const rows = batch.filter(isLeft).map((held) => ({ ...held, cut: held.state === 'cut', mayBeNew: this.#mayBeNew(held) }))
     const ended = batch.filter((held) => !isLeft(held))
     for (const held of batch) this.#dirty.delete(held)
     try {
       await writeCursors(this.#options.pool, this.#beats.id, rows, [...gone, ...ended])
     } catch (error) {
       for (const held of batch) this.#dirty.add(held)
+      this.#beats.failed()
       throw error
     }
     const now = this.#clock.monotonicMs()
     for (const held of batch) {
       held.seenAt = now
+      held.isWritten = true
       // From now on the row alone remembers it, or nobody.
       if (held.state !== 'live' && !this.#dirty.has(held)) this.#held.delete(held)
     }
@@ -286,6 +285,11 @@ class PostgresCursors implements CursorStore {
       this.#gone.delete(each.member)
       this.#held.delete(each)
     }
+  }
+
+  /** A writing that failed may have been done all the same, and its client may have come back to it elsewhere before it is done again. */
+  #mayBeNew({ state, isWritten }: HeldCursor): boolean {
+    return state === 'live' || !isWritten || this.#beats.mayBeTakenForGone
   }
 
   /** Those of live sockets are not to be forgotten however quiet they are. */
@@ -302,6 +306,24 @@ class PostgresCursors implements CursorStore {
     this.#forgotAt = now
     await forgetCursors(pool, Math.max(knownMs, keptMs))
     await this.#beats.forget(silentMs * 10)
+  }
+}
+
+class OpenCursor implements Cursor {
+  readonly #cursors: PostgresCursors
+  readonly #held: HeldCursor
+
+  constructor(cursors: PostgresCursors, held: HeldCursor) {
+    this.#cursors = cursors
+    this.#held = held
+  }
+
+  move(position: Position): void {
+    this.#cursors.moved(this.#held, position)
+  }
+
+  close(mayReturn: boolean, number?: number): void {
+    this.#cursors.closed(this.#held, mayReturn, number)
   }
 }
 

@@ -7,6 +7,7 @@ const held = (key: string, member: string): HeldCursor => ({
   position: { epoch: 'wal-1', number: 1n },
   number: 1,
   state: 'live',
+  isWritten: true,
   seenAt: 0,
 })
 

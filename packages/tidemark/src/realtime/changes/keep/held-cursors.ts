@@ -7,6 +7,8 @@ export interface HeldCursor {
   position: Position
   number: number
   state: 'live' | 'cut' | 'ended'
+  /** Its row was there once: where it is no more, somebody has taken it. */
+  isWritten: boolean
   seenAt: number
 }
 

@@ -52,7 +52,8 @@ export class ServerBeats {
   #beatenAtMs = Number.NEGATIVE_INFINITY
   /** Since then every beat of this server was taken: before, others may not have been able to beat either. */
   #reachableSinceMs = Number.NEGATIVE_INFINITY
-  #isReachable = true
+  /** Since when Postgres has not taken what this server writes. */
+  #failingSinceMs: number | undefined
   #nextLook: Promise<ReadonlyMap<string, BeatRow>> | undefined
 
   constructor(options: ServerBeatsOptions) {
@@ -66,26 +67,37 @@ export class ServerBeats {
   /** For so long the others may have been silent without being gone: longer while Postgres has just come back. */
   get patienceMs(): number {
     const { clock, silentMs } = this.#options
-    const isBack = this.#isReachable && clock.monotonicMs() - this.#reachableSinceMs > silentMs
+    const isBack = this.#failingSinceMs === undefined && clock.monotonicMs() - this.#reachableSinceMs > silentMs
     return isBack ? silentMs : 3_600_000
   }
 
   /** True where others may have taken this server for gone since its last beat. Raises TM_POSTGRES_*. */
   async beat(): Promise<boolean> {
-    const { pool, clock, silentMs } = this.#options
+    const { pool, clock } = this.#options
     try {
       await pool.query(beatSql, [this.id, String(this.#beat + 1)], { idempotent: true })
     } catch (error) {
-      this.#isReachable = false
+      this.failed()
       throw error
     }
+    const wasSilent = this.mayBeTakenForGone
     this.#beat += 1
     const now = clock.monotonicMs()
-    if (!this.#isReachable) this.#reachableSinceMs = now
-    this.#isReachable = true
-    const wasSilent = now - this.#beatenAtMs > silentMs
+    if (this.#failingSinceMs !== undefined) this.#reachableSinceMs = now
+    this.#failingSinceMs = undefined
     this.#beatenAtMs = now
-    return wasSilent && this.#beat > 1
+    return wasSilent
+  }
+
+  /** Something that was to be written was not. */
+  failed(): void {
+    this.#failingSinceMs ??= this.#options.clock.monotonicMs()
+  }
+
+  /** Whether this server has been silent for so long that others may have taken what it holds; while Postgres is away nobody can. */
+  get mayBeTakenForGone(): boolean {
+    const { clock, silentMs } = this.#options
+    return this.#beat > 0 && (this.#failingSinceMs ?? clock.monotonicMs()) - this.#beatenAtMs > silentMs
   }
 
   /**

@@ -119,9 +119,12 @@ class Looked<L> {
   }
 
   #all(into: Bound<L>[]): void {
-    const all = new Set<Bound<L>>()
-    for (const bounds of this.#byKey.values()) for (const bound of bounds.keys()) all.add(bound)
-    into.push(...all)
+    for (const bound of new Set(this.all())) into.push(bound)
+  }
+
+  /** One with several values comes as often. */
+  *all(): Generator<Bound<L>, void, undefined> {
+    for (const bounds of this.#byKey.values()) yield* bounds.keys()
   }
 }
 
@@ -155,6 +158,16 @@ class EventBindings<L> {
     for (const bound of this.#scanned) judge(bound, facts, row, undefined, found)
   }
 
+  get isEmpty(): boolean {
+    return this.#free.size + this.#looked.size + this.#scanned.size === 0
+  }
+
+  *all(): Generator<Bound<L>, void, undefined> {
+    yield* this.#free
+    yield* this.#scanned
+    for (const looked of this.#looked.values()) yield* looked.all()
+  }
+
   #lookedOf(test: LocalTest, kind: ValueKind): Looked<L> {
     const key = `${test.typeOid} ${test.column}`
     const looked = this.#looked.get(key) ?? new Looked<L>(test, kind)
@@ -164,37 +177,38 @@ class EventBindings<L> {
 }
 
 const everything = '*'
-const events: readonly ChangeEvent[] = ['INSERT', 'UPDATE', 'DELETE']
+type Asked = ChangeEvent | typeof everything
+
+/** Those of one place. Most ask for every event, and stand but once. */
+type PlaceBindings<L> = Readonly<Record<Asked, EventBindings<L>>>
+
+const emptyPlace = <L>(): PlaceBindings<L> => ({
+  '*': new EventBindings(),
+  INSERT: new EventBindings(),
+  UPDATE: new EventBindings(),
+  DELETE: new EventBindings(),
+})
 
 const placeOf = ({ schema, table }: Pick<Bound<unknown>, 'schema' | 'table'>): string =>
   schema === everything ? everything : table === undefined ? schema : JSON.stringify([schema, table])
 
 /** Who asked for what, by table, event and values: a row finds its bindings by lookup. */
 export class BindingIndex<L> {
-  readonly #places = new Map<string, Readonly<Record<ChangeEvent, EventBindings<L>>>>()
-  readonly #byPlace = new Map<string, Set<Bound<L>>>()
+  readonly #places = new Map<string, PlaceBindings<L>>()
   readonly #names = new WeakMap<RelationFacts, readonly string[]>()
 
   add(bound: Bound<L>): void {
     const place = placeOf(bound)
-    const known = this.#places.get(place)
-    const bindings = known ?? { INSERT: new EventBindings<L>(), UPDATE: new EventBindings<L>(), DELETE: new EventBindings<L>() }
-    if (!known) this.#places.set(place, bindings)
-    for (const event of events) if (bound.event === '*' || bound.event === event) bindings[event].add(bound)
-    const all = this.#byPlace.get(place)
-    if (all) all.add(bound)
-    else this.#byPlace.set(place, new Set([bound]))
+    const bindings = this.#places.get(place) ?? emptyPlace<L>()
+    this.#places.set(place, bindings)
+    bindings[bound.event].add(bound)
   }
 
   remove(bound: Bound<L>): void {
     const place = placeOf(bound)
     const bindings = this.#places.get(place)
-    if (bindings) for (const event of events) bindings[event].remove(bound)
-    const all = this.#byPlace.get(place)
-    all?.delete(bound)
-    if (all?.size !== 0) return
-    this.#byPlace.delete(place)
-    this.#places.delete(place)
+    bindings?.[bound.event].remove(bound)
+    if (bindings && Object.values(bindings).every(({ isEmpty }) => isEmpty)) this.#places.delete(place)
   }
 
   /** Whether a change of this table could concern anybody. */
@@ -203,14 +217,19 @@ export class BindingIndex<L> {
   }
 
   find(event: ChangeEvent, facts: RelationFacts, row: Row, found: Found<L>): void {
-    for (const place of this.#placesOf(facts)) this.#places.get(place)?.[event].find(facts, row, found)
+    for (const place of this.#placesOf(facts)) {
+      const bindings = this.#places.get(place)
+      bindings?.[everything].find(facts, row, found)
+      bindings?.[event].find(facts, row, found)
+    }
   }
 
   /** Who asked for anything of the table. */
   listeners(schema: string, table: string): Set<L> {
     const listeners = new Set<L>()
     for (const place of [JSON.stringify([schema, table]), schema, everything]) {
-      for (const { listener } of this.#byPlace.get(place) ?? []) listeners.add(listener)
+      for (const bindings of Object.values(this.#places.get(place) ?? {}))
+        for (const { listener } of bindings.all()) listeners.add(listener)
     }
     return listeners
   }

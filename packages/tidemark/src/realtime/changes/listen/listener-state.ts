@@ -118,6 +118,7 @@ export class ListenerState {
     if (number === this.within) number -= 1n
     if (number <= this.#passed) return
     this.#passed = number
-    this.listener.passed({ epoch: head.epoch, number })
+    // Mostly all listeners have come to one place, and keep one object.
+    this.listener.passed(number === head.number ? head : { epoch: head.epoch, number })
   }
 }

@@ -192,8 +192,10 @@ export class Channel implements ChannelContext, TopicListener, RegisteredChannel
     const parts = this.services.parts()
     if (this.#state !== 'joining') return
     if (!parts) throw initializing()
-    this.#subscription = parts.topics.subscribe(this.#topicKey, this)
-    this.services.registry.add(this.#topicKey, this)
+    // One text for both.
+    const topic = this.#topicKey
+    this.#subscription = parts.topics.subscribe(topic, this)
+    this.services.registry.add(topic, this)
     const { replay } = this.#request
     if (replay === undefined || replay === 'invalid' || !parts.replay) return
     await this.#tellAgain(parts.replay, { since: new Date(replay.since), limit: replay.limit })

@@ -98,6 +98,13 @@ const legacyChanges = (name: string): readonly Params[] => {
   return [{ schema, ...(table !== undefined && { table }), ...(filter.length > 0 && { filter: filter.join(':') }) }]
 }
 
+const none: readonly never[] = []
+
+const listOf = (reader: Reader, config: Params): readonly Params[] => {
+  const list = reader.list(config, 'postgres_changes')
+  return list.length > 0 ? list : none
+}
+
 /** Reads the payload of a join. What is not as it should be is left out and noted, never refused. */
 export const readJoin = (payload: unknown, name: string): JoinRequest => {
   const given = isParams(payload) ? payload : {}
@@ -115,9 +122,9 @@ export const readJoin = (payload: unknown, name: string): JoinRequest => {
     position: positionOf(broadcast),
     presenceKey: reader.text(presence, 'key'),
     presenceEnabled: reader.flag(presence, 'enabled', true),
-    changes: legacy ? legacyChanges(name) : reader.list(config, 'postgres_changes'),
+    changes: legacy ? legacyChanges(name) : listOf(reader, config),
     wait: reader.flag(reader.map(config, 'postgres_changes_options'), 'wait'),
     token: tokenOf(given),
-    problems: reader.problems,
+    problems: reader.problems.length > 0 ? reader.problems : none,
   }
 }

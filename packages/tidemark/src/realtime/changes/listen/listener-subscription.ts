@@ -1,0 +1,53 @@
+import type { Caller } from '../../../auth/caller.js'
+import type { Position } from '../../../feed/position.js'
+import type { Binding, ChangeSubscription } from '../../realtime.js'
+import type { Cursor } from '../keep/cursor-store.js'
+import type { ListenerState } from './listener-state.js'
+
+/** What a subscription asks of the changes that it belongs to. */
+export interface SubscriptionHost {
+  setCaller(state: ListenerState, bindings: readonly Binding[], caller: Caller): Promise<void>
+  ended(state: ListenerState): void
+}
+
+export interface ListenerSubscriptionOptions {
+  readonly start: Position
+  readonly host: SubscriptionHost
+  readonly state: ListenerState
+  readonly bindings: readonly Binding[]
+  readonly cursor: Cursor | undefined
+}
+
+/** One for each channel of each client, and most of these are quiet: it should cost little. */
+export class ListenerSubscription implements ChangeSubscription {
+  readonly start: Position
+  readonly #host: SubscriptionHost
+  readonly #state: ListenerState
+  readonly #bindings: readonly Binding[]
+  #cursor: Cursor | undefined
+  #isClosed = false
+
+  constructor({ start, host, state, bindings, cursor }: ListenerSubscriptionOptions) {
+    this.start = start
+    this.#host = host
+    this.#state = state
+    this.#bindings = bindings
+    this.#cursor = cursor
+  }
+
+  setCaller(caller: Caller): Promise<void> {
+    return this.#host.setCaller(this.#state, this.#bindings, caller)
+  }
+
+  acknowledged(position: Position): void {
+    this.#cursor?.move(position)
+  }
+
+  close(mayReturn = false, number = 0): void {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    this.#host.ended(this.#state)
+    this.#cursor?.close(mayReturn, number)
+    this.#cursor = undefined
+  }
+}
