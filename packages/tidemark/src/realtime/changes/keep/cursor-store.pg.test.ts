@@ -153,9 +153,12 @@ describe('cursors', () => {
     cleanups.push(close)
     let answers = true
     let failed = 0
+    let again = 0
     const query: Pool['query'] = async (text, values, how) => {
       const result = await pool.query(text, values, how)
-      if (answers || !text.includes('insert into tidemark.realtime_cursors')) return result as never
+      const isWriting = text.includes('insert into tidemark.realtime_cursors')
+      if (answers && isWriting && failed > 0) again += 1
+      if (answers || !isWriting) return result as never
       failed += 1
       throw new Error('Connection terminated')
     }
@@ -167,9 +170,7 @@ describe('cursors', () => {
     await until(() => failed > 0)
     expect((await comeBack(open())).found).toEqual([3])
     answers = true
-    const again = failed
-    await until(async () => (await client.query('select from tidemark.realtime_servers where beat > 1')).rowCount !== 0)
-    expect(again).toBeGreaterThan(0)
+    await until(() => again > 0)
     // What the new server holds, and nothing else.
     const { rows } = await client.query(`select cut from tidemark.realtime_cursors`)
     expect(rows).toEqual([{ cut: false }])
