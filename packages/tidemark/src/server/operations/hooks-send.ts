@@ -1,5 +1,5 @@
 import { createHmac, randomUUID } from 'node:crypto'
-import type { TidemarkConfig } from '../../config/config.js'
+import type { TidemarkConfig, WebhookProviderInput } from '../../config/config.js'
 import { TidemarkError } from '../../errors.js'
 import { findServer } from '../presence.js'
 import type { Project } from '../project.js'
@@ -59,7 +59,7 @@ const sign = (kind: string, settings: Readonly<Record<string, unknown>>, key: st
 }
 
 const signedBy = ({ webhooks, apps }: TidemarkConfig, provider: string, body: Buffer): Signed => {
-  const settings = (webhooks.providers?.[provider] ?? {}) as { readonly kind?: string } & Readonly<Record<string, unknown>>
+  const settings: WebhookProviderInput = webhooks.providers?.[provider] ?? {}
   const key = webhooks.keys?.[provider]?.[0]?.key ?? (provider === 'rollout' ? apps.rolloutClientSecret : undefined)
   const signed = key === undefined ? undefined : sign(settings.kind ?? provider, settings, key, body)
   if (signed) return signed
