@@ -1,5 +1,5 @@
 import { createHmac, randomUUID } from 'node:crypto'
-import type { TidemarkConfig, WebhookProviderInput } from '../../config/config.js'
+import type { TidemarkConfig } from '../../config/config.js'
 import { TidemarkError } from '../../errors.js'
 import { findServer } from '../presence.js'
 import type { Project } from '../project.js'
@@ -34,8 +34,10 @@ const standardHeaders = (key: string, body: Buffer): Readonly<Record<string, str
   return { 'webhook-id': id, 'webhook-timestamp': seconds, 'webhook-signature': signature }
 }
 
+type Settings = Readonly<Record<string, unknown>>
+
 /** As the provider would sign it, for those whose secret is a shared one. */
-const sign = (kind: string, settings: Readonly<Record<string, unknown>>, key: string, body: Buffer): Signed | undefined => {
+const sign = (kind: string, settings: Settings, key: string, body: Buffer): Signed | undefined => {
   switch (kind) {
     case 'rollout': {
       const message = settings['input'] === 'raw' ? body : body.toString('base64')
@@ -59,9 +61,9 @@ const sign = (kind: string, settings: Readonly<Record<string, unknown>>, key: st
 }
 
 const signedBy = ({ webhooks, apps }: TidemarkConfig, provider: string, body: Buffer): Signed => {
-  const settings: WebhookProviderInput = webhooks.providers?.[provider] ?? {}
+  const settings: Settings = { ...webhooks.providers?.[provider] }
   const key = webhooks.keys?.[provider]?.[0]?.key ?? (provider === 'rollout' ? apps.rolloutClientSecret : undefined)
-  const signed = key === undefined ? undefined : sign(settings.kind ?? provider, settings, key, body)
+  const signed = key === undefined ? undefined : sign(String(settings['kind'] ?? provider), settings, key, body)
   if (signed) return signed
   const reason =
     key === undefined
