@@ -78,12 +78,29 @@ const one = async (db: pg.Client, sql: string): Promise<number> => Number((await
 
 const effectsOf = (db: pg.Client) => one(db, 'select count(*) from chaos_effects')
 
+/** Where events are that had no effect, for whoever looks for the reason. */
+const tellStanding = async ({ admin, redis }: Place): Promise<void> => {
+  const { rows } = await admin.query(
+    `select status, queued, partition, next_attempt_at is not null as parked, count(*)::int as n, min(left(error, 200)) as error
+       from webhook_events group by 1, 2, 3, 4 order by 1, 2, 3, 4`,
+  )
+  const owners = (await admin.query('select * from tidemark.webhook_partitions order by partition')).rows
+  const streams = await Promise.all(
+    Array.from({ length: partitions }, async (_each, partition) => {
+      const { stream } = partitionKeys(partition, partitions)
+      return [await redis.command(['XLEN', stream]), await redis.command(['XPENDING', stream, 'tidemark']).catch(String)]
+    }),
+  )
+  console.log(JSON.stringify({ rows, owners, streams }, null, 1))
+}
+
 const waitForEffects = async (place: Place, total: number, seconds: number, tally: Tally): Promise<number> => {
   const startedAt = performance.now()
   const done = until(async () => (await effectsOf(place.admin)) >= total, { timeoutMs: seconds * 1000, intervalMs: 250 })
-  await done.catch(async () =>
-    tally.fail(`after ${seconds} s ${total - (await effectsOf(place.admin))} events have had no effect`),
-  )
+  await done.catch(async () => {
+    tally.fail(`after ${seconds} s ${total - (await effectsOf(place.admin))} events have had no effect`)
+    await tellStanding(place)
+  })
   return (performance.now() - startedAt) / 1000
 }
 
@@ -209,7 +226,7 @@ const losePostgres = async (place: Place, asked: Asked, tally: Tally): Promise<v
     await sleep(1000)
   }
   await place.admin.query('alter role tidemark_app login')
-  const seconds = await waitForEffects(place, given.kept, 240, tally)
+  const seconds = await waitForEffects(place, given.kept, 90, tally)
   await check(place, given, tally)
   const blamed = await one(place.admin, 'select count(*) from webhook_events where attempts > 1')
   if (blamed > 0) tally.fail(`${blamed} events were blamed for Postgres`)

@@ -33,6 +33,11 @@ const consumerSilenceMs = 120_000
 const patienceMs = 5_000
 
 type List = readonly RedisReply[]
+interface ForeignEntry {
+  readonly id: string
+  readonly fields: readonly Buffer[]
+}
+
 type RawEntry = readonly [id: Buffer, fields: readonly Buffer[] | null]
 
 const listOf = (reply: RedisReply | undefined): List => (Array.isArray(reply) ? reply : [])
@@ -141,7 +146,7 @@ class StreamQueue implements Queue {
 
   #decode(partition: number, entries: List, suspect: boolean) {
     const events: HeldEvent[] = []
-    const foreign: string[] = []
+    const foreign: ForeignEntry[] = []
     const missing: string[] = []
     for (const each of entries) {
       if (!Array.isArray(each)) continue
@@ -150,7 +155,7 @@ class StreamQueue implements Queue {
       const entry = fields ? decodeEntry(fields) : undefined
       if (!fields) missing.push(id)
       else if (entry) events.push(heldFromEntry(entry, partition, id, suspect))
-      else foreign.push(id)
+      else foreign.push({ id, fields })
     }
     return { events, foreign, missing }
   }
@@ -171,12 +176,19 @@ class StreamQueue implements Queue {
     await redis.command(['XACK', stream, consumerGroup, ...ids])
   }
 
-  /** What somebody else wrote is no event: it is moved where people look. */
-  async #castOut(partition: number, ids: readonly string[]): Promise<void> {
-    if (ids.length === 0) return
+  /** What is no event, or one that another version wrote, is moved where people look, with all that it holds. */
+  async #castOut(partition: number, entries: readonly ForeignEntry[]): Promise<void> {
+    if (entries.length === 0) return
     const { stream } = this.#keys(partition)
-    this.#options.log.warn('entries of the stream are no events', { stream, ids: ids.slice(0, 10).join(', '), count: ids.length })
-    for (const id of ids) await this.#bury(partition, id, id, ['reason', 'foreign', 'stream', stream, 'entry', id])
+    const ids = entries.map(({ id }) => id)
+    this.#options.log.error('entries of the stream are no events', {
+      stream,
+      ids: ids.slice(0, 10).join(', '),
+      count: ids.length,
+    })
+    for (const { id, fields } of entries) {
+      await this.#bury(partition, id, id, ['reason', 'foreign', 'stream', stream, 'entry', id, ...fields])
+    }
   }
 
   async settle(partition: number, events: readonly HeldEvent[]): Promise<void> {
@@ -211,7 +223,7 @@ class StreamQueue implements Queue {
     }
   }
 
-  async #bury(partition: number, id: string, streamId: string, fields: readonly string[]): Promise<void> {
+  async #bury(partition: number, id: string, streamId: string, fields: readonly (string | Buffer)[]): Promise<void> {
     const { redis, clock } = this.#options
     const { stream, retry } = this.#keys(partition)
     const keptFrom = String(Math.max(0, clock.now() - errorsKeptMs))
