@@ -1,4 +1,6 @@
 import { randomUUID } from 'node:crypto'
+import { once } from 'node:events'
+import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { describe, expect, it } from 'vitest'
 import { createRedis } from '../redis/create-redis.js'
 import type { Redis } from '../redis/redis.js'
@@ -133,6 +135,46 @@ describe('with Postgres away', () => {
     const text = await server.metrics.render()
     expect(text).toContain('tidemark_webhook_duplicate_total{provider="rollout"} 1')
     expect(text).toContain('tidemark_webhook_stored_total{provider="rollout",store="redis"} 2')
+  })
+})
+
+describe('with a Postgres that takes connections and says nothing', () => {
+  it.each(['postgres', 'redis'] as const)('one group waits for it at most, durability %s (F6)', async (durability) => {
+    const sockets = new Set<Socket>()
+    const silent = createServer((socket) => void sockets.add(socket))
+    silent.listen(0, '127.0.0.1')
+    await once(silent, 'listening')
+    cleanups.push(() => {
+      for (const socket of sockets) socket.destroy()
+      silent.close()
+    })
+    const redis = await redisOf()
+    const databaseUrl = `postgresql://nobody@127.0.0.1:${(silent.address() as AddressInfo).port}/none`
+    const server = await start({ redisUrl: redis.url, databaseUrl, durability, storeTimeoutMs: 800 })
+    expect((await send(server)).answer).toMatchObject(accepted)
+    const tookMs: number[] = []
+    const endsAt = performance.now() + 2500
+    while (performance.now() < endsAt) {
+      const startedAt = performance.now()
+      expect((await send(server)).answer).toMatchObject(accepted)
+      tookMs.push(performance.now() - startedAt)
+    }
+    // A busy machine is slow now and then; who waits for Postgres takes 800 ms in every other turn.
+    expect(tookMs.filter((ms) => ms > 600).length).toBeLessThanOrEqual(1)
+  })
+
+  it('is used again as soon as it answers', async () => {
+    const redis = await redisOf()
+    const server = await start({ redisUrl: redis.url })
+    await db.query('alter table public.webhook_events rename to elsewhere')
+    const during = await send(server)
+    await db.query('alter table public.elsewhere rename to webhook_events')
+    expect(during.answer).toMatchObject(accepted)
+    expect(await rowOf(during.id)).toEqual([])
+    await until(async () => {
+      const { id } = await send(server)
+      return (await rowOf(id)).length === 1
+    })
   })
 })
 

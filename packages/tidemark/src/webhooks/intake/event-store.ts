@@ -2,7 +2,6 @@ import { reasonOf } from '../../errors.js'
 import type { Logger, Signals } from '../../observability/observability.js'
 import type { Pool } from '../../postgres/postgres.js'
 import type { Redis } from '../../redis/redis.js'
-import type { Clock } from '../../time/clock.js'
 import { type AcceptedEvent, type Durability, partitionKeys } from '../webhooks.js'
 import { type Appended, appendQueued, appendWhole, tellOfDeadLetter } from './append-events.js'
 import { createGroups } from './groups.js'
@@ -32,15 +31,12 @@ export interface EventStoreOptions {
   readonly timeoutMs: number
   readonly log: Logger
   readonly signals: Signals | undefined
-  readonly clock: Clock
 }
 
 const maxItems = 500
 /** Redis does what it is sent in its order, so that nobody need wait for an answer. Rows are numbered in the order of their groups. */
 const groupsAtATime = { postgres: 1, redis: 8 } as const
 const maxBytes = 8 * 1024 ** 2
-/** After Postgres did not answer it is left alone for so long: otherwise each group would wait for it first. */
-const awayMs = 1000
 const upkeepMs = 500
 const memoryLookMs = 2000
 
@@ -68,7 +64,8 @@ class Store implements EventStore {
   readonly #groups
   /** In the stream, and not yet marked as such: ids of entries by ids of events. */
   #marks = new Map<string, string>()
-  #postgresAwayUntilMs = Number.NEGATIVE_INFINITY
+  /** It did not take a group. Until it answers a question no other group waits for it. */
+  #postgresIsAway = false
   #refusing = false
   #upkeep: NodeJS.Timeout | undefined
   #memoryLook: NodeJS.Timeout | undefined
@@ -117,7 +114,12 @@ class Store implements EventStore {
 
   /** Others may have begun, or ended, to spool. */
   #keepUp(): Promise<void> {
-    this.#upkeeping ??= Promise.all([this.#mark(), ...(this.#options.durability === 'redis' ? [this.#spool.look()] : [])])
+    const { durability } = this.#options
+    this.#upkeeping ??= Promise.all([
+      this.#mark(),
+      this.#askForPostgres(),
+      ...(durability === 'redis' ? [this.#spool.look()] : []),
+    ])
       .then(() => undefined)
       .finally(() => {
         this.#upkeeping = undefined
@@ -146,8 +148,15 @@ class Store implements EventStore {
     this.#tellWhetherRefusing(items)
   }
 
-  get #postgresIsAway(): boolean {
-    return this.#options.clock.monotonicMs() < this.#postgresAwayUntilMs
+  async #askForPostgres(): Promise<void> {
+    if (!this.#postgresIsAway) return
+    const { pool, timeoutMs, log } = this.#options
+    try {
+      await pool.query('select 1', [], { signal: AbortSignal.timeout(timeoutMs) })
+      this.#postgresIsAway = false
+    } catch (err) {
+      log.debug('Postgres is still away', { err })
+    }
   }
 
   /** `durability: redis`. While events of a partition wait in Postgres, what comes waits behind them. */
@@ -170,12 +179,12 @@ class Store implements EventStore {
 
   /** False where Postgres could not take them. */
   async #intoPostgres(items: readonly Item[]): Promise<boolean> {
-    const { pool, timeoutMs, clock, log } = this.#options
+    const { pool, timeoutMs, log } = this.#options
     let inserted: ReadonlyMap<string, Inserted>
     try {
       inserted = await insertEvents(pool, eventsOf(items), AbortSignal.timeout(timeoutMs))
     } catch (err) {
-      this.#postgresAwayUntilMs = clock.monotonicMs() + awayMs
+      this.#postgresIsAway = true
       log.warn('Postgres could not take events', { err, events: items.length })
       return false
     }

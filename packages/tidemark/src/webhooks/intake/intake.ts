@@ -276,7 +276,7 @@ const refuseEviction = ({ memory }: EventStore, redis: Redis): void => {
 export const openIntake = async (options: IntakeOptions): Promise<Intake> => {
   const { pool, redis, durability = 'postgres', partitions = 1, log = silentLogger, clock = systemClock, signals } = options
   const { dedupeTtlMs = day, storeTimeoutMs: timeoutMs = 2000 } = options
-  const store = createEventStore({ pool, redis, durability, partitions, dedupeTtlMs, timeoutMs, log, signals, clock })
+  const store = createEventStore({ pool, redis, durability, partitions, dedupeTtlMs, timeoutMs, log, signals })
   const intake = new OpenIntake(options, store, clock, log)
   await store.start()
   try {

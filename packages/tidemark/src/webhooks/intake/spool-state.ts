@@ -28,9 +28,10 @@ export const createSpoolState = ({ pool, log, signals, timeoutMs }: SpoolStateOp
   let spooling = new Set<number>()
   let stale = true
   let looking: Promise<void> | undefined
+  /** The look that answers wait for; those in between are nobody's concern, however long Postgres takes. */
+  let awaited: Promise<void> | undefined
 
   const read = async (): Promise<void> => {
-    stale = false
     try {
       spooling = new Set(await readSpooling(pool, AbortSignal.timeout(timeoutMs)))
     } catch (err) {
@@ -52,7 +53,14 @@ export const createSpoolState = ({ pool, log, signals, timeoutMs }: SpoolStateOp
       stale = true
     },
     known: async () => {
-      if (stale || looking) await look()
+      if (stale) {
+        stale = false
+        // One of its own: what is being read already may be older.
+        awaited = read().finally(() => {
+          awaited = undefined
+        })
+      }
+      await awaited
     },
     saw: (partition, isSpooling) => {
       if (isSpooling) spooling.add(partition)

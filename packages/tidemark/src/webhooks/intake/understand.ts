@@ -84,7 +84,9 @@ export const understand = (
     })
   } catch (error) {
     // An error of a rule may quote what was sent.
-    const reason = reasonOf(error).slice(0, longestReason).replace(/[\0\p{Surrogate}]/gu, '\ufffd')
+    const reason = reasonOf(error)
+      .slice(0, longestReason)
+      .replace(/[\0\p{Surrogate}]/gu, '\ufffd')
     return `the facts of ${provider.name} do not fit it: ${reason}`
   }
 }
