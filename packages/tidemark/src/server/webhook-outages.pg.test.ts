@@ -150,17 +150,18 @@ describe('with a Postgres that takes connections and says nothing', () => {
     })
     const redis = await redisOf()
     const databaseUrl = `postgresql://nobody@127.0.0.1:${(silent.address() as AddressInfo).port}/none`
-    const server = await start({ redisUrl: redis.url, databaseUrl, durability, storeTimeoutMs: 800 })
+    const server = await start({ redisUrl: redis.url, databaseUrl, durability, storeTimeoutMs: 500 })
     expect((await send(server)).answer).toMatchObject(accepted)
     const tookMs: number[] = []
-    const endsAt = performance.now() + 2500
+    const endsAt = performance.now() + 4000
     while (performance.now() < endsAt) {
       const startedAt = performance.now()
       expect((await send(server)).answer).toMatchObject(accepted)
       tookMs.push(performance.now() - startedAt)
+      await until(() => performance.now() - startedAt > 100)
     }
-    // A busy machine is slow now and then; who waits for Postgres takes 800 ms in every other turn.
-    expect(tookMs.filter((ms) => ms > 600).length).toBeLessThanOrEqual(1)
+    // A busy machine is slow now and then; where groups wait for Postgres, one in every second does.
+    expect(tookMs.filter((ms) => ms > 400).length).toBeLessThanOrEqual(2)
   })
 
   it('is used again as soon as it answers', async () => {
