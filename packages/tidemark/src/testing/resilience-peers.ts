@@ -41,11 +41,14 @@ export const createService = async () => {
   let takesMs = 0
   let inside = 0
   const most: number[] = []
-  const server: Server = createServer((_request, response) => {
-    inside += 1
-    most.push(inside)
+  const server: Server = createServer((request, response) => {
+    const isProbe = request.headers['x-as'] === 'HALF_OPEN shared'
+    if (isProbe) {
+      inside += 1
+      most.push(inside)
+    }
     setTimeout(() => {
-      inside -= 1
+      if (isProbe) inside -= 1
       response.writeHead(status, { 'retry-after': '0' }).end()
     }, takesMs)
   })
@@ -58,7 +61,7 @@ export const createService = async () => {
       takesMs = next.takesMs
       most.length = 0
     },
-    /** How many were inside when each request came, itself included. */
+    /** How many probes were inside when each of them came, itself included. */
     most,
     stop: () => {
       server.closeAllConnections()

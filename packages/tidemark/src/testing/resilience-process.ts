@@ -2,6 +2,7 @@
  * A process with breakers and limits of its own, for tests that kill it. Prints what it sees as one JSON object a line; calls `url` from many
  * callers, or takes from a limiter, until it is told to stop.
  */
+import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { createNamedPool } from '../postgres/postgres.js'
 import { createRedis } from '../redis/create-redis.js'
 import type { LimitRule } from '../resilience/limiter/limits.js'
@@ -27,7 +28,8 @@ export interface ResilienceProcessOptions {
 /** A line of its output; `at` is the machine's wall time in milliseconds. */
 export type ResilienceProcessLine =
   | { readonly ready: true }
-  | { readonly state: string; readonly scope: string; readonly at: number }
+  /** `stalledMs`: the longest that the process could do nothing, because the machine had others to serve. */
+  | { readonly state: string; readonly scope: string; readonly at: number; readonly stalledMs: number }
   /** Moments at which an admitted call was sent, and at which it was known to be admitted; on the machine's monotonic clock. */
   | {
       readonly admitted: readonly (readonly [sentAt: number, answeredAt: number])[]
@@ -72,36 +74,42 @@ const takeUntil = async (options: ResilienceProcessOptions): Promise<void> => {
 const callUntil = async (options: ResilienceProcessOptions): Promise<void> => {
   const { breaker: wanted, callers, redisUrl, databaseUrl, folder } = options
   if (!wanted) return
-  const redis = await createRedis({ url: redisUrl, retryMaxMs: 50, commandTimeoutMs: 500 })
+  const redis = await createRedis({ url: redisUrl, retryMaxMs: 50, commandTimeoutMs: 3000 })
   const pool =
     databaseUrl === undefined
       ? undefined
       : createNamedPool('primary', { url: databaseUrl, pools: { primary: { minConnections: 0, maxConnections: 1 } } })
   const resilience = await openResilience({ redis, ...(pool && { pool }), ...(folder !== undefined && { folder }) })
   const breaker = resilience.breaker(wanted.service, { recoveryTimeoutMs: wanted.recoveryTimeoutMs, jitter: 0 })
+  const stalls = monitorEventLoopDelay({ resolution: 5 })
   let isStopping = false
   let last = ''
   const watch = setInterval(() => {
     const { state, scope } = breaker.read()
     if (`${state} ${scope}` === last) return
     last = `${state} ${scope}`
-    say({ state, scope, at: Date.now() })
+    say({ state, scope, at: Date.now(), stalledMs: Math.ceil(stalls.max / 1e6) })
   }, 5)
+  // The service counts who probes.
+  const call = (signal: AbortSignal): Promise<Response> => {
+    const { state, scope } = breaker.read()
+    return fetch(wanted.url, { signal, headers: { 'x-as': `${state} ${scope}` } })
+  }
   const caller = async (): Promise<void> => {
     while (!isStopping) {
       const refused = breaker.refusal()
       if (!refused)
-        await breaker
-          .run((signal) => fetch(wanted.url, { signal }))
-          .then(
-            (answer) => answer.body?.cancel(),
-            () => undefined,
-          )
+        await breaker.run(call).then(
+          (answer) => answer.body?.cancel(),
+          () => undefined,
+        )
       // Whoever is refused comes back soon: all want to be the one that probes.
-      await systemClock.sleep(refused ? 100 : wanted.pauseMs * (0.5 + Math.random()))
+      await systemClock.sleep(refused ? 250 : wanted.pauseMs * (0.5 + Math.random()))
     }
   }
   const calling = Array.from({ length: callers }, caller)
+  // Not what starting took.
+  stalls.enable()
   say({ ready: true })
   await new Promise((resolve) => process.once('SIGTERM', resolve))
   isStopping = true
