@@ -447,9 +447,9 @@ describe('R86: diff', () => {
   /** Back to what the files make: everything in public goes, and the file is applied once more by hand. */
   const restore = async (session: SchemaClient) => {
     const { rows } = await session.query<{ sql: string }>(`
-      select format('drop table %s cascade', c.oid::regclass) as sql from pg_class c where relnamespace = 'public'::regnamespace and relkind = 'r'
+      select format('drop table %s cascade', c.oid::regclass) as sql from pg_class c where relnamespace = 'public'::regnamespace and relname in ('a', 'b', 'hand')
       union all select format('drop sequence if exists %s', c.oid::regclass) from pg_class c where relnamespace = 'public'::regnamespace and relname = 'numbers'
-      union all select format('drop function %s cascade', p.oid::regprocedure) from pg_proc p where pronamespace = 'public'::regnamespace
+      union all select format('drop function %s cascade', p.oid::regprocedure) from pg_proc p where pronamespace = 'public'::regnamespace and proname not in ('publish_alert', 'resolve_alert')
       union all select format('drop type %s cascade', t.oid::regtype) from pg_type t where typnamespace = 'public'::regnamespace and typtype = 'e'
       union all select 'alter table tidemark.move_runs drop column if exists by_hand'`)
     for (const { sql } of rows) await session.query(sql)

@@ -32,8 +32,17 @@ interface CallableFunction {
   readonly name: string
 }
 
-const functionsOf = async (session: AccessSession, declaration: AccessDeclaration): Promise<readonly CallableFunction[]> =>
-  (await session.query(functionsSql, [schemaOf(declaration)])).rows as unknown as readonly CallableFunction[]
+/** Tidemark's own, which the server and the service may call. */
+const platformFunctions: ReadonlySet<string> = new Set([
+  'publish_alert(text, text, text, text, text, jsonb)',
+  'resolve_alert(text, text, text, text, jsonb)',
+])
+
+const functionsOf = async (session: AccessSession, declaration: AccessDeclaration): Promise<readonly CallableFunction[]> => {
+  const { rows } = await session.query(functionsSql, [schemaOf(declaration)])
+  const declared = declaration.functions ?? {}
+  return (rows as unknown as readonly CallableFunction[]).filter(({ name }) => name in declared || !platformFunctions.has(name))
+}
 
 /** Tidemark's own, under their documented names in public: no application declares who reaches them. */
 const platformTables: ReadonlySet<string> = new Set([
