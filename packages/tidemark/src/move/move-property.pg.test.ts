@@ -16,7 +16,7 @@ const database = useDatabase()
 const client = useClient(database)
 let runs = 0
 
-const parameters = propertyRuns(35, 1000)
+const parameters = propertyRuns(20, 2000)
 
 const write = (file: AnyFile): string => makeSqlite(join(folder, `${++runs}.db`), (writer) => writeFile(writer, file))
 

@@ -210,7 +210,7 @@ describe('introspect, over random schemas in random spellings', () => {
           )
         },
       ),
-      { numRuns: 400 },
+      { numRuns: 200 },
     )
   })
 })

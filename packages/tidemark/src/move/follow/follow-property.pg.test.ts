@@ -21,7 +21,7 @@ import { type FollowedFile, followedFile } from './testing/followed-file.js'
 import { useFollowedFiles } from './testing/use-followed-files.js'
 
 const files = useFollowedFiles()
-const parameters = propertyRuns(12, 3000)
+const parameters = propertyRuns(8, 4500)
 
 const quoted = (name: string): string => `"${name.replaceAll('"', '""')}"`
 

@@ -20,7 +20,7 @@ const database = useDatabase()
 const client = useClient(database)
 let runs = 0
 
-const parameters = propertyRuns(10, 1000)
+const parameters = propertyRuns(6, 2000)
 
 /** Rows as bytes and classes, sorted; only the columns that go back exactly. */
 const rowsOf = (db: Database, plan: TablePlan, sources: readonly string[], without: ReadonlySet<string>): string[] => {

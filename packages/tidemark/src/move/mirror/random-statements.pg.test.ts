@@ -10,7 +10,7 @@ const folder = useFolder('mirror-random')
 const database = useDatabase()
 let schemas = 0
 
-const parameters = propertyRuns(6)
+const parameters = propertyRuns(4)
 
 it('MOVE-5: after any statements in Postgres the file is equal, whatever stopped the mirror on the way', async () => {
   const property = fc.asyncProperty(

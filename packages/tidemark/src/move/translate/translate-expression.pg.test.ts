@@ -308,7 +308,7 @@ const { any } = fc.letrec<Record<'any' | 'number' | 'text' | 'condition' | 'leaf
 })
 
 describe('random expressions', () => {
-  const numRuns = Number(process.env['TIDEMARK_DIFFERENTIAL_RUNS'] ?? 3000)
+  const numRuns = Number(process.env['TIDEMARK_DIFFERENTIAL_RUNS'] ?? 1500)
 
   it('give the same in Postgres as in SQLite, or are refused', async () => {
     let carried = 0

@@ -34,7 +34,7 @@ describe('a query string', () => {
         const request = parse(printQuery(read))
         expect('read' in request && request.read).toEqual(read)
       }),
-      propertyRuns(1_000),
+      propertyRuns(500),
     )
   })
 

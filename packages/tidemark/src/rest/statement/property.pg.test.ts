@@ -123,7 +123,7 @@ describe('any read', () => {
     const property = fc.asyncProperty(reads(words), fc.constantFrom(...relations.slice(0, 5)), async (read, relation) => {
       await outcome(read, relation, 100)
     })
-    await fc.assert(property, propertyRuns(400, 100))
+    await fc.assert(property, propertyRuns(200, 200))
   }, 300_000)
 
   const some = fc.constantFrom('books', 'authors', 'sales', 'genres', 'nodes', 'book_genres')
@@ -135,7 +135,7 @@ describe('any read', () => {
 
   it('of names that there are is answered, and has as many rows as are counted without reading them', async () => {
     let answered = 0
-    const runs = propertyRuns(300, 150)
+    const runs = propertyRuns(150, 300)
     const property = fc.asyncProperty(
       fc.constant(0).chain(() => library(2, noAlias)),
       async ([relation, drawn]) => {
@@ -161,7 +161,7 @@ describe('any read', () => {
         expect(valuesOf(renamed?.body)).toEqual(valuesOf(plain?.body))
       },
     )
-    await fc.assert(property, propertyRuns(200, 150))
+    await fc.assert(property, propertyRuns(100, 300))
   }, 300_000)
 })
 
