@@ -304,7 +304,7 @@ describe('row security', () => {
     const { told, subscription } = await listen(opened, { caller: user(1), bindings: [all('mine')] })
     await sql.query(`insert into mine values (1, '${userId(1)}', 'a')`)
     await lines(told, 1)
-    await subscription.setCaller(user(2))
+    await subscription.setCaller(user(2), [all('mine')])
     await sql.query(`insert into mine values (2, '${userId(1)}', 'b'), (3, '${userId(2)}', 'c')`)
     expect(await lines(told, 2)).toEqual([expect.stringContaining('"id":1'), expect.stringContaining('"id":3')])
   })

@@ -311,7 +311,7 @@ class FollowedChanges implements OpenChanges {
       cursor?.close(true)
       throw error
     })
-    const { caller, listener, bindings } = options
+    const { caller, listener } = options
     const {
       state: { from, ordinal },
       start,
@@ -325,7 +325,7 @@ class FollowedChanges implements OpenChanges {
     state.replaysFrom = replaysFrom
     if (lost) this.#tellLost(state, start)
     this.#dispatcher.add(state)
-    return new ListenerSubscription({ start, host: this.#host, state, bindings, cursor })
+    return new ListenerSubscription({ start, host: this.#host, state, cursor })
   }
 
   /** The feed may have begun anew since it was found. */

@@ -88,7 +88,7 @@ export class CatchUp {
       return false
     }
     // What is still being judged will fill its client's buffer when it is told.
-    if (state.waiting.length > 0) return true
+    if (state.isWaiting) return true
     if (!hasRoom(state)) {
       this.#stall(state)
       return false

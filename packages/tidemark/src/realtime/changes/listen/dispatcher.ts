@@ -195,7 +195,7 @@ export class Dispatcher {
     const asking = new Set(questions.map(({ match }) => match))
     for (const match of matches) {
       if (match.state.closed) continue
-      const isFree = match.state.waiting.length === 0 && !asking.has(match) && this.#mayBeOpen(match.state, telling)
+      const isFree = !match.state.isWaiting && !asking.has(match) && this.#mayBeOpen(match.state, telling)
       if (!isFree) later.push(match)
       else {
         const { role } = match.state.beholder
@@ -205,7 +205,7 @@ export class Dispatcher {
       }
     }
     for (const same of now.values()) if (!this.#tellAtOnce(entry, telling, same)) later.push(...same)
-    for (const match of later) match.state.waiting.push(entry.change.position.number)
+    for (const match of later) match.state.wait(entry.change.position.number)
     if (later.length > 0) this.#wait({ entry, telling, gap: undefined, matches: later, questions, bytes: entry.bytes })
     if (unknown.size > 0)
       this.#gap(entry, unknown, this.#undecided(telling, 'A value that its filter asks for is not in the log.'))
@@ -255,9 +255,9 @@ export class Dispatcher {
     const later: Match[] = []
     for (const state of states) {
       if (state.closed || !state.concerns(entry.change)) continue
-      if (state.waiting.length === 0) this.#tellGap(state, gap)
+      if (!state.isWaiting) this.#tellGap(state, gap)
       else {
-        state.waiting.push(gap.position.number)
+        state.wait(gap.position.number)
         later.push(newMatch(state))
       }
     }
@@ -427,7 +427,7 @@ export class Dispatcher {
         anew.push(match)
         continue
       }
-      state.waiting.shift()
+      state.judged()
       if (telling) judged.push(match)
       else if (gap) this.#tellGap(state, gap)
     }

@@ -43,8 +43,8 @@ export class ListenerState {
   replaysFrom: number | undefined
   /** The transaction in the middle of which it stopped reading. */
   within: bigint | undefined
-  /** Positions of what waits to be judged for it, in order. */
-  readonly waiting: bigint[] = []
+  /** Positions of what waits to be judged for it, in order; of quiet ones nothing ever does. */
+  #waiting: bigint[] | undefined
   #from: Position
   #ordinal: number | undefined
   #told: bigint
@@ -81,8 +81,23 @@ export class ListenerState {
 
   /** What waits for it is void. */
   forget(): void {
-    this.waiting.length = 0
+    this.#waiting = undefined
     this.life += 1
+  }
+
+  get isWaiting(): boolean {
+    return this.#waiting !== undefined && this.#waiting.length > 0
+  }
+
+  /** What is at this position waits to be judged for it. */
+  wait(number: bigint): void {
+    if (this.#waiting) this.#waiting.push(number)
+    else this.#waiting = [number]
+  }
+
+  /** The first of what waited is judged. */
+  judged(): void {
+    this.#waiting?.shift()
   }
 
   /** Whether a change comes after what it began with. */
@@ -111,7 +126,7 @@ export class ListenerState {
   /** Says how far it was told. `head`: the last position of which everything is known. */
   pass(head: Position): void {
     if (this.closed || head.epoch !== this.#from.epoch) return
-    const [next] = this.waiting
+    const next = this.#waiting?.[0]
     let { number } = head
     if (this.replaysFrom !== undefined && this.#told < number) number = this.#told
     if (next !== undefined && next <= number) number = this.#told < next ? this.#told : next - 1n

@@ -14,7 +14,6 @@ export interface ListenerSubscriptionOptions {
   readonly start: Position
   readonly host: SubscriptionHost
   readonly state: ListenerState
-  readonly bindings: readonly Binding[]
   readonly cursor: Cursor | undefined
 }
 
@@ -23,20 +22,18 @@ export class ListenerSubscription implements ChangeSubscription {
   readonly start: Position
   readonly #host: SubscriptionHost
   readonly #state: ListenerState
-  readonly #bindings: readonly Binding[]
   #cursor: Cursor | undefined
   #isClosed = false
 
-  constructor({ start, host, state, bindings, cursor }: ListenerSubscriptionOptions) {
+  constructor({ start, host, state, cursor }: ListenerSubscriptionOptions) {
     this.start = start
     this.#host = host
     this.#state = state
-    this.#bindings = bindings
     this.#cursor = cursor
   }
 
-  setCaller(caller: Caller): Promise<void> {
-    return this.#host.setCaller(this.#state, this.#bindings, caller)
+  setCaller(caller: Caller, bindings: readonly Binding[]): Promise<void> {
+    return this.#host.setCaller(this.#state, bindings, caller)
   }
 
   acknowledged(position: Position): void {

@@ -112,7 +112,7 @@ export class ChannelChanges implements ChangeListener {
   async setCaller(caller: Caller): Promise<void> {
     if (!this.#subscription) return
     try {
-      await this.#subscription.setCaller(caller)
+      await this.#subscription.setCaller(caller, this.#bindings.map(toBinding))
     } catch (error) {
       // Nothing more is told on the word of the last caller.
       this.close(false)

@@ -58,8 +58,10 @@ export class Channel implements ChannelContext, TopicListener, RegisteredChannel
   readonly topic: string
   readonly name: string
   readonly joinRef: Ref
-  /** Undefined where nothing is told of changes. */
-  cursor: Cursor | undefined
+  /** How it is known when it comes back; undefined where nothing is told of changes. */
+  cursorName: string | undefined
+  /** Whether it has come back, as far as that is known. */
+  #isReturning: boolean | undefined
   readonly #owner: ChannelOwner
   readonly #request: JoinRequest
   readonly #bindings: readonly ChangeBinding[]
@@ -177,7 +179,8 @@ export class Channel implements ChannelContext, TopicListener, RegisteredChannel
     if (this.#bindings.length === 0 || this.#state !== 'joining') return
     const changes = new ChannelChanges(this, this.#bindings, this.#request)
     const cursor = this.#owner.cursorOf(this, this.#identity, this.#topicKey, fingerprintOf(this.#bindings))
-    this.cursor = cursor
+    this.cursorName = cursor.name
+    this.#isReturning = cursor.returning
     await changes.listen(this.#identity.caller, cursor)
     // It may have ended while it waited.
     if (this.#state === 'joining') this.#changes = changes
@@ -235,7 +238,7 @@ export class Channel implements ChannelContext, TopicListener, RegisteredChannel
 
   #refuse(message: ClientMessage, refusal: JoinRefusal): void {
     this.#owner.connection.send(replyFrame(this.version, message, 'error', { reason: refusal.reason }))
-    this.#end(this.cursor?.returning)
+    this.#end(this.#isReturning)
   }
 
   #presenceOf(): ChannelPresence | undefined {
@@ -431,7 +434,7 @@ export class Channel implements ChannelContext, TopicListener, RegisteredChannel
 
   /** The client leaves it. While it is joined, that is because the client has waited too long, and will come again. */
   leave(message: ClientMessage): void {
-    const mayReturn = this.isJoining ? this.cursor?.returning : false
+    const mayReturn = this.isJoining ? this.#isReturning : false
     this.#owner.connection.send(replyFrame(this.version, message, 'ok'))
     this.#close('phx_close', mayReturn)
   }

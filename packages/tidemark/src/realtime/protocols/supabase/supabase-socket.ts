@@ -160,10 +160,10 @@ export class SupabaseSocket implements SocketHandler, ChannelOwner {
   }
 
   ended(channel: Channel, mayReturn: boolean | undefined): void {
-    const { topic, cursor } = channel
+    const { topic, cursorName } = channel
     if (this.#channels.get(topic) === channel) this.#channels.delete(topic)
-    if (cursor === undefined || mayReturn === undefined) return
-    if (mayReturn) this.services.returns.cutOff(cursor.name, this.highestNumber)
+    if (cursorName === undefined || mayReturn === undefined) return
+    if (mayReturn) this.services.returns.cutOff(cursorName, this.highestNumber)
     this.#before ??= new Map()
     this.#before.delete(topic)
     this.#before.set(topic, mayReturn)
