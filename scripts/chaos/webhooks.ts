@@ -17,7 +17,6 @@ import type { Redis } from '../../packages/tidemark/dist/redis/redis.js'
 import { bootstrappedTemplate, testUrl } from '../../packages/tidemark/dist/schema/testing/bootstrapped-template.js'
 import { openState } from '../../packages/tidemark/dist/state/state.js'
 import { startTestRedis, type TestRedis } from '../../packages/tidemark/dist/testing/redis-server.js'
-import { systemClock } from '../../packages/tidemark/dist/time/clock.js'
 import { until } from '../../packages/tidemark/dist/time/until.js'
 import { createEventStore, type EventStore } from '../../packages/tidemark/dist/webhooks/intake/event-store.js'
 import { acceptedEvent } from '../../packages/tidemark/dist/webhooks/testing/give-events.js'
@@ -342,7 +341,6 @@ const openPlace = async (): Promise<Place> => {
     timeoutMs: 5_000,
     log: silentLogger,
     signals: undefined,
-    clock: systemClock,
   })
   await store.start()
   const stop = async (): Promise<void> => {
