@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { reasonOf } from '../../errors.js'
-import type { Health, Logger, Metrics, Signal, Signals } from '../../observability/observability.js'
+import type { Health, Logger, Metrics, Signal, SignalName, Signals } from '../../observability/observability.js'
 import { maskSecrets } from '../../secrets.js'
 import type { Clock } from '../../time/clock.js'
 import type { AlertSignal, ConditionName, SignalKind } from '../alerts.js'
@@ -181,10 +181,12 @@ export class Engine {
       this.#tell([this.#signal('raise', watched)])
       return
     }
-    const ended = endedBy(name)
-    if (ended === undefined) return
-    const { entityType } = beginningOf(ended)!
-    const key = keyOf({ alertType: ended, entityType, entityId: subject, labels: {} })
+    for (const ended of endedBy(name)) this.#end(ended, subject, message)
+  }
+
+  #end(alertType: SignalName, subject: string, message: string): void {
+    const { entityType } = beginningOf(alertType)!
+    const key = keyOf({ alertType, entityType, entityId: subject, labels: {} })
     const watched = this.#watched.get(key)
     if (!watched) return
     this.#watched.delete(key)

@@ -26,6 +26,16 @@ export const signalAlerts = {
   'secondary.down': { entityType: 'store', endedBy: 'secondary.up' },
   'heartbeat.missed': { entityType: 'heartbeat', endedBy: 'heartbeat.back' },
   'breaker.opened': { entityType: 'service', endedBy: 'breaker.closed' },
+  // Dead letters have a rule of their own, which sees them for as long as they are there.
+  'webhooks.spooling': { entityType: 'webhooks', holdMs: quarterMs },
+  'webhooks.refused': { entityType: 'webhooks', endedBy: 'webhooks.stored' },
+  'webhooks.clock_skew': { entityType: 'webhooks', holdMs: quarterMs },
+  'webhooks.memory_filling': { entityType: 'webhooks', endedBy: 'webhooks.memory_free' },
+  'webhooks.memory_short': { entityType: 'webhooks', endedBy: 'webhooks.memory_free' },
+  'webhooks.memory_full': { entityType: 'webhooks', endedBy: 'webhooks.memory_free' },
+  'webhooks.eviction': { entityType: 'webhooks', holdMs: quarterMs },
+  'webhooks.deleted': { entityType: 'webhooks', holdMs: quarterMs },
+  'webhooks.paused': { entityType: 'webhooks', endedBy: 'webhooks.resumed' },
 } as const satisfies Partial<Readonly<Record<SignalName, SignalAlert>>>
 
 export type BeginningSignal = keyof typeof signalAlerts
@@ -33,8 +43,10 @@ export type BeginningSignal = keyof typeof signalAlerts
 export const beginningOf = (name: string): SignalAlert | undefined =>
   name in signalAlerts ? signalAlerts[name as BeginningSignal] : undefined
 
-/** What a signal ends; undefined where it ends nothing. */
-export const endedBy = (name: SignalName): BeginningSignal | undefined =>
-  (Object.entries(signalAlerts) as [BeginningSignal, SignalAlert][]).find(([, alert]) => alert.endedBy === name)?.[0]
+/** What a signal ends. */
+export const endedBy = (name: SignalName): readonly BeginningSignal[] =>
+  (Object.entries(signalAlerts) as [BeginningSignal, SignalAlert][]).flatMap(([begun, alert]) =>
+    alert.endedBy === name ? [begun] : [],
+  )
 
 export const severityOf = (alert: SignalAlert, severity: Severity): AlertSeverity => alert.severity ?? severity
