@@ -75,7 +75,7 @@ export const openReanna = (options: ReannaOptions): Promise<RunningApp> =>
     const pool = cache.pools.primary
     const callerPool = createNamedPool('rest', {
       url: options.callers,
-      pools: { rest: { minConnections: 1, maxConnections: 20 } },
+      pools: { rest: { minConnections: 1, maxConnections: 20, connectTimeoutMs: 5_000 } },
     })
     onStop(() => callerPool.stop())
     const connect = (name: string) => createRedis(url === undefined ? { name } : { url, name, log })

@@ -533,7 +533,8 @@ describe('S1: a REanna file moves into the tables of its new home, and a day in 
     const attempt = async (sub: string): Promise<number> => {
       const calls = Array.from({ length: 150 }, () => ask('GET', '/tours?limit=1', undefined, tokenOf(sub)))
       const answers = await Promise.all(calls)
-      const passed = answers.filter(({ status }) => status === 200).length
+      // What the limit lets through may still have to wait too long for a busy database.
+      const passed = answers.filter(({ status }) => status === 200 || status === 503).length
       const refused = answers.filter(({ status }) => status === 429)
       expect(passed).toBeLessThanOrEqual(100)
       expect(refused).toHaveLength(150 - passed)
