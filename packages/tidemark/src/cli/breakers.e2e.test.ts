@@ -6,7 +6,8 @@ import { findRedisServer } from '../redis/embedded/find-server.js'
 import { openResilience, type Resilience } from '../server/open-resilience.js'
 import type { BreakersReport } from '../server/operations/breakers.js'
 import { runCli } from '../testing/cli-call.js'
-import { type CliProcess, createProjectFolder, startCli, untilServing } from '../testing/cli-process.js'
+import { type CliProcess, startCli, untilServing } from '../testing/cli-process.js'
+import { createPreparedProject } from '../testing/prepared-project.js'
 import { startTestRedis, type TestRedis } from '../testing/redis-server.js'
 import { until } from '../time/until.js'
 
@@ -28,13 +29,13 @@ describe.skipIf(!hasRedis)('tidemark breakers', () => {
     return { exitCode, data: JSON.parse(stdout) as T & { readonly error?: { readonly code: string } } }
   }
   const sql = async (text: string): Promise<string> => {
-    const { stdout, stderr, exitCode } = await runCli(['db', 'psql', '-c', text], { cwd: dir, env: env() })
+    const { stdout, stderr, exitCode } = await runCli(['db', 'psql', '--json', '-c', text], { cwd: dir, env: env() })
     if (exitCode !== 0) throw new Error(stderr)
     return stdout
   }
 
   beforeAll(async () => {
-    const folder = await createProjectFolder()
+    const folder = await createPreparedProject()
     dir = folder.dir
     remove = folder.remove
     redis = await startTestRedis()

@@ -41,7 +41,7 @@ const json = async <T>(args: readonly string[], env: Record<string, string> = {}
   return { exitCode, stderr, data: JSON.parse(stdout) as T & { readonly error?: { readonly code: string } } }
 }
 const sql = async (text: string): Promise<void> => {
-  const { exitCode, stderr } = await runCli(['db', 'psql', '-c', text], { cwd: dir })
+  const { exitCode, stderr } = await runCli(['db', 'psql', '--json', '-c', text], { cwd: dir })
   if (exitCode !== 0) throw new Error(stderr)
 }
 const get = async (key: string) => (await json<KeyReport>(['cache', 'get', key])).data

@@ -8,6 +8,7 @@ import { type Receiver, startReceiver, testSecret } from '../alerts/testing/rece
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../postgres/embedded/embedded.js'
 import { createRedis } from '../redis/create-redis.js'
 import { openState } from '../state/state.js'
+import { copyBareState } from '../testing/prepared-project.js'
 import { startTestRedis, type TestRedis } from '../testing/redis-server.js'
 import { useProject } from '../testing/use-project.js'
 import { until } from '../time/until.js'
@@ -37,6 +38,7 @@ describe('alerts of a server', () => {
 
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'tidemark-alerts-pg-'))
+    await copyBareState(folder)
     ;[postgres, redis, ops] = await Promise.all([startPostgres(), startTestRedis(), startReceiver()])
     const channels = { ops: { type: 'webhook', url: ops.url, secret: testSecret, timeoutMs: 500 } }
     const routes = [{ groupWaitMs: 0, groupIntervalMs: 0 }]

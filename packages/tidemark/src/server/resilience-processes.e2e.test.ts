@@ -3,13 +3,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import pg from 'pg'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
-import { type EmbeddedPostgres, startEmbeddedPostgres } from '../postgres/embedded/embedded.js'
+import type { EmbeddedPostgres } from '../postgres/embedded/embedded.js'
 import { findRedisServer } from '../redis/embedded/find-server.js'
 import { bootstrap } from '../schema/bootstrap.js'
 import { platformSource } from '../schema/migration-files.js'
 import { createMigrator } from '../schema/migrator.js'
 import { connectTo, testPasswords, testUrl } from '../schema/testing/bootstrapped-template.js'
-import { openState } from '../state/state.js'
+import { startBarePostgres } from '../testing/prepared-project.js'
 import { createService, endPeer, isReady, type Peer, startPeer, stateOf, statesOf } from '../testing/resilience-peers.js'
 import type { ResilienceProcessOptions } from '../testing/resilience-process.js'
 import { useRedis } from '../testing/use-redis.js'
@@ -41,7 +41,7 @@ describe.skipIf(!hasRedis)('processes that share breakers', () => {
   beforeAll(async () => {
     dir = await mkdtemp(join(tmpdir(), 'tidemark-resilience-'))
     await chmod(dir, 0o755)
-    postgres = await startEmbeddedPostgres({ state: await openState(dir), disposable: true, restart: false })
+    postgres = await startBarePostgres(dir)
     const admin = await connectTo(postgres.url)()
     await bootstrap(admin, { url: postgres.url, passwords: testPasswords })
     await admin.end()

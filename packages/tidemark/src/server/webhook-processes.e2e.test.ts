@@ -8,12 +8,12 @@ import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { type EmbeddedPostgres, startEmbeddedPostgres } from '../postgres/embedded/embedded.js'
+import type { EmbeddedPostgres } from '../postgres/embedded/embedded.js'
 import { createRedis } from '../redis/create-redis.js'
 import { findRedisServer } from '../redis/embedded/find-server.js'
 import { bootstrappedTemplate, testUrl } from '../schema/testing/bootstrapped-template.js'
-import { openState } from '../state/state.js'
 import { startCli, untilServing } from '../testing/cli-process.js'
+import { startBarePostgres } from '../testing/prepared-project.js'
 import { startTestRedis, type TestRedis } from '../testing/redis-server.js'
 import { until } from '../time/until.js'
 import { rolloutEvent, rolloutSecret, signRollout } from './testing/use-webhook-server.js'
@@ -58,7 +58,7 @@ describe.skipIf(program === undefined)('processes that take webhooks', () => {
   beforeAll(async () => {
     dir = await mkdtemp(join(tmpdir(), 'tidemark-webhooks-e2e-'))
     await chmod(dir, 0o755)
-    postgres = await startEmbeddedPostgres({ state: await openState(dir), disposable: true, restart: false })
+    postgres = await startBarePostgres(dir)
     await bootstrappedTemplate.prepare(postgres.url)
     db = new pg.Client({ connectionString: postgres.url })
     await db.connect()

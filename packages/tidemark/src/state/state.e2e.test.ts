@@ -18,10 +18,10 @@ afterEach(() => rm(base, { recursive: true, force: true }))
 
 /** Another process that takes the lock and a hold, says so, and keeps both. */
 const other = async () => {
-  const script = join(base, 'other.mts')
+  const script = join(base, 'other.mjs')
   await writeFile(
     script,
-    `import { openState } from ${JSON.stringify(fileURLToPath(new URL('state.ts', import.meta.url)))}
+    `import { openState } from ${JSON.stringify(fileURLToPath(new URL('../../dist/state/state.js', import.meta.url)))}
      const state = await openState(${JSON.stringify(join(base, 'state'))})
      await state.lock('shared', async () => {
        await state.child('server').hold()
@@ -29,7 +29,7 @@ const other = async () => {
        await new Promise((resolve) => setTimeout(resolve, 60_000))
      })`,
   )
-  const child = spawn(process.execPath, ['--import', 'jiti/register', script], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const child = spawn(process.execPath, [script], { stdio: ['ignore', 'pipe', 'inherit'] })
   await new Promise((resolve) => createInterface({ input: child.stdout }).once('line', resolve))
   return child
 }
