@@ -10,10 +10,15 @@ const kibibyte = 1024
 /** Before the first connection that counts: rooms of the heap are opened, and code is compiled. */
 const firstShare = 0.1
 
-const greetings = Array.from({ length: channels }, (_, n) => joinFrame(`room-{n}-${n}`))
+const table = 'bench_idle'
+const listening = { postgres_changes: [{ event: '*', schema: 'public', table }] }
+
+/** Joins of a client's channels. */
+const joins = (config: object): readonly string[] =>
+  Array.from({ length: channels }, (_, n) => joinFrame(`room-{n}-${n}`, config))
 
 /** Bytes a connection, from the first tenth of them to the last. */
-const bytesEach = async ({ serving, port, path }: Side, connections: number, withChannels: boolean): Promise<number> => {
+const bytesEach = async ({ serving, port, path }: Side, connections: number, greetings: readonly string[]): Promise<number> => {
   const first = startCrowd()
   const crowds = [first]
   try {
@@ -24,8 +29,8 @@ const bytesEach = async ({ serving, port, path }: Side, connections: number, wit
     const opening = {
       port,
       path,
-      greetings: withChannels ? greetings : [],
-      ...(withChannels && { answer: '"phx_reply"', answers: channels }),
+      greetings,
+      ...(greetings.length > 0 && { answer: '"phx_reply"', answers: channels }),
     }
     await first.ask('open', { ...opening, count: before })
     const start = await serving.ask('usage', { collect: true })
@@ -44,16 +49,26 @@ const bytesEach = async ({ serving, port, path }: Side, connections: number, wit
 }
 
 export const idle: Part = async (stage, { idle: connections, signal }) => {
-  const plain = await bytesEach(stage.ws, connections, false)
+  await stage.postgres.client.query(`
+    set role tidemark_migrator;
+    drop table if exists ${table};
+    create table ${table} (id bigint primary key);
+    grant select on ${table} to anon;
+    alter publication supabase_realtime add table ${table};
+    reset role`)
+  const plain = await bytesEach(stage.ws, connections, [])
   signal.throwIfAborted()
-  const ours = await bytesEach(stage.tidemark, connections, true)
+  const quiet = await bytesEach(stage.tidemark, connections, joins({}))
+  signal.throwIfAborted()
+  const ours = await bytesEach(stage.tidemark, connections, joins(listening))
   const measure = { name: 'realtime-idle-kib-a-connection', values: [ours / kibibyte] }
   return {
     figures: [
-      { name: `${connections} idle connections, ${channels} channels each`, values: measure.values, unit: 'KiB each' },
+      { name: `${connections} idle connections, ${channels} channels of a table each`, values: measure.values, unit: 'KiB each' },
+      { name: 'with channels that listen to no table', values: [quiet / kibibyte], unit: 'KiB each' },
       { name: 'ws, without channels', values: [plain / kibibyte], unit: 'KiB each' },
     ],
     measures: [measure],
-    targets: [{ measure, what: `a connection with ${channels} channels takes at most 15 KiB`, limit: 15 }],
+    targets: [{ measure, what: `a connection with ${channels} channels of a table takes at most 15 KiB`, limit: 15 }],
   }
 }

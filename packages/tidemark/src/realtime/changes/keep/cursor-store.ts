@@ -117,7 +117,15 @@ class PostgresCursors implements CursorStore {
 
   async open(name: string, { position = nowhere, number = 0, recalled }: NewCursor): Promise<Cursor> {
     const seenAt = this.#clock.monotonicMs()
-    const held: HeldCursor = { key: digest(name), member: randomUUID(), position, number, state: 'live', isWritten: false, seenAt }
+    const held: HeldCursor = {
+      key: digest(name),
+      member: randomUUID(),
+      position,
+      number,
+      state: 'live',
+      isWritten: false,
+      seenAt,
+    }
     this.#held.add(held)
     this.#dirty.add(held)
     const before = recalled instanceof RecalledPlaces ? this.#take(held.key, recalled) : undefined
