@@ -325,7 +325,7 @@ class FollowedChanges implements OpenChanges {
     state.replaysFrom = replaysFrom
     if (lost) this.#tellLost(state, start)
     this.#dispatcher.add(state)
-    return new ListenerSubscription({ start, host: this.#host, state, cursor })
+    return new ListenerSubscription({ start, beginsWithGap: lost, host: this.#host, state, cursor })
   }
 
   /** The feed may have begun anew since it was found. */

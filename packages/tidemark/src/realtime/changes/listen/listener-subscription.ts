@@ -12,6 +12,7 @@ export interface SubscriptionHost {
 
 export interface ListenerSubscriptionOptions {
   readonly start: Position
+  readonly beginsWithGap: boolean
   readonly host: SubscriptionHost
   readonly state: ListenerState
   readonly cursor: Cursor | undefined
@@ -20,13 +21,15 @@ export interface ListenerSubscriptionOptions {
 /** One for each channel of each client, and most of these are quiet: it should cost little. */
 export class ListenerSubscription implements ChangeSubscription {
   readonly start: Position
+  readonly beginsWithGap: boolean
   readonly #host: SubscriptionHost
   readonly #state: ListenerState
   #cursor: Cursor | undefined
   #isClosed = false
 
-  constructor({ start, host, state, cursor }: ListenerSubscriptionOptions) {
+  constructor({ start, beginsWithGap, host, state, cursor }: ListenerSubscriptionOptions) {
     this.start = start
+    this.beginsWithGap = beginsWithGap
     this.#host = host
     this.#state = state
     this.#cursor = cursor

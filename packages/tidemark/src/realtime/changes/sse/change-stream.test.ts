@@ -28,7 +28,7 @@ describe('a stream of changes', () => {
     server?.close()
   })
 
-  const serve = async (maxBufferedBytes: number) => {
+  const serve = async (maxBufferedBytes: number, beginsWithGap = false) => {
     const cut: string[] = []
     let listening: ListenOptions | undefined
     let closed = 0
@@ -38,7 +38,7 @@ describe('a stream of changes', () => {
         const close = () => {
           closed += 1
         }
-        return { start: position, setCaller: async () => {}, acknowledged: () => {}, close }
+        return { start: position, beginsWithGap, setCaller: async () => {}, acknowledged: () => {}, close }
       },
       stop: async () => {},
     }
@@ -94,6 +94,19 @@ describe('a stream of changes', () => {
     expect(text).toContain('"record":{"id":9007199254740993,"json":{ "a": 1}},"errors":null}\n\n')
     listener.failed('its policies raise')
     await until(() => text.includes('event: end\ndata: {"reason":"its policies raise"}\n\n'))
+    socket.destroy()
+  })
+
+  it('RT-2: gives no id before a gap that is to be told: the line may break in between', async () => {
+    const { socket, listener } = await serve(100_000, true)
+    let text = ''
+    socket.setEncoding('utf8').on('data', (chunk: string) => {
+      text += chunk
+    })
+    await until(() => text.includes('event: ready'))
+    expect(text).not.toContain('id: ')
+    listener.gap({ reason: 'lost', position, message: 'What was changed since is not kept any more.' })
+    await until(() => text.includes('id: wal-1:ff\nevent: gap\n'))
     socket.destroy()
   })
 

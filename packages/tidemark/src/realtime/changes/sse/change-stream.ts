@@ -81,11 +81,13 @@ class SseStream implements ChangeStream, ChangeListener {
       'cache-control': 'no-store',
       'x-accel-buffering': 'no',
     })
-    const position = formatPosition(subscription.start)
-    this.#place = { position: subscription.start, ordinal: undefined }
-    this.#write(
-      `retry: 1000\n\n${frame('ready', { position }, formatEventId({ position: subscription.start, ordinal: undefined }))}`,
-    )
+    const { start, beginsWithGap = false } = subscription
+    const place = { position: start, ordinal: undefined }
+    // Whoever is to hear of a gap keeps the id that it has until then.
+    const isPlace = !beginsWithGap && this.#options.from !== 'unknown'
+    if (isPlace) this.#place = place
+    const ready = frame('ready', { position: formatPosition(start) }, isPlace ? formatEventId(place) : undefined)
+    this.#write(`retry: 1000\n\n${ready}`)
     if (this.#options.from === 'unknown') {
       this.gap({ reason: 'lost', position: subscription.start, message: 'The Last-Event-ID is none of this server.' })
     }

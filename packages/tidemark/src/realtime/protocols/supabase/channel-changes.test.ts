@@ -9,9 +9,13 @@ import { readJoin } from './join-request.js'
 const now: Position = { epoch: 'wal-1', number: 0x100n }
 
 /** What a client that joins with this position is told of positions. */
-const toldTo = async (position: string | true): Promise<readonly string[]> => {
+const toldTo = async (position: string | true, beginsWithGap = false): Promise<readonly string[]> => {
   const told: string[] = []
-  const listen = async ({ from = now }: { readonly from?: Position }) => ({ start: from, close: () => undefined })
+  const listen = async ({ from = now }: { readonly from?: Position }) => ({
+    start: from,
+    beginsWithGap,
+    close: () => undefined,
+  })
   const channel = {
     version: '2.0.0',
     topic: 'realtime:room',
@@ -55,4 +59,8 @@ test('RT-2: a client in the middle of a transaction is not told that it has the 
   expect(await toldTo('wal-1:64/4')).toEqual([])
   expect(await toldTo('wal-1:64')).toEqual(['wal-1:64'])
   expect(await toldTo(true)).toEqual(['wal-1:100'])
+})
+
+test('RT-2: a client that is to hear of a gap is given no position before that: its line may break in between', async () => {
+  expect(await toldTo('wal-1:64', true)).toEqual([])
 })

@@ -85,13 +85,13 @@ export class ChannelChanges implements ChangeListener {
     this.#tellState()
     const { position } = this.#request
     if (!this.#subscription || position === undefined) return
-    const { start } = this.#subscription
+    const { start, beginsWithGap = false } = this.#subscription
     const named = position === true ? undefined : readPosition(position)
     if (position !== true && named === undefined)
       this.gap({ reason: 'lost', position: start, message: 'The position that was named is none' })
     // Of the transaction that it stands in the client has only a part: the whole is told when the rest was.
     const isWithin = named?.ordinal !== undefined && namePosition(named.position) === namePosition(start)
-    if (!isWithin) this.#tellPosition(start)
+    if (!isWithin && !beginsWithGap) this.#tellPosition(start)
   }
 
   /** What was kept back is with the client's connection now. */
