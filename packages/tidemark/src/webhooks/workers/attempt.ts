@@ -1,10 +1,21 @@
 import { isTidemarkError, TidemarkError } from '../../errors.js'
 import type { Logger } from '../../observability/observability.js'
-import type { Client, Pool } from '../../postgres/postgres.js'
+import { type Client, type Pool, sqlstateOf } from '../../postgres/postgres.js'
 import type { Deadlines } from '../../time/deadlines.js'
 import type { DeadReason } from '../webhooks.js'
 import { judge } from './attempts.js'
-import { fence, insertMarked, type Marked, mark, markDead, markFailed, park, standings, unmark } from './event-rows.js'
+import {
+  fence,
+  insertMarked,
+  insertOpen,
+  type Marked,
+  mark,
+  markDead,
+  markFailed,
+  park,
+  standings,
+  unmark,
+} from './event-rows.js'
 import { HandlerClient } from './handler-client.js'
 import type { HeldEvent } from './held-event.js'
 import { eventOf, runHandlers } from './run-handlers.js'
@@ -246,6 +257,24 @@ export const recordFailure = async (
     if (verdict.kind === 'dead') await markDead(db, event.id, verdict.reason, verdict.error)
     else await markFailed(db, event.id, verdict.retryInMs, verdict.error)
     return verdict.kind === 'dead' ? { ...verdict, isNew: true } : { ...verdict, attempt: marked.attempts }
+  })
+
+/** Class 22: a value; 54: a limit. What Postgres does not take now it takes at no other time either. */
+export const isUnstorable = (error: unknown): boolean => /^(?:22|54)/.test(sqlstateOf(error) ?? '')
+
+/** Keeps an event whose envelope Postgres cannot hold as a dead letter, with the body as it was received. */
+export const recordUnstorable = (
+  { pool }: AttemptOptions,
+  { partition, epoch }: Pick<Attempt, 'partition' | 'epoch'>,
+  event: HeldEvent,
+  error: unknown,
+): Promise<Outcome> =>
+  pool.transaction(async (db) => {
+    if (!(await fence(db, partition, epoch))) throw new PartitionLost()
+    await insertOpen(db, [{ ...event, payload: 'null' }])
+    const reason = `Postgres cannot hold it as JSON (${sqlstateOf(error)})`
+    await markDead(db, event.id, 'unparseable', reason)
+    return { kind: 'dead', reason: 'unparseable', error: reason, isNew: true }
   })
 
 /** An event that ended its worker too often. */

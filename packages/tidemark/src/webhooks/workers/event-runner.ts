@@ -6,11 +6,13 @@ import {
   attempt,
   HandlerFailed,
   isOutage,
+  isUnstorable,
   lateError,
   type Outcome,
   PartitionLost,
   recordCrashLoop,
   recordFailure,
+  recordUnstorable,
 } from './attempt.js'
 import { claim, fence, storedHead, unclaim } from './event-rows.js'
 import { type HeldEvent, heldFromRow } from './held-event.js'
@@ -230,7 +232,10 @@ export class EventRunner {
     const thrown = error instanceof HandlerFailed ? error.cause : error
     const why = thrown instanceof HandlerLate ? lateError(settings.handlerTimeoutMs) : thrown
     try {
-      const outcome = await recordFailure(this.#attempts, partitionOf(partition), event, why)
+      const outcome = await recordFailure(this.#attempts, partitionOf(partition), event, why).catch((failure: unknown) => {
+        if (!event.whole || !isUnstorable(failure)) throw failure
+        return recordUnstorable(this.#attempts, partitionOf(partition), event, failure)
+      })
       this.#claimed.delete(event.id)
       return new Map([[event.id, outcome]])
     } catch (failure) {

@@ -143,7 +143,10 @@ class WorkerProcess implements Workers {
       this.#every(replayTickMs, () => this.#replay()),
       this.#read(),
       ...(this.#queue.kind === 'stream'
-        ? [this.#every(retryTickMs, () => wakeRetries(this.#options.pool, this.#queue, this.#reading()))]
+        ? [
+            this.#every(retryTickMs, () => wakeRetries(this.#options.pool, this.#queue, this.#reading())),
+            this.#every(tickMs, () => this.#drain()),
+          ]
         : []),
     ]
   }
@@ -214,7 +217,12 @@ class WorkerProcess implements Workers {
     const { pool } = this.#options
     await wakeDue(pool, this.#reading())
     this.#pump()
-    if (this.#queue.kind === 'rows' || this.#options.redis.state !== 'up') return
+  }
+
+  /** Not part of a tick: many rows take longer than a lease. */
+  async #drain(): Promise<void> {
+    const { pool, redis } = this.#options
+    if (this.#paused !== undefined || redis.state !== 'up') return
     for (const number of await spoolingPartitions(pool, [...this.#reading().keys()])) {
       const partition = this.#partitions.get(number)
       if (partition) await drainSpool(this.#spool(), partition)

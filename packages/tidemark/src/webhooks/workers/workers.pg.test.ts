@@ -9,6 +9,7 @@ import { useCleanups } from '../../testing/use-cleanups.js'
 import { useClient, useDatabase } from '../../testing/use-database.js'
 import { useRedis } from '../../testing/use-redis.js'
 import { until } from '../../time/until.js'
+import { encodeWhole } from '../entry.js'
 import { acceptedEvent, appendAgain, type GivenEvent, giveQueued, giveWhole, insertRows } from '../testing/give-events.js'
 import { openTestWorkers, type TestWorkersOptions } from '../testing/use-workers.js'
 import type { EventHandler } from '../webhooks.js'
@@ -341,6 +342,16 @@ describe.skipIf(program === undefined)('workers', () => {
     })) as [[string, string[]]]
     expect(fields).toEqual(expect.arrayContaining(['foreign', 'somebody', 'note', 'else']))
     await until(async () => (await redis.command(['XLEN', 'webhooks:events'])) === 0)
+  })
+
+  test('an event that Postgres cannot hold is a dead letter, and holds up nobody', async () => {
+    const bad = acceptedEvent({ entity: 'bad', n: 0 })
+    const envelope = bad.envelope!.replace('"n":0', '"n":"\\u0000"')
+    await redis.command(['XADD', 'webhooks:events', '*', ...encodeWhole({ ...bad, envelope }, 1)])
+    await giveWhole(redis, some(4, 4))
+    await open({ on: { 'contact.created': effect } })
+    await processed(4)
+    await until(async () => (await count(`webhook_events where dead_reason = 'unparseable' and raw <> ''`)) === 1)
   })
 
   test('a consumer name is not left behind', async () => {
