@@ -16,12 +16,13 @@ import { createRedis } from '../../packages/tidemark/dist/redis/create-redis.js'
 import type { Redis } from '../../packages/tidemark/dist/redis/redis.js'
 import { bootstrappedTemplate, testUrl } from '../../packages/tidemark/dist/schema/testing/bootstrapped-template.js'
 import { openState } from '../../packages/tidemark/dist/state/state.js'
-import { startTestRedis, type TestRedis } from '../../packages/tidemark/dist/testing/redis-server.js'
+import { systemClock } from '../../packages/tidemark/dist/time/clock.js'
 import { until } from '../../packages/tidemark/dist/time/until.js'
 import { createEventStore, type EventStore } from '../../packages/tidemark/dist/webhooks/intake/event-store.js'
 import { acceptedEvent } from '../../packages/tidemark/dist/webhooks/testing/give-events.js'
 import { partitionKeys } from '../../packages/tidemark/dist/webhooks/webhooks.js'
 import { count, parseOptions, toVerdict, UsageError } from '../options.ts'
+import { type AofRedis, startAofRedis } from './aof-redis.ts'
 import { Tally, tell } from './tally.ts'
 import { Fleet } from './webhooks-fleet.ts'
 
@@ -35,7 +36,7 @@ interface Place {
   readonly folder: string
   readonly admin: pg.Client
   readonly pool: Pool
-  readonly redisServer: TestRedis
+  readonly redisServer: AofRedis
   readonly redis: Redis
   readonly store: EventStore
   readonly postgresUrl: string
@@ -188,19 +189,23 @@ const killAll = async (place: Place, asked: Asked, tally: Tally): Promise<void> 
   tell(`kill-all: ${given.kept} events, ${fleet.kills} kills, drained ${Math.round(seconds)} s after the last one`)
 }
 
-/** F3: Redis is killed while events come, and comes back with what its log holds. */
-const killRedis = async (place: Place, asked: Asked, tally: Tally): Promise<void> => {
+/** F3 F4: Redis is killed while events come, and comes back with what its log holds; later it loses everything. */
+const loseRedis = async (place: Place, asked: Asked, tally: Tally): Promise<void> => {
+  const { redisServer, redis, store } = place
   const fleet = fleetOf(place, asked, 0.01)
-  const given = new Given(place.store)
+  const given = new Given(store)
   fleet.start(2)
   await untilOwned(fleet)
+  const part = Math.ceil(asked.events / 10)
   for (let round = 0; round < 10; round++) {
-    await given.give(Math.ceil(asked.events / 10), 200)
-    if (round !== 4) continue
-    place.redisServer.signal('SIGSTOP')
-    await given.give(100, 200)
-    place.redisServer.signal('SIGCONT')
-    await place.redis.command(['FLUSHALL']).catch(() => undefined)
+    await given.give(part, 200)
+    if (round === 3) {
+      await redisServer.kill()
+      await given.give(part, 200)
+      await redisServer.start()
+      await until(() => redis.state === 'up', { timeoutMs: 30_000 })
+    }
+    if (round === 6) await redis.command(['FLUSHALL'])
   }
   const seconds = await waitForEffects(place, given.kept, 240, tally)
   await check(place, given, tally)
@@ -310,7 +315,7 @@ const soak = async (place: Place, asked: Asked, tally: Tally): Promise<void> => 
 const scenarios = {
   'kill-one': killOne,
   'kill-all': killAll,
-  'lose-redis': killRedis,
+  'lose-redis': loseRedis,
   'lose-postgres': losePostgres,
   poison,
   rolling,
@@ -329,7 +334,7 @@ const openPlace = async (): Promise<Place> => {
   await admin.query(`create table chaos_effects (place bigint generated always as identity primary key, event uuid not null,
       entity text not null, n int not null, worker int not null);
     grant all on chaos_effects to tidemark_app`)
-  const redisServer = await startTestRedis({ args: ['--appendonly', 'yes', '--appendfsync', 'everysec'] })
+  const redisServer = await startAofRedis()
   const redis = await createRedis({ url: redisServer.url, retryMaxMs: 500 })
   const pool = createNamedPool('primary', { url: testUrl(postgres.url, 'app') })
   const store = createEventStore({
