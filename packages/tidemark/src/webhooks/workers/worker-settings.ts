@@ -10,7 +10,7 @@ export const defaultWorkerSettings: WorkerSettings = {
   retryMaxMs: 900_000,
   handlerTimeoutMs: 30_000,
   heartbeatMs: 5_000,
-  leaseMs: 12_000,
+  leaseMs: 11_000,
   maxCrashes: 3,
   held: 2_000,
   trimAfterMs: 86_400_000,

@@ -30,7 +30,7 @@ export interface WorkerSettings {
   readonly handlerTimeoutMs: number
   /** Default 5 s. */
   readonly heartbeatMs: number
-  /** A worker that is not heard of for so long has lost its partitions. Default 12 s. */
+  /** A worker that is not heard of for so long has lost its partitions. Default 11 s. */
   readonly leaseMs: number
   /** An event whose run ended the worker so often is a dead letter. Default 3. */
   readonly maxCrashes: number
