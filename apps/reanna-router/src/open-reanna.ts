@@ -58,8 +58,8 @@ const settleMs = 500
 /** Calls that ended are kept as long, for those who ask what became of them. */
 const forgetCalls = `delete from reanna.calls where status in ('done', 'failed') and updated_at < now() - interval '30 days'`
 
-/** Failures are counted over a minute, whatever their part: a process votes by its first. One call that succeeds closes. */
-const breakerRules = { windowMs: 60_000, failureRate: 0.001, successesToClose: 1 } as const
+/** Failures are counted over a minute. One call that succeeds closes. */
+const breakerRules = { windowMs: 60_000, successesToClose: 1 } as const
 
 /** Opens everything, or nothing. Raises TM_*. */
 export const openReanna = (options: ReannaOptions): Promise<RunningApp> =>

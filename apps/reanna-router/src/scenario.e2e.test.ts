@@ -84,7 +84,7 @@ describe('S1: a REanna file moves into the tables of its new home, and a day in 
     }
     await writeFile(
       join(project.dir, '.env'),
-      `REDIS_URL=${redis.url}\nTIDEMARK_WEBHOOKS_KEYS=${JSON.stringify(webhookKeys)}\nTIDEMARK_WEBHOOKS_PROVIDERS=rollout,gohighlevel,standard-webhooks\nTIDEMARK_WEBHOOKS_HANDLES=false\n`,
+      `REDIS_URL=${redis.url}\nTIDEMARK_WEBHOOKS_KEYS=${JSON.stringify(webhookKeys)}\nTIDEMARK_WEBHOOKS_PROVIDERS=rollout,gohighlevel,standard-webhooks\n`,
     )
     keys = await createRedis({ url: redis.url })
     url = await project.serve(['dev'])

@@ -35,8 +35,8 @@ export const webhookWorkerOptions = {
     defaultText: 'none',
   }),
   'webhooks.handles': option(boolean, {
-    help: 'Whether this process handles events, besides taking them.',
-    default: true,
+    help: 'Whether this process handles events, besides taking them. What nothing handles waits.',
+    defaultText: 'where `webhooks.on` has handlers',
   }),
   'webhooks.concurrency': option(integer(1, 1000), {
     help: 'Transactions of handlers at a time. Each holds a connection of the primary pool.',

@@ -219,6 +219,19 @@ describe.skipIf(sharedRedisUrl() === undefined)('the circuit in Redis', () => {
     expect(rows.list()).toEqual([])
   })
 
+  it('R70: where failures are counted, those of all count, however many calls went well', async () => {
+    const rules = { ...quick, failureThreshold: 4, windowMs: 60_000 }
+    const [one, other] = [await join(url), await join(url)]
+    const service = newService()
+    for (const { breakers } of [one, other]) breakers.breaker(service, rules)
+    for (const { breakers } of [one, other]) {
+      for (let n = 0; n < 50; n++) await breakers.breaker(service).run(well)
+      await fail(breakers, service, 2)
+    }
+    await until(() => stateOf(one.breakers, service) === 'OPEN' && stateOf(other.breakers, service) === 'OPEN')
+    expect(one.breakers.breaker(service).read()).toMatchObject({ scope: 'shared', failureCount: 4 })
+  })
+
   it('F19: a process that joins takes over what is, and resets nothing', async () => {
     const one = await join(url)
     const service = newService()

@@ -120,8 +120,8 @@ end
 
 local function isVote(calls, bad, timeouts)
   if rules.consecutiveTimeouts > 0 and timeouts >= rules.consecutiveTimeouts then return true end
-  local enough = rules.failureThreshold > 0 and 1 or math.min(4, rules.minCalls)
-  return bad > 0 and calls >= enough and bad >= calls * rules.failureRate
+  if rules.failureThreshold > 0 then return bad > 0 end
+  return bad > 0 and calls >= math.min(4, rules.minCalls) and bad >= calls * rules.failureRate
 end
 
 local live, voters, silent, calls, bad = 0, 0, 0, 0, 0

@@ -50,8 +50,9 @@ export const openServerWebhooks = async ({
   observation,
   log,
 }: ServerWebhooksOptions): Promise<ServerWebhooks> => {
-  const { durability, partitions, dedupeTtlMs, bodyTimeoutMs, storeTimeoutMs, maxDepth, failuresPerMinute, on, handles } =
-    config.webhooks
+  const { durability, partitions, dedupeTtlMs, bodyTimeoutMs, storeTimeoutMs, maxDepth, failuresPerMinute, on } = config.webhooks
+  // Without a handler every event would count as done, those for which another process has one too.
+  const handles = config.webhooks.handles ?? Object.keys(on ?? {}).length > 0
   const webhooks = await openWebhooks({
     providers: webhookProviders(config),
     pool: runtime.pools.primary,

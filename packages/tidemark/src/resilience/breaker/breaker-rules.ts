@@ -74,13 +74,13 @@ export interface Evidence {
   readonly timeouts: number
 }
 
-/** Fewer calls than this say nothing about whether it is the service or the caller that is sick. */
-const voterCalls = ({ failureThreshold, minCalls }: BreakerRules): number => (failureThreshold > 0 ? 1 : Math.min(4, minCalls))
-
-/** Whether what one process saw speaks for opening: its vote. */
-export const isVote = ({ calls, bad, timeouts }: Evidence, rules: BreakerRules): boolean =>
-  (rules.consecutiveTimeouts > 0 && timeouts >= rules.consecutiveTimeouts) ||
-  (bad > 0 && calls >= voterCalls(rules) && bad >= calls * rules.failureRate)
+/** Whether what one process saw speaks for opening: its vote. Where failures are counted, and no rate, one is enough to have seen. */
+export const isVote = ({ calls, bad, timeouts }: Evidence, rules: BreakerRules): boolean => {
+  if (rules.consecutiveTimeouts > 0 && timeouts >= rules.consecutiveTimeouts) return true
+  if (rules.failureThreshold > 0) return bad > 0
+  // Fewer calls say nothing about whether it is the service or the caller that is sick.
+  return bad > 0 && calls >= Math.min(4, rules.minCalls) && bad >= calls * rules.failureRate
+}
 
 /** Whether a process that stands alone opens. Among several, the shared state counts votes. */
 export const isSick = ({ calls, bad, timeouts }: Evidence, rules: BreakerRules): boolean => {
