@@ -72,6 +72,8 @@ export class Dispatcher {
         clock,
         log,
         ...(signals && !channel.isHint && { signals }),
+        // A channel is called too seldom for a rate to say anything.
+        failureThreshold: 5,
         windowMs: 120_000,
         recoveryTimeoutMs: 15_000,
       })
