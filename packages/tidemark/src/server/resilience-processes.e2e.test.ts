@@ -66,7 +66,7 @@ describe.skipIf(!hasRedis)('processes that share breakers', () => {
         databaseUrl: testUrl(postgres.url, 'app'),
         folder: join(dir, 'journal'),
         callers: 64,
-        breaker: { service: name, url: service.url, recoveryTimeoutMs: 6000, pauseMs: 6000 },
+        breaker: { service: name, url: service.url, recoveryTimeoutMs: 3000, pauseMs: 3000 },
       }),
     )
     await until(() => peers.every((peer) => isReady(peer) && stateOf(peer) === 'CLOSED'), slow)

@@ -174,6 +174,7 @@ class FollowedChanges implements OpenChanges {
     // From here on nothing fails: a piece that failed is given again.
     const at = this.#clock.monotonicMs()
     const entries = changes.map((change) => this.#ring.append(change, bytesOf(change), at))
+    for (const change of changes) if (change.kind === 'row') this.#carried.saw(change.change.relation, change.position)
     if (piece.last) this.#ring.pass(piece.position.number)
     this.#ring.trim(at)
     if (entries.length > 0) this.#dispatcher.dispatch(entries)
