@@ -204,7 +204,7 @@ class WorkerProcess implements Workers {
         await work()
       } catch (error) {
         this.#log.debug('something that workers do regularly failed', { reason: reasonOf(error) })
-        if (isTidemarkError(error) && error.code.startsWith('TM_POSTGRES_')) this.#pause(reasonOf(error))
+        this.#pauseFor(error)
       }
       await this.#clock.sleep(ms, signal).catch(() => undefined)
     }
@@ -298,6 +298,7 @@ class WorkerProcess implements Workers {
     } catch (error) {
       if (partition.isLost) return
       this.#log.warn('a partition could not be taken up; it is tried again', { partition: number, reason: reasonOf(error) })
+      this.#pauseFor(error)
       await this.#clock.sleep(outageMs)
       if (this.#partitions.get(number) === partition) this.#ownership.drop(number)
     }
@@ -357,7 +358,7 @@ class WorkerProcess implements Workers {
         if (error instanceof QueueLost) await this.#reopenMissing().catch(() => this.#nap(outageMs))
         else {
           this.#log.debug('nothing could be read', { reason: reasonOf(error) })
-          if (isTidemarkError(error) && error.code.startsWith('TM_POSTGRES_')) this.#pause(reasonOf(error))
+          this.#pauseFor(error)
           await this.#nap(outageMs)
         }
       }
@@ -396,6 +397,10 @@ class WorkerProcess implements Workers {
     this.#ending.signal.addEventListener('abort', wake, { once: true })
     await this.#clock.sleep(ms, napping.signal).catch(() => undefined)
     this.#ending.signal.removeEventListener('abort', wake)
+  }
+
+  #pauseFor(error: unknown): void {
+    if (isTidemarkError(error) && error.code.startsWith('TM_POSTGRES_')) this.#pause(reasonOf(error))
   }
 
   /** Nothing is begun until Postgres answers again: no event is to blame for it, and none becomes a dead letter. */
