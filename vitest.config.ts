@@ -2,7 +2,10 @@ import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'vitest/config'
 
 const source = (path: string) => fileURLToPath(new URL(`packages/tidemark/src/${path}`, import.meta.url))
+const client = (path: string) => fileURLToPath(new URL(`packages/client/src/${path}`, import.meta.url))
 const alias = [
+  { find: /^@tidemark\/client$/, replacement: client('index.ts') },
+  { find: /^@tidemark\/client\/react$/, replacement: client('react/index.ts') },
   { find: /^tidemark$/, replacement: source('index.ts') },
   { find: /^tidemark\/app$/, replacement: source('app/app.ts') },
   { find: /^tidemark\/store$/, replacement: source('store/store.ts') },
@@ -39,7 +42,9 @@ const roots = '{packages,apps,scripts,bench}/**'
 export default defineConfig({
   test: {
     projects: [
-      project('unit', [`${roots}/*.test.ts`], { exclude: ['**/node_modules/**', '**/dist/**', '**/*.{pg,redis,e2e}.test.ts'] }),
+      project('unit', [`${roots}/*.test.{ts,tsx}`], {
+        exclude: ['**/node_modules/**', '**/dist/**', '**/*.{pg,redis,e2e}.test.ts'],
+      }),
       project('postgres', [`${roots}/*.pg.test.ts`], { globalSetup: [source('testing/postgres-setup.ts')] }),
       project('redis', [`${roots}/*.redis.test.ts`], { globalSetup: [source('testing/redis-setup.ts')] }),
       project('e2e', [`${roots}/*.e2e.test.ts`], {
@@ -57,8 +62,8 @@ export default defineConfig({
     maxWorkers: 3,
     coverage: {
       provider: 'v8',
-      include: ['packages/*/src/**/*.ts'],
-      exclude: ['**/*.test.ts', '**/testing/**'],
+      include: ['packages/*/src/**/*.{ts,tsx}'],
+      exclude: ['**/*.test.{ts,tsx}', '**/testing/**'],
       reporter: ['text-summary', 'json-summary'],
     },
   },
