@@ -33,13 +33,13 @@ export const appSource = (name: string, directory: string | URL): MigrationSourc
 export const directoryOf = (source: MigrationSource): string =>
   typeof source.directory === 'string' ? source.directory : fileURLToPath(source.directory)
 
-/** Equal for files that say the same, whatever their comments and blanks; also for the `statements` another tool recorded. */
-export const checksumOf = (statements: readonly string[]): string => {
-  const canonical = splitStatements(statements.join(';\n'))
-    .map(({ text }) => canonicalStatement(text))
-    .join(';\n')
+const checksumOfEach = (statements: readonly { readonly text: string }[]): string => {
+  const canonical = statements.map(({ text }) => canonicalStatement(text)).join(';\n')
   return createHash('sha256').update(canonical).digest('hex')
 }
+
+/** Equal for files that say the same, whatever their comments and blanks; also for the `statements` another tool recorded. */
+export const checksumOf = (statements: readonly string[]): string => checksumOfEach(splitStatements(statements.join(';\n')))
 
 /** Takes the text of a migration file apart. */
 export const parseMigration = (source: MigrationSource, file: string, text: string): Migration => {
@@ -54,7 +54,7 @@ export const parseMigration = (source: MigrationSource, file: string, text: stri
     name,
     file,
     statements,
-    checksum: checksumOf(statements.map((statement) => statement.text)),
+    checksum: checksumOfEach(statements),
     // The mark counts only above the first statement: anywhere else it may stand in a function's body.
     transactional: !noTransaction.test(headOf(sql)),
   }

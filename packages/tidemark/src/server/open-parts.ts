@@ -49,7 +49,7 @@ const openRest = async ({ config, roles, runtime, observation, log, parts, isSto
 }
 
 const openWebhooks = async ({ config, roles, runtime, observation, log, parts, isStopping }: Connected): Promise<void> => {
-  const { servesWebhooks } = await import('./webhook-providers.js')
+  const { servesWebhooks } = await import('./serves-webhooks.js')
   if (!roles.has('webhooks') || !servesWebhooks(config) || isStopping()) return
   const { openServerWebhooks } = await import('./webhooks.js')
   const webhooks = await openServerWebhooks({ config, runtime, observation, log: log.child('webhooks') })
@@ -168,7 +168,8 @@ const openRealtime = async ({ log, parts, isStopping }: Opening): Promise<void> 
   await sockets.attach(realtime)
 }
 
-const openAlerts = async ({ config, roles, log, parts, isStopping, project }: Opening): Promise<void> => {
+/** What looks after a server that serves already: requests need not wait until it is loaded. */
+export const openWatching = async ({ config, roles, log, parts, isStopping, project }: Opening): Promise<void> => {
   const [runtime, observation, state] = [parts.get('runtime'), parts.get('observation'), parts.get('state')]
   if (!roles.has('alerts') || !config.alerts.enabled || !runtime || !observation || !state || isStopping()) return
   const { openServerAlerts } = await import('./alerts.js')
@@ -179,7 +180,7 @@ const openAlerts = async ({ config, roles, log, parts, isStopping, project }: Op
 }
 
 /** What needs the server to listen, and everything before. One after the other. */
-const whenListening: readonly ((opening: Opening) => Promise<void>)[] = [attachMetrics, openAuth, openRealtime, openAlerts]
+const whenListening: readonly ((opening: Opening) => Promise<void>)[] = [attachMetrics, openAuth, openRealtime]
 
 export const openListening = async (opening: Opening): Promise<void> => {
   for (const open of whenListening) await open(opening)

@@ -9,7 +9,7 @@ import type { Database } from './database.js'
 import { drain } from './drain.js'
 import { listen } from './listen.js'
 import type { Observation } from './observation.js'
-import { type Opening, openConnected, openListening, settled } from './open-parts.js'
+import { type Opening, openConnected, openListening, openWatching, settled } from './open-parts.js'
 import type { Resilience } from './open-resilience.js'
 import type { ProjectStatus } from './operations/status.js'
 import { Parts, type Started } from './parts.js'
@@ -98,7 +98,6 @@ class Server implements TidemarkServer {
       await this.#stopping
       throw new TidemarkError('TM_SERVER_STOPPING', {})
     }
-    await this.#present()
   }
 
   async #bringUp(): Promise<void> {
@@ -113,6 +112,9 @@ class Server implements TidemarkServer {
     try {
       await settled([database, this.#assemble(opening, state, database)])
       await openListening(opening)
+      if (opening.isStopping()) return
+      await this.#present()
+      await openWatching(opening)
     } catch (error) {
       // Where it did not become part of a runtime, nobody else lets go of it.
       if (!this.#parts.get('runtime')) await database.then((opened) => opened.stop()).catch(() => undefined)

@@ -24,11 +24,10 @@ import type { Project } from './project.js'
 import { servesRest } from './rest.js'
 import type { Role } from './roles.js'
 import type { Runtime } from './runtime.js'
+import { isWebhookRoute, takesWebhooks } from './serves-webhooks.js'
 import { createSupabaseHealth } from './supabase-health/supabase-health.js'
 import { addSystemRoutes, systemPaths } from './system-routes.js'
 import { readVersion } from './version.js'
-import { takesWebhooks, webhookProviders } from './webhook-providers.js'
-import { addWebhookRoutes, isWebhookRoute } from './webhook-routes.js'
 import type { ServerWebhooks } from './webhooks.js'
 
 /** What answers requests. It stands before anything is connected, and says so meanwhile. */
@@ -96,6 +95,17 @@ const mountAuth = async (app: FastifyInstance, options: ShellOptions, callers: C
   })
 }
 
+/** `/webhooks`, where this server takes any. */
+const mountWebhooks = async (app: FastifyInstance, { roles, config, webhooks }: ShellOptions): Promise<void> => {
+  if (!roles.has('webhooks') || !takesWebhooks(config)) return
+  const [{ addWebhookRoutes }, { webhookProviders }] = await Promise.all([
+    import('./webhook-routes.js'),
+    import('./webhook-providers.js'),
+  ])
+  const ipHeader = config.webhooks.ipHeader?.toLowerCase()
+  await addWebhookRoutes(app, { providers: webhookProviders(config), ipHeader, intake: () => webhooks()?.intake })
+}
+
 /** Builds the HTTP server and its routes; it does not listen yet. */
 export const createShell = async (options: ShellOptions): Promise<Shell> => {
   const { observation, log, startedAtMs, config, state } = options
@@ -153,10 +163,7 @@ export const createShell = async (options: ShellOptions): Promise<Shell> => {
       log: log.child('rest'),
     })
   }
-  if (options.roles.has('webhooks') && takesWebhooks(config)) {
-    const ipHeader = config.webhooks.ipHeader?.toLowerCase()
-    await addWebhookRoutes(app, { providers: webhookProviders(config), ipHeader, intake: () => options.webhooks()?.intake })
-  }
+  await mountWebhooks(app, options)
   const realtime =
     options.roles.has('realtime') && servesAnyRealtime(config)
       ? await mountRealtime({ ...options, app, findCaller: callers.findCaller, log: log.child('realtime') })

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { type ConfigInput, resolveConfig } from '../config/config.js'
 import { defineProvider, hmacKey, hmacProof } from '../webhooks/providers/providers.js'
-import { takesWebhooks, webhookProviders } from './webhook-providers.js'
+import { takesWebhooks } from './serves-webhooks.js'
+import { webhookProviders } from './webhook-providers.js'
 
 const configOf = (webhooks: NonNullable<ConfigInput['webhooks']>, env: Readonly<Record<string, string>> = {}) =>
   resolveConfig({ env, file: { webhooks } })

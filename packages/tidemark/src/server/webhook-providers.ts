@@ -59,12 +59,3 @@ export const webhookProviders = (config: TidemarkConfig): readonly Provider[] =>
     return Object.hasOwn(keys, name) ? { ...provider, keys: keys[name]! } : provider
   })
 }
-
-/** Whether this process takes webhooks at all. */
-export const takesWebhooks = ({ webhooks, apps }: TidemarkConfig): boolean => {
-  const named = webhooks.providers ?? webhooks.keys ?? {}
-  return Object.keys(named).length > 0 || (webhooks.providers === undefined && apps.rolloutClientSecret !== undefined)
-}
-
-/** Whether this process has something to do with webhooks: it takes them, or has handlers for what others take. */
-export const servesWebhooks = (config: TidemarkConfig): boolean => takesWebhooks(config) || config.webhooks.on !== undefined

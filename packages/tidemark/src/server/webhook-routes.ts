@@ -40,9 +40,6 @@ const send = (reply: FastifyReply, { status, body, retryAfterSeconds, close }: A
   return reply.code(status).send(body)
 }
 
-/** Paths of webhooks, also while the server stops: whoever is refused may not send again. */
-export const isWebhookRoute = (route: string): boolean => route.startsWith('/webhooks/')
-
 /** `POST /webhooks/{provider}`, and with a secret behind it for those who do not sign. Bodies are not read before it is known whose. */
 export const addWebhookRoutes = async (app: FastifyInstance, options: WebhookRoutesOptions): Promise<void> => {
   const { providers, ipHeader } = options

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { Pool } from '../../postgres/postgres.js'
-import { createReplays, type ReplayView, type StartedReplay } from '../../webhooks/replay/replays.js'
-import { createStoredEvents, type EventDetail, type EventView, type StatusCount } from '../../webhooks/replay/stored-events.js'
+import type { Replays, ReplayView, StartedReplay } from '../../webhooks/replay/replays.js'
+import type { EventDetail, EventView, StatusCount, StoredEvents } from '../../webhooks/replay/stored-events.js'
 import type { Project } from '../project.js'
 
 const name = z.string().min(1).max(255)
@@ -59,16 +59,25 @@ const withPool = <T>(project: Project, pool: Pool | undefined, fn: (pool: Pool) 
   })
 }
 
+const withEvents = <T>(project: Project, pool: Pool | undefined, fn: (events: StoredEvents) => Promise<T>): Promise<T> =>
+  withPool(project, pool, async (db) => {
+    const { createStoredEvents } = await import('../../webhooks/replay/stored-events.js')
+    return fn(createStoredEvents(db))
+  })
+
+const withReplays = <T>(project: Project, pool: Pool | undefined, fn: (replays: Replays) => Promise<T>): Promise<T> =>
+  withPool(project, pool, async (db) => {
+    const { createReplays } = await import('../../webhooks/replay/replays.js')
+    return fn(createReplays(db))
+  })
+
 /** Events, the newest first, and how many there are of each status. */
 export const hooksList = (project: Project, { limit, ...given }: ListRequest, pool?: Pool): Promise<ListReport> =>
-  withPool(project, pool, async (db) => {
-    const events = createStoredEvents(db)
-    return { counts: await events.counts(), events: await events.list(given, limit) }
-  })
+  withEvents(project, pool, async (events) => ({ counts: await events.counts(), events: await events.list(given, limit) }))
 
 /** Raises TM_WEBHOOKS_NOT_FOUND. */
 export const hooksShow = (project: Project, id: string, pool?: Pool): Promise<EventDetail> =>
-  withPool(project, pool, (db) => createStoredEvents(db).show(id))
+  withEvents(project, pool, (events) => events.show(id))
 
 /** Has events sent through again. */
 export const hooksReplay = (
@@ -76,15 +85,14 @@ export const hooksReplay = (
   { dryRun = false, actor, ...given }: ReplayRequest,
   pool?: Pool,
 ): Promise<ReplayReport> =>
-  withPool(project, pool, async (db) => {
-    const replays = createReplays(db)
+  withReplays(project, pool, async (replays) => {
     if (dryRun) return { dryRun, selected: await replays.count(given), replay: undefined }
     const replay = await replays.start(given, actor)
     return { dryRun, selected: replay.selected, replay }
   })
 
 export const hooksReplays = (project: Project, pool?: Pool): Promise<{ readonly replays: readonly ReplayView[] }> =>
-  withPool(project, pool, async (db) => ({ replays: await createReplays(db).list() }))
+  withReplays(project, pool, async (replays) => ({ replays: await replays.list() }))
 
 export const hooksReplayState = (project: Project, id: string, pool?: Pool): Promise<ReplayView | null> =>
-  withPool(project, pool, async (db) => (await createReplays(db).get(id)) ?? null)
+  withReplays(project, pool, async (replays) => (await replays.get(id)) ?? null)
