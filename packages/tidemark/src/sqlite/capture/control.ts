@@ -1,6 +1,7 @@
 /** The control row: whose capture this is, who may write, and how far the mirror has come. */
 import { hostname } from 'node:os'
 import { TidemarkError } from '../../errors.js'
+import { keptStatement } from '../kept-statement.js'
 import type { SqliteDatabase } from '../sqlite.js'
 import type { CaptureHold, ControlRow, FenceState } from './capture.js'
 
@@ -46,7 +47,7 @@ interface StoredControl {
 }
 
 export const hasTable = (db: SqliteDatabase, name: string): boolean =>
-  db.prepare(`SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ? COLLATE NOCASE`).get(name) !== undefined
+  keptStatement(db, `SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ? COLLATE NOCASE`).get(name) !== undefined
 
 /** The row as it stands; null where there is none, `unknown` where another version of Tidemark wrote it. */
 export const readStoredControl = (db: SqliteDatabase): StoredControl | 'unknown' | null => {
@@ -55,7 +56,7 @@ export const readStoredControl = (db: SqliteDatabase): StoredControl | 'unknown'
   try {
     const sql = `SELECT layout, capture_id, run_id, epoch, holder_pid, holder_host, fence, cutting_until, mirrored_position, note,
       app_schema_version, known_tables FROM _tidemark_control`
-    row = db.prepare<[], StoredControl>(sql).safeIntegers(true).get()
+    row = keptStatement<[], StoredControl>(db, sql).safeIntegers(true).get()
   } catch (error) {
     if (error instanceof Error && /no such column/.test(error.message)) return 'unknown'
     throw error

@@ -1,6 +1,7 @@
 /** The log of changed keys: read in the order of commits, pruned from below, and written by the mirror for its own changes. */
 import type { Statement } from 'better-sqlite3'
 import { TidemarkError } from '../../errors.js'
+import { keptStatement } from '../kept-statement.js'
 import { RawText } from '../raw-text.js'
 import type { SqliteDatabase } from '../sqlite.js'
 import type { CaptureDatabase, CaptureTable, LogEntry, LogKeyValue, WaitOptions } from './capture.js'
@@ -15,7 +16,10 @@ const keyWidths = (db: SqliteDatabase): ReadonlyMap<number, number> =>
   new Map(storedTables(db).map(({ id, key }) => [id, key.kind === 'columns' ? key.columns.length : key.kind === 'rowid' ? 1 : 0]))
 
 const logWidth = (db: SqliteDatabase): number =>
-  db.prepare<[], number>(`SELECT count(*) - 2 FROM pragma_table_info('_tidemark_log')`).safeIntegers(false).pluck().get() ?? 0
+  keptStatement<[], number>(db, `SELECT count(*) - 2 FROM pragma_table_info('_tidemark_log')`)
+    .safeIntegers(false)
+    .pluck()
+    .get() ?? 0
 
 const keyColumns = (width: number): readonly string[] => Array.from({ length: width }, (_, i) => `k${i}`)
 
@@ -52,10 +56,9 @@ export interface ReadLogOptions {
 /** Entries in the order of their making. To be read in the same read transaction as the rows that they name. */
 export const readLog = (db: SqliteDatabase, { after, limit }: ReadLogOptions): readonly LogEntry[] => {
   const widths = keyWidths(db)
-  const isUtf8 = db.pragma('encoding', { simple: true }) === 'UTF-8'
+  const isUtf8 = keptStatement<[], string>(db, 'PRAGMA encoding').pluck().get() === 'UTF-8'
   const sql = ['SELECT seq, t', ...keyColumns(logWidth(db))].join(', ')
-  const rows = db
-    .prepare<[bigint, number], LogKeyValue[]>(`${sql} FROM _tidemark_log WHERE seq > ? ORDER BY seq LIMIT ?`)
+  const rows = keptStatement<[bigint, number], LogKeyValue[]>(db, `${sql} FROM _tidemark_log WHERE seq > ? ORDER BY seq LIMIT ?`)
     .raw(true)
     .safeIntegers(true)
     .all(after, limit)
@@ -71,11 +74,12 @@ export const readLog = (db: SqliteDatabase, { after, limit }: ReadLogOptions): r
 
 /** Number of the newest entry; 0n while there is none. It never goes back as long as the file is the same. */
 export const logHead = (db: SqliteDatabase): bigint =>
-  db.prepare<[], bigint | null>('SELECT max(seq) FROM _tidemark_log').safeIntegers(true).pluck().get() ?? 0n
+  keptStatement<[], bigint | null>(db, 'SELECT max(seq) FROM _tidemark_log').safeIntegers(true).pluck().get() ?? 0n
 
 /** The oldest entry that may go; null where none may. */
 const firstToPrune = (db: SqliteDatabase, last: bigint): bigint | null => {
-  const tail = db.prepare<[], bigint | null>('SELECT min(seq) FROM _tidemark_log').safeIntegers(true).pluck().get() ?? null
+  const oldest = keptStatement<[], bigint | null>(db, 'SELECT min(seq) FROM _tidemark_log')
+  const tail = oldest.safeIntegers(true).pluck().get() ?? null
   return tail === null || tail > last || tail === logHead(db) ? null : tail
 }
 
@@ -111,18 +115,9 @@ export const pruneLog = async (
 }
 
 /** As many kinds of keys are written as there are shapes of them: one or two for a table. */
-const appends = new WeakMap<SqliteDatabase, Map<string, Statement>>()
-
 const appendOf = (db: SqliteDatabase, key: readonly LogKeyValue[]): Statement => {
-  const marks = key.map(logValueMark).join(', ')
-  const kept = appends.get(db) ?? new Map<string, Statement>()
-  if (kept.size === 0) appends.set(db, kept)
-  const known = kept.get(marks)
-  if (known) return known
   const columns = ['t', ...keyColumns(key.length)].join(', ')
-  const made = db.prepare(`INSERT INTO _tidemark_log (${columns}) VALUES (${['?', ...key.map(logValueMark)].join(', ')})`)
-  kept.set(marks, made)
-  return made
+  return keptStatement(db, `INSERT INTO _tidemark_log (${columns}) VALUES (${['?', ...key.map(logValueMark)].join(', ')})`)
 }
 
 /** Adds entries for changes that no trigger saw, such as the mirror's, in the caller's write transaction. */

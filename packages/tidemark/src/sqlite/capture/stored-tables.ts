@@ -1,5 +1,6 @@
 /** The captured tables as the file itself keeps them, with what they looked like when they were armed. */
 import { createHash } from 'node:crypto'
+import { keptStatement } from '../kept-statement.js'
 import type { SqliteDatabase, SqliteTable } from '../sqlite.js'
 import type { CaptureTable, LogKey } from './capture.js'
 
@@ -38,8 +39,7 @@ interface Row {
 }
 
 export const storedTables = (db: SqliteDatabase): readonly StoredTable[] =>
-  db
-    .prepare<[], Row>('SELECT id, name, key, shape, loose FROM _tidemark_tables ORDER BY id')
+  keptStatement<[], Row>(db, 'SELECT id, name, key, shape, loose FROM _tidemark_tables ORDER BY id')
     .safeIntegers(false)
     .all()
     .map(({ id, name, key, shape, loose }) => ({ id, name, key: JSON.parse(key) as LogKey, shape, isLoose: loose === 1 }))

@@ -1,6 +1,7 @@
 /** Looks whether the application changed its schema in a way that concerns the capture. */
 
 import { introspect } from '../introspect.js'
+import { keptStatement } from '../kept-statement.js'
 import type { SqliteDatabase, SqliteSchema } from '../sqlite.js'
 import { foldAscii } from '../tokenize.js'
 import { type FenceState, isCaptureName, type SchemaWatch } from './capture.js'
@@ -10,7 +11,7 @@ import { appSchemaVersion } from './own-schema.js'
 import { type StoredTable, shapeOf, storedTables } from './stored-tables.js'
 
 const tableNames = (db: SqliteDatabase): readonly string[] =>
-  db.prepare<[], string>(`SELECT name FROM sqlite_schema WHERE type = 'table' AND rootpage > 0`).pluck().all()
+  keptStatement<[], string>(db, `SELECT name FROM sqlite_schema WHERE type = 'table' AND rootpage > 0`).pluck().all()
 
 /** True for ordinary tables; virtual ones keep theirs, which are not the application's to write. */
 const isOrdinary = (db: SqliteDatabase, name: string): boolean =>
