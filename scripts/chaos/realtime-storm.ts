@@ -12,7 +12,7 @@ import { until } from '../../packages/tidemark/dist/time/until.js'
 import { between, type Dice } from './random.ts'
 import { type ChaosClient, openPositionClient, openSupabaseClient } from './realtime-clients.ts'
 import { Wire } from './realtime-wire.ts'
-import { runCommand, type Started } from './run-command.ts'
+import { lastWordsOf, runCommand, type Started, wordsOf } from './run-command.ts'
 
 const executable = fileURLToPath(new URL('../../packages/tidemark/bin/tidemark.js', import.meta.url))
 const secret = 'a secret of at least thirty-two characters'
@@ -155,7 +155,7 @@ export class Storm {
     void started.ended.then((ended) => {
       if (node.process !== started || node.isKilled || this.#isStopping) return
       node.process = undefined
-      this.#nodeEnded(index, `${ended.code ?? ended.signal}: ${ended.stderr.slice(-500)}`)
+      this.#nodeEnded(index, wordsOf(ended))
     })
     await this.#untilReady(node)
   }
@@ -164,7 +164,7 @@ export class Storm {
   #nodeEnded(index: number, words: string): void {
     const node = this.#nodes[index]!
     const lived = performance.now() - node.startedAt
-    this.options.tell(`server ${index} ended after ${(lived / 1000).toFixed(1)} s with ${words}`)
+    this.options.tell(`server ${index} ended by itself after ${(lived / 1000).toFixed(1)} s, ${words}`)
     if (node.isKilled) return
     this.restarts++
     setTimeout(() => void this.startNode(index).catch(() => undefined), 500)
@@ -181,6 +181,10 @@ export class Storm {
       timeoutMs: startTimeoutMs,
       intervalMs: 100,
       what: 'A server that is ready',
+    }).catch((error: unknown) => {
+      throw new Error(`the last words of the server: ${node.process ? lastWordsOf(node.process.said()) : 'none'}`, {
+        cause: error,
+      })
     })
   }
 

@@ -14,6 +14,8 @@ export interface Ended {
 export interface Started {
   readonly child: ChildProcess
   readonly ended: Promise<Ended>
+  /** The end of what it has said so far. */
+  said(): Pick<Ended, 'stdout' | 'stderr'>
 }
 
 export const runCommand = (
@@ -35,12 +37,14 @@ export const runCommand = (
     if (signal === null && child.stdout.readable) await Promise.race([once(child, 'close'), pause(2000)])
     return { code: code as number | null, signal: signal as NodeJS.Signals | null, stdout, stderr }
   })
-  return { child, ended }
+  return { child, ended, said: () => ({ stdout, stderr }) }
 }
 
 /** In one line, for people. */
-export const wordsOf = ({ code, signal, stdout, stderr }: Ended): string =>
-  `${signal ?? `exit ${code}`}: ${`${stdout.slice(-1500)} ${stderr.slice(-1500)}`.replaceAll(/\s+/g, ' ').trim()}`
+export const lastWordsOf = ({ stdout, stderr }: Pick<Ended, 'stdout' | 'stderr'>): string =>
+  `${stdout.slice(-1500)} ${stderr.slice(-1500)}`.replaceAll(/\s+/g, ' ').trim()
+
+export const wordsOf = (ended: Ended): string => `${ended.signal ?? `exit ${ended.code}`}: ${lastWordsOf(ended)}`
 
 /** The code of the error that a command ended with; undefined where it told none. */
 export const errorCodeOf = ({ stdout, stderr }: Ended): string | undefined =>

@@ -122,7 +122,7 @@ describe('exit codes', () => {
   })
 
   test('4 for what cannot be reached, and SEC-2: the password is in no output', async () => {
-    const env = { DATABASE_URL: 'postgres://someone:hunter2-very-secret@127.0.0.1:9/db' }
+    const env = { DATABASE_URL: 'postgres://someone:hunter2-very-secret@127.0.0.1:9/db', TIDEMARK_START_TIMEOUT: '0' }
     for (const args of [['move', 'copy', 'app.db'], ['doctor'], ['start'], ['db', 'url']]) {
       const { exitCode, stdout, stderr } = await spawned([...args, '--verbose'], { env })
       expect([args[0], exitCode]).toEqual([args[0], 4])

@@ -49,6 +49,11 @@ const serverOptions = {
       defaultText: 'drawn once and kept in the state folder',
     },
   ),
+  'server.startTimeoutMs': option(durationMs(0, 3_600_000), {
+    help: 'How long a start waits for a Postgres that cannot be reached, such as one that starts at the same time; 0 not at all.',
+    env: ['TIDEMARK_START_TIMEOUT'],
+    default: 30_000,
+  }),
   'server.drainTimeoutMs': option(durationMs(0, 3_600_000), {
     help: 'How long SIGTERM waits for what is under way.',
     env: ['TIDEMARK_DRAIN_TIMEOUT'],

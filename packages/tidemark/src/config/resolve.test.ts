@@ -20,7 +20,14 @@ const failure = (run: () => unknown): { code: string; message: string; fix: stri
 describe('resolveConfig', () => {
   it('fills in every default', () => {
     const config = resolveConfig({ env: {}, cwd: '/srv/app' })
-    expect(config.server).toEqual({ host: '127.0.0.1', port: 8080, portAsked: false, roles: ['all'], drainTimeoutMs: 10_000 })
+    expect(config.server).toEqual({
+      host: '127.0.0.1',
+      port: 8080,
+      portAsked: false,
+      roles: ['all'],
+      startTimeoutMs: 30_000,
+      drainTimeoutMs: 10_000,
+    })
     expect(config.stateDir).toBe(resolve('/srv/app', '.tidemark'))
     expect(config.log).toEqual({ level: 'info' })
     expect(config.redis).toEqual({ embedded: true, commandTimeoutMs: 1000 })

@@ -122,7 +122,7 @@ export const addChangeStreamRoutes = async (app: FastifyInstance, options: Chang
     if (isTidemarkError(error) && error.httpStatus < 500) {
       return reply.status(error.httpStatus).send({ code: error.code, message: error.message })
     }
-    if (isTidemarkError(error, 'TM_REALTIME_UNAVAILABLE')) {
+    if (isTidemarkError(error, 'TM_REALTIME_UNAVAILABLE') || isTidemarkError(error, 'TM_SERVER_STOPPING')) {
       return reply.status(503).header('retry-after', '1').send({ code: error.code, message: error.message })
     }
     log.error('changes could not be listened to', { requestId: request.id, err: error })

@@ -49,14 +49,21 @@ const makeDatabase = async (): Promise<string> => {
   return url.href
 }
 
-/** Stands between the server and Postgres, and can be taken away. */
+/** Stands between the server and Postgres, can be taken away, and can take connections that it never says a word on. */
 const createProxy = async (target: URL) => {
   const sockets = new Set<Socket>()
+  let [muted, connections] = [0, 0]
   let server: Server
   let port = 0
   const open = (): Promise<void> =>
     new Promise((resolve) => {
       server = createTcpServer((near) => {
+        connections++
+        if (muted > 0) {
+          muted--
+          sockets.add(near.on('error', () => undefined))
+          return
+        }
         const far = connect(Number(target.port), target.hostname)
         for (const socket of [near, far]) sockets.add(socket.on('error', () => undefined))
         near.pipe(far).pipe(near)
@@ -74,7 +81,10 @@ const createProxy = async (target: URL) => {
   await open()
   const url = new URL(target)
   url.port = String(port)
-  return { url: url.href, open, close }
+  const mute = (next: number): void => {
+    muted = next
+  }
+  return { url: url.href, open, close, mute, isMute: () => muted > 0, connections: () => connections }
 }
 
 const serverOn = (url: string, folder: string, env: Record<string, string> = {}): TidemarkServer =>
@@ -85,6 +95,19 @@ const serverOn = (url: string, folder: string, env: Record<string, string> = {})
       cwd: dir,
       env: { DATABASE_URL: url, PORT: '0', TIDEMARK_STATE_DIR: folder, TIDEMARK_REDIS_EMBEDDED: 'false', ...env },
     }),
+  })
+
+/** It answers, and may be far from ready. */
+const listens = (server: TidemarkServer): Promise<true> =>
+  until(async () => {
+    const url = (() => {
+      try {
+        return server.url
+      } catch {
+        return undefined
+      }
+    })()
+    return url !== undefined && (await fetch(`${url}/livez`)).status === 200
   })
 
 describe('a server over a Postgres that is given', () => {
@@ -178,8 +201,46 @@ describe('a server over a Postgres that is given', () => {
     await server.stop()
   })
 
+  test('a start waits for a Postgres that is not there yet, or is too busy to answer in time', async () => {
+    const proxy = await createProxy(new URL(await makeDatabase()))
+    const timeouts = {
+      TIDEMARK_POSTGRES_PRIMARY_CONNECT_TIMEOUT_MS: '100',
+      TIDEMARK_POSTGRES_ANALYTICS_CONNECT_TIMEOUT_MS: '100',
+      TIDEMARK_POSTGRES_MIGRATION_CONNECT_TIMEOUT_MS: '1000',
+    }
+    await proxy.close()
+    const server = serverOn(proxy.url, 'waits', timeouts)
+    const started = server.start()
+    await listens(server)
+    expect((await fetch(`${server.url}/readyz`)).status).toBe(503)
+    await proxy.open()
+    await started
+    expect((await fetch(`${server.url}/readyz`)).status).toBe(200)
+    await server.stop()
+    // The sessions that prepare the database are three; those that are never answered are of the pools.
+    const before = proxy.connections()
+    const busy = serverOn(proxy.url, 'waits', timeouts)
+    const starting = busy.start()
+    await until(() => proxy.connections() >= before + 3, { intervalMs: 1 })
+    proxy.mute(6)
+    await starting
+    expect(proxy.isMute()).toBe(false)
+    expect((await fetch(`${busy.url}/readyz`)).status).toBe(200)
+    await busy.stop()
+    await proxy.close()
+  })
+
+  test('a stop ends the wait for a Postgres that does not come', async () => {
+    const server = serverOn('postgres://me@127.0.0.1:9/db', 'gives-up')
+    const starting = server.start()
+    const outcome = expect(starting).rejects.toMatchObject({ code: 'TM_POSTGRES_UNREACHABLE' })
+    await listens(server)
+    await server.stop()
+    await outcome
+  })
+
   test('a start that fails raises why, and leaves nothing behind', async () => {
-    const server = serverOn('postgres://me:hunter2@127.0.0.1:9/db', 'fails')
+    const server = serverOn('postgres://me:hunter2@127.0.0.1:9/db', 'fails', { TIDEMARK_START_TIMEOUT: '0' })
     await expect(server.start()).rejects.toMatchObject({ code: 'TM_POSTGRES_UNREACHABLE', exitCode: 4 })
     expect(() => server.url).toThrow(expect.objectContaining({ code: 'TM_SERVER_STARTING' }))
     const taken = serverOn(await makeDatabase(), 'fails', { PORT: new URL(postgres.url).port })

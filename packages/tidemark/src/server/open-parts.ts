@@ -10,6 +10,7 @@ import type { ServerChanges } from './realtime-changes.js'
 import type { ServerRelays } from './realtime-relays.js'
 import type { Role } from './roles.js'
 import type { Runtime } from './runtime.js'
+import type { WhenReachable } from './when-reachable.js'
 
 export interface Opening {
   readonly config: TidemarkConfig
@@ -20,6 +21,7 @@ export interface Opening {
   readonly followers: readonly Follower[]
   /** The server is to stop: nothing more is to be opened. */
   isStopping(): boolean
+  readonly whenReachable: WhenReachable
   /** Where clients reach this server; known once it listens. */
   url(): string
   /** The project over the connections that the server holds. */
@@ -79,11 +81,12 @@ const openChanges = async ({
   log,
   parts,
   isStopping,
+  whenReachable,
 }: Connected): Promise<ServerChanges | undefined> => {
   const { servesRealtime } = await import('./serves-realtime.js')
   if (!roles.has('realtime') || !roles.has('feed') || !servesRealtime(config) || isStopping()) return undefined
   const { openServerChanges } = await import('./realtime-changes.js')
-  const changes = await openServerChanges({ config, runtime, observation, log: log.child('realtime') })
+  const changes = await openServerChanges({ config, runtime, observation, whenReachable, log: log.child('realtime') })
   return parts.add('changes', changes, () => changes.stop())
 }
 
@@ -157,13 +160,13 @@ const attachMetrics = async ({ parts }: Opening): Promise<void> => {
 }
 
 /** The sockets stop before what they are told by. */
-const openRealtime = async ({ log, parts, isStopping }: Opening): Promise<void> => {
+const openRealtime = async ({ log, parts, isStopping, whenReachable }: Opening): Promise<void> => {
   const [shell, runtime, observation] = [parts.get('shell'), parts.get('runtime'), parts.get('observation')]
   const sockets = shell?.realtime
   if (!sockets || !runtime || !observation || isStopping()) return
   const { openServerRealtime } = await import('./realtime.js')
   const changes = parts.get('feed')?.node && parts.get('changes')
-  const realtime = await openServerRealtime({ runtime, observation, changes, log: log.child('realtime') })
+  const realtime = await openServerRealtime({ runtime, observation, changes, whenReachable, log: log.child('realtime') })
   parts.add('realtime', realtime, () => realtime.stop())
   await sockets.attach(realtime)
 }

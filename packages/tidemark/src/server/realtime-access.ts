@@ -4,6 +4,7 @@ import type { Messages } from '../realtime/messages/open-messages.js'
 import type { OpenVisibility } from '../realtime/visibility/visibility.js'
 import { type CallerPoolOptions, callerListenOptions, callerPoolOptions } from './caller-pool.js'
 import { createPoolGauges } from './pool-metrics.js'
+import type { WhenReachable } from './when-reachable.js'
 
 export interface RealtimeAccess {
   readonly visibility: OpenVisibility
@@ -12,11 +13,15 @@ export interface RealtimeAccess {
   stop(): Promise<void>
 }
 
+export interface RealtimeAccessOptions extends CallerPoolOptions {
+  readonly whenReachable: WhenReachable
+}
+
 const quoted = (name: string): string => `"${name.replaceAll('"', '""')}"`
 
 /** Opens it. Nothing is connected before it is asked, the partitions of `realtime.messages` apart. */
-export const openRealtimeAccess = async (options: CallerPoolOptions): Promise<RealtimeAccess> => {
-  const { config, runtime, observation } = options
+export const openRealtimeAccess = async (options: RealtimeAccessOptions): Promise<RealtimeAccess> => {
+  const { config, runtime, observation, whenReachable } = options
   const log = options.log.child('realtime')
   const [{ createNamedPool }, { openVisibility }, { openMessages }] = await Promise.all([
     import('../postgres/postgres.js'),
@@ -28,8 +33,9 @@ export const openRealtimeAccess = async (options: CallerPoolOptions): Promise<Re
   // The same as a request has, so that policies find the same functions.
   const searchPath = [...schemas.slice(0, 1), ...extraSearchPath].map(quoted).join(', ')
   const { metrics, signals } = observation
+  // The one part that asks Postgres before it is there goes first.
+  const messages = await whenReachable(() => openMessages({ pool, searchPath, log, ownerPool: runtime.pools.migration }))
   const visibility = openVisibility({ pool, searchPath, metrics, signals, log, listen: await callerListenOptions(options) })
-  const messages = await openMessages({ pool, searchPath, log, ownerPool: runtime.pools.migration })
   const showPools = createPoolGauges(metrics)
   const unmeasure = observation.onRefresh(() => showPools([pool]))
   return {

@@ -8,11 +8,13 @@ import { followTablesOf } from './follow-tables.js'
 import type { Observation } from './observation.js'
 import type { RealtimeAccess } from './realtime-access.js'
 import type { Runtime } from './runtime.js'
+import type { WhenReachable } from './when-reachable.js'
 
 export interface ServerChangesOptions {
   readonly config: TidemarkConfig
   readonly runtime: Runtime
   readonly observation: Observation
+  readonly whenReachable: WhenReachable
   readonly log: Logger
 }
 
@@ -30,12 +32,12 @@ const publication = 'supabase_realtime'
 
 /** Opens the part of realtime that tells changes of tables; its follower is the feed's to run. */
 export const openServerChanges = async (options: ServerChangesOptions): Promise<ServerChanges> => {
-  const { config, runtime, observation, log } = options
+  const { config, runtime, observation, whenReachable, log } = options
   const [{ openChanges }, { openRealtimeAccess }] = await Promise.all([
     import('../realtime/changes/open-changes.js'),
     import('./realtime-access.js'),
   ])
-  const access = await openRealtimeAccess({ config, runtime, observation, log })
+  const access = await openRealtimeAccess({ config, runtime, observation, whenReachable, log })
   const { replayWindowMs, maxReplayBytes, cursorKeptMs, tables } = config.realtime
   const alongside = config.feed.source === 'supabase' ? undefined : publication
   const changes = openChanges({

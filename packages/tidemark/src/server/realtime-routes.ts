@@ -2,7 +2,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Caller } from '../auth/caller.js'
 import { ApiKeyError, type FindCaller } from '../auth/find-caller.js'
 import { isTokenError } from '../auth/token-error.js'
-import { reasonOf } from '../errors.js'
+import { isTidemarkError, reasonOf } from '../errors.js'
 import type { Logger } from '../observability/observability.js'
 import type { ApiAnswer, BroadcastApi } from '../realtime/protocols/supabase/broadcast-api.js'
 import { isJson } from '../realtime/protocols/supabase/frames.js'
@@ -76,6 +76,8 @@ export const addRealtimeRoutes = async (app: FastifyInstance, options: RealtimeR
   const sendError = (error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply => {
     if (error instanceof ApiKeyError) return reply.status(401).send(error.toJSON())
     if (isTokenError(error)) return reply.status(401).send({ message: error.message })
+    // The server stops: another one answers.
+    if (isTidemarkError(error, 'TM_SERVER_STOPPING')) return reply.status(error.httpStatus).send({ message: error.message })
     const status = statusOf(error)
     if (status !== undefined) return reply.status(status).send({ message: reasonOf(error) })
     log.error('a request of realtime failed', { requestId: request.id, method: request.method, err: error })

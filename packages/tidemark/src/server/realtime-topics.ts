@@ -4,6 +4,7 @@ import { openTopics } from '../realtime/topics/open-topics.js'
 import type { OpenTopics } from '../realtime/topics/topics.js'
 import type { Observation } from './observation.js'
 import type { Runtime } from './runtime.js'
+import type { WhenReachable } from './when-reachable.js'
 
 export interface ServerTopics {
   readonly topics: OpenTopics
@@ -15,6 +16,7 @@ export interface ServerTopics {
 export interface ServerTopicsOptions {
   readonly runtime: Runtime
   readonly observation: Observation
+  readonly whenReachable: WhenReachable
   readonly log: Logger
 }
 
@@ -31,10 +33,15 @@ const findingOf = (topics: OpenTopics, hasRedis: boolean): HealthFinding => {
 }
 
 /** Broadcast and presence of this server, and of all that share its database and its Redis. */
-export const openServerTopics = async ({ runtime, observation, log }: ServerTopicsOptions): Promise<ServerTopics> => {
+export const openServerTopics = async ({
+  runtime,
+  observation,
+  whenReachable,
+  log,
+}: ServerTopicsOptions): Promise<ServerTopics> => {
   const { redis, connect } = runtime.redis
   const { metrics, health } = observation
-  const prefix = await prefixOf(runtime)
+  const prefix = await whenReachable(() => prefixOf(runtime))
   const counted = [PusherChannels.topicPrefix]
   const topics = await openTopics({ redis, connect, prefix, metrics, counted, log: log.child('topics') })
   const unregister = health.register({

@@ -5,6 +5,7 @@ import type { Observation } from './observation.js'
 import type { ServerChanges } from './realtime-changes.js'
 import { openServerTopics, type ServerTopics } from './realtime-topics.js'
 import type { Runtime } from './runtime.js'
+import type { WhenReachable } from './when-reachable.js'
 
 /** What realtime is made of in this server, whatever protocol it is told in. */
 export interface ServerRealtime {
@@ -19,6 +20,7 @@ export interface ServerRealtimeOptions {
   readonly observation: Observation
   /** Undefined where this server has no part in the feed. */
   readonly changes: ServerChanges | undefined
+  readonly whenReachable: WhenReachable
   readonly log: Logger
 }
 

@@ -5,6 +5,7 @@ import type { State } from '../state/state.js'
 import type { Database } from './database.js'
 import { type OpenedRedis, openRedis } from './open-redis.js'
 import { createPoolObserver } from './pool-metrics.js'
+import type { WhenReachable } from './when-reachable.js'
 
 /** Everything a serving process is connected to. */
 export interface Runtime {
@@ -27,6 +28,7 @@ export interface RuntimeOptions {
   readonly signals: Signals
   /** Being opened; the runtime owns it from now on. */
   readonly database: Promise<Database>
+  readonly whenReachable: WhenReachable
 }
 
 /**
@@ -65,16 +67,6 @@ const startPools = async ({ primary, analytics, migration, secondary }: Pools, l
   await Promise.all([primary, analytics, migration].map(start))
 }
 
-const openPools = async (database: Database, options: RuntimeOptions): Promise<Pools> => {
-  const { createPools } = await import('../postgres/postgres.js')
-  const pools = createPools(await poolsOptions(database, options))
-  await startPools(pools, options.log).catch(async (error: unknown) => {
-    await pools.stop(0)
-    throw error
-  })
-  return pools
-}
-
 type Facts = Pick<Runtime, 'postgresVersion' | 'maxConnections'>
 
 const readFacts = async ({ primary }: Pools): Promise<Facts> => {
@@ -87,11 +79,22 @@ const readFacts = async ({ primary }: Pools): Promise<Facts> => {
   return rows[0]!
 }
 
+const openPools = async (database: Database, options: RuntimeOptions): Promise<readonly [Pools, Facts]> => {
+  const { createPools } = await import('../postgres/postgres.js')
+  const pools = createPools(await poolsOptions(database, options))
+  try {
+    await startPools(pools, options.log)
+    return [pools, await readFacts(pools)]
+  } catch (error) {
+    await pools.stop(0)
+    throw error
+  }
+}
+
 const openPostgres = async (options: RuntimeOptions): Promise<readonly [Database, Pools, Facts]> => {
   const database = await options.database
   try {
-    const pools = await openPools(database, options)
-    return [database, pools, await readFacts(pools)]
+    return [database, ...(await options.whenReachable(() => openPools(database, options)))]
   } catch (error) {
     await database.stop()
     throw error

@@ -17,6 +17,7 @@ import { announce, findServer, withdraw } from './presence.js'
 import { type Project, projectOver } from './project.js'
 import { resolveRoles } from './roles.js'
 import type { Runtime } from './runtime.js'
+import { createWhenReachable, type WhenReachable } from './when-reachable.js'
 
 /**
  * One serving process.
@@ -67,6 +68,7 @@ class Server implements TidemarkServer {
   #log: Logger | undefined
   #url: string | undefined
   #notices: readonly string[] = []
+  #isServing = false
   #starting: Promise<void> | undefined
   #stopping: Promise<void> | undefined
 
@@ -107,7 +109,7 @@ class Server implements TidemarkServer {
     this.#log = log
     const opening = this.#opening(roles, log)
     const database = import('./database.js').then(({ openDatabase }) =>
-      openDatabase({ config: this.#config, state, log, cwd: this.#cwd }),
+      opening.whenReachable(() => openDatabase({ config: this.#config, state, log, cwd: this.#cwd })),
     )
     try {
       await settled([database, this.#assemble(opening, state, database)])
@@ -130,9 +132,15 @@ class Server implements TidemarkServer {
       parts: this.#parts,
       followers: this.#followers,
       isStopping: () => this.#stopping !== undefined,
+      whenReachable: this.#whenReachable(log),
       url: () => this.url,
       project: () => this.project(),
     }
+  }
+
+  #whenReachable(log: Logger): WhenReachable {
+    const { startTimeoutMs: timeoutMs } = this.#config.server
+    return createWhenReachable({ timeoutMs, log, isUnwanted: () => this.#stopping !== undefined })
   }
 
   /** Loads, listens and connects, while Postgres starts in a process of its own. */
@@ -147,7 +155,8 @@ class Server implements TidemarkServer {
   async #connect(opening: Opening, state: State, observation: Observation, database: Promise<Database>): Promise<void> {
     const { openRuntime } = await import('./runtime.js')
     const { metrics, signals } = observation
-    const runtime = await openRuntime({ config: this.#config, state, log: opening.log, metrics, signals, database })
+    const { log, whenReachable } = opening
+    const runtime = await openRuntime({ config: this.#config, state, log, metrics, signals, database, whenReachable })
     this.#parts.add('runtime', runtime, () => runtime.stop())
     observation.watch(runtime)
     await openConnected(opening, runtime, observation)
@@ -188,6 +197,7 @@ class Server implements TidemarkServer {
     this.#notices = [...notices, ...more]
     await announce(state, this.url, this.#startedAtMs)
     observation.health.setPhase('serving')
+    this.#isServing = true
     this.#log?.info('serving', { url: this.url, pid: process.pid })
   }
 
@@ -242,7 +252,8 @@ class Server implements TidemarkServer {
     const [state, shell] = [this.#parts.get('state'), this.#parts.get('shell')]
     this.#parts.get('observation')?.health.setPhase('draining')
     if (state) await withdraw(state).catch((err: unknown) => this.#log?.warn('the record of this server stays', { err }))
-    if (shell) await drain(shell, this.#config.server.drainTimeoutMs)
+    // Whom a server that never came up would answer is answered by another.
+    if (shell) await drain(shell, this.#isServing ? this.#config.server.drainTimeoutMs : 0)
     await shell?.realtime?.stop()
     await this.#parts.stop()
     this.#log?.info('stopped')
