@@ -1,16 +1,6 @@
 import type { Caller } from '../../auth/caller.js'
 import { TidemarkError } from '../../errors.js'
-import {
-  type FeedReset,
-  type Follower,
-  type FreshnessProof,
-  isRowChange,
-  type Relation,
-  type RowChange,
-  type TransactionPiece,
-} from '../../feed/feed.js'
-import { changesBytes } from '../../feed/follow/piece-size.js'
-import { losesNothing } from '../../feed/loses-nothing.js'
+import type { Follower } from '../../feed/feed.js'
 import type { Position } from '../../feed/position.js'
 import type { TableId } from '../../feed/table-id.js'
 import { type Logger, type Metrics, silentLogger } from '../../observability/observability.js'
@@ -22,7 +12,7 @@ import { createChangesMetrics } from './changes-metrics.js'
 import { createAskPostgres } from './filters/ask-postgres.js'
 import { createFilterCompiler } from './filters/compile-filter.js'
 import { CarriedTables } from './keep/carried-tables.js'
-import { ChangeRing, type RingChange } from './keep/change-ring.js'
+import { ChangeRing } from './keep/change-ring.js'
 import { nowhere } from './keep/cursor-rows.js'
 import { type Cursor, type CursorStore, createCursorStore, type Recalled } from './keep/cursor-store.js'
 import { createToldTables, type FollowTables, type ToldTables } from './keep/told-tables.js'
@@ -33,8 +23,9 @@ import { ListenerState } from './listen/listener-state.js'
 import { ListenerSubscription, type SubscriptionHost } from './listen/listener-subscription.js'
 import { createStartPoint } from './listen/start-point.js'
 import { type ResolveContext, type Resolved, resolveBinding, Selections } from './resolve-binding.js'
-import { createForeignJson, type MakeForeignJson } from './values/foreign-json.js'
-import { createFindFacts, type FindFacts } from './values/relation-facts.js'
+import { RingWriter } from './ring-writer.js'
+import { createForeignJson } from './values/foreign-json.js'
+import { createFindFacts } from './values/relation-facts.js'
 import { createTableCatalogue } from './values/table-catalogue.js'
 import { createTypeCatalogue } from './values/type-catalogue.js'
 import type { Visibility } from './visibility-port.js'
@@ -75,40 +66,22 @@ export interface OpenChanges extends Changes {
 
 /** How long a listener waits for the feed to come up. */
 const startTimeoutMs = 5_000
-const passEveryMs = 5_000
-const tableChangeBytes = 128
 
 const unavailable = (reason: string) => new TidemarkError('TM_REALTIME_UNAVAILABLE', { reason })
-
-type RowEntry = RingChange & { readonly kind: 'row' }
-
-/** Large values that an update did not touch are those of the old row, where the log has that. */
-const completed = (change: RowChange): RowChange => {
-  if (change.kind !== 'update' || change.old === null || !change.new.includes(undefined)) return change
-  const { old } = change
-  return { ...change, new: change.new.map((value, index) => (value === undefined ? old[index] : value)) }
-}
-
-const bytesOf = (change: RingChange): number => (change.kind === 'row' ? changesBytes([change.change]) : tableChangeBytes)
 
 class FollowedChanges implements OpenChanges {
   readonly follower: Follower
   readonly #clock: Clock
-  readonly #log: Logger
   readonly #ring: ChangeRing
   readonly #dispatcher: Dispatcher
   readonly #tables: ToldTables
   readonly #cursors: CursorStore
   readonly #beholders = new Beholders()
   readonly #selections = new Selections()
-  readonly #findFacts: FindFacts
-  readonly #foreignJson: MakeForeignJson
   readonly #beginnings: Beginnings
   readonly #context: ResolveContext
   readonly #metrics: ReturnType<typeof createChangesMetrics> | undefined
   readonly #carried = new CarriedTables()
-  /** Relations of the feed that are none of ours. */
-  readonly #others = new WeakSet<Relation>()
   readonly #host: SubscriptionHost = {
     setCaller: (state, bindings, caller) => this.#setCaller(state, bindings, caller),
     ended: (state) => {
@@ -116,7 +89,6 @@ class FollowedChanges implements OpenChanges {
       this.#dispatcher.remove(state)
     },
   }
-  #passedAt = 0
   #stopped = false
 
   constructor(options: OpenChangesOptions) {
@@ -124,7 +96,6 @@ class FollowedChanges implements OpenChanges {
     const { replayWindowMs = 300_000, maxReplayBytes = 32 * 1024 ** 2, cursorKeptMs = 300_000 } = settings
     const { publication = 'supabase_realtime', tables: named = [], pollMs } = settings
     this.#clock = clock
-    this.#log = log
     this.#metrics = metrics && createChangesMetrics(metrics)
     this.#ring = new ChangeRing({ maxBytes: maxReplayBytes, maxAgeMs: replayWindowMs })
     this.#dispatcher = new Dispatcher({
@@ -142,11 +113,9 @@ class FollowedChanges implements OpenChanges {
     })
     const types = createTypeCatalogue(pool)
     const catalogue = createTableCatalogue(pool, types, clock)
-    this.#findFacts = createFindFacts(catalogue, types)
-    this.#foreignJson = createForeignJson(pool, log)
     this.#beginnings = new Beginnings({ ring: this.#ring, findStartPoint: createStartPoint(pool, clock) })
     this.#cursors = createCursorStore({ pool, keptMs: cursorKeptMs, clock, log })
-    const added = (tables: readonly TableId[]) => this.#added(tables)
+    const added = (tables: readonly TableId[]) => writer.added(tables)
     this.#tables = createToldTables({
       pool,
       publication: publication ?? undefined,
@@ -158,95 +127,18 @@ class FollowedChanges implements OpenChanges {
       ...(pollMs !== undefined && { pollMs }),
     })
     this.#context = { tables: this.#tables, catalogue, compile: createFilterCompiler(pool), visibility }
-    this.follower = {
-      name: 'realtime',
-      tables: 'all',
-      apply: (piece) => this.#apply(piece),
-      reset: (reset) => this.#reset(reset),
-      fresh: (proof) => this.#fresh(proof),
-    }
-  }
-
-  async #apply(piece: TransactionPiece): Promise<void> {
-    // What went by before it is known whose tables are told would be missing for good.
-    await this.#tables.known
-    const changes = (await this.#prepare(piece)).filter((change) => change.kind === 'table' || !this.#ring.has(change))
-    // From here on nothing fails: a piece that failed is given again.
-    const at = this.#clock.monotonicMs()
-    const entries = changes.map((change) => this.#ring.append(change, bytesOf(change), at))
-    for (const change of changes) if (change.kind === 'row') this.#carried.saw(change.change.relation, change.position)
-    if (piece.last) this.#ring.pass(piece.position.number)
-    this.#ring.trim(at)
-    if (entries.length > 0) this.#dispatcher.dispatch(entries)
-  }
-
-  /** What of the piece is told, with what is known of its tables. Waits for nothing where everything is known. */
-  async #prepare({ position, xid, committedAt, firstOrdinal, changes }: TransactionPiece): Promise<RingChange[]> {
-    const prepared: RingChange[] = []
-    for (const [index, change] of changes.entries()) {
-      const { schema, table } = change.relation
-      if (!this.#tables.wants(schema, table) && !(await this.#isWanted(change.relation))) continue
-      const place = { position, ordinal: firstOrdinal + index, xid }
-      if (!isRowChange(change)) {
-        prepared.push({ kind: 'table', ...place, table: { schema, table } })
-        continue
-      }
-      const found = this.#findFacts(change.relation)
-      const facts = found instanceof Promise ? await found : found
-      prepared.push({ kind: 'row', ...place, committedAt, change: completed(change), facts })
-    }
-    const foreign = prepared.filter((change): change is RowEntry => change.kind === 'row' && change.facts.foreign.length > 0)
-    if (foreign.length === 0) return prepared
-    const made = await this.#foreignJson(foreign)
-    return prepared.map((change) => {
-      const index = change.kind === 'row' ? foreign.indexOf(change) : -1
-      return index < 0 ? change : ({ ...change, made: made[index] } as RowEntry)
+    const writer = new RingWriter({
+      ring: this.#ring,
+      tables: this.#tables,
+      carried: this.#carried,
+      dispatcher: this.#dispatcher,
+      beginnings: this.#beginnings,
+      findFacts: createFindFacts(catalogue, types),
+      foreignJson: createForeignJson(pool, log),
+      clock,
+      log,
     })
-  }
-
-  /** A table that has not been seen before may have been put into the publication just now. */
-  async #isWanted(relation: Relation): Promise<boolean> {
-    if (this.#others.has(relation)) return false
-    await this.#tables.read()
-    this.#others.add(relation)
-    return this.#tables.wants(relation.schema, relation.table)
-  }
-
-  async #reset(reset: FeedReset): Promise<void> {
-    const { reason, epoch, position } = reset
-    if (losesNothing(reset, this.#ring.head)) return
-    const isFirst = this.#ring.head === undefined
-    const anew = { epoch, number: position.number }
-    // The feed may go back far behind what the listeners read now that they are told of the gap.
-    const fresh = isFirst ? undefined : await this.#beginnings.fresh(anew)
-    this.#ring.begin(anew)
-    this.#carried.clear()
-    if (isFirst) return
-    this.#log.warn('listeners are told of a gap: the feed begins anew', { reason })
-    this.#dispatcher.restart(anew, `The feed of changes begins anew (${reason}).`, fresh)
-  }
-
-  #fresh({ position, asOf }: FreshnessProof): void {
-    if (this.#ring.head?.epoch === position.epoch) this.#ring.pass(position.number)
-    const now = this.#clock.monotonicMs()
-    this.#ring.trim(now)
-    this.#dispatcher.proven(asOf)
-    this.#carried.proven(asOf, position)
-    if (now - this.#passedAt < passEveryMs) return
-    this.#passedAt = now
-    this.#dispatcher.passAll()
-  }
-
-  /** Whoever listens to all tables is told that this one's past is not. */
-  #added(tables: readonly TableId[]): void {
-    const now = this.#clock.monotonicMs()
-    for (const { schema, table } of tables) {
-      this.#carried.added({ schema, table }, now)
-      const name = `${schema}.${table}`
-      const position = this.#ring.head
-      const message = `Changes of ${name} are told from now on.`
-      if (position) this.#dispatcher.announce({ schema, table }, { reason: 'tableChanged', table: name, position, message })
-    }
+    this.follower = writer.follower
   }
 
   async listen(options: ListenOptions): Promise<ChangeSubscription> {
