@@ -1,6 +1,7 @@
 import type { Caller } from '../../../auth/caller.js'
 import { ApiKeyError, type FindCaller } from '../../../auth/find-caller.js'
 import { isTokenError, type TokenError } from '../../../auth/token-error.js'
+import type { Services } from './services.js'
 
 /** Whose a key or a token is. */
 export interface Identity {
@@ -95,4 +96,17 @@ export const identify = async (findCaller: FindCaller, token: string, nowMs: num
   const expiresAtMs = said.exp * 1000
   if (expiresAtMs <= nowMs) throw expired(expiresAtMs, nowMs)
   return { token, caller, expiresAtMs }
+}
+
+/** Whether the keys still vouch for a token: raises {@link RefusedToken}. That they cannot be had at the moment says nothing against it. */
+export const confirm = async (
+  { findCaller, clock, log }: Pick<Services, 'findCaller' | 'clock' | 'log'>,
+  token: string,
+): Promise<void> => {
+  try {
+    await identify(findCaller, token, clock.now())
+  } catch (error) {
+    if (error instanceof RefusedToken) throw error
+    log.warn('a token could not be looked at again', { err: error })
+  }
 }

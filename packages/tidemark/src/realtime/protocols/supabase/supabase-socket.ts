@@ -2,8 +2,9 @@ import { createHash } from 'node:crypto'
 import type { Connection } from '../../hub/connection.js'
 import type { SocketHandler } from '../../hub/hub.js'
 import { Rate } from '../../hub/rate.js'
-import { Channel, type ChannelOwner } from './channel.js'
+import { Channel } from './channel.js'
 import type { Cursor } from './channel-changes.js'
+import type { ChannelOwner, OwnedChannel } from './channel-owner.js'
 import { type ClientMessage, decodeMessage, replyFrame, type Version } from './frames.js'
 import type { Identity } from './identity.js'
 import type { Services } from './services.js'
@@ -146,7 +147,7 @@ export class SupabaseSocket implements SocketHandler, ChannelOwner {
     return identity
   }
 
-  cursorOf({ topic, joinRef }: Channel, { caller, token }: Identity, topicKey: string, fingerprint: string): Cursor {
+  cursorOf({ topic, joinRef }: OwnedChannel, { caller, token }: Identity, topicKey: string, fingerprint: string): Cursor {
     const { session_id: session, sub } = caller.claims
     const who =
       typeof session === 'string' ? session : typeof sub === 'string' ? `${sub} ${this.#origin}` : `${token} ${this.#origin}`
@@ -159,7 +160,7 @@ export class SupabaseSocket implements SocketHandler, ChannelOwner {
     return { name, returning: this.services.returns.isBack(name, number, this.#firstJoinRef ?? 0), number }
   }
 
-  ended(channel: Channel, mayReturn: boolean | undefined): void {
+  ended(channel: OwnedChannel, mayReturn: boolean | undefined): void {
     const { topic, cursorName } = channel
     if (this.#channels.get(topic) === channel) this.#channels.delete(topic)
     if (cursorName === undefined || mayReturn === undefined) return
