@@ -20,9 +20,11 @@ export type WhenReachable = <T>(work: () => Promise<T>) => Promise<T>
 const pauses = { baseMs: 250, maxMs: 1_000 }
 const somewhere = { name: 'the configured address', user: '' }
 
-/** Sessions of the start speak with the driver itself, so that its errors come as well. */
+/** Sessions of the start speak with the driver itself, so that its errors come as well; a migration that broke off was not applied. */
 const isLoss = (error: unknown): boolean =>
-  isTidemarkError(error, 'TM_POSTGRES_CONNECTION_LOST') || isConnectionLoss(toPostgresError(error, somewhere))
+  isTidemarkError(error, 'TM_POSTGRES_CONNECTION_LOST') ||
+  (isTidemarkError(error, 'TM_SCHEMA_FAILED') && isLoss(error.cause)) ||
+  isConnectionLoss(toPostgresError(error, somewhere))
 
 /** Where it stays away, the last error is raised as TM_POSTGRES_UNREACHABLE; any other error at once. */
 export const createWhenReachable = (options: WhenReachableOptions): WhenReachable => {
