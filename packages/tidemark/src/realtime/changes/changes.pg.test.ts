@@ -299,6 +299,32 @@ describe('row security', () => {
     expect(admin.told.lines.map((line) => line.slice(0, 6))).toEqual(['INSERT', 'UPDATE', 'DELETE'])
   })
 
+  it('RT-1, FEED-5: a table that is published without an identity gets one, so that its writers go on and its owners hear of all', async () => {
+    await sql.query(`
+      create table nameless (id bigint primary key, user_id uuid, name text); ${grants('nameless')} ${own('nameless')}
+      alter table nameless replica identity nothing`)
+    cleanups.push(() => sql.query('drop table nameless'))
+    const opened = await open()
+    await sql.query('alter publication supabase_realtime add table nameless')
+    const [owner, other] = [
+      await listen(opened, { caller: user(1), bindings: [all('nameless')] }),
+      await listen(opened, { caller: user(2), bindings: [all('nameless'), all('open')] }),
+    ]
+    await sql.query(`insert into nameless values (1, '${userId(1)}', 'a'); update nameless set name = 'b'; delete from nameless`)
+    expect(await lines(owner.told, 3)).toEqual([
+      `INSERT {"id":1,"user_id":"${userId(1)}","name":"a"} [0]`,
+      `UPDATE {"id":1,"user_id":"${userId(1)}","name":"b"} [0]`,
+      'DELETE {"id":1} [0]',
+    ])
+    // Whoever takes it away again makes Postgres refuse what could not be told; what can be is.
+    await sql.query('alter table nameless replica identity nothing')
+    await sql.query(`insert into nameless values (2, '${userId(1)}', 'c')`)
+    await expect(sql.query('delete from nameless')).rejects.toMatchObject({ code: '55000' })
+    expect((await lines(owner.told, 4))[3]).toBe(`INSERT {"id":2,"user_id":"${userId(1)}","name":"c"} [0]`)
+    await settle(other.told)
+    expect(other.told.lines).toHaveLength(1)
+  })
+
   it('counts for the caller that it is now', async () => {
     const opened = await open()
     const { told, subscription } = await listen(opened, { caller: user(1), bindings: [all('mine')] })

@@ -57,11 +57,11 @@ export const useVisibility = () => {
   const relation = async (table: string, identity: Relation['identity'] = 'full'): Promise<Relation> => {
     const { rows } = await session.query<{ oid: number; columns: Relation['columns'] }>(
       `select c.oid::int8::float8 as oid, jsonb_agg(jsonb_build_object('name', a.attname, 'typeOid', a.atttypid::int8, 'typeModifier', a.atttypmod,
-                'isKey', $2 or coalesce(a.attnum = any(i.indkey), false)) order by a.attnum) as columns
+                'isKey', $2 = 'full' or ($2 <> 'nothing' and coalesce(a.attnum = any(i.indkey), false))) order by a.attnum) as columns
          from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped and a.attgenerated = ''
          left join pg_index i on i.indrelid = c.oid and i.indisprimary
         where c.oid = $1::regclass group by c.oid`,
-      [`public.${quoted(table)}`, identity === 'full'],
+      [`public.${quoted(table)}`, identity],
     )
     return { schema: 'public', table, identity, ...(rows[0] as { oid: number; columns: Relation['columns'] }) }
   }
