@@ -1,6 +1,7 @@
 import * as prom from 'prom-client'
 import { TidemarkError } from '../errors.js'
 import { maskSecrets } from '../secrets.js'
+import { Histogram } from './histogram.js'
 import type { Labels, Metrics, Sample } from './observability.js'
 
 export interface MetricsOptions {
@@ -110,9 +111,9 @@ export const createMetrics = ({ process = false }: MetricsOptions = {}): Metrics
       }),
     histogram: <L extends string>(name: string, help: string, labels: readonly L[] = [], buckets: readonly number[] = []) =>
       define('histogram', name, labels, buckets, () => {
-        const own = buckets.length > 0 ? { buckets: [...buckets] } : {}
-        const histogram = new prom.Histogram<string>({ ...settings(name, help, labels), ...own })
-        return { observe: (value: number, ...[values]: Labels<L>) => histogram.observe(masked(values), value) }
+        const histogram = new Histogram({ name, help, labelNames: labels, buckets, shown: masked })
+        registry.registerMetric(histogram as unknown as prom.Histogram)
+        return { observe: (value: number, ...[values]: Labels<L>) => histogram.observe(value, values) }
       }),
   }
 }
