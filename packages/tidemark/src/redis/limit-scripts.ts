@@ -1,34 +1,71 @@
 import { defineScript } from './lua-script.js'
 
-/** Scripts give 1 or 0 · remaining · retry after · reset after · receipt; times in microseconds of Redis' own clock. */
+/** What each check brings besides its key: limit · window in µs · cost · one more that its algorithm wants. */
+export const argumentsPerCheck = 4
+
+/** What a check is answered: 1 or 0 · remaining · retry after · reset after · receipt; times in microseconds of Redis' own clock. */
+export const repliesPerCheck = 5
+
+/** In the place of 1 or 0: this key cannot be counted, such as one that holds something else. The others of the call were. */
+export const uncountable = -1
+
+/**
+ * A script that does several checks, each for itself and in their order: what a call costs besides is paid once. `take` is the body of
+ * a function of key, limit, window, cost and extra, and finds the time of Redis as `clock`.
+ */
+const checks = (name: string, take: string) =>
+  defineScript(
+    name,
+    `local time = redis.call('TIME')
+local clock = tonumber(time[1]) * 1000000 + tonumber(time[2])
+local take = function(key, limit, window, cost, extra)
+${take}
+end
+local replies = {}
+for i = 1, #KEYS do
+  local at, to = (i - 1) * ${argumentsPerCheck}, (i - 1) * ${repliesPerCheck}
+  local good, allowed, remaining, retry, reset, receipt =
+    pcall(take, KEYS[i], tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3]), ARGV[at + 4])
+  if good then
+    replies[to + 1], replies[to + 2], replies[to + 3], replies[to + 4], replies[to + 5] = allowed, remaining, retry, reset, receipt
+  else
+    replies[to + 1], replies[to + 2], replies[to + 3], replies[to + 4], replies[to + 5] = ${uncountable}, 0, 0, 0, 0
+  end
+end
+return replies`,
+  )
 
 /**
  * The exact log: a sorted set with the moment of every call as seconds since 1970, as documented. Time is never before the last call's, so that
- * a clock that is set back, or a replica's, admits nothing twice.
+ * a clock that is set back, or a replica's, admits nothing twice. A key lives for a window and a half from the first call of each half of a
+ * window, so for a window at least from every other.
  *
- * KEYS the set · ARGV limit · window in µs · cost · token that no other call has
+ * KEYS the sets · extra: a token that no other call has
  */
-export const logScript = defineScript(
+export const logScript = checks(
   'limit-log',
-  `local key, limit, window, cost = KEYS[1], tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
-local time = redis.call('TIME')
-local now = tonumber(time[1]) * 1000000 + tonumber(time[2])
+  `local now = clock
 local micros = function(score) return math.floor(tonumber(score) * 1000000 + 0.5) end
-local score = function(at) return string.format('%.6f', at / 1000000) end
 local last = redis.call('ZREVRANGE', key, 0, 0, 'WITHSCORES')
 local newest = last[2] and micros(last[2]) or 0
 if newest > now then now = newest end
-if newest > 0 then redis.call('ZREMRANGEBYSCORE', key, '-inf', score(now - window)) end
-local count = newest > 0 and redis.call('ZCARD', key) or 0
+local count = 0
+if newest > 0 then
+  redis.call('ZREMRANGEBYSCORE', key, '-inf', string.format('%.6f', (now - window) / 1000000))
+  count = redis.call('ZCARD', key)
+end
 local over = count + cost - limit
 if over > 0 then
   local leaving = redis.call('ZRANGE', key, over - 1, over - 1, 'WITHSCORES')
-  return { 0, limit - count, micros(leaving[2]) + window - now, newest + window - now, '' }
+  return 0, limit - count, micros(leaving[2]) + window - now, newest + window - now, 0
 end
-local at = score(now)
-for n = 1, cost do redis.call('ZADD', key, at, ARGV[4] .. ':' .. n) end
-redis.call('PEXPIRE', key, math.ceil(window / 1000) + 1000)
-return { 1, limit - count - cost, 0, window, ARGV[4] }`,
+local score = string.format('%.6f', now / 1000000)
+for n = 1, cost do redis.call('ZADD', key, score, extra .. ':' .. n) end
+local half = window / 2
+if now > clock or count == 0 or math.floor(now / half) ~= math.floor(newest / half) then
+  redis.call('PEXPIRE', key, math.ceil((window + half) / 1000) + 1000)
+end
+return 1, limit - count - cost, 0, window, 0`,
 )
 
 /** KEYS the set · ARGV cost · token */
@@ -41,18 +78,16 @@ return 1`,
 /**
  * Twenty buckets and the one that is filled: a call counts for the whole window at least. Time is never before the newest bucket's.
  *
- * KEYS the hash · ARGV limit · window in µs · cost · buckets
+ * KEYS the hashes · extra: buckets · receipt: the bucket
  */
-export const ringScript = defineScript(
+export const ringScript = checks(
   'limit-ring',
-  `local key, limit, window, cost, buckets = KEYS[1], tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
-local time = redis.call('TIME')
-local now = tonumber(time[1]) * 1000000 + tonumber(time[2])
+  `local buckets = tonumber(extra)
 local width = window / buckets
-local newest = math.floor(now / width)
+local newest = math.floor(clock / width)
 local flat = redis.call('HGETALL', key)
 for i = 1, #flat, 2 do newest = math.max(newest, tonumber(flat[i])) end
-now = math.max(now, newest * width)
+local now = math.max(clock, newest * width)
 local counts, sum, last = {}, 0, nil
 for i = 1, #flat, 2 do
   local bucket, count = tonumber(flat[i]), tonumber(flat[i + 1])
@@ -71,12 +106,11 @@ if over > 0 then
     left = left + (counts[bucket] or 0)
     if left >= over then wait = leaves(bucket); break end
   end
-  return { 0, limit - sum, wait, leaves(last or newest), '' }
+  return 0, limit - sum, wait, leaves(last or newest), 0
 end
-local field = string.format('%.0f', newest)
-redis.call('HINCRBY', key, field, cost)
+redis.call('HINCRBY', key, string.format('%.0f', newest), cost)
 redis.call('PEXPIRE', key, math.ceil((window + width) / 1000) + 1000)
-return { 1, limit - sum - cost, 0, leaves(newest), field }`,
+return 1, limit - sum - cost, 0, leaves(newest), newest`,
 )
 
 /** KEYS the hash · ARGV cost · bucket */
@@ -90,23 +124,21 @@ return 1`,
 /**
  * One moment: when everything that was admitted would be over, evenly spaced. A clock that is set back admits later, never more.
  *
- * KEYS the value · ARGV limit · window in µs · cost · burst
+ * KEYS the values · extra: burst
  */
-export const gcraScript = defineScript(
+export const gcraScript = checks(
   'limit-gcra',
-  `local key, limit, window, cost, burst = KEYS[1], tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
-local time = redis.call('TIME')
-local now = tonumber(time[1]) * 1000000 + tonumber(time[2])
+  `local now = clock
 local spacing = window / limit
-local room = burst * spacing
+local room = tonumber(extra) * spacing
 local begin = math.max(tonumber(redis.call('GET', key) or '0'), now)
 local over = begin + cost * spacing
 local left = function(at) return math.max(0, math.floor((room - (at - now)) / spacing + 0.001)) end
 if over - room - now > 0.5 then
-  return { 0, left(begin), math.ceil(over - room - now), math.ceil(begin - now), '' }
+  return 0, left(begin), math.ceil(over - room - now), math.ceil(begin - now), 0
 end
 redis.call('SET', key, string.format('%.3f', over), 'PX', math.ceil((over - now) / 1000) + 1000)
-return { 1, left(over), 0, math.ceil(over - now), '' }`,
+return 1, left(over), 0, math.ceil(over - now), 0`,
 )
 
 /** KEYS the value · ARGV limit · window in µs · cost */

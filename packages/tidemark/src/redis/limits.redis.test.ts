@@ -147,6 +147,55 @@ describe.skipIf(sharedRedisUrl() === undefined)('limits that processes share', (
   })
 })
 
+describe.skipIf(sharedRedisUrl() === undefined)('checks of one turn of the event loop', () => {
+  const url = sharedRedisUrl()!
+
+  it('go together, each for itself: a key that cannot be counted spoils no other', async () => {
+    const { redis, store, name } = await connect(url)
+    await redis.command(['SET', `reanna:rate_limit:${name}:foreign`, 'of somebody else'])
+    const limiter = createLimiter({ name, limit: 2, windowMs: 60_000, store })
+    const keys = ['a', 'foreign', 'b', 'a', 'a', 'b']
+    const taken = await Promise.all(keys.map((key) => limiter.take(key)))
+    expect(taken.map(({ allowed }) => allowed)).toEqual([true, true, true, true, false, true])
+    expect(taken.map(({ by }) => by)).toEqual(['counted', 'local', 'counted', 'counted', 'counted', 'counted'])
+    expect(taken.map(({ remaining }) => remaining)).toEqual([1, 1, 1, 0, 0, 0])
+  })
+
+  it('keep their key for a window and a half from the first call of each half of a window', async () => {
+    const { redis, store, name } = await connect(url)
+    const limiter = createLimiter({ name, limit: 1000, windowMs: 60_000, store })
+    const key = `reanna:rate_limit:${name}:k`
+    const left = () => redis.command<number>(['PTTL', key])
+    await limiter.take('k')
+    expect(await left()).toBeGreaterThan(90_000)
+    await redis.command(['DEL', key])
+    await redis.command(['ZADD', key, ((Date.now() - 31_000) / 1000).toFixed(6), 'of-the-half-before'])
+    await redis.command(['PEXPIRE', key, 29_000])
+    await limiter.take('k')
+    expect(await left()).toBeGreaterThan(90_000)
+    await redis.command(['ZADD', key, ((Date.now() + 31_000) / 1000).toFixed(6), 'of-a-clock-ahead'])
+    await redis.command(['PEXPIRE', key, 29_000])
+    await limiter.take('k')
+    expect(await left()).toBeGreaterThan(90_000)
+  })
+})
+
+describe.skipIf(sharedRedisUrl() === undefined)('limits in a Redis that is a cluster', () => {
+  const server = useRedis({ args: ['--cluster-enabled', 'yes'] })
+
+  it('are counted key by key, since keys of different slots cannot be in one call', async () => {
+    const { redis, store, name } = await connect(server.url)
+    await redis.command(['CLUSTER', 'ADDSLOTSRANGE', 0, 16_383])
+    await until(async () => String(await redis.command(['CLUSTER', 'INFO'])).includes('cluster_state:ok'), { timeoutMs: 10_000 })
+    for (const algorithm of ['log', 'ring', 'gcra'] as const) {
+      const limiter = createLimiter({ name: `${name}-${algorithm}`, limit: 3, burst: 3, windowMs: 60_000, algorithm, store })
+      const keys = Array.from({ length: 40 }, (_each, n) => `k${n % 10}`)
+      const taken = await Promise.all(keys.map((key) => limiter.take(key)))
+      expect(taken.filter(({ allowed, by }) => allowed && by === 'counted')).toHaveLength(30)
+    }
+  })
+})
+
 describe.skipIf(sharedRedisUrl() === undefined)('limits while Redis is away', () => {
   const server = useRedis()
 

@@ -1,10 +1,21 @@
+import { isTidemarkError } from '../errors.js'
 import { newInstance } from '../resilience/breaker/instance.js'
 import { ringBuckets } from '../resilience/limiter/counters.js'
 import { withDenyCache } from '../resilience/limiter/deny-cache.js'
-import type { LimiterStore, LimitRequest, LimitTaken, WholeRule } from '../resilience/limiter/limits.js'
+import type { LimitAlgorithm, LimiterStore, LimitRequest, LimitTaken, WholeRule } from '../resilience/limiter/limits.js'
 import { createMemoryLimiterStore } from '../resilience/limiter/memory-limiter-store.js'
 import { type Clock, systemClock } from '../time/clock.js'
-import { gcraBackScript, gcraScript, logBackScript, logScript, ringBackScript, ringScript } from './limit-scripts.js'
+import { createGroups, type Groups } from '../time/groups.js'
+import {
+  gcraBackScript,
+  gcraScript,
+  logBackScript,
+  logScript,
+  repliesPerCheck,
+  ringBackScript,
+  ringScript,
+  uncountable,
+} from './limit-scripts.js'
 import type { LuaScript, Redis, RedisArgument } from './redis.js'
 
 export interface SharedLimiterOptions {
@@ -33,16 +44,56 @@ interface Algorithm {
   readonly back: LuaScript
   /** Behind the key: only the log has the documented one alone. */
   readonly suffix: string
-  args(rule: WholeRule, token: string): readonly [RedisArgument]
+  extra(check: Check): RedisArgument
+  receipt(check: Check, reply: number): string
 }
 
-const algorithms: Readonly<Record<WholeRule['algorithm'], Algorithm>> = {
-  log: { take: logScript, back: logBackScript, suffix: '', args: (_rule, token) => [token] },
-  ring: { take: ringScript, back: ringBackScript, suffix: ':ring', args: () => [ringBuckets] },
-  gcra: { take: gcraScript, back: gcraBackScript, suffix: ':gcra', args: ({ burst }) => [burst] },
+/** One check on its way: the checks of one turn of the event loop go together. */
+interface Check {
+  readonly request: LimitRequest
+  readonly key: string
+  /** That no other call has. */
+  readonly token: string
+  /** Undefined while nothing has counted it. */
+  taken: LimitTaken | undefined
 }
 
-type Reply = readonly [allowed: number, remaining: number, retryAfter: number, resetAfter: number, receipt: string]
+const algorithms: Readonly<Record<LimitAlgorithm, Algorithm>> = {
+  log: { take: logScript, back: logBackScript, suffix: '', extra: ({ token }) => token, receipt: ({ token }) => token },
+  ring: {
+    take: ringScript,
+    back: ringBackScript,
+    suffix: ':ring',
+    extra: () => ringBuckets,
+    receipt: (_, bucket) => String(bucket),
+  },
+  gcra: {
+    take: gcraScript,
+    back: gcraBackScript,
+    suffix: ':gcra',
+    extra: ({ request }) => request.rule.burst,
+    receipt: () => '',
+  },
+}
+
+/** Checks of one call of a script: for so long Redis does nothing else. */
+const maxTogether = 64
+/** Calls on their way at a time; what comes meanwhile waits for the first of them. */
+const maxRunning = 8
+
+/** Keys of different slots cannot be in one call: a Redis that is a cluster, or a proxy before one. */
+const isOfSlots = (error: unknown): boolean =>
+  isTidemarkError(error, 'TM_REDIS_COMMAND') && String(error.parameters.reason).startsWith('CROSSSLOT')
+
+const byKey = (checks: readonly Check[]): readonly (readonly Check[])[] => {
+  const keys = new Map<string, Check[]>()
+  for (const check of checks) {
+    const known = keys.get(check.key)
+    if (known) known.push(check)
+    else keys.set(check.key, [check])
+  }
+  return [...keys.values()]
+}
 
 const openTaken = ({ rule: { limit, windowMs } }: LimitRequest, clock: Clock): LimitTaken => ({
   allowed: true,
@@ -69,7 +120,9 @@ class RedisLimiterStore implements SharedLimiterStore {
   readonly #clock: Clock
   readonly #instance: string
   readonly #local: LimiterStore
+  readonly #groups: Readonly<Record<LimitAlgorithm, Groups<Check>>>
   readonly #stopping = new AbortController()
+  #areTogether = true
   #instances = 1
   #tokens = 0
   #presence: Promise<void> | undefined
@@ -80,6 +133,9 @@ class RedisLimiterStore implements SharedLimiterStore {
     this.#clock = clock
     this.#instance = instance
     this.#local = createMemoryLimiterStore({ clock })
+    const groupsOf = (algorithm: Algorithm): Groups<Check> =>
+      createGroups({ write: (checks) => this.#countAll(algorithm, checks), maxRunning, maxItems: maxTogether })
+    this.#groups = { log: groupsOf(algorithms.log), ring: groupsOf(algorithms.ring), gcra: groupsOf(algorithms.gcra) }
   }
 
   get instances(): number {
@@ -88,29 +144,55 @@ class RedisLimiterStore implements SharedLimiterStore {
 
   async take(request: LimitRequest): Promise<LimitTaken> {
     this.#presence ??= this.#present()
-    const { rule, cost } = request
-    const { take, args } = algorithms[rule.algorithm]
     this.#tokens += 1
-    const token = `${this.#instance}:${this.#tokens}`
-    let reply: Reply
-    try {
-      const common: readonly RedisArgument[] = [rule.limit, Math.round(rule.windowMs * 1000), cost]
-      reply = await this.#redis.script(take, [this.#keyOf(request)], [...common, ...args(rule, token)])
-    } catch {
-      return this.#withoutRedis(request)
+    const check: Check = {
+      request,
+      key: this.#keyOf(request),
+      token: `${this.#instance}:${this.#tokens}`,
+      taken: undefined,
     }
-    const [allowed, remaining, retryAfter, resetAfter, receipt] = reply
-    const resetMs = resetAfter / 1000
-    return {
+    await this.#groups[request.rule.algorithm].add(check)
+    return check.taken ?? this.#withoutRedis(request)
+  }
+
+  /** Never rejects: what was not counted has no outcome. */
+  async #countAll(algorithm: Algorithm, checks: readonly Check[]): Promise<void> {
+    try {
+      if (this.#areTogether) return await this.#count(algorithm, checks)
+    } catch (error) {
+      if (!isOfSlots(error)) return
+      this.#areTogether = false
+    }
+    await Promise.allSettled(byKey(checks).map((part) => this.#count(algorithm, part)))
+  }
+
+  async #count(algorithm: Algorithm, checks: readonly Check[]): Promise<void> {
+    const keys: string[] = []
+    const args: RedisArgument[] = []
+    for (const check of checks) {
+      const { rule, cost } = check.request
+      keys.push(check.key)
+      args.push(rule.limit, Math.round(rule.windowMs * 1000), cost, algorithm.extra(check))
+    }
+    const replies = await this.#redis.script<readonly number[]>(algorithm.take, keys, args)
+    for (let n = 0; n < checks.length; n++) this.#note(algorithm, checks[n]!, replies, n * repliesPerCheck)
+  }
+
+  #note(algorithm: Algorithm, check: Check, replies: readonly number[], at: number): void {
+    const allowed = replies[at]!
+    if (allowed === uncountable) return
+    const { limit, windowMs } = check.request.rule
+    const resetMs = replies[at + 3]! / 1000
+    check.taken = {
       allowed: allowed === 1,
-      limit: rule.limit,
-      remaining,
-      retryAfterMs: retryAfter / 1000,
+      limit,
+      remaining: replies[at + 1]!,
+      retryAfterMs: replies[at + 2]! / 1000,
       resetMs,
       resetAt: Math.ceil(this.#clock.now() + resetMs),
-      windowMs: rule.windowMs,
+      windowMs,
       by: 'counted',
-      receipt,
+      receipt: algorithm.receipt(check, replies[at + 4]!),
     }
   }
 

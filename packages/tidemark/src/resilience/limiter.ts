@@ -33,14 +33,19 @@ const decisive = (decisions: readonly LimitDecision[]): LimitDecision =>
     return b.remaining / b.limit < a.remaining / a.limit ? b : a
   })
 
-type Asked = LimitRequest & { readonly store: LimiterStore }
+interface Asked {
+  readonly store: LimiterStore
+  readonly request: LimitRequest
+}
 
 /** All or none: what one rule took while another refused is given back. */
 const takeTogether = async (asked: readonly Asked[]): Promise<LimitDecision> => {
-  const taken = await Promise.all(asked.map(({ store, ...request }) => store.take(request)))
+  // The usual case: there is nothing to compare and nothing to give back.
+  if (asked.length === 1) return asked[0]!.store.take(asked[0]!.request)
+  const taken = await Promise.all(asked.map(({ store, request }) => store.take(request)))
   const decision = decisive(taken)
   if (decision.allowed) return decision
-  const back = asked.map(({ store, ...request }, at) => (taken[at]!.allowed ? store.giveBack(request, taken[at]!) : undefined))
+  const back = asked.map(({ store, request }, at) => (taken[at]!.allowed ? store.giveBack(request, taken[at]!) : undefined))
   // What could not be given back goes with its window.
   await Promise.allSettled(back)
   return decision
@@ -52,6 +57,7 @@ class RuledLimiter implements Limiter {
   readonly rules: readonly WholeRule[]
   readonly counts: LimiterCounts & Record<string, number> = { allowed: 0, refused: 0, remembered: 0, local: 0, open: 0 }
   readonly #store: LimiterStore
+  readonly #most: number
 
   constructor({ name, rules, store, clock = systemClock, limit = 100, windowMs = 3_600_000, ...rule }: LimiterOptions) {
     this.name = name
@@ -60,23 +66,26 @@ class RuledLimiter implements Limiter {
     if (!first)
       throw new TidemarkError('TM_RESILIENCE_BAD_OPTION', { option: 'rules', value: '[]', expected: 'one rule or more' })
     this.rule = first
+    this.#most = Math.min(...this.rules.map(most))
     this.#store = store ?? createMemoryLimiterStore({ clock })
   }
 
   /** What a decision asks the store. The first rule has the documented key; each other one a companion. */
   asked(key: string, cost: number): readonly Asked[] {
     positiveInteger({ cost })
-    const least = Math.min(...this.rules.map(most))
-    if (cost > least) {
-      const expected = `at most what the limit admits at once, ${least}`
+    if (cost > this.#most) {
+      const expected = `at most what the limit admits at once, ${this.#most}`
       throw new TidemarkError('TM_RESILIENCE_BAD_OPTION', { option: 'cost', value: cost, expected })
     }
+    const documented = `${this.name}:${key}`
     return this.rules.map((rule, at) => ({
-      key: `${this.name}:${key}`,
-      rule,
-      cost,
       store: this.#store,
-      ...(at > 0 && { variant: `${rule.limit}/${rule.windowMs}` }),
+      request: {
+        key: documented,
+        rule,
+        cost,
+        ...(at > 0 && { variant: `${rule.limit}/${rule.windowMs}` }),
+      },
     }))
   }
 

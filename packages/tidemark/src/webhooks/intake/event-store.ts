@@ -2,9 +2,9 @@ import { reasonOf } from '../../errors.js'
 import type { Logger, Signals } from '../../observability/observability.js'
 import type { Pool } from '../../postgres/postgres.js'
 import type { Redis } from '../../redis/redis.js'
+import { createGroups } from '../../time/groups.js'
 import { type AcceptedEvent, type Durability, partitionKeys } from '../webhooks.js'
 import { type Appended, appendQueued, appendWhole, tellOfDeadLetter } from './append-events.js'
-import { createGroups } from './groups.js'
 import { type Inserted, insertEvents, markQueued } from './insert-events.js'
 import { createRedisMemory, type RedisMemory } from './redis-memory.js'
 import { createSpoolState } from './spool-state.js'
@@ -88,6 +88,11 @@ class Store implements EventStore {
 
   async keep(events: readonly AcceptedEvent[]): Promise<readonly Kept[]> {
     const items = events.map((event): Item => ({ event, kept: 'nowhere' }))
+    const [first] = items
+    if (first && items.length === 1) {
+      await this.#groups.add(first)
+      return [first.kept]
+    }
     await Promise.all(items.map((item) => this.#groups.add(item)))
     return items.map(({ kept }) => kept)
   }

@@ -12,8 +12,10 @@ export interface GroupsOptions<T> {
   /** Groups that are written at a time. They begin in their order; who needs them to end in it too gives 1. */
   readonly maxRunning: number
   readonly maxItems: number
-  readonly maxBytes: number
-  bytesOf(item: T): number
+  /** Default: any number. */
+  readonly maxBytes?: number
+  /** Needed where bytes are bounded. */
+  bytesOf?(item: T): number
 }
 
 interface Waiting<T> {
@@ -22,7 +24,8 @@ interface Waiting<T> {
   reject(error: unknown): void
 }
 
-const takeGroup = <T>(waiting: Waiting<T>[], { maxItems, maxBytes, bytesOf }: GroupsOptions<T>): readonly Waiting<T>[] => {
+const takeGroup = <T>(waiting: Waiting<T>[], options: GroupsOptions<T>): readonly Waiting<T>[] => {
+  const { maxItems, maxBytes = Number.POSITIVE_INFINITY, bytesOf = () => 0 } = options
   let bytes = 0
   let count = 0
   while (count < waiting.length && count < maxItems && (count === 0 || bytes + bytesOf(waiting[count]!.item) <= maxBytes)) {
