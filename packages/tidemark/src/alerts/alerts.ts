@@ -58,6 +58,24 @@ export interface Alert extends ConditionName {
   readonly acknowledgedBy: string | undefined
 }
 
+/** The alert that a signal begins. */
+export const begun = (signal: AlertSignal, id: string, fingerprint: string): Alert => ({
+  id,
+  fingerprint,
+  alertType: signal.alertType,
+  entityType: signal.entityType,
+  entityId: signal.entityId,
+  labels: signal.labels,
+  message: signal.message,
+  severity: signal.severity,
+  status: 'active',
+  occurrences: 1,
+  startedAtMs: signal.raisedAtMs,
+  lastSeenAtMs: signal.raisedAtMs,
+  resolvedAtMs: undefined,
+  acknowledgedBy: undefined,
+})
+
 /**
  * Why somebody is told: `firing` it began, `resolved` it ended, `repeat` it goes on, `escalated` nobody acknowledged it, `flapping` it comes and
  * goes, `watchdog` a sign of life (its absence is the alarm), `test` somebody tries the channel.

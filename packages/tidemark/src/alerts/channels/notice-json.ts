@@ -1,22 +1,10 @@
+import { alertJson, iso } from '../alert-json.js'
 import type { Alert, Notice, NoticeItem } from '../alerts.js'
 
-const iso = (ms: number): string => new Date(ms).toISOString()
-
 const alertFields = (alert: Alert) => ({
-  id: alert.id,
-  alert_type: alert.alertType,
-  entity_id: alert.entityId,
-  entity_type: alert.entityType,
-  message: alert.message,
-  severity: alert.severity,
-  status: alert.status,
-  labels: alert.labels,
+  ...alertJson(alert),
   fingerprint: alert.fingerprint,
-  occurrences: alert.occurrences,
   started_at: iso(alert.startedAtMs),
-  last_seen_at: iso(alert.lastSeenAtMs),
-  resolved_at: alert.resolvedAtMs === undefined ? null : iso(alert.resolvedAtMs),
-  acknowledged_by: alert.acknowledgedBy ?? null,
 })
 
 const itemFields = ({ kind, alert }: NoticeItem) => ({ kind, ...(alert && alertFields(alert)) })

@@ -2,7 +2,7 @@ import { isTidemarkError, reasonOf } from '../../errors.js'
 import type { Logger } from '../../observability/observability.js'
 import { fullJitter } from '../../resilience/backoff.js'
 import type { Clock } from '../../time/clock.js'
-import type { Alert, AlertSignal, Notice } from '../alerts.js'
+import { type AlertSignal, begun, type Notice } from '../alerts.js'
 import { fingerprintOf } from '../fingerprint.js'
 import type { Dispatcher, GuardedChannel } from '../notify/dispatcher.js'
 import { noticeKeys } from '../notify/keys.js'
@@ -31,23 +31,6 @@ interface Telling {
 
 const attempts = 6
 const pause = { baseMs: 500, maxMs: 30_000 }
-
-const alertOf = (signal: AlertSignal, id: string, fingerprint: string): Alert => ({
-  id,
-  fingerprint,
-  alertType: signal.alertType,
-  entityType: signal.entityType,
-  entityId: signal.entityId,
-  labels: signal.labels,
-  message: signal.message,
-  severity: signal.severity,
-  status: 'active',
-  occurrences: 1,
-  startedAtMs: signal.raisedAtMs,
-  lastSeenAtMs: signal.raisedAtMs,
-  resolvedAtMs: undefined,
-  acknowledgedBy: undefined,
-})
 
 /** Tells of grave trouble while Postgres cannot keep it, each condition once. What is less grave, and every end, waits until it can. */
 export class DirectPath {
@@ -95,7 +78,7 @@ export class DirectPath {
       await onTold({ ...signal, proposedId: id })
       return
     }
-    const alert = alertOf(signal, id, fingerprint)
+    const alert = begun(signal, id, fingerprint)
     const notice: Notice = {
       idempotencyKey: noticeKeys.firing(alert),
       groupKey: 'direct',

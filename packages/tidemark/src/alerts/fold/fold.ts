@@ -1,4 +1,4 @@
-import { type Alert, type AlertSeverity, type AlertSignal, type AlertStatus, graver, rankOf } from '../alerts.js'
+import { type Alert, type AlertSeverity, type AlertSignal, type AlertStatus, begun, graver, rankOf } from '../alerts.js'
 
 /**
  * The states of a stored alert.
@@ -59,22 +59,11 @@ interface Building {
 }
 
 const opened = (signal: AlertSignal, fingerprint: string, taken: ReadonlySet<string>): Building => ({
-  alert: {
-    id: signal.proposedId !== undefined && !taken.has(signal.proposedId) ? signal.proposedId : signal.id,
-    alertType: signal.alertType,
-    entityType: signal.entityType,
-    entityId: signal.entityId,
-    labels: signal.labels,
-    message: signal.message,
-    severity: signal.severity,
-    status: 'active',
-    occurrences: 1,
+  alert: begun(
+    signal,
+    signal.proposedId !== undefined && !taken.has(signal.proposedId) ? signal.proposedId : signal.id,
     fingerprint,
-    startedAtMs: signal.raisedAtMs,
-    lastSeenAtMs: signal.raisedAtMs,
-    resolvedAtMs: undefined,
-    acknowledgedBy: undefined,
-  },
+  ),
   isNew: true,
   changes: ['opened'],
   repeated: 0,

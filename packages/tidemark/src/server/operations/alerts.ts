@@ -1,5 +1,6 @@
 import { z } from 'zod'
-import type { Alert, AlertStatus } from '../../alerts/alerts.js'
+import { type AlertJson, alertJson, iso } from '../../alerts/alert-json.js'
+import type { Alert } from '../../alerts/alerts.js'
 import type { Alerts } from '../../alerts/open-alerts.js'
 import { TidemarkError } from '../../errors.js'
 
@@ -27,21 +28,10 @@ export const silenceRequest = z.strictObject({
 
 export const testRequest = z.strictObject({ channel: z.string().min(1).max(64) })
 
-/** An alert as people and programs read it: the documented names. */
-export interface AlertView {
-  readonly id: string
-  readonly alert_type: string
-  readonly entity_id: string
-  readonly entity_type: string
-  readonly message: string
-  readonly severity: string
-  readonly status: AlertStatus
-  readonly labels: Readonly<Record<string, string>>
-  readonly occurrences: number
+/** An alert as it is listed. */
+export interface AlertView extends AlertJson {
+  /** When it began. */
   readonly timestamp: string
-  readonly last_seen_at: string
-  readonly resolved_at: string | null
-  readonly acknowledged_by: string | null
 }
 
 export interface SilenceView {
@@ -64,23 +54,7 @@ export interface TestReport {
   readonly tookMs: number
 }
 
-const iso = (ms: number): string => new Date(ms).toISOString()
-
-export const alertView = (alert: Alert): AlertView => ({
-  id: alert.id,
-  alert_type: alert.alertType,
-  entity_id: alert.entityId,
-  entity_type: alert.entityType,
-  message: alert.message,
-  severity: alert.severity,
-  status: alert.status,
-  labels: alert.labels,
-  occurrences: alert.occurrences,
-  timestamp: iso(alert.startedAtMs),
-  last_seen_at: iso(alert.lastSeenAtMs),
-  resolved_at: alert.resolvedAtMs === undefined ? null : iso(alert.resolvedAtMs),
-  acknowledged_by: alert.acknowledgedBy ?? null,
-})
+export const alertView = (alert: Alert): AlertView => ({ ...alertJson(alert), timestamp: iso(alert.startedAtMs) })
 
 type Silence = Awaited<ReturnType<Alerts['silence']>>
 
