@@ -1,4 +1,4 @@
-import { Command, Redis as Ioredis, type RedisOptions as IoredisOptions, ReplyError } from 'ioredis'
+import { Redis as Ioredis, type RedisOptions as IoredisOptions, ReplyError } from 'ioredis'
 import { isTidemarkError, type TidemarkError } from '../errors.js'
 import { closeClient } from './close-client.js'
 import { pauseMs, type ResolvedConnectionOptions } from './connection-options.js'
@@ -19,6 +19,7 @@ import type {
 } from './redis.js'
 import { checkCommand, connectionError, renewed, replyError, unreachable } from './redis-error.js'
 import type { TcpTarget } from './redis-target.js'
+import { RespCommand } from './resp-command.js'
 import { runScript } from './run-script.js'
 import { Subscriptions } from './subscriptions.js'
 
@@ -58,8 +59,8 @@ const argumentsOf = (command: RedisCommand): (string | Buffer)[] => {
 }
 
 // In capitals, because ioredis reshapes the replies of some commands by their lower-case names (HGETALL becomes an object).
-const toCommand = (command: RedisCommand, buffers: boolean): Command =>
-  new Command(command[0].toUpperCase(), argumentsOf(command), { replyEncoding: buffers ? null : 'utf8' })
+const toCommand = (command: RedisCommand, buffers: boolean): RespCommand =>
+  new RespCommand(command[0].toUpperCase(), argumentsOf(command), { replyEncoding: buffers ? null : 'utf8' })
 
 class IoredisTcp implements Redis {
   readonly driver = 'tcp'
@@ -193,7 +194,7 @@ class IoredisTcp implements Redis {
     throw why ? renewed(why) : unreachable(this.target, 'not connected yet')
   }
 
-  async #send(command: Command, { timeoutMs, signal }: CommandOptions): Promise<RedisReply> {
+  async #send(command: RespCommand, { timeoutMs, signal }: CommandOptions): Promise<RedisReply> {
     const limitMs = timeoutMs ?? this.#options.commandTimeoutMs
     const late = () => {
       const reason = `no answer within ${limitMs} ms`
