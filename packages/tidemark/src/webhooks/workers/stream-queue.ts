@@ -38,6 +38,14 @@ interface ForeignEntry {
   readonly fields: readonly Buffer[]
 }
 
+/** A dead letter. */
+interface Letter {
+  readonly id: string
+  /** Empty where it stands in no stream. */
+  readonly streamId: string
+  readonly fields: readonly (string | Buffer)[]
+}
+
 type RawEntry = readonly [id: Buffer, fields: readonly Buffer[] | null]
 
 const listOf = (reply: RedisReply | undefined): List => (Array.isArray(reply) ? reply : [])
@@ -186,9 +194,12 @@ class StreamQueue implements Queue {
       ids: ids.slice(0, 10).join(', '),
       count: ids.length,
     })
-    for (const { id, fields } of entries) {
-      await this.#bury(partition, id, id, ['reason', 'foreign', 'stream', stream, 'entry', id, ...fields])
-    }
+    const letters = entries.map(({ id, fields }) => ({
+      id,
+      streamId: id,
+      fields: ['reason', 'foreign', 'stream', stream, 'entry', id, ...fields],
+    }))
+    await this.#bury(partition, letters)
   }
 
   async settle(partition: number, events: readonly HeldEvent[]): Promise<void> {
@@ -215,20 +226,27 @@ class StreamQueue implements Queue {
   }
 
   async bury(partition: number, events: readonly Buried[]): Promise<void> {
-    for (const { event, reason, error } of events) {
-      const { id, provider, type, lane, payload, receivedAtMs, streamId } = event
+    const letters = events.map(({ event, reason, error }) => {
+      const { id, provider, type, lane, payload, receivedAtMs, streamId = '' } = event
       const fields = ['id', id, 'provider', provider, 'event_type', type, 'lane', lane, 'payload', payload]
       const receivedAt = new Date(receivedAtMs).toISOString()
-      await this.#bury(partition, id, streamId ?? '', [...fields, 'received_at', receivedAt, 'reason', reason, 'error', error])
-    }
+      return { id, streamId, fields: [...fields, 'received_at', receivedAt, 'reason', reason, 'error', error] }
+    })
+    await this.#bury(partition, letters)
   }
 
-  async #bury(partition: number, id: string, streamId: string, fields: readonly (string | Buffer)[]): Promise<void> {
+  /** Told first, then taken out: after a crash in between it is told again, and never lost. */
+  async #bury(partition: number, letters: readonly Letter[]): Promise<void> {
+    if (letters.length === 0) return
     const { redis, clock } = this.#options
     const { stream, retry } = this.#keys(partition)
     const keptFrom = String(Math.max(0, clock.now() - errorsKeptMs))
-    const head = [consumerGroup, this.#deletes(partition), keptFrom, id, streamId]
-    await redis.script(buryScript, [stream, retry, errorsStream], [...head, ...fields])
+    const told = await redis.pipeline(
+      letters.map(({ fields }): RedisCommand => ['XADD', errorsStream, 'MINID', '~', keptFrom, '*', ...fields]),
+    )
+    for (const result of told) if (!result.ok) throw result.error
+    const each = letters.flatMap(({ id, streamId }) => [id, streamId])
+    await redis.script(buryScript, [stream, retry], [consumerGroup, this.#deletes(partition), ...each])
   }
 
   async due(partitions: readonly number[]): Promise<readonly string[]> {

@@ -27,17 +27,19 @@ export const putOffScript = defineScript(
 `,
 )
 
-/** KEYS: stream, retry, errors. ARGV: group, whether to delete, id from which errors are kept, event, id in the stream (or nothing), fields. */
+/**
+ * KEYS: stream, retry. ARGV: group, whether to delete, then event and id in the stream (or nothing) of each. Nothing of a dead letter is
+ * left there. The stream of dead letters is no key of this: in a cluster it lies in another slot.
+ */
 export const buryScript = defineScript(
   'hooks-bury',
   `
-  local fields = {}
-  for at = 6, #ARGV do fields[#fields + 1] = ARGV[at] end
-  redis.call('XADD', KEYS[3], 'MINID', '~', ARGV[3], '*', unpack(fields))
-  redis.call('ZREM', KEYS[2], ARGV[4])
-  if ARGV[5] ~= '' then
-    redis.call('XACK', KEYS[1], ARGV[1], ARGV[5])
-    if ARGV[2] == '1' then redis.call('XDEL', KEYS[1], ARGV[5]) end
+  for at = 3, #ARGV, 2 do
+    redis.call('ZREM', KEYS[2], ARGV[at])
+    if ARGV[at + 1] ~= '' then
+      redis.call('XACK', KEYS[1], ARGV[1], ARGV[at + 1])
+      if ARGV[2] == '1' then redis.call('XDEL', KEYS[1], ARGV[at + 1]) end
+    end
   end
   return 1
 `,
