@@ -1,3 +1,4 @@
+import { isoOf } from './envelope.js'
 import type { AcceptedEvent, EntityRef, Trust } from './webhooks.js'
 
 /**
@@ -37,67 +38,68 @@ export interface WholeEvent {
   readonly raw: Buffer
 }
 
-/** The names of the fields, as they are in Redis. */
-export const entryFields = [
-  'provider',
-  'event_type',
-  'payload',
-  'received_at',
-  'id',
-  'lane',
-  'tenant',
-  'seq',
-  'event',
-  'raw',
-  'raw_at',
-] as const
+/** The names of the fields that every entry has, as they are in Redis and in their order. */
+export const commonFields = ['provider', 'event_type', 'payload', 'received_at', 'id', 'lane', 'tenant'] as const
+
+/** The names of all fields. */
+export const entryFields = [...commonFields, 'seq', 'event', 'raw', 'raw_at'] as const
 
 export type EntryField = (typeof entryFields)[number]
 
-/** A flat list of names and values, as XADD takes it. */
-export type EntryArguments = readonly (string | Buffer)[]
+export type EntryValue = string | Buffer
+
+/** What an entry is made of: the values of {@link commonFields} in their order, and what only some have, names and values in turn. */
+export interface EntryParts {
+  readonly common: readonly EntryValue[]
+  readonly extra: readonly EntryValue[]
+}
+
+/** What of an event is in every entry. */
+type Common = Pick<AcceptedEvent, 'id' | 'provider' | 'tenant' | 'type' | 'lane' | 'receivedAtMs'> & {
+  readonly envelope: EntryValue | undefined
+}
 
 const noEnvelope = 'null'
 
-const common = (event: AcceptedEvent): (string | Buffer)[] => [
-  'provider',
-  event.provider,
-  'event_type',
-  event.type,
-  'payload',
-  event.envelope ?? noEnvelope,
-  'received_at',
-  new Date(event.receivedAtMs).toISOString(),
-  'id',
-  event.id,
-  'lane',
-  event.lane,
-  'tenant',
-  event.tenant,
+const commonOf = ({ provider, type, envelope = noEnvelope, receivedAtMs, id, lane, tenant }: Common): readonly EntryValue[] => [
+  provider,
+  type,
+  envelope,
+  isoOf(receivedAtMs),
+  id,
+  lane,
+  tenant,
 ]
 
 /** The entry of an event whose row is in Postgres. */
-export const encodeQueued = (event: AcceptedEvent, seq: bigint | string): EntryArguments => [...common(event), 'seq', String(seq)]
+export const queuedParts = (event: Common, seq: bigint | string): EntryParts => ({
+  common: commonOf(event),
+  extra: ['seq', String(seq)],
+})
 
 /** Where the body stands in the envelope, in bytes; undefined where it does not stand there as it came. */
 export const rawPlace = ({ envelope, raw, rawAtEnd }: AcceptedEvent): number | undefined =>
   // Behind it is the brace that closes the envelope.
-  envelope !== undefined && rawAtEnd === true ? Buffer.byteLength(envelope) - 1 - raw.length : undefined
+  envelope !== undefined && rawAtEnd === true ? envelope.length - 1 - raw.length : undefined
 
 type WholeText = Omit<WholeEvent, 'raw'>
 
 /** The entry of an event that is nowhere else yet. */
-export const encodeWhole = (event: AcceptedEvent, normaliser: number): EntryArguments => {
+export const wholeParts = (event: AcceptedEvent, normaliser: number): EntryParts => {
   const { dedupeKey, sourceType, entity, verified, trust, unparseable, headers, raw } = event
   const whole: WholeText = { dedupeKey, sourceType, entity, verified, trust, unparseable, normaliser, headers }
   const place = rawPlace(event)
-  const fields = common(event)
-  fields.push('event', JSON.stringify(whole))
+  const text = JSON.stringify(whole)
   // A body that is part of the payload need not be sent and kept twice.
-  if (place === undefined) fields.push('raw', raw)
-  else fields.push('raw_at', `${place},${raw.length}`)
-  return fields
+  const extra = place === undefined ? ['event', text, 'raw', raw] : ['event', text, 'raw_at', `${place},${raw.length}`]
+  return { common: commonOf(event), extra }
 }
+
+/** A flat list of names and values, as XADD takes it. */
+export const entryArguments = ({ common, extra }: EntryParts): readonly EntryValue[] => [
+  ...commonFields.flatMap((name, at) => [name, common[at]!]),
+  ...extra,
+]
 
 const wholeOf = (field: (name: EntryField) => Buffer | undefined, payload: Buffer): WholeEvent | undefined => {
   const text = field('event')?.toString()

@@ -1,6 +1,18 @@
 import { parseJson } from './json-text.js'
 import type { EntityRef, Trust, WebhookEvent } from './webhooks.js'
 
+let lastMs = Number.NaN
+let lastIso = ''
+
+/** A moment as ISO 8601. Events of one turn of the event loop mostly have the same one, which takes longer to write than to remember. */
+export const isoOf = (ms: number): string => {
+  if (ms !== lastMs) {
+    lastIso = new Date(ms).toISOString()
+    lastMs = ms
+  }
+  return lastIso
+}
+
 /** The envelope of an event without what the provider sent. */
 export type EnvelopeHead = Omit<WebhookEvent, 'data'>
 
@@ -8,9 +20,11 @@ export type EnvelopeHead = Omit<WebhookEvent, 'data'>
  * The envelope as JSON: `{"id", "provider", "tenant", "type", "source_type", "timestamp", "received_at", "entity": {"type",
  * "external_id"}, "verified", "trust", "data"}`. `data` is JSON text that stands in it as it came.
  */
-export const envelopeJson = (head: EnvelopeHead, data: string): string => {
+export const envelopeJson = (head: EnvelopeHead, data: string): string => `${headJson(head).slice(0, -1)},"data":${data}}`
+
+const headJson = (head: EnvelopeHead): string => {
   const { entity, occurredAt } = head
-  const known = JSON.stringify({
+  return JSON.stringify({
     id: head.id,
     provider: head.provider,
     tenant: head.tenant,
@@ -22,7 +36,19 @@ export const envelopeJson = (head: EnvelopeHead, data: string): string => {
     verified: head.verified,
     trust: head.trust,
   })
-  return `${known.slice(0, -1)},"data":${data}}`
+}
+
+const closing = 0x7d
+
+/** The same as bytes, around data that stand in it as they are. */
+export const envelopeBytes = (head: EnvelopeHead, data: Buffer): Buffer => {
+  const opening = `${headJson(head).slice(0, -1)},"data":`
+  const openingLength = Buffer.byteLength(opening)
+  const bytes = Buffer.allocUnsafe(openingLength + data.length + 1)
+  bytes.write(opening)
+  data.copy(bytes, openingLength)
+  bytes[bytes.length - 1] = closing
+  return bytes
 }
 
 type Fields = Readonly<Record<string, unknown>>

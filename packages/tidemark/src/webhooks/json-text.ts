@@ -1,3 +1,5 @@
+import { isAscii } from 'node:buffer'
+
 /** JSON of strangers, as text: what it holds is found without changing a digit of it. */
 
 const quote = 0x22
@@ -123,7 +125,9 @@ export type ReadJson =
 
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
+/** Most bodies are nothing but ASCII, which needs no decoding. */
 const decode = (raw: Buffer): string | undefined => {
+  if (isAscii(raw)) return raw.toString('latin1')
   try {
     return decoder.decode(raw)
   } catch {

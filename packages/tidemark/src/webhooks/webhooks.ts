@@ -97,8 +97,8 @@ export interface AcceptedEvent {
   /** What is handled in order: `provider|tenant|type|id`, or the event's own id. */
   readonly lane: string
   readonly partition: number
-  /** The envelope as JSON text with its numbers as they came; undefined where the body could not be read, with the reason. */
-  readonly envelope: string | undefined
+  /** The envelope as JSON in UTF-8, its numbers as they came; undefined where the body could not be read, with the reason. */
+  readonly envelope: Buffer | undefined
   readonly unparseable: string | undefined
   readonly raw: Buffer
   /** True where the body stands at the end of the envelope, byte for byte, with only `}` behind it: it need not be sent twice. */
@@ -110,6 +110,37 @@ export interface AcceptedEvent {
   /** Wall time in milliseconds since 1970. */
   readonly receivedAtMs: number
 }
+
+/** An event as it was stored: what a replay makes anew. */
+export interface StoredEvent {
+  readonly id: string
+  readonly provider: string
+  readonly tenant: string
+  readonly raw: Buffer
+  readonly headers: Readonly<Record<string, string>>
+  readonly verified: boolean
+  readonly trust: Trust
+  readonly receivedAtMs: number
+  /** Of the code that made the envelope. */
+  readonly normaliser: number
+}
+
+/** The envelope of a stored event as the code of today makes it. */
+export type Renormalised =
+  | {
+      readonly type: string
+      readonly sourceType: string
+      readonly entity: EntityRef | undefined
+      readonly lane: string
+      readonly partition: number
+      /** JSON text. */
+      readonly envelope: string
+      readonly normaliser: number
+    }
+  | { readonly unparseable: string }
+
+/** Makes an event anew from its body. */
+export type Renormalise = (event: StoredEvent) => Renormalised | Promise<Renormalised>
 
 /** Of the code that made the envelope, kept with the event: a replay makes it anew. */
 export const normaliserVersion = 1

@@ -1,6 +1,6 @@
 import { defineScript } from '../../redis/lua-script.js'
 import type { Redis, RedisArgument } from '../../redis/redis.js'
-import { type EntryArguments, encodeQueued, encodeWhole } from '../entry.js'
+import { commonFields, type EntryParts, queuedParts, wholeParts } from '../entry.js'
 import { type AcceptedEvent, errorsStream, normaliserVersion, type PartitionKeys } from '../webhooks.js'
 
 /**
@@ -13,7 +13,7 @@ const appendScript = defineScript(
   `local px, first = ARGV[1], ARGV[2] == '1'
 local out, at = {}, 3
 for i = 2, #KEYS do
-  local id, n = ARGV[at], tonumber(ARGV[at + 1])
+  local extra, id = tonumber(ARGV[at]), ARGV[at + ${1 + commonFields.indexOf('id')}]
   local fresh = true
   if first then
     fresh = redis.call('SET', KEYS[i], id, 'PX', px, 'NX')
@@ -21,7 +21,8 @@ for i = 2, #KEYS do
     redis.call('SET', KEYS[i], id, 'PX', px)
   end
   if fresh then
-    local added = redis.pcall('XADD', KEYS[1], '*', unpack(ARGV, at + 2, at + 1 + n))
+    local added = redis.pcall('XADD', KEYS[1], '*', ${commonFields.map((name, n) => `'${name}', ARGV[at + ${1 + n}]`).join(', ')},
+      unpack(ARGV, at + ${1 + commonFields.length}, at + ${commonFields.length} + extra))
     if type(added) == 'table' and added.err then
       redis.call('DEL', KEYS[i])
       return redis.error_reply(added.err)
@@ -30,7 +31,7 @@ for i = 2, #KEYS do
   else
     out[i - 1] = ''
   end
-  at = at + 2 + n
+  at = at + ${1 + commonFields.length} + extra
 end
 return out`,
 )
@@ -48,28 +49,31 @@ const append = async (
   { redis, keys, dedupeTtlMs }: Append,
   events: readonly AcceptedEvent[],
   first: boolean,
-  encode: (event: AcceptedEvent) => EntryArguments,
+  partsOf: (event: AcceptedEvent) => EntryParts,
 ): Promise<Appended> => {
-  const names = events.map(({ provider, tenant, dedupeKey }) => `${keys.dedupePrefix}${provider}|${tenant}|${dedupeKey}`)
+  const names = [keys.stream]
   const args: RedisArgument[] = [dedupeTtlMs, first ? '1' : '0']
   for (const event of events) {
-    const fields = encode(event)
-    args.push(event.id, fields.length, ...fields)
+    names.push(`${keys.dedupePrefix}${event.provider}|${event.tenant}|${event.dedupeKey}`)
+    const { common, extra } = partsOf(event)
+    args.push(extra.length, ...common, ...extra)
   }
-  const ids = await redis.script<readonly string[]>(appendScript, [keys.stream, ...names], args)
-  return new Map(ids.flatMap((id, at) => (id === '' ? [] : [[events[at]!.id, id] as const])))
+  const ids = await redis.script<readonly string[]>(appendScript, names, args)
+  const appended = new Map<string, string>()
+  for (let at = 0; at < events.length; at++) if (ids[at] !== '') appended.set(events[at]!.id, ids[at]!)
+  return appended
 }
 
 /** Appends events of one partition that are nowhere else. Raises TM_REDIS_*: then all, some or none of them were appended. */
 export const appendWhole = (to: Append, events: readonly AcceptedEvent[]): Promise<Appended> =>
-  append(to, events, true, (event) => encodeWhole(event, normaliserVersion))
+  append(to, events, true, (event) => wholeParts(event, normaliserVersion))
 
 /** Appends events of one partition that have a row, in the order of their rows. */
 export const appendQueued = (
   to: Append,
   events: readonly AcceptedEvent[],
   seqOf: (event: AcceptedEvent) => string,
-): Promise<Appended> => append(to, events, false, (event) => encodeQueued(event, seqOf(event)))
+): Promise<Appended> => append(to, events, false, (event) => queuedParts(event, seqOf(event)))
 
 /** Tells those who watch Redis of a dead letter. The truth is its row. */
 export const tellOfDeadLetter = async (redis: Redis, event: AcceptedEvent): Promise<void> => {

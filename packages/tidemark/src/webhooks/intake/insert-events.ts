@@ -58,7 +58,7 @@ class Bytes {
   }
 
   addPair(event: AcceptedEvent): readonly [Piece, Piece] {
-    const outer = this.add(Buffer.from(event.envelope ?? ''))
+    const outer = this.add(event.envelope ?? Buffer.alloc(0))
     const { length } = event.raw
     const isWithin = event.envelope !== undefined && event.rawAtEnd === true
     return [outer, isWithin ? { at: outer.at + outer.length - 1 - length, length } : this.add(event.raw)]

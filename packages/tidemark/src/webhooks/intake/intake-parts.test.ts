@@ -34,6 +34,7 @@ describe('a replay', () => {
     verified: false,
     trust: 'hint' as const,
     receivedAtMs: Date.parse('2026-01-01T00:00:00Z'),
+    normaliser: 1,
   }
 
   it('makes the event anew from the body, with its id and its time', () => {

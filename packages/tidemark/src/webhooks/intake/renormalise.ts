@@ -1,35 +1,9 @@
 import { envelopeJson } from '../envelope.js'
 import { readJson } from '../json-text.js'
 import type { Provider } from '../providers/provider.js'
-import { type EntityRef, normaliserVersion, type Trust } from '../webhooks.js'
+import { normaliserVersion, type Renormalised, type StoredEvent } from '../webhooks.js'
 import { headOfStored } from './delivery.js'
 import { placeOf, understand } from './understand.js'
-
-/** An event as it was stored. */
-export interface StoredDelivery {
-  readonly id: string
-  readonly provider: string
-  readonly tenant: string
-  readonly raw: Buffer
-  readonly headers: Readonly<Record<string, string>>
-  readonly verified: boolean
-  readonly trust: Trust
-  readonly receivedAtMs: number
-}
-
-/** What the code of today makes of it. */
-export type RenormalisedDelivery =
-  | {
-      readonly type: string
-      readonly sourceType: string
-      readonly entity: EntityRef | undefined
-      readonly lane: string
-      readonly partition: number
-      /** JSON text. */
-      readonly envelope: string
-      readonly normaliser: number
-    }
-  | { readonly unparseable: string }
 
 export interface RenormaliseOptions {
   readonly providers: readonly Provider[]
@@ -40,7 +14,7 @@ export interface RenormaliseOptions {
 /** Makes events anew from the bodies that were stored, for replays. Its account stays what it was: it was proven then. */
 export const createRenormalise = ({ providers, partitions = 1, maxDepth = 100 }: RenormaliseOptions) => {
   const byName = new Map(providers.map((provider) => [provider.name, provider]))
-  return (stored: StoredDelivery): RenormalisedDelivery => {
+  return (stored: StoredEvent): Renormalised => {
     const provider = byName.get(stored.provider) ?? byName.get('generic')
     if (!provider) return { unparseable: `there is no provider ${stored.provider} any more` }
     const read = readJson(stored.raw, { maxDepth })

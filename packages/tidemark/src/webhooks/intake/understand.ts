@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { crc32 } from 'node:zlib'
 import { reasonOf } from '../../errors.js'
-import { dataTextOf, envelopeJson } from '../envelope.js'
+import { dataTextOf, envelopeBytes, isoOf } from '../envelope.js'
 import { elementTexts, parseJson, type ReadJson } from '../json-text.js'
 import type { DeliveryHead, EventFacts, Fields, Provider } from '../providers/provider.js'
 import type { AcceptedEvent, EntityRef } from '../webhooks.js'
@@ -140,7 +140,7 @@ export const acceptedEvent = (understood: Understood, arrival: Arrival, id: stri
   const { provider, verified, trust, receivedAtMs, headers, partitions } = arrival
   const tenant = named(facts.tenant ?? arrival.tenant)
   const { entity, lane, partition } = placeOf(understood, { provider, tenant, partitions }, id)
-  const receivedAt = new Date(receivedAtMs).toISOString()
+  const receivedAt = isoOf(receivedAtMs)
   const head = { id, provider, tenant, type, sourceType, occurredAt, receivedAt, entity, verified, trust }
   return {
     id,
@@ -154,7 +154,7 @@ export const acceptedEvent = (understood: Understood, arrival: Arrival, id: stri
     lane,
     partition,
     dedupeKey: dedupeKeyOf(provider, tenant, arrival.signedAtMs, facts.id, raw),
-    envelope: envelopeJson(head, data),
+    envelope: envelopeBytes(head, understood.verbatim ? raw : Buffer.from(data)),
     unparseable: undefined,
     raw,
     rawAtEnd: understood.verbatim,

@@ -1,6 +1,6 @@
 import { reasonOf } from '../../errors.js'
 import type { Client, Pool } from '../../postgres/postgres.js'
-import type { Renormalise, Renormalised, StoredEvent } from '../workers/workers.js'
+import type { Renormalise, Renormalised, StoredEvent } from '../webhooks.js'
 
 export interface SendReplaysOptions {
   readonly pool: Pool

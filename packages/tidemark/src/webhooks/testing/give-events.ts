@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import type pg from 'pg'
 import type { Redis } from '../../redis/redis.js'
-import { encodeQueued, encodeWhole } from '../entry.js'
+import { type EntryParts, entryArguments, queuedParts, wholeParts } from '../entry.js'
 import { type AcceptedEvent, normaliserVersion, partitionKeys } from '../webhooks.js'
 
 export interface GivenEvent {
@@ -40,7 +40,7 @@ export const acceptedEvent = ({ entity, n, type = 'contact.created', partition =
     entity: { type: 'contact', externalId: entity },
     lane: `generic||contact|${entity}`,
     partition,
-    envelope: JSON.stringify(envelope),
+    envelope: Buffer.from(JSON.stringify(envelope)),
     unparseable: undefined,
     raw: Buffer.from(JSON.stringify({ entity, n })),
     headers: {},
@@ -74,7 +74,7 @@ export const insertRows = async (
         part.map(({ lane }) => lane),
         part.map(({ partition }) => partition),
         queued,
-        part.map(({ envelope }) => envelope ?? 'null'),
+        part.map(({ envelope }) => envelope?.toString() ?? 'null'),
       ],
     )
     seqs.push(...rows.map(({ seq }) => seq))
@@ -82,24 +82,24 @@ export const insertRows = async (
   return seqs
 }
 
-const append = async (redis: Redis, partitions: number, event: AcceptedEvent, fields: ReturnType<typeof encodeQueued>) =>
-  redis.command(['XADD', partitionKeys(event.partition, partitions).stream, '*', ...fields])
+const append = async (redis: Redis, partitions: number, event: AcceptedEvent, parts: EntryParts) =>
+  redis.command(['XADD', partitionKeys(event.partition, partitions).stream, '*', ...entryArguments(parts)])
 
 /** Events whose rows are in Postgres and whose entries are in the stream. */
 export const giveQueued = async (db: pg.ClientBase, redis: Redis, given: readonly GivenEvent[], partitions = 1) => {
   const events = given.map(acceptedEvent)
   const seqs = await insertRows(db, events)
-  await Promise.all(events.map((event, at) => append(redis, partitions, event, encodeQueued(event, seqs[at]!))))
+  await Promise.all(events.map((event, at) => append(redis, partitions, event, queuedParts(event, seqs[at]!))))
   return events
 }
 
 /** Appends entries of rows that are there once more. */
 export const appendAgain = (redis: Redis, events: readonly AcceptedEvent[], partitions = 1) =>
-  Promise.all(events.map((event) => append(redis, partitions, event, encodeQueued(event, '1'))))
+  Promise.all(events.map((event) => append(redis, partitions, event, queuedParts(event, '1'))))
 
 /** Events that are in the stream and nowhere else. */
 export const giveWhole = async (redis: Redis, given: readonly GivenEvent[], partitions = 1) => {
   const events = given.map(acceptedEvent)
-  await Promise.all(events.map((event) => append(redis, partitions, event, encodeWhole(event, normaliserVersion))))
+  await Promise.all(events.map((event) => append(redis, partitions, event, wholeParts(event, normaliserVersion))))
   return events
 }

@@ -1,6 +1,6 @@
 import type { Pool } from '../../postgres/postgres.js'
 import type { Redis, RedisCommand } from '../../redis/redis.js'
-import { encodeQueued } from '../entry.js'
+import { entryArguments, queuedParts } from '../entry.js'
 import { partitionKeys } from '../webhooks.js'
 import { insertOpen } from './event-rows.js'
 import { type HeldRow, heldColumns } from './held-event.js'
@@ -32,7 +32,7 @@ const commandOf = (stream: string, row: Row): RedisCommand => {
     receivedAtMs: row.received_ms,
     envelope: row.payload,
   }
-  return ['XADD', stream, '*', ...encodeQueued(event as Parameters<typeof encodeQueued>[0], row.seq)]
+  return ['XADD', stream, '*', ...entryArguments(queuedParts(event, row.seq))]
 }
 
 /** Those of the partitions whose events wait in Postgres for the stream. */

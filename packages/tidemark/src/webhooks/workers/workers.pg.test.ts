@@ -9,7 +9,7 @@ import { useCleanups } from '../../testing/use-cleanups.js'
 import { useClient, useDatabase } from '../../testing/use-database.js'
 import { useRedis } from '../../testing/use-redis.js'
 import { until } from '../../time/until.js'
-import { encodeWhole } from '../entry.js'
+import { entryArguments, wholeParts } from '../entry.js'
 import { acceptedEvent, appendAgain, type GivenEvent, giveQueued, giveWhole, insertRows } from '../testing/give-events.js'
 import { openTestWorkers, type TestWorkersOptions } from '../testing/use-workers.js'
 import type { EventHandler } from '../webhooks.js'
@@ -350,8 +350,8 @@ describe.skipIf(program === undefined)('workers', () => {
 
   test('an event that Postgres cannot hold is a dead letter, and holds up nobody', async () => {
     const bad = acceptedEvent({ entity: 'bad', n: 0 })
-    const envelope = bad.envelope!.replace('"n":0', '"n":"\\u0000"')
-    await redis.command(['XADD', 'webhooks:events', '*', ...encodeWhole({ ...bad, envelope }, 1)])
+    const envelope = Buffer.from(bad.envelope!.toString().replace('"n":0', '"n":"\\u0000"'))
+    await redis.command(['XADD', 'webhooks:events', '*', ...entryArguments(wholeParts({ ...bad, envelope }, 1))])
     await giveWhole(redis, some(4, 4))
     await open({ on: { 'contact.created': effect } })
     await processed(4)

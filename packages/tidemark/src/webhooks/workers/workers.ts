@@ -2,7 +2,7 @@ import type { Logger, Metrics, Signals } from '../../observability/observability
 import type { Pool } from '../../postgres/postgres.js'
 import type { Redis } from '../../redis/redis.js'
 import type { Clock } from '../../time/clock.js'
-import type { EntityRef, EventHandler, EventType } from '../webhooks.js'
+import type { EventHandler, EventType, Renormalise } from '../webhooks.js'
 
 /**
  * From the stream to the effect. A worker owns whole partitions: by a lease in Redis (in Postgres where there is no Redis), and by
@@ -58,36 +58,6 @@ export interface Handlers {
   /** Those of a type, in the order of their registration, those of `*` last. */
   of(type: string): readonly EventHandler[]
 }
-
-/** What a replay gives to those who know the providers. */
-export interface StoredEvent {
-  readonly id: string
-  readonly provider: string
-  readonly tenant: string
-  readonly raw: Buffer
-  readonly headers: Readonly<Record<string, string>>
-  readonly verified: boolean
-  readonly trust: 'statement' | 'hint'
-  readonly receivedAtMs: number
-  /** Of the code that made the envelope. */
-  readonly normaliser: number
-}
-
-/** The envelope of a stored event as the code of today makes it. */
-export type Renormalised =
-  | {
-      readonly type: string
-      readonly sourceType: string
-      readonly entity: EntityRef | undefined
-      readonly lane: string
-      readonly partition: number
-      /** JSON text. */
-      readonly envelope: string
-      readonly normaliser: number
-    }
-  | { readonly unparseable: string }
-
-export type Renormalise = (event: StoredEvent) => Renormalised | Promise<Renormalised>
 
 export interface WorkersOptions {
   /** Events, their marks and the effects of handlers are in its database. */
