@@ -11,13 +11,15 @@ export const uncountable = -1
 
 /**
  * A script that does several checks, each for itself and in their order: what a call costs besides is paid once. `take` is the body of
- * a function of key, limit, window, cost and extra, and finds the time of Redis as `clock`.
+ * a function of key, limit, window, cost and extra, and finds the time of Redis as `clock`. What it calls often has a local name.
  */
 const checks = (name: string, take: string) =>
   defineScript(
     name,
-    `local time = redis.call('TIME')
+    `local call, tonumber, floor, ceil, max, format = redis.call, tonumber, math.floor, math.ceil, math.max, string.format
+local time = call('TIME')
 local clock = tonumber(time[1]) * 1000000 + tonumber(time[2])
+local micros = function(score) return floor(tonumber(score) * 1000000 + 0.5) end
 local take = function(key, limit, window, cost, extra)
 ${take}
 end
@@ -45,25 +47,24 @@ return replies`,
 export const logScript = checks(
   'limit-log',
   `local now = clock
-local micros = function(score) return math.floor(tonumber(score) * 1000000 + 0.5) end
-local last = redis.call('ZREVRANGE', key, 0, 0, 'WITHSCORES')
+local last = call('ZREVRANGE', key, 0, 0, 'WITHSCORES')
 local newest = last[2] and micros(last[2]) or 0
 if newest > now then now = newest end
 local count = 0
 if newest > 0 then
-  redis.call('ZREMRANGEBYSCORE', key, '-inf', string.format('%.6f', (now - window) / 1000000))
-  count = redis.call('ZCARD', key)
+  call('ZREMRANGEBYSCORE', key, '-inf', format('%.6f', (now - window) / 1000000))
+  count = call('ZCARD', key)
 end
 local over = count + cost - limit
 if over > 0 then
-  local leaving = redis.call('ZRANGE', key, over - 1, over - 1, 'WITHSCORES')
+  local leaving = call('ZRANGE', key, over - 1, over - 1, 'WITHSCORES')
   return 0, limit - count, micros(leaving[2]) + window - now, newest + window - now, 0
 end
-local score = string.format('%.6f', now / 1000000)
-for n = 1, cost do redis.call('ZADD', key, score, extra .. ':' .. n) end
+local score = format('%.6f', now / 1000000)
+for n = 1, cost do call('ZADD', key, score, extra .. ':' .. n) end
 local half = window / 2
-if now > clock or count == 0 or math.floor(now / half) ~= math.floor(newest / half) then
-  redis.call('PEXPIRE', key, math.ceil((window + half) / 1000) + 1000)
+if now > clock or count == 0 or floor(now / half) ~= floor(newest / half) then
+  call('PEXPIRE', key, ceil((window + half) / 1000) + 1000)
 end
 return 1, limit - count - cost, 0, window, 0`,
 )
@@ -84,21 +85,21 @@ export const ringScript = checks(
   'limit-ring',
   `local buckets = tonumber(extra)
 local width = window / buckets
-local newest = math.floor(clock / width)
-local flat = redis.call('HGETALL', key)
-for i = 1, #flat, 2 do newest = math.max(newest, tonumber(flat[i])) end
-local now = math.max(clock, newest * width)
+local newest = floor(clock / width)
+local flat = call('HGETALL', key)
+for i = 1, #flat, 2 do newest = max(newest, tonumber(flat[i])) end
+local now = max(clock, newest * width)
 local counts, sum, last = {}, 0, nil
 for i = 1, #flat, 2 do
   local bucket, count = tonumber(flat[i]), tonumber(flat[i + 1])
-  if bucket < newest - buckets or count <= 0 then redis.call('HDEL', key, flat[i])
+  if bucket < newest - buckets or count <= 0 then call('HDEL', key, flat[i])
   else
     counts[bucket] = count
     sum = sum + count
     if not last or bucket > last then last = bucket end
   end
 end
-local leaves = function(bucket) return math.ceil((bucket + buckets + 1) * width - now) end
+local leaves = function(bucket) return ceil((bucket + buckets + 1) * width - now) end
 local over = sum + cost - limit
 if over > 0 then
   local left, wait = 0, 0
@@ -108,8 +109,8 @@ if over > 0 then
   end
   return 0, limit - sum, wait, leaves(last or newest), 0
 end
-redis.call('HINCRBY', key, string.format('%.0f', newest), cost)
-redis.call('PEXPIRE', key, math.ceil((window + width) / 1000) + 1000)
+call('HINCRBY', key, format('%.0f', newest), cost)
+call('PEXPIRE', key, ceil((window + width) / 1000) + 1000)
 return 1, limit - sum - cost, 0, leaves(newest), newest`,
 )
 
@@ -131,14 +132,14 @@ export const gcraScript = checks(
   `local now = clock
 local spacing = window / limit
 local room = tonumber(extra) * spacing
-local begin = math.max(tonumber(redis.call('GET', key) or '0'), now)
+local begin = max(tonumber(call('GET', key) or '0'), now)
 local over = begin + cost * spacing
-local left = function(at) return math.max(0, math.floor((room - (at - now)) / spacing + 0.001)) end
+local left = function(at) return max(0, floor((room - (at - now)) / spacing + 0.001)) end
 if over - room - now > 0.5 then
-  return 0, left(begin), math.ceil(over - room - now), math.ceil(begin - now), 0
+  return 0, left(begin), ceil(over - room - now), ceil(begin - now), 0
 end
-redis.call('SET', key, string.format('%.3f', over), 'PX', math.ceil((over - now) / 1000) + 1000)
-return 1, left(over), 0, math.ceil(over - now), 0`,
+call('SET', key, format('%.3f', over), 'PX', ceil((over - now) / 1000) + 1000)
+return 1, left(over), 0, ceil(over - now), 0`,
 )
 
 /** KEYS the value · ARGV limit · window in µs · cost */

@@ -40,8 +40,6 @@ interface Asked {
 
 /** All or none: what one rule took while another refused is given back. */
 const takeTogether = async (asked: readonly Asked[]): Promise<LimitDecision> => {
-  // The usual case: there is nothing to compare and nothing to give back.
-  if (asked.length === 1) return asked[0]!.store.take(asked[0]!.request)
   const taken = await Promise.all(asked.map(({ store, request }) => store.take(request)))
   const decision = decisive(taken)
   if (decision.allowed) return decision
@@ -70,22 +68,20 @@ class RuledLimiter implements Limiter {
     this.#store = store ?? createMemoryLimiterStore({ clock })
   }
 
-  /** What a decision asks the store. The first rule has the documented key; each other one a companion. */
-  asked(key: string, cost: number): readonly Asked[] {
+  #request(key: string, cost: number, rule: WholeRule): LimitRequest {
     positiveInteger({ cost })
     if (cost > this.#most) {
       const expected = `at most what the limit admits at once, ${this.#most}`
       throw new TidemarkError('TM_RESILIENCE_BAD_OPTION', { option: 'cost', value: cost, expected })
     }
-    const documented = `${this.name}:${key}`
+    return { key: `${this.name}:${key}`, rule, cost }
+  }
+
+  /** What a decision asks the store. The first rule has the documented key; each other one a companion. */
+  asked(key: string, cost: number): readonly Asked[] {
     return this.rules.map((rule, at) => ({
       store: this.#store,
-      request: {
-        key: documented,
-        rule,
-        cost,
-        ...(at > 0 && { variant: `${rule.limit}/${rule.windowMs}` }),
-      },
+      request: { ...this.#request(key, cost, rule), ...(at > 0 && { variant: `${rule.limit}/${rule.windowMs}` }) },
     }))
   }
 
@@ -97,6 +93,8 @@ class RuledLimiter implements Limiter {
   }
 
   async take(key: string, cost = 1): Promise<LimitDecision> {
+    // The usual case: there is nothing to compare and nothing to give back.
+    if (this.rules.length === 1) return this.count(await this.#store.take(this.#request(key, cost, this.rule)))
     return this.count(await takeTogether(this.asked(key, cost)))
   }
 
