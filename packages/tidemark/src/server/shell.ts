@@ -115,13 +115,15 @@ export const createShell = async (options: ShellOptions): Promise<Shell> => {
   if (config.metrics.requests || config.metrics.live) apiMetrics.watch(app)
   const jobs = createJobs()
   let draining = false
-  app.addHook('onRequest', async (request) => {
-    const route = request.routeOptions.url ?? ''
-    if (draining && !systemPaths.has(route) && !isWebhookRoute(route)) throw new TidemarkError('TM_SERVER_STOPPING', {})
+  const isRefused = (route: string): boolean => !systemPaths.has(route) && !isWebhookRoute(route)
+  app.addHook('onRequest', (request, _reply, done) => {
+    if (draining && isRefused(request.routeOptions.url ?? '')) done(new TidemarkError('TM_SERVER_STOPPING', {}))
+    else done()
   })
   // A connection that stays open for a next request would hold the end up.
-  app.addHook('onSend', async (_request, reply) => {
+  app.addHook('onSend', (_request, reply, _payload, done) => {
     if (draining) reply.header('connection', 'close')
+    done()
   })
   addSystemRoutes(app, {
     health,

@@ -15,18 +15,6 @@ interface Path {
   readonly Params: { readonly provider: string; readonly secret?: string }
 }
 
-/** Fastify refuses what is none before anybody looks at it; to us it is only something that is kept. */
-const mediaType = /^[\w!#$&^.+-]+\/[\w!#$&^.+-]+\s*(?:;|$)/
-
-const withAnyType = ({ raw }: FastifyRequest, _reply: FastifyReply, done: () => void): void => {
-  const type = raw.headers['content-type']
-  if (type !== undefined && !mediaType.test(type)) raw.headers['content-type'] = 'application/octet-stream'
-  done()
-}
-
-/** No browser reads these answers, so there is nothing to tell one about frames, scripts and the like. */
-const routeOptions = { onRequest: withAnyType, helmet: false } as const
-
 /** The address that the proxy in front saw: of several, the one that was added last. */
 const senderOf = (request: FastifyRequest, ipHeader: string | undefined): string => {
   const value = ipHeader === undefined ? undefined : request.headers[ipHeader]
@@ -40,24 +28,35 @@ const send = (reply: FastifyReply, { status, body, retryAfterSeconds, close }: A
   return reply.code(status).send(body)
 }
 
-/** `POST /webhooks/{provider}`, and with a secret behind it for those who do not sign. Bodies are not read before it is known whose. */
+/** What Fastify would do with a body, it is not asked for. */
+const neverReached = (): never => {
+  throw new Error('a webhook went past its intake')
+}
+
+/**
+ * `POST /webhooks/{provider}`, and with a secret behind it for those who do not sign. A request is taken as soon as it is known whose it is:
+ * bodies are read by the intake, whatever type they say they have.
+ */
 export const addWebhookRoutes = async (app: FastifyInstance, options: WebhookRoutesOptions): Promise<void> => {
   const { providers, ipHeader } = options
   const facts = new Map(providers.map((provider) => [provider.name, provider]))
 
-  const receive = async (request: FastifyRequest<Path>, reply: FastifyReply): Promise<FastifyReply> => {
-    const { provider, secret } = request.params
+  // It never says that it is done, which would lead on to Fastify's parsers: the answer is sent from here.
+  const receive = (request: FastifyRequest, reply: FastifyReply, _done: unknown): void => {
+    const { provider, secret } = request.params as Path['Params']
     const intake = options.intake()
-    if (!intake) return send(reply, answerOf('unstored', facts.get(provider)))
+    if (!intake) {
+      send(reply, answerOf('unstored', facts.get(provider)))
+      return
+    }
     const { headers, rawHeaders } = request.raw
     const ip = senderOf(request, ipHeader)
-    return send(reply, await intake.receive({ provider, pathSecret: secret, ip, headers, rawHeaders, body: request.raw }))
+    void intake
+      .receive({ provider, pathSecret: secret, ip, headers, rawHeaders, body: request.raw })
+      .then((answer) => send(reply, answer))
   }
 
-  await app.register(async (scope) => {
-    scope.removeAllContentTypeParsers()
-    scope.addContentTypeParser('*', (_request, _payload, done) => done(null))
-    scope.post<Path>('/webhooks/:provider', routeOptions, receive)
-    scope.post<Path>('/webhooks/:provider/:secret', routeOptions, receive)
-  })
+  for (const path of ['/webhooks/:provider', '/webhooks/:provider/:secret']) {
+    app.post<Path>(path, { onRequest: receive }, neverReached)
+  }
 }
