@@ -13,10 +13,14 @@ export interface Failure {
 
 const causeOf = (error: unknown): string => (isTidemarkError(error) ? error.code : 'unexpected')
 
+/** What passes by itself, such as a write that came while the writer was being switched, is no fault of anybody's. */
 export const logFailures =
   (log: Logger) =>
-  ({ error, code, route, requestId }: Failure): void =>
-    log.error('a request failed', { code, route, requestId, cause: causeOf(error) })
+  ({ error, code, route, requestId }: Failure): void => {
+    const fields = { code, route, requestId, cause: causeOf(error) }
+    if (isTidemarkError(error) && error.retryable) log.warn('a request has to be made again', fields)
+    else log.error('a request failed', fields)
+  }
 
 export const logFailedJobs =
   (log: Logger) =>

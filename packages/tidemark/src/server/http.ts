@@ -1,5 +1,5 @@
-import type Helmet from 'helmet'
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest, FastifyServerOptions } from 'fastify'
+import type Helmet from 'helmet'
 import { isTidemarkError, reasonOf, TidemarkError, toTidemarkError } from '../errors.js'
 import type { Logger, Metrics } from '../observability/observability.js'
 import { maskSecrets } from '../secrets.js'
@@ -38,8 +38,12 @@ const toHttpError = (error: unknown): { readonly status: number; readonly error:
 
 const answerError = (thrown: unknown, request: FastifyRequest, reply: FastifyReply, log: Logger): void => {
   const { status, error } = toHttpError(thrown)
-  if (status >= 500)
-    log.error('a request failed', { requestId: request.id, method: request.method, path: pathOf(request), err: error })
+  if (status >= 500) {
+    const fields = { requestId: request.id, method: request.method, path: pathOf(request), err: error }
+    // What passes by itself, such as a write during a switch, is no fault of anybody's.
+    if (error.retryable) log.warn('a request has to be made again', fields)
+    else log.error('a request failed', fields)
+  }
   if (status === 401) reply.header('www-authenticate', 'Bearer')
   if (status === 503) reply.header('retry-after', '1')
   reply.status(status).send({ error: error.toJSON() })
