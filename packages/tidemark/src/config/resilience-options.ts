@@ -32,4 +32,12 @@ export const resilienceOptions = {
     help: 'Count requests in Redis as they happen, in reanna:metrics:api:{minute, hour or day}.',
     default: true,
   }),
+  'retention.auditDays': option(integer(0, 36_500), {
+    help: 'Days that rows of public.audit_log are kept, never fewer than 30; 0: for ever.',
+    default: 365,
+  }),
+  'retention.breakerEventsDays': option(integer(0, 36_500), {
+    help: 'Days that rows of public.circuit_breaker_events are kept, the last of each service for ever; 0: all of them.',
+    default: 365,
+  }),
 } as const

@@ -7,6 +7,7 @@ import { systemClock } from '../time/clock.js'
 import type { ApiMetrics, ApiMetricsStores, RequestRow } from './api-metrics.js'
 import type { Observation } from './observation.js'
 import type { Resilience } from './open-resilience.js'
+import { keepRetention } from './retention.js'
 import type { Runtime } from './runtime.js'
 
 export interface ServerResilience {
@@ -100,6 +101,7 @@ export const openServerResilience = async (options: ServerResilienceOptions): Pr
       : undefined
   const stopping = new AbortController()
   const keeping = config.metrics.requests ? keepPartitions({ ...options, log }, stopping.signal) : undefined
+  const retention = keepRetention({ pool: primary, days: config.retention, log }, stopping.signal)
   const { health } = observation
   const forget = [
     health.register(breakersCheck(resilience)),
@@ -123,7 +125,7 @@ export const openServerResilience = async (options: ServerResilienceOptions): Pr
     stop: async () => {
       for (const each of forget) each()
       stopping.abort()
-      await keeping
+      await Promise.all([keeping, retention])
       await measured?.stop()
       await requests?.stop()
       await resilience.stop()
