@@ -120,6 +120,8 @@ export interface ListenOptions {
 export interface ChangeSubscription {
   /** Everything that commits after `listen` resolved comes after this position; nothing up to it is told. */
   readonly start: Position
+  /** What was known when it began lies up to here: a listener that is told so much has caught up. Missing: the start. */
+  readonly head?: Position | undefined
   /** A gap is told first: a client that has not heard of it yet must not take itself for one that has everything up to the start. */
   readonly beginsWithGap?: boolean | undefined
   /** Judges what comes from now on for this caller. Refused as `listen` is. `bindings`: as they were given to that, which nobody keeps twice. */

@@ -218,7 +218,8 @@ class FollowedChanges implements OpenChanges {
     state.replaysFrom = replaysFrom
     if (lost) this.#tellLost(state, start)
     this.#dispatcher.add(state)
-    return new ListenerSubscription({ start, beginsWithGap: lost, host: this.#host, state, cursor })
+    const head = this.#ring.head ?? start
+    return new ListenerSubscription({ start, head, beginsWithGap: lost, host: this.#host, state, cursor })
   }
 
   /** The feed may have begun anew since it was found. */

@@ -12,6 +12,7 @@ export interface SubscriptionHost {
 
 export interface ListenerSubscriptionOptions {
   readonly start: Position
+  readonly head: Position
   readonly beginsWithGap: boolean
   readonly host: SubscriptionHost
   readonly state: ListenerState
@@ -21,14 +22,16 @@ export interface ListenerSubscriptionOptions {
 /** One for each channel of each client, and most of these are quiet: it should cost little. */
 export class ListenerSubscription implements ChangeSubscription {
   readonly start: Position
+  readonly head: Position
   readonly beginsWithGap: boolean
   readonly #host: SubscriptionHost
   readonly #state: ListenerState
   #cursor: Cursor | undefined
   #isClosed = false
 
-  constructor({ start, beginsWithGap, host, state, cursor }: ListenerSubscriptionOptions) {
+  constructor({ start, head, beginsWithGap, host, state, cursor }: ListenerSubscriptionOptions) {
     this.start = start
+    this.head = head
     this.beginsWithGap = beginsWithGap
     this.#host = host
     this.#state = state

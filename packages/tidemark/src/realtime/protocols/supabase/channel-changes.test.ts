@@ -61,6 +61,20 @@ test('RT-2: a client in the middle of a transaction is not told that it has the 
   expect(await toldTo(true)).toEqual(['wal-1:100'])
 })
 
+test('RT-2: a client that comes back is told how far there is to go, since nothing more may come where it missed nothing', async () => {
+  const told: object[] = []
+  const channel = {
+    services: { parts: () => ({ changes: { listen: async () => ({ start: now, head: { ...now, number: 0x1ffn } }) } }) },
+    system: (extension: string, _status: string, _message: string, more: object) =>
+      void (extension === 'tidemark' && told.push(more)),
+  } as unknown as ChannelContext
+  const request = readJoin({ config: { broadcast: { position: 'wal-1:100' } } }, 'room')
+  const changes = new ChannelChanges(channel, withIds([{ event: '*', schema: 'public', table: 'todos' }]), request)
+  await changes.listen({ role: 'anon', claims: {} }, { name: 'room', returning: undefined, number: undefined })
+  changes.joined()
+  expect(told).toEqual([{ position: 'wal-1:100', until: 'wal-1:1ff' }])
+})
+
 test('RT-2: a client that is to hear of a gap is given no position before that: its line may break in between', async () => {
   expect(await toldTo('wal-1:64', true)).toEqual([])
 })

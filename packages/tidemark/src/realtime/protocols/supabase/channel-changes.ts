@@ -85,13 +85,13 @@ export class ChannelChanges implements ChangeListener {
     this.#tellState()
     const { position } = this.#request
     if (!this.#subscription || position === undefined) return
-    const { start, beginsWithGap = false } = this.#subscription
+    const { start, head = start, beginsWithGap = false } = this.#subscription
     const named = position === true ? undefined : readPosition(position)
     if (position !== true && named === undefined)
       this.gap({ reason: 'lost', position: start, message: 'The position that was named is none' })
     // Of the transaction that it stands in the client has only a part: the whole is told when the rest was.
     const isWithin = named?.ordinal !== undefined && namePosition(named.position) === namePosition(start)
-    if (!isWithin && !beginsWithGap) this.#tellPosition(start)
+    if (!isWithin && !beginsWithGap) this.#tellPosition(start, head.number > start.number ? head : start)
   }
 
   /** What was kept back is with the client's connection now. */
@@ -190,9 +190,10 @@ export class ChannelChanges implements ChangeListener {
     this.#channel.requestAcknowledgement()
   }
 
-  #tellPosition(position: Position): void {
+  /** `until`: told that much, the client has what was there when it joined. */
+  #tellPosition(position: Position, until?: Position): void {
     const name = namePosition(position)
-    this.#channel.system('tidemark', 'ok', name, { position: name })
+    this.#channel.system('tidemark', 'ok', name, { position: name, ...(until && { until: namePosition(until) }) })
   }
 
   /** The client has received everything up to this frame. */
