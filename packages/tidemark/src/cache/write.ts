@@ -1,6 +1,6 @@
 /** Writes that tell where they are, so that a read elsewhere can wait for them (CACHE-5). */
 import type { Position } from '../feed/position.js'
-import { parseLsn } from '../feed/position.js'
+import { readWrittenPosition } from '../feed/written-position.js'
 import type { CachePool, LoadClient, WriteOptions, Written } from './cache.js'
 import type { FeedState } from './feed-state.js'
 import type { Intents } from './intents.js'
@@ -13,13 +13,6 @@ export interface WriteParts {
   /** All that linearizable entries follow. */
   readonly tables: readonly string[]
 }
-
-/**
- * The end of what is durable after a commit has returned, which is not before that commit. Not the end of what was written: an idle feed need
- * not reach it, since a page's header may lie in between. Without a wait for the disk the commit may be behind what is durable.
- */
-const tokenSql = `
-  select case when current_setting('synchronous_commit') = 'off' then pg_current_wal_insert_lsn() else pg_current_wal_flush_lsn() end::text as lsn`
 
 /** No history of a feed has this name: a read that is to see it goes to Postgres. */
 const nowhere: Position = { epoch: 'unknown', number: 0n }
@@ -36,9 +29,7 @@ const readToken = async ({ pool, feed }: WriteParts, xid: bigint | undefined): P
   const named = xid !== undefined && { xid }
   // The outbox counts batches, which a writer cannot know; a reader then waits until all before its own beginning is proven.
   if (epoch.startsWith('outbox-')) return { epoch, number: feed.position!.number, ...named }
-  const { rows } = await pool.query<{ lsn: string }>(tokenSql)
-  // A position is that of a commit that begins there: every one before this end begins below it, and an idle feed comes no further.
-  return { epoch, number: parseLsn(rows[0]!.lsn) - 1n, ...named }
+  return { ...(await readWrittenPosition(pool, epoch)), ...named }
 }
 
 /** A table without its schema is of `public`, as in a rule; a key that looks like one is held under its own name as well. */

@@ -5,7 +5,13 @@ import { useClient } from '../testing/use-database.js'
 import { until } from '../time/until.js'
 import { useRestServer } from './testing/use-rest-server.js'
 
-const server = useRestServer({ settings: { maxBodyBytes: 20_000 }, sendTimeoutMs: 500 })
+let known: bigint | null = 0xffn
+const positionOf = (number: bigint | null) => (number === null ? null : { epoch: 'wal-1', number })
+const server = useRestServer({
+  settings: { maxBodyBytes: 20_000 },
+  sendTimeoutMs: 500,
+  positions: { read: () => positionOf(known), written: async () => positionOf(known && known + 1n) },
+})
 const admin = useClient({
   get url() {
     return server.databaseUrl
@@ -18,6 +24,23 @@ const busy = async () =>
   (await admin.query(`select from pg_stat_activity where usename = 'authenticator' and state = 'active'`)).rowCount
 
 describe('the door of /rest/v1', () => {
+  it('CACHE-5: a read says what it shows at least, a write where it is told, to scripts of other origins too', async () => {
+    const ask = async (path: string, init: RequestInit = {}) => {
+      const { status, headers } = await call(path, init)
+      return [status, headers.get('tidemark-position')]
+    }
+    const headers = { 'content-type': 'application/json', authorization: `Bearer ${server.keys.service}` }
+    const write = { method: 'POST', headers, body: '{"id":900,"name":"essay"}' }
+    expect(await ask('/genres?limit=1')).toEqual([200, 'wal-1:ff'])
+    expect(await ask('/genres', write)).toEqual([201, 'wal-1:100'])
+    expect(await ask('/genres', write)).toEqual([409, null])
+    expect(await ask('/genres?id=eq.900', { method: 'DELETE', headers })).toEqual([204, 'wal-1:100'])
+    expect((await call('/genres')).headers.get('access-control-expose-headers')).toContain('Tidemark-Position')
+    known = null
+    expect(await ask('/genres?limit=1')).toEqual([200, null])
+    known = 0xffn
+  })
+
   it('takes paths, queries and bodies as they come', async () => {
     expect(await (await call('/genres?select=name&id=eq.1')).json()).toEqual([{ name: 'novel' }])
     expect(await (await call('/%67enres?select=name&id=eq.1')).json()).toEqual([{ name: 'novel' }])

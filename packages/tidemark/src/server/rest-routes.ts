@@ -2,7 +2,9 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Caller } from '../auth/caller.js'
 import { ApiKeyError, type FindCaller } from '../auth/find-caller.js'
 import { isTokenError, type TokenError } from '../auth/token-error.js'
+import { positionHeader } from '../cache/position-plugin.js'
 import { isTidemarkError, reasonOf } from '../errors.js'
+import { formatPosition, type Position } from '../feed/position.js'
 import type { Logger } from '../observability/observability.js'
 import type { Rest, RestAnswer, RestHttpRequest } from '../rest/rest.js'
 import { errorAnswer, RestError, restErrors } from '../rest/rest.js'
@@ -16,6 +18,16 @@ export interface RestRoutesOptions {
   readonly maxBodyBytes: number
   /** A caller that takes nothing of its answer for so long is cut off. */
   readonly sendTimeoutMs: number
+  /** Missing: answers say nothing of positions. */
+  readonly positions?: RestPositions
+}
+
+/** Where the answers of rest stand in the order of everything. */
+export interface RestPositions {
+  /** Everything up to here is visible to whoever asks Postgres from now on; null where nothing is followed. */
+  read(): Position | null
+  /** No write that has returned is behind it; null where that cannot be said. Raises nothing. */
+  written(): Promise<Position | null>
 }
 
 const prefix = '/rest/v1'
@@ -34,6 +46,7 @@ const exposedHeaders = [
   'Range-Unit',
   'Server',
   'Transfer-Encoding',
+  'Tidemark-Position',
 ]
 
 /** A key in the URL is the caller's, not a filter. It counts where no header brings one. */
@@ -84,6 +97,22 @@ const send = (reply: FastifyReply, { status, statusText, headers, body }: RestAn
   return reply.send(body)
 }
 
+const reads = ['GET', 'HEAD', 'OPTIONS']
+
+/** A read shows everything up to its position; what a write did is told at its position or before. */
+const withPosition = async (
+  method: string,
+  positions: RestPositions | undefined,
+  answer: () => Promise<RestAnswer>,
+): Promise<RestAnswer> => {
+  const isRead = reads.includes(method)
+  const before = isRead ? positions?.read() : undefined
+  const answered = await answer()
+  if (answered.status >= 300) return answered
+  const position = isRead ? before : await positions?.written()
+  return position ? { ...answered, headers: { ...answered.headers, [positionHeader]: formatPosition(position) } } : answered
+}
+
 /** Aborts when the caller hangs up before its answer is written. */
 const signalOf = (reply: FastifyReply): AbortSignal => {
   const gone = new AbortController()
@@ -95,7 +124,7 @@ const signalOf = (reply: FastifyReply): AbortSignal => {
 
 /** `/rest/v1`: what PostgREST answers. */
 export const addRestRoutes = async (app: FastifyInstance, options: RestRoutesOptions): Promise<void> => {
-  const { findCaller, log, maxBodyBytes, sendTimeoutMs } = options
+  const { findCaller, log, maxBodyBytes, sendTimeoutMs, positions } = options
 
   const callerOf = (request: FastifyRequest, apikey: string | undefined): Promise<Caller> =>
     findCaller({ apikey, authorization: request.headers.authorization })
@@ -106,7 +135,8 @@ export const addRestRoutes = async (app: FastifyInstance, options: RestRoutesOpt
     const { http, apikey } = read(request)
     const signal = signalOf(reply)
     const caller = await callerOf(request, apikey)
-    const answered = await rest.handle(http, { caller, signal, host: request.host, scheme: request.protocol })
+    const context = { caller, signal, host: request.host, scheme: request.protocol }
+    const answered = await withPosition(http.method, positions, () => rest.handle(http, context))
     reply.raw.setTimeout(sendTimeoutMs, () => reply.raw.destroy())
     return send(reply, answered)
   }

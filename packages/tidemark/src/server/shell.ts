@@ -155,13 +155,17 @@ export const createShell = async (options: ShellOptions): Promise<Shell> => {
     })
   }
   if (options.roles.has('rest') && servesRest(config)) {
-    const { addRestRoutes } = await import('./rest-routes.js')
+    const [{ addRestRoutes }, { createRestPositions }] = await Promise.all([
+      import('./rest-routes.js'),
+      import('./rest-positions.js'),
+    ])
     const { maxBodyBytes, sendTimeoutMs } = config.rest
     await addRestRoutes(app, {
       findCaller: callers.findCaller,
       maxBodyBytes,
       sendTimeoutMs,
       rest: options.rest,
+      positions: createRestPositions(options),
       log: log.child('rest'),
     })
   }

@@ -17,7 +17,7 @@ import { testUrl } from '../../schema/testing/bootstrapped-template.js'
 import { useDatabase } from '../../testing/use-database.js'
 import { createHttp } from '../http.js'
 import { restSettingsOf } from '../rest.js'
-import { addRestRoutes } from '../rest-routes.js'
+import { addRestRoutes, type RestPositions } from '../rest-routes.js'
 
 const secret = 'a secret of at least thirty-two characters'
 
@@ -40,12 +40,18 @@ export interface RestServer {
 export interface RestServerOptions {
   readonly settings?: Partial<RestSettings>
   readonly sendTimeoutMs?: number
+  readonly positions?: RestPositions
   /** Called with the superuser's connection string before anything is read. */
   readonly prepare?: (url: string) => Promise<void>
 }
 
 /** A server of `/rest/v1` over the library, for the tests of a file. */
-export const useRestServer = ({ settings = {}, sendTimeoutMs = 5_000, prepare }: RestServerOptions = {}): RestServer => {
+export const useRestServer = ({
+  settings = {},
+  sendTimeoutMs = 5_000,
+  positions,
+  prepare,
+}: RestServerOptions = {}): RestServer => {
   const database = useDatabase({ template: libraryTemplate })
   const logged: string[] = []
   const parts = { logged, databaseUrl: database.url } as unknown as { -readonly [K in keyof RestServer]: RestServer[K] }
@@ -90,6 +96,7 @@ export const useRestServer = ({ settings = {}, sendTimeoutMs = 5_000, prepare }:
       log,
       maxBodyBytes: all.maxBodyBytes,
       sendTimeoutMs,
+      ...(positions && { positions }),
     })
     await parts.app.listen({ host: '127.0.0.1', port: 0 })
     parts.url = `http://127.0.0.1:${(parts.app.server.address() as AddressInfo).port}`
