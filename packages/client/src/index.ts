@@ -1,0 +1,12 @@
+/** A client of Tidemark: rows that stay live, mutations that show at once, and how the connection is. */
+export type { ChannelMessage, ChannelOptions, ChannelState, LiveChannel, Present } from './channels/live-channel.js'
+export type { LiveSnapshot } from './live/live-query.js'
+export type { Condition, Direction, LiveSpec } from './live/live-spec.js'
+export type { LiveView } from './live/live-view.js'
+export { LoadError } from './live/ports.js'
+export { type LiveEffect, type LiveEvent, type LiveState, type Step, transitions } from './live/states.js'
+export { MutationError } from './mutations/mutation-error.js'
+export type { MutateOptions } from './mutations/mutations.js'
+export type { Position } from './position.js'
+export type { AnyDatabase, AnyRow, InsertOf, RowOf, TableName, UpdateOf } from './schema.js'
+export { type ConnectionState, createTidemark, type Tidemark, type TidemarkOptions } from './tidemark.js'
