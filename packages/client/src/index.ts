@@ -8,5 +8,6 @@ export { type LiveEffect, type LiveEvent, type LiveState, type Step, transitions
 export { MutationError } from './mutations/mutation-error.js'
 export type { MutateOptions } from './mutations/mutations.js'
 export type { Position } from './position.js'
+export * from './register.js'
 export type { AnyDatabase, AnyRow, InsertOf, RowOf, TableName, UpdateOf } from './schema.js'
 export { type ConnectionState, createTidemark, type Tidemark, type TidemarkOptions } from './tidemark.js'

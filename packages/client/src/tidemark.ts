@@ -10,6 +10,7 @@ import { createSupabasePages } from './live/supabase-pages.js'
 import { type MutateOptions, Mutations } from './mutations/mutations.js'
 import { followPage } from './page-events.js'
 import { createPositionFetch, type Fetch } from './position-fetch.js'
+import type { RegisteredDatabase } from './register.js'
 import type { AnyDatabase, AnyRow, InsertOf, RowOf, TableName, UpdateOf } from './schema.js'
 
 export interface TidemarkOptions {
@@ -23,7 +24,7 @@ export interface TidemarkOptions {
   readonly hiddenMs?: number
   /** So long after the last one has gone who looked, a channel is left. Default 1,000. */
   readonly lingerMs?: number
-  /** So long after that rows are kept for whoever comes back. Default 240,000. */
+  /** So long after that rows are kept for whoever comes back. Default 300,000. */
   readonly keptMs?: number
   /** What one answer of the server holds at most, its `rest.maxRows`. Default 1,000. */
   readonly maxRows?: number
@@ -33,7 +34,7 @@ export interface TidemarkOptions {
 export type ConnectionState = LiveState
 
 /** A server of Tidemark, or of Supabase, as an application has it. */
-export interface Tidemark<Db = AnyDatabase> {
+export interface Tidemark<Db = RegisteredDatabase> {
   readonly url: string
   /** For everything that is not live: auth, storage, other reads and writes. */
   readonly supabase: SupabaseClient<Db>
@@ -65,13 +66,13 @@ const defaults = {
   paceMs: 16,
   hiddenMs: 10_000,
   lingerMs: 1_000,
-  keptMs: 240_000,
+  keptMs: 300_000,
   maxRows: 1_000,
 }
 
 const longestMs = 2 ** 31 - 1
 
-class Client implements Tidemark {
+class Client implements Tidemark<AnyDatabase> {
   readonly url: string
   readonly supabase: SupabaseClient<AnyDatabase>
   readonly fetch: Fetch
@@ -176,5 +177,5 @@ class Client implements Tidemark {
  * await tidemark.insert('notes', { text: 'hello' })
  * ```
  */
-export const createTidemark = <Db = AnyDatabase>(url: string, key: string, options: TidemarkOptions = {}): Tidemark<Db> =>
+export const createTidemark = <Db = RegisteredDatabase>(url: string, key: string, options: TidemarkOptions = {}): Tidemark<Db> =>
   new Client(url, key, options) as unknown as Tidemark<Db>

@@ -42,7 +42,7 @@ class SharedChannel implements LiveChannel {
   readonly topic: string
   readonly #supabase: SupabaseClient
   readonly #options: ChannelOptions
-  readonly #ended: () => void
+  readonly #known: (isListenedTo: boolean) => void
   readonly #messages = new Set<(message: ChannelMessage) => void>()
   readonly #changes = new Set<() => void>()
   #channel: RealtimeChannel | undefined
@@ -53,11 +53,11 @@ class SharedChannel implements LiveChannel {
   #leaving: ReturnType<typeof setTimeout> | undefined
   #reopening: ReturnType<typeof setTimeout> | undefined
 
-  constructor(supabase: SupabaseClient, topic: string, options: ChannelOptions, ended: () => void) {
+  constructor(supabase: SupabaseClient, topic: string, options: ChannelOptions, known: (isListenedTo: boolean) => void) {
     this.#supabase = supabase
     this.topic = topic
     this.#options = options
-    this.#ended = ended
+    this.#known = known
   }
 
   get state(): ChannelState {
@@ -113,6 +113,7 @@ class SharedChannel implements LiveChannel {
     clearTimeout(this.#leaving)
     const own = (told: T) => listener(told)
     listeners.add(own)
+    this.#known(true)
     this.rejoin()
     return () => {
       listeners.delete(own)
@@ -121,7 +122,7 @@ class SharedChannel implements LiveChannel {
       // Whoever comes back at once finds it as it was.
       this.#leaving = setTimeout(() => {
         this.leave()
-        this.#ended()
+        this.#known(false)
       }, leaveAfterMs)
     }
   }
@@ -174,7 +175,10 @@ export class LiveChannels {
   get(topic: string, options: ChannelOptions = {}): LiveChannel {
     const known = this.#channels.get(topic)
     if (known) return known
-    const channel = new SharedChannel(this.#supabase, topic, options, () => void this.#channels.delete(topic))
+    const channel: SharedChannel = new SharedChannel(this.#supabase, topic, options, (isListenedTo) => {
+      if (isListenedTo) this.#channels.set(topic, channel)
+      else this.#channels.delete(topic)
+    })
     this.#channels.set(topic, channel)
     return channel
   }

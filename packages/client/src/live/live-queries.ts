@@ -10,7 +10,7 @@ export interface LiveQueriesOptions {
   readonly settings: LiveSettings
   /** So long after the last one has gone who looked at a query, its channel is left. Default 1,000. */
   readonly lingerMs: number
-  /** So long after that its rows are kept for whoever comes back. Default 240,000. */
+  /** So long after that its rows are kept for whoever comes back. Default 300,000. */
   readonly keptMs: number
 }
 

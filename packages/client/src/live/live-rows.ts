@@ -5,7 +5,14 @@ import { compareRows, keyOf, matchRow } from './match-row.js'
 
 /** A row as it is after a change, the key of one that is gone, or that a row has changed whose values are not told. */
 export type RowChange =
-  | { readonly kind: 'put'; readonly row: AnyRow /** Columns are missing that did not change. */; readonly partial?: boolean }
+  | {
+      readonly kind: 'put'
+      readonly row: AnyRow
+      /** It was not there before, or not to be seen. */
+      readonly inserted?: boolean
+      /** Columns are missing that did not change. */
+      readonly partial?: boolean
+    }
   | { readonly kind: 'gone'; readonly row: AnyRow }
   | { readonly kind: 'unknown' }
 

@@ -27,8 +27,11 @@ const reopenMs = { first: 1_000, most: 30_000 }
 /** `Error 206`: what an update did not touch is left out. Of anything else that is left out nobody knows what it is. */
 const changeOf = ({ eventType, new: row, old, errors }: Payload): RowChange => {
   if (eventType === 'DELETE') return { kind: 'gone', row: old }
-  if (!errors || errors.length === 0) return { kind: 'put', row }
-  return errors.every((error) => error.startsWith('Error 206')) ? { kind: 'put', row, partial: true } : { kind: 'unknown' }
+  const inserted = eventType === 'INSERT'
+  if (!errors || errors.length === 0) return { kind: 'put', row, inserted }
+  return errors.every((error) => error.startsWith('Error 206'))
+    ? { kind: 'put', row, inserted, partial: true }
+    : { kind: 'unknown' }
 }
 
 const bindingsOf = ({ table, filter, tests, key }: ResolvedSpec) => {

@@ -1,0 +1,238 @@
+import { describe, expect, test } from 'vitest'
+import { until } from '../../tidemark/src/time/until.js'
+import type { LiveSnapshot } from './live/live-query.js'
+import type { LiveView } from './live/live-view.js'
+import { useLiveServer } from './testing/use-live-server.js'
+
+const server = useLiveServer({
+  prepare: `
+    create table notes (
+      id bigint generated always as identity primary key, room text not null default 'hall', text text not null check (text <> 'bad'),
+      done boolean not null default false, rank numeric, at timestamptz not null default now());
+    create table secrets (id uuid primary key default gen_random_uuid(), owner uuid not null default auth.uid(), text text);
+    alter table notes enable row level security;
+    alter table secrets enable row level security;
+    alter table secrets replica identity full;
+    grant select, insert, update, delete on notes to anon, authenticated;
+    grant select, insert, update, delete on secrets to authenticated;
+    create policy all_rows on notes using (true) with check (true);
+    create policy own on secrets to authenticated using (owner = auth.uid()) with check (owner = auth.uid());
+    alter publication supabase_realtime add table notes, secrets`,
+})
+
+/** Everything that a view showed, and the last of it. */
+const look = <Row extends object>(view: LiveView<Row>) => {
+  const seen: LiveSnapshot<Row>[] = []
+  const stop = view.subscribe((snapshot) => void seen.push(snapshot))
+  return {
+    seen,
+    stop,
+    now: () => view.snapshot(),
+    live: () => until(() => view.snapshot().state === 'live' && !view.snapshot().isLoading),
+    texts: () => view.snapshot().rows.map((row) => (row as { text?: string }).text),
+  }
+}
+const empty = () => server.sql.query('delete from notes')
+const insert = (...texts: readonly string[]) =>
+  server.sql.query('insert into notes (text) select t from unnest($1::text[]) with ordinality as u (t, n) order by n', [texts])
+
+describe('a live query on a real server', () => {
+  test('R51: shows what is there, and what plain SQL makes of it', async () => {
+    await empty()
+    await insert('a', 'b', 'c')
+    const client = server.client()
+    const list = look(client.live('notes', { where: { done: false }, order: { rank: 'asc' } }))
+    await list.live()
+    expect(list.texts()).toEqual(['a', 'b', 'c'])
+    await server.sql.query(`begin; update notes set rank = 9 where text = 'a'; update notes set rank = 1.5 where text = 'c';
+      insert into notes (text, rank) values ('d', 10); update notes set done = true where text = 'b'; commit`)
+    await until(() => list.texts().includes('d'))
+    expect(list.texts()).toEqual(['c', 'a', 'd'])
+    await server.sql.query(`delete from notes where text = 'a'`)
+    await until(() => list.texts().length === 2)
+    expect(list.texts()).toEqual(['c', 'd'])
+    const asked = await client.supabase.from('notes').select('*').eq('done', false).order('rank').order('id')
+    // What is told is what a reading gives, to the last digit.
+    expect(list.now().rows).toEqual(asked.data)
+    // A transaction is shown as a whole.
+    expect(list.seen.map(({ rows }) => rows.length).filter((length) => length !== 3 && length !== 2 && length !== 0)).toEqual([])
+  })
+
+  test('RT-2: after a cut line it goes on behind its last position, without reading, and says how it is', async () => {
+    await empty()
+    const client = server.client({ graceMs: 60_000 })
+    let reads = 0
+    const from = client.supabase.from.bind(client.supabase)
+    client.supabase.from = ((table: never) => {
+      reads += 1
+      return from(table)
+    }) as typeof from
+    const list = look(client.live('notes'))
+    await list.live()
+    for (let round = 0; round < 5; round += 1) {
+      client.line(false)
+      await until(() => list.now().state === 'connecting')
+      await insert(`${round}-x`, `${round}-y`)
+      await server.sql.query('delete from notes where text = $1', [`${round}-x`])
+      client.line(true)
+      await list.live()
+      await until(() => list.texts().length === round + 1)
+      expect(list.texts()).toEqual(Array.from({ length: round + 1 }, (_, index) => `${index}-y`))
+    }
+    expect(reads).toBe(1)
+    // What was there already when the line came back was not taken back on the way.
+    const lengths = list.seen.map(({ rows }) => rows.length)
+    expect(lengths).toEqual([...lengths].sort((a, b) => a - b))
+  })
+
+  test('R61: without realtime it polls, and says so; then it is offline; and all comes back by itself', async () => {
+    await empty()
+    const client = server.client({ graceMs: 100, pollMs: 200 })
+    const list = look(client.live('notes'))
+    await list.live()
+    client.line(false)
+    await until(() => list.now().state === 'polling')
+    await insert('polled')
+    await until(() => list.texts().includes('polled'))
+    expect(list.now().state).toBe('polling')
+    expect(client.connection).toBe('polling')
+    await server.restart(async () => {
+      await until(() => list.now().state === 'offline')
+      expect(list.texts()).toEqual(['polled'])
+      client.line(true)
+    })
+    await insert('after')
+    await until(() => list.texts().includes('after') && list.now().state === 'live', { timeoutMs: 30_000 })
+    expect([list.texts(), list.now().error, client.connection]).toEqual([['polled', 'after'], undefined, 'live'])
+  })
+
+  test('views of one spec share one channel, and leave it when nobody looks', async () => {
+    const client = server.client({ lingerMs: 50 })
+    const [one, two, other] = [{}, {}, { limit: 5 }].map((spec) => look(client.live('notes', spec)))
+    await Promise.all([one!.live(), two!.live(), other!.live()])
+    expect(client.supabase.getChannels()).toHaveLength(2)
+    one!.stop()
+    other!.stop()
+    await until(() => client.supabase.getChannels().length === 1)
+    two!.stop()
+    await until(() => client.supabase.getChannels().length === 0)
+  })
+
+  test('only rows of the fixed columns are told, and those that go all the same', async () => {
+    await empty()
+    const client = server.client()
+    const list = look(client.live('notes', { where: { room: 'a, "b"' }, fixed: ['room'] }))
+    await list.live()
+    await server.sql.query(`insert into notes (room, text) values ('a, "b"', 'mine'), ('hall', 'theirs')`)
+    await until(() => list.texts().length === 1)
+    await server.sql.query(`update notes set text = text || '!'`)
+    await until(() => list.texts()[0] === 'mine!')
+    await empty()
+    await until(() => list.texts().length === 0)
+  })
+
+  test('a table that nobody tells of is polled, with the reason; one that may not be read is refused', async () => {
+    await server.sql.query(`create table quiet (id int primary key); create table closed (id int primary key);
+      alter table quiet enable row level security; create policy quiet on quiet using (true); grant select on quiet to anon`)
+    const client = server.client({ graceMs: 100, pollMs: 300 })
+    const quiet = look(client.live('quiet'))
+    await until(() => quiet.now().state === 'polling' && quiet.now().error?.message.startsWith('Unable to subscribe'))
+    await server.sql.query('insert into quiet values (1)')
+    await until(() => quiet.now().rows.length === 1)
+    const closed = client.live('closed')
+    await expect(closed.ready()).rejects.toThrow(/closed/)
+  })
+
+  test('whoever signs in sees own rows and no longer those of before', async () => {
+    const client = server.client()
+    await client.supabase.auth.signInAnonymously()
+    const list = look(client.live('secrets'))
+    await list.live()
+    await client.insert('secrets', { text: 'first user’s' })
+    await until(() => list.texts().length === 1)
+    await client.supabase.auth.signOut()
+    await client.supabase.auth.signInAnonymously()
+    await list.live()
+    expect(list.texts()).toEqual([])
+    await client.insert('secrets', { text: 'second user’s' })
+    await until(() => list.texts().length === 1 && list.now().state === 'live')
+    await until(() => !list.now().isPending(list.now().rows[0]!))
+    expect(list.texts()).toEqual(['second user’s'])
+  })
+})
+
+describe('a mutation', () => {
+  test('R61: shows at once under a client’s id, becomes the row, and is the same element all along', async () => {
+    await empty()
+    const client = server.client()
+    const list = look(client.live('notes', { order: { at: 'desc' } }))
+    await list.live()
+    const inserting = client.insert('notes', { text: 'new' })
+    const [shown] = list.now().rows
+    const id = list.now().idOf(shown!)
+    expect([list.texts(), list.now().isPending(shown!)]).toEqual([['new'], true])
+    const row = await inserting
+    expect(row).toMatchObject({ text: 'new', done: false })
+    expect(list.now().rows).toEqual([row])
+    await server.sql.query(`update notes set rank = 3`)
+    await until(() => list.now().rows[0]?.['rank'] === 3)
+    expect([list.now().rows.length, list.now().idOf(list.now().rows[0]!)]).toEqual([1, id])
+
+    const updating = client.update('notes', { id: row['id'] }, { text: 'newer' })
+    expect(list.texts()).toEqual(['newer'])
+    await updating
+    const deleting = client.delete('notes', { id: row['id'] })
+    expect(list.texts()).toEqual([])
+    await deleting
+    await insert('last')
+    await until(() => list.texts().includes('last'))
+    expect(list.texts()).toEqual(['last'])
+  })
+
+  test('that the server refuses is taken back, and tells why', async () => {
+    await empty()
+    await insert('kept')
+    const client = server.client()
+    const list = look(client.live('notes'))
+    await list.live()
+    const bad = client.insert('notes', { text: 'bad' })
+    expect(list.texts()).toEqual(['kept', 'bad'])
+    await expect(bad).rejects.toMatchObject({ name: 'MutationError', code: '23514', status: 400 })
+    expect(list.texts()).toEqual(['kept'])
+    await expect(client.update('notes', { id: -1 }, { text: 'nobody' })).rejects.toMatchObject({ code: 'PGRST116' })
+  })
+
+  test('CACHE-5: says where it is, and every later request to the server does', async () => {
+    const sent: (string | null)[] = []
+    const spying: typeof fetch = (input, init) => {
+      sent.push(new Headers(init?.headers).get('tidemark-position'))
+      return fetch(input, init)
+    }
+    const client = server.client({ supabase: { global: { fetch: spying } } })
+    await client.supabase.from('notes').select('id')
+    await client.insert('notes', { text: 'where' })
+    await client.fetch('/health')
+    expect(sent).toEqual([null, null, expect.stringMatching(/^wal-[^:]+:[0-9a-f]+$/)])
+  })
+})
+
+describe('a channel', () => {
+  test('R107: says who is there and who types, shared by all who listen', async () => {
+    const [ann, bob] = [server.client(), server.client()]
+    const room = (client: typeof ann, presenceKey: string) => client.channel('room', { presenceKey })
+    const heard: unknown[] = []
+    room(ann, 'ann').onMessage((message) => void heard.push(message))
+    const stop = room(bob, 'bob').onChange(() => undefined)
+    await Promise.all([room(ann, 'ann').track({ name: 'Ann' }), room(bob, 'bob').track({ name: 'Bob' })])
+    await until(() => Object.keys(room(ann, '').present).length === 2)
+    expect(await room(bob, '').send('typing', { name: 'Bob' })).toBe('ok')
+    await until(() => heard.length === 1)
+    expect(heard).toEqual([{ event: 'typing', payload: { name: 'Bob' } }])
+    bob.line(false)
+    await until(() => Object.keys(room(ann, '').present).join() === 'ann')
+    bob.line(true)
+    await until(() => Object.keys(room(ann, '').present).length === 2)
+    stop()
+    await until(() => Object.keys(room(ann, '').present).join() === 'ann')
+  })
+})
