@@ -2,9 +2,9 @@ import { describe, expect, test } from 'vitest'
 import { until } from '../../tidemark/src/time/until.js'
 import type { LiveSnapshot } from './live/live-query.js'
 import type { LiveView } from './live/live-view.js'
-import { useLiveServer } from './testing/use-live-server.js'
+import { withLiveServer } from './testing/live-server.js'
 
-const server = useLiveServer({
+const server = withLiveServer({
   prepare: `
     create table notes (
       id bigint generated always as identity primary key, room text not null default 'hall', text text not null check (text <> 'bad'),

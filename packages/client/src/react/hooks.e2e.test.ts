@@ -9,7 +9,7 @@ import { until } from '../../../tidemark/src/time/until.js'
 import { AgentSupabaseService } from '../agents/index.js'
 import { useSupabaseAgent } from '../agents/react/index.js'
 import { closePage, openPage } from '../testing/dom.js'
-import { type TestClient, useLiveServer } from '../testing/use-live-server.js'
+import { type TestClient, withLiveServer } from '../testing/live-server.js'
 import type { TidemarkOptions } from '../tidemark.js'
 import {
   TidemarkProvider,
@@ -23,7 +23,7 @@ import {
   useRow,
 } from './index.js'
 
-const server = useLiveServer({
+const server = withLiveServer({
   migrations: fileURLToPath(new URL('../../../../apps/agents/migrations/', import.meta.url)),
   prepare: `
     create table notes (id bigint generated always as identity primary key, text text not null check (text <> 'bad'));

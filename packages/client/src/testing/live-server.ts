@@ -40,7 +40,7 @@ export interface LiveServerOptions {
   readonly prepare?: string
 }
 
-export const useLiveServer = ({ migrations, prepare = '' }: LiveServerOptions): LiveServer => {
+export const withLiveServer = ({ migrations, prepare = '' }: LiveServerOptions): LiveServer => {
   const parts = {} as { -readonly [K in keyof LiveServer]: LiveServer[K] }
   const clients: Tidemark[] = []
   let folder: Awaited<ReturnType<typeof createPreparedProject>> | undefined
