@@ -41,7 +41,12 @@ describe('what an application loads besides supabase-js, React and TanStack Quer
   const kb = 1_000
   test.each([
     ['the client', './index.ts', 15 * kb, ['@supabase/supabase-js']],
-    ['with hooks', './react/index.ts', 15 * kb, ['@tanstack/react-query', 'react', expect.stringMatching(/^react\/jsx-(dev-)?runtime$/)]],
+    [
+      'with hooks',
+      './react/index.ts',
+      15 * kb,
+      ['@tanstack/react-query', 'react', expect.stringMatching(/^react\/jsx-(dev-)?runtime$/)],
+    ],
   ])('%s: at most 15 KB gzip, nothing of Node', async (_name, entry, mostBytes, imports) => {
     const made = await bundle(entry)
     expect(made.imports).toEqual(imports)

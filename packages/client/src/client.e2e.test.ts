@@ -1,23 +1,27 @@
+import { fileURLToPath } from 'node:url'
+import type { Page } from 'playwright-core'
 import { describe, expect, test } from 'vitest'
+import { findBrowser, startBrowser } from '../../tidemark/src/testing/browser.js'
 import { until } from '../../tidemark/src/time/until.js'
 import type { LiveSnapshot } from './live/live-query.js'
 import type { LiveView } from './live/live-view.js'
+import { buildSample } from './testing/built-sample.js'
 import { withLiveServer } from './testing/live-server.js'
 
+const chromium = findBrowser()
 const server = withLiveServer({
+  migrations: fileURLToPath(new URL('../../../samples/live-list/migrations/', import.meta.url)),
   prepare: `
-    create table notes (
-      id bigint generated always as identity primary key, room text not null default 'hall', text text not null check (text <> 'bad'),
-      done boolean not null default false, rank numeric, at timestamptz not null default now());
+    alter table notes add room text not null default 'hall', add done boolean not null default false, add rank numeric,
+      add at timestamptz not null default now(), add constraint not_bad check (text <> 'bad');
     create table secrets (id uuid primary key default gen_random_uuid(), owner uuid not null default auth.uid(), text text);
-    alter table notes enable row level security;
     alter table secrets enable row level security;
     alter table secrets replica identity full;
     grant select, insert, update, delete on notes to anon, authenticated;
     grant select, insert, update, delete on secrets to authenticated;
     create policy all_rows on notes using (true) with check (true);
     create policy own on secrets to authenticated using (owner = auth.uid()) with check (owner = auth.uid());
-    alter publication supabase_realtime add table notes, secrets`,
+    alter publication supabase_realtime add table secrets`,
 })
 
 /** Everything that a view showed, and the last of it. */
@@ -234,5 +238,54 @@ describe('a channel', () => {
     await until(() => Object.keys(room(ann, '').present).length === 2)
     stop()
     await until(() => Object.keys(room(ann, '').present).join() === 'ann')
+  })
+})
+
+describe.skipIf(chromium === undefined)('samples/live-list in a browser (Debian: apt-get install chromium)', () => {
+  test('R110: two people see one list, as it is written, refused, cut off and caught up', async () => {
+    await empty()
+    const [sample, browser] = await Promise.all([
+      buildSample({ url: server.url, anonKey: server.keys.anon }),
+      startBrowser(chromium!),
+    ])
+    try {
+      const [ann, bob] = await Promise.all([browser.open(), browser.open()])
+      const wrong: string[] = []
+      const open = async (context: typeof ann): Promise<Page> => {
+        const page = await context.newPage()
+        page.on('pageerror', (error) => wrong.push(String(error)))
+        await page.goto(sample.url)
+        await page.locator('output', { hasText: /^live$/ }).waitFor()
+        return page
+      }
+      const [one, two] = await Promise.all([open(ann), open(bob)])
+      const list = (page: Page) => page.locator('li').allTextContents()
+      const write = async (page: Page, text: string): Promise<void> => {
+        await page.getByLabel('Note').fill(text)
+        await page.getByLabel('Note').press('Enter')
+      }
+      await write(one, 'from Ann')
+      await write(two, '<img src=x onerror="document.title = `run`">')
+      for (const page of [one, two]) await expect.poll(() => list(page)).toHaveLength(2)
+      expect((await list(one)).sort()).toEqual(['<img src=x onerror="document.title = `run`">', 'from Ann'])
+      expect(await one.title()).toBe('A live list')
+
+      await write(one, 'bad')
+      await one.locator('output', { hasText: 'not_bad' }).waitFor()
+      expect(await list(one)).not.toContain('bad')
+
+      await bob.setOffline(true)
+      await two.locator('output', { hasText: /^(offline|connecting|polling)$/ }).waitFor()
+      await insert('while Bob was away')
+      await one.locator('li', { hasText: 'while Bob was away' }).waitFor()
+      await bob.setOffline(false)
+      await two.locator('li', { hasText: 'while Bob was away' }).waitFor()
+      await two.locator('output', { hasText: /^live$/ }).waitFor()
+      expect(await list(two)).toEqual(await list(one))
+      expect(wrong).toEqual([])
+    } finally {
+      await browser.stop()
+      await sample.stop()
+    }
   })
 })
