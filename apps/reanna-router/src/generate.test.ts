@@ -3,9 +3,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { createRandom } from '../../../packages/tidemark/src/testing/random.js'
 import { generate, generateAcceptanceSample, main } from './generate.js'
 import { isoTime, pythonJson, pythonRepr } from './python-values.js'
-import { createRandom } from './random.js'
 import { tableNames } from './write-rows.js'
 
 let directory: string

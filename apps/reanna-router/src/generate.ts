@@ -4,10 +4,10 @@ import { existsSync, realpathSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import Database from 'better-sqlite3'
+import { createRandom } from 'tidemark/testing'
 import { writeAcceptanceSample } from './acceptance-sample.js'
 import { enhancedSchema, legacySchema } from './legacy-schema.js'
 import { makeTour, type Row, type TourFlaws, type TourRows } from './make-tour.js'
-import { createRandom } from './random.js'
 import { type SampleCounts, tableNames, writeRows } from './write-rows.js'
 
 export interface GenerateOptions {

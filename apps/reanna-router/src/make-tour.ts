@@ -1,6 +1,6 @@
+import type { Random } from 'tidemark/testing'
 import { agents, remarks, sellsideAgents, towns } from './places.js'
 import { isoTime, pythonJson, pythonRepr } from './python-values.js'
-import type { Random } from './random.js'
 
 type Value = string | number | null
 export type Row = Readonly<Record<string, Value>>

@@ -11,15 +11,21 @@ import {
   openCache,
   openResilience,
   openWorkers,
-  type Position,
   silentLogger,
   type WorkerSettings,
 } from 'tidemark'
-import { type CachePlaces, createSchedule, logFailedJobs, logFailures, openParts, type RunningApp } from 'tidemark/app'
+import {
+  type CachePlaces,
+  createCallerDatabase,
+  createSchedule,
+  logFailedJobs,
+  logFailures,
+  openParts,
+  type RunningApp,
+} from 'tidemark/app'
 import { tellOfServices } from './alerting.js'
 import { createApp } from './app.js'
 import { reannaCaches } from './caches.js'
-import { createCallerDatabase } from './caller-database.js'
 import { createCalls } from './calls/calls.js'
 import { createHttpCrm } from './calls/crm.js'
 import { callHandlers } from './calls/handlers.js'
@@ -28,6 +34,7 @@ import { createGoogleRouting } from './calls/routing.js'
 import { openServices, type ServicePlaces } from './open-services.js'
 import { createOps } from './ops.js'
 import { createCachedReads } from './reads.js'
+import { ReannaError } from './reanna-error.js'
 import { webhookHandlers } from './webhook-handlers.js'
 
 export interface ReannaOptions extends Partial<Omit<CachePlaces, 'encryption'>>, ServicePlaces {
@@ -51,9 +58,6 @@ export interface ReannaOptions extends Partial<Omit<CachePlaces, 'encryption'>>,
 }
 
 const hourMs = 3_600_000
-
-/** How long a write waits for caches here to let go of what was before; reads that bring its position wait by themselves. */
-const settleMs = 500
 
 /** Calls that ended are kept as long, for those who ask what became of them. */
 const forgetCalls = `delete from reanna.calls where status in ('done', 'failed') and updated_at < now() - interval '30 days'`
@@ -110,14 +114,9 @@ export const openReanna = (options: ReannaOptions): Promise<RunningApp> =>
       onStop(() => workers.stop())
     }
 
-    const settled = async (): Promise<Position | undefined> => {
-      const { position } = await cache.write(async () => undefined)
-      await cache.node.feed.waitFor(position, { follower: 'cache', timeoutMs: settleMs }).catch(() => undefined)
-      return position
-    }
     const server = createApp({
       db: pool,
-      database: createCallerDatabase({ pool: callerPool, settled }),
+      database: createCallerDatabase({ errors: ReannaError, pool: callerPool, cache }),
       reads: createCachedReads(cache),
       calls,
       ops: createOps({ pool, resilience }),

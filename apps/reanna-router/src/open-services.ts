@@ -1,6 +1,6 @@
 /** The other systems that the app calls, each behind a breaker and a limit that all its processes share. */
 import type { BreakerRules, Resilience } from 'tidemark'
-import { createHttpService, type HttpService } from './calls/http-service.js'
+import { createHttpService, type HttpService } from 'tidemark/app'
 
 /** Another system and the secret that it wants. */
 export interface ServicePlace {

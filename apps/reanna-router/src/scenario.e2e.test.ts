@@ -9,6 +9,8 @@ import Sqlite from 'better-sqlite3'
 import pg from 'pg'
 import { createRedis, type Redis } from 'tidemark'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { adminToken, secret, tokenOf } from '../../../packages/tidemark/src/testing/app-tokens.js'
+import { type HttpRecorder, startHttpRecorder } from '../../../packages/tidemark/src/testing/http-recorder.js'
 import { type TestApp, useApps } from '../../../packages/tidemark/src/testing/use-apps.js'
 import { useProject } from '../../../packages/tidemark/src/testing/use-project.js'
 import { useRedis } from '../../../packages/tidemark/src/testing/use-redis.js'
@@ -16,8 +18,6 @@ import { until } from '../../../packages/tidemark/src/time/until.js'
 import { generateAcceptanceSample } from './generate.js'
 import { reannaRouter } from './reanna-router.js'
 import type { Feedback, JournalEntry, Task, Tour, Visit } from './rows.js'
-import { type HttpRecorder, startHttpRecorder } from './testing/http-recorder.js'
-import { adminToken, secret, tokenOf } from './testing/tokens.js'
 
 const map = fileURLToPath(reannaRouter.moveMap)
 const main = fileURLToPath(new URL('../dist/main.js', import.meta.url))

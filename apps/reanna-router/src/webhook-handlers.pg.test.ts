@@ -1,15 +1,15 @@
 import { createGuard, silentLogger, type WebhookContext, type WebhookEvent } from 'tidemark'
+import { createHttpService } from 'tidemark/app'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { type AppDatabase, openAppDatabase } from '../../../packages/tidemark/src/testing/app-database.js'
+import { type HttpRecorder, startHttpRecorder } from '../../../packages/tidemark/src/testing/http-recorder.js'
 import { createCalls } from './calls/calls.js'
 import { createHttpCrm } from './calls/crm.js'
 import { callHandlers } from './calls/handlers.js'
-import { createHttpService } from './calls/http-service.js'
 import { planTour } from './planning.js'
 import { reannaRouter } from './reanna-router.js'
 import { createTour } from './repository/create-tour.js'
 import { visitsOf } from './repository/visits.js'
-import { type HttpRecorder, startHttpRecorder } from './testing/http-recorder.js'
 import { webhookHandlers } from './webhook-handlers.js'
 
 let database: AppDatabase

@@ -252,6 +252,7 @@ export {
   type Resilience,
 } from './server/open-resilience.js'
 export type { ProjectStatus } from './server/operations/status.js'
+export { createPoolGauges, createPoolObserver } from './server/pool-metrics.js'
 export { type RateLimitOptions, rateLimit, rateLimitHeaders } from './server/rate-limit.js'
 export { createServer, type ServerOptions, type TidemarkServer } from './server/server.js'
 export { type HealthTable, healthTables, type Probe } from './server/supabase-health/health-tables.js'

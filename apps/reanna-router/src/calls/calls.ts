@@ -7,8 +7,8 @@
  *      └──────────┘               failed for now, put off, or asked for again meanwhile
  */
 import { isTidemarkError, type Logger, type Pool, silentLogger } from 'tidemark'
+import { CallError } from 'tidemark/app'
 import type { Db } from '../rows.js'
-import { CallError } from './http-service.js'
 
 export const callKinds = ['crm.sync_tour', 'feedback.notify', 'crm.fetch_contact', 'crm.fetch_appointment'] as const
 

@@ -1,7 +1,7 @@
 /** The CRM: is told of tours, and asked for what its webhooks only hint at. */
+import { CallError, type HttpService } from 'tidemark/app'
 import { z } from 'zod'
 import type { Tour, Visit } from '../rows.js'
-import { CallError, type HttpService } from './http-service.js'
 
 /** Something of a CRM's, by the ids of whoever told of it. */
 export interface CrmRef {

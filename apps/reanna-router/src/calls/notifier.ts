@@ -1,5 +1,5 @@
 /** Tells listing agents what was said of their property: by SMS, or read out on the phone. */
-import type { HttpService } from './http-service.js'
+import type { HttpService } from 'tidemark/app'
 
 export interface Notification {
   readonly feedback_id: string

@@ -1,7 +1,7 @@
 /** Who knows how long the way takes. */
+import { CallError, type HttpService } from 'tidemark/app'
 import { z } from 'zod'
 import type { Coordinates } from '../day/distances.js'
-import { CallError, type HttpService } from './http-service.js'
 
 export interface Place {
   readonly address?: string | undefined

@@ -1,7 +1,7 @@
 import type { FastifyRequest } from 'fastify'
 import type { Replays } from 'tidemark'
+import type { CallerDatabase } from 'tidemark/app'
 import type { Caller } from '../access.js'
-import type { CallerDatabase } from '../caller-database.js'
 import type { Calls } from '../calls/calls.js'
 import type { Routing } from '../calls/routing.js'
 import { idOf } from '../input.js'

@@ -1,8 +1,23 @@
 /** What an application is written with: its errors, its HTTP server, its settings and its parts as data. docs/apps.md shows how. */
 export { contextOf, fromRead, fromWrite, type Read, type ReadContext, readOf, type WrittenAt } from './answer.js'
 export { type Authenticate, createBearer, smallestSecretBytes } from './bearer.js'
+export {
+  type CallerDatabase,
+  type CallerDatabaseOptions,
+  type CallerWriteOptions,
+  createCallerDatabase,
+  type DatabaseCaller,
+} from './caller-database.js'
 export { type AppServerOptions, createAppServer } from './create-app-server.js'
-export { type AppError, type AppErrors, type AppErrorTable, defineErrors, type Refusal, type Refusals } from './define-errors.js'
+export {
+  type AppError,
+  type AppErrorOptions,
+  type AppErrors,
+  type AppErrorTable,
+  defineErrors,
+  type Refusal,
+  type Refusals,
+} from './define-errors.js'
 export {
   type CachePlaces,
   cachePlaces,
@@ -12,6 +27,7 @@ export {
   variables,
 } from './environment.js'
 export { type Failure, logFailedJobs, logFailures } from './failures.js'
+export { CallError, createHttpService, type HttpCall, type HttpService, type HttpServiceOptions } from './http-service.js'
 export { createInput, type Input, type Place, placeOf } from './input.js'
 export { type OnStop, openParts } from './open-parts.js'
 export { type RunAppOptions, type RunningApp, runApp } from './run-app.js'

@@ -39,6 +39,7 @@ const app = createAppServer({
   routes: (closed) => {
     closed.get('/me', async (request) => (request as unknown as { caller: object }).caller)
     closed.post('/echo', async ({ body }) => ({ body: body ?? null }))
+    closed.post('/articles', async ({ body }) => parse(z.strictObject({ title: z.string(), size: z.number() }), body))
     closed.get('/broken/:id', async () => {
       throw new Error('words of the caller')
     })
@@ -92,6 +93,14 @@ describe('the server of an application', () => {
       expect((await echo(payload)).json()).toEqual({ error: 'Unreadable.', code: 'SHOP_MALFORMED' })
     expect((await echo('x', 'text/plain')).statusCode).toBe(415)
     expect((await ask('/api/nowhere')).json()).toEqual({ error: 'There is no such address.', code: 'SHOP_NOT_FOUND' })
+  })
+
+  it('names every field that is wrong, and quotes none', async () => {
+    const { statusCode, body } = await ask('/api/articles', { method: 'POST', payload: '{"title":7,"size":"secret"}' })
+    const { error, code, fields } = JSON.parse(body) as { readonly [name: string]: unknown }
+    expect([statusCode, code, Object.keys(fields as object)]).toEqual([422, 'SHOP_INVALID', ['title', 'size']])
+    expect(error).toMatch(/^title: /)
+    expect(body).not.toContain('secret')
   })
 
   it('tells of failures the route and no words, and of health what it is', async () => {

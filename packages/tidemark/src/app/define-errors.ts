@@ -30,11 +30,21 @@ export interface Refusal<C extends string = string> {
   readonly status: number
   readonly code: C
   readonly message: string
+  /** Answered besides. */
+  readonly details?: AppErrorOptions['details']
+}
+
+/** What an error is made with besides its code. */
+export interface AppErrorOptions {
+  readonly cause?: unknown
+  /** Answered beside `error` and `code`, such as the fields that are wrong. Never quotes what was sent. */
+  readonly details?: Readonly<Record<string, unknown>> | undefined
 }
 
 export interface AppError<C extends string = string> extends Error {
   readonly code: C
   readonly status: number
+  readonly details?: AppErrorOptions['details']
 }
 
 /** A refusal that somebody below raised, as the application says it. */
@@ -43,7 +53,7 @@ type Translation<C extends string> = C | { readonly code: C; readonly message?: 
 /** The errors of an application, whatever their codes are. */
 export interface Refusals {
   /** Of the application's codes, the one with this name. */
-  named(name: CommonName | 'MALFORMED', message?: string, options?: { readonly cause?: unknown }): AppError
+  named(name: CommonName | 'MALFORMED', message?: string, options?: AppErrorOptions): AppError
   /** Anything that was thrown, as what is answered. */
   refusalOf(error: unknown): Refusal
   /** Gives what Postgres or Tidemark refuse its name, by `translations`; other errors pass. */
@@ -52,7 +62,7 @@ export interface Refusals {
 
 export interface AppErrors<C extends string> extends Refusals {
   /** `message` stands in for the code's own; it never quotes what was sent. */
-  new (code: C, message?: string, options?: { readonly cause?: unknown }): AppError<C>
+  new (code: C, message?: string, options?: AppErrorOptions): AppError<C>
 }
 
 /** Keys: SQLSTATEs, and codes of Tidemark. */
@@ -86,15 +96,17 @@ export const defineErrors = <const P extends string, const T extends AppErrorTab
   return class Errors extends Error implements AppError<Code> {
     readonly code: Code
     readonly status: number
+    readonly details?: AppErrorOptions['details']
 
-    constructor(code: Code, message: string = entries.get(code)!.message, options?: { readonly cause?: unknown }) {
+    constructor(code: Code, message: string = entries.get(code)!.message, options?: AppErrorOptions) {
       super(message, options)
       this.name = 'AppError'
       this.code = code
       this.status = entries.get(code)!.status
+      if (options?.details) this.details = options.details
     }
 
-    static named(name: CommonName | 'MALFORMED', message?: string, options?: { readonly cause?: unknown }): Errors {
+    static named(name: CommonName | 'MALFORMED', message?: string, options?: AppErrorOptions): Errors {
       return new Errors(codeOf(name === 'MALFORMED' ? malformed : name), message, options)
     }
 

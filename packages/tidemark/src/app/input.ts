@@ -7,7 +7,7 @@ import { isStorable } from './storable.js'
 export type Place = readonly [time: string, id: string] | readonly [time: null, id: null]
 
 export interface Input {
-  /** Raises `INVALID`, which names the field and never quotes what it held; also for text that Postgres cannot hold. */
+  /** Raises `INVALID`, which names the fields and never quotes what they held; also for text that Postgres cannot hold. */
   parse<T>(schema: z.ZodType<T>, value: unknown): T
   /** What {@link placeOf} wrote. Raises `INVALID`. */
   parsePlace(cursor: string | undefined): Place
@@ -24,15 +24,31 @@ const isPlace = (time: string, id: string): boolean =>
 const unstorableField = (value: unknown): string | undefined =>
   typeof value === 'object' && value !== null ? Object.entries(value).find(([, inner]) => !isStorable(inner))?.[0] : undefined
 
+type Issue = z.core.$ZodIssue
+
+const reasonOf = ({ code, message }: Issue): string =>
+  code === 'unrecognized_keys' ? 'there are fields that are not known here' : message
+
+const sentenceOf = (issue: Issue): string => {
+  const field = issue.path.join('.')
+  return field === '' ? `The request is not valid: ${reasonOf(issue)}.` : `${field}: ${reasonOf(issue)}.`
+}
+
+/** Of each field that is wrong, the first that is wrong with it; what is wrong with all of them together has the name ''. */
+const fieldsOf = (issues: readonly Issue[]): Readonly<Record<string, string>> => {
+  const fields: Record<string, string> = {}
+  for (const issue of issues) fields[issue.path.join('.')] ??= reasonOf(issue)
+  return fields
+}
+
 /** Reads for an application, in its errors. */
 export const createInput = (errors: Refusals): Input => ({
   parse: (schema, value) => {
     const parsed = schema.safeParse(value)
     if (!parsed.success) {
-      const [issue] = parsed.error.issues
-      const field = issue?.path.join('.') ?? ''
-      const what = issue?.code === 'unrecognized_keys' ? 'there are fields that are not known here' : issue?.message
-      throw errors.named('INVALID', field === '' ? `The request is not valid: ${what}.` : `${field}: ${what}.`)
+      const { issues } = parsed.error
+      const [first = ''] = issues.map(sentenceOf)
+      throw errors.named('INVALID', first, { details: { fields: fieldsOf(issues) } })
     }
     if (!isStorable(parsed.data)) {
       const field = unstorableField(parsed.data)

@@ -7,7 +7,7 @@ import type { Follower } from '../feed/feed.js'
 import { installOutbox } from '../feed/sources/outbox/install-outbox.js'
 import { tableIdOf } from '../feed/table-id.js'
 import { silentLogger } from '../observability/observability.js'
-import { type Client, connectPostgres, createPools, type Pools } from '../postgres/postgres.js'
+import { type Client, connectPostgres, createPools, type Pools, type PoolsOptions } from '../postgres/postgres.js'
 import { createRedis } from '../redis/create-redis.js'
 import { platformSource } from '../schema/migration-files.js'
 import { createMigrator } from '../schema/migrator.js'
@@ -26,6 +26,8 @@ export interface OpenCacheOptions<D extends Definitions> extends Omit<CacheOptio
   readonly redis?: string | undefined
   /** Default: `wal` where the login may replicate, else `outbox`. */
   readonly source?: 'wal' | 'outbox'
+  /** Sizes of the pools, further addresses, and who observes them. */
+  readonly pools?: Omit<PoolsOptions, 'url'>
   /** What else reacts to changes. */
   readonly followers?: readonly Follower[]
   /** Names the slot and what is shared: processes of one cache have one. Default `cache`. */
@@ -83,7 +85,7 @@ export const openCache = async <const D extends Definitions>(options: OpenCacheO
     followers = [],
   } = options
   await install(owner)
-  const pools = createPools({ url })
+  const pools = createPools({ ...options.pools, url })
   const redis = await createRedis(options.redis === undefined ? {} : { url: options.redis })
   const stops: (() => Promise<unknown>)[] = [() => redis.stop(), () => pools.stop()]
   const stop = async (): Promise<void> => {

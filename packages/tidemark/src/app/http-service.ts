@@ -1,5 +1,6 @@
 /** Another system over HTTP: within its limits, not while it is sick, and with a key by which it knows a call that comes twice. */
-import { type Guard, parseRetryAfter } from 'tidemark'
+import type { Guard } from '../resilience/guard.js'
+import { parseRetryAfter } from '../resilience/retry.js'
 
 /** Why a call came to nothing. Never holds what was sent or what came back. */
 export class CallError extends Error {
