@@ -22,8 +22,8 @@ import {
   logFailures,
   openParts,
   type RunningApp,
+  tellOfServices,
 } from 'tidemark/app'
-import { tellOfServices } from './alerting.js'
 import { createApp } from './app.js'
 import { reannaCaches } from './caches.js'
 import { createCalls } from './calls/calls.js'

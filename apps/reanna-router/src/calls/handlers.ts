@@ -1,6 +1,7 @@
 /** What each kind of call sends, and what comes of it here. */
 
-import { notificationFailed, raiseAlert, resolveAlert, syncFailed } from '../alerting.js'
+import { raiseAlert, resolveAlert } from 'tidemark/app'
+import { notificationFailed, syncFailed } from '../alerting.js'
 import { dropLead, keepLead } from '../repository/leads.js'
 import { findTour } from '../repository/tours.js'
 import { visitsOfRef } from '../repository/visit-refs.js'
