@@ -1,0 +1,58 @@
+/** What is for admins and for other systems: reports, settings, messages that come in, what runs how. */
+import type { FastifyInstance } from 'fastify'
+import { fromWrite } from 'tidemark/app'
+import { requireAdmin } from '../access.js'
+import { inbound, parse, periodQuery, settingsChange } from '../input.js'
+import type { Ops } from '../ops.js'
+import { receive } from '../repository/events.js'
+import { type Reports, refreshReports } from '../repository/reports.js'
+import { changeSettings, readSettings } from '../repository/settings.js'
+import type { RouteContext } from './route-context.js'
+
+const reportNames = {
+  conversion: 'conversion',
+  'first-response': 'firstResponse',
+  league: 'league',
+  funnel: 'funnel',
+  trends: 'trends',
+  approvals: 'approvals',
+} as const satisfies Readonly<Record<string, keyof Reports>>
+
+export interface AdminContext extends RouteContext {
+  readonly ops: Ops
+}
+
+export const addAdminRoutes = (app: FastifyInstance, { server, reports, touches, ops }: AdminContext): void => {
+  app.register(async (routes) => {
+    routes.addHook('onRequest', async ({ caller }) => requireAdmin(caller))
+
+    for (const [path, name] of Object.entries(reportNames))
+      routes.get(`/analytics/${path}`, async (request) => reports[name](parse(periodQuery, request.query)))
+
+    // 202: somebody else is at it.
+    routes.post('/analytics/refresh', async (request, reply) => {
+      const isDone = fromWrite(reply, await server.write(refreshReports, { caller: request.caller }))
+      return reply.status(isDone ? 200 : 202).send({ refreshed: isDone })
+    })
+
+    routes.get('/settings', async (_request, reply) => fromWrite(reply, await server.write(readSettings)))
+    routes.put('/settings', async (request, reply) => {
+      const change = parse(settingsChange, request.body)
+      const { caller, id: requestId } = request
+      return fromWrite(reply, await server.write((db) => changeSettings(db, change), { caller, requestId }))
+    })
+
+    // What a carrier of messages tells; twice is once.
+    routes.post('/inbound', async (request, reply) => {
+      const told = parse(inbound, request.body)
+      const { caller, id: requestId } = request
+      const options = { caller, requestId, touches: touches.everything() }
+      const { event, isNew, wish, lead } = fromWrite(reply, await server.write((db) => receive(db, told), options))
+      return reply
+        .status(isNew ? 201 : 200)
+        .send({ event, wish, lead_id: lead?.id ?? null, do_not_contact: lead?.do_not_contact ?? null })
+    })
+
+    routes.get('/ops/overview', async () => ops.overview())
+  })
+}

@@ -1,0 +1,37 @@
+import type { FastifyInstance } from 'fastify'
+import { contextOf, fromRead, fromWrite } from 'tidemark/app'
+import { requireAdmin } from '../access.js'
+import { agentChange, agentsQuery, newAgent, parse } from '../input.js'
+import { changeAgent, createAgent, listAgents } from '../repository/agents.js'
+import { idIn, type RouteContext } from './route-context.js'
+
+export const addAgentRoutes = (app: FastifyInstance, { database, reads }: RouteContext): void => {
+  app.post('/agents', async (request, reply) => {
+    requireAdmin(request.caller)
+    const agent = parse(newAgent, request.body)
+    const made = fromWrite(reply, await database.write(request.caller, (db) => createAgent(db, agent)))
+    return reply.status(201).header('location', `/agents/${made.id}`).send(made)
+  })
+
+  app.get('/agents', async (request) => {
+    const query = parse(agentsQuery, request.query)
+    const { rows: agents, next } = await database.read(request.caller, (db) => listAgents(db, query))
+    return { agents, next }
+  })
+
+  app.get('/agents/:id', async (request, reply) =>
+    fromRead(reply, await reads.agent(request.caller, idIn(request), contextOf(request))),
+  )
+
+  app.patch('/agents/:id', async (request, reply) => {
+    requireAdmin(request.caller)
+    const change = parse(agentChange, request.body)
+    const id = idIn(request)
+    return fromWrite(reply, await database.write(request.caller, (db) => changeAgent(db, id, change)))
+  })
+
+  // What is at hand, and how much room is left.
+  app.get('/agents/:id/board', async (request, reply) =>
+    fromRead(reply, await reads.board(request.caller, idIn(request), contextOf(request))),
+  )
+}
