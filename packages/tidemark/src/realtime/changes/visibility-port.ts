@@ -64,6 +64,11 @@ export interface Visibility {
    * from the others. Rejects only where Postgres cannot be asked at all: the same is asked again later, and nothing is told meanwhile.
    */
   judge(question: VisibilityQuestion): VisibilityAnswer | Promise<VisibilityAnswer>
+  /**
+   * Who certainly sees neither row of a change, as far as that takes no time: these need not be asked about. True for few or none of them now
+   * and then, so that the rest can be held against Postgres. Undefined where nobody can be told apart.
+   */
+  seesNothing?(change: RowChange): ((beholder: Beholder) => boolean) | undefined
   /** Of one role and table, for whoever begins to listen. Columns are empty where there is no such table or role. */
   readable(role: string, table: TableId): Promise<ReadableColumns>
 }

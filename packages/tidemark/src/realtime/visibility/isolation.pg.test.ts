@@ -1,6 +1,7 @@
 import { beforeAll, describe, expect, it } from 'vitest'
 import type { RowChange } from '../../feed/feed.js'
 import type { SignalInput } from '../../observability/observability.js'
+import { createFakeClock } from '../../testing/fake-clock.js'
 import { until } from '../../time/until.js'
 import { type Beholder, seesNew, seesOld, undecided } from '../changes/visibility-port.js'
 import { beholder, questionOf, user, userId, useVisibility, verdictsOf } from './testing/use-visibility.js'
@@ -222,6 +223,31 @@ describe('the column of the owner', () => {
     } finally {
       await admin.query(rows[0]?.source ?? '')
     }
+  })
+
+  it('leaves those out of the question who own neither row, but for a few now and then', async () => {
+    const clock = createFakeClock()
+    // For as long as the clock stands still nobody is sampled again.
+    const visibility = open({ sampleShare: 0, maxAgeMs: 10_000, clock })
+    const given = await relation('owned')
+    const everybody = Array.from({ length: 40 }, (_unused, n) => user(n))
+    const change = updateOf(given, ['1', userId(3)], ['1', userId(5)])
+    const asked = () => {
+      const seesNothing = visibility.seesNothing(change)
+      return everybody.flatMap((one, n) => (seesNothing?.(one) ? [] : [n]))
+    }
+    // Nobody is known yet.
+    expect(asked()).toHaveLength(40)
+    await visibility.judge(questionOf([change], everybody))
+    expect(asked()).toEqual([3, 5])
+    expect(asked()).toEqual([3, 5])
+    await clock.advance(2_000)
+    await until(() => asked().length > 2, { what: 'Somebody who owns neither' })
+    const others = Array.from({ length: 20 }, () => asked().length - 2)
+    expect(others.reduce((sum, one) => sum + one, 0) / 20).toBeLessThan(12)
+    // A role that the column says nothing about, and a table that is another by now.
+    expect(visibility.seesNothing(change)?.(beholder('service_role'))).toBe(false)
+    expect(visibility.seesNothing({ ...change, relation: { ...given, oid: 1 } })?.(user(1))).toBe(false)
   })
 
   it('takes up an auth.uid() that is defined anew', async () => {

@@ -60,6 +60,30 @@ const placesFor = (relation: Relation, access: TableAccess): ColumnPlaces => {
 
 const nameOf = ({ schema, table }: { readonly schema: string; readonly table: string }): string => `${schema}.${table}`
 
+/** What the row has to tell for it to be decided. */
+const tells = (row: Row | null, at: ColumnPlaces, needs: readonly number[]): row is Row =>
+  row !== null && needs.every((need) => row[at[need] as number] !== undefined)
+
+/** Whose the rows of a change were and are. */
+export interface Owners {
+  readonly old: Value
+  readonly new: Value
+}
+
+const ownersAt = ({ old, new: row }: RowChange, at: ColumnPlaces, place: number): Owners => {
+  const value = (values: Row | null): Value => (values === null ? undefined : values[at[place] as number])
+  return { old: value(old), new: value(row) }
+}
+
+/** Undefined where no column of the change says so. */
+export const ownersIn = (change: RowChange, access: TableAccess): Owners | undefined => {
+  if (access.oid !== change.relation.oid) return undefined
+  const rule = ruleFor(access)
+  if (rule.kind !== 'own') return undefined
+  const at = placesFor(change.relation, access)
+  return change.new === null || tells(change.new, at, rule.question.needs) ? ownersAt(change, at, rule.place) : undefined
+}
+
 export interface JudgementOptions {
   readonly question: VisibilityQuestion
   /** By role and table. Null: there is no such role or table. */
@@ -79,10 +103,6 @@ interface Group {
   readonly asked: Map<number, { entries: number[]; slots: number[] }>
 }
 
-/** What the row has to tell for it to be decided. */
-const tells = (row: Row | null, at: ColumnPlaces, needs: readonly number[]): row is Row =>
-  row !== null && needs.every((need) => row[at[need] as number] !== undefined)
-
 interface AskedRuling {
   readonly kind: 'asked'
   readonly access: TableAccess
@@ -90,11 +110,8 @@ interface AskedRuling {
   readonly entries: readonly number[]
 }
 
-interface OwnRuling {
+interface OwnRuling extends Owners {
   readonly kind: 'own'
-  /** Whose the row was and is. */
-  readonly old: Value
-  readonly new: Value
   readonly asked: AskedRuling
 }
 
@@ -211,8 +228,7 @@ export class Judgement {
     }
     const asked = this.#ask(access, rule.question, change, index, at)
     if (rule.kind === 'asked' || !this.#options.trusted(access)) return asked
-    const value = (row: Row | null): Value => (row === null ? undefined : row[at[rule.place] as number])
-    return { kind: 'own', asked, old: value(change.old), new: value(change.new) }
+    return { kind: 'own', asked, ...ownersAt(change, at, rule.place) }
   }
 
   /** An old row that lacks what the policy reads is nobody's to see. */

@@ -1,5 +1,6 @@
+import type { RowChange } from '../../feed/feed.js'
 import type { Clock } from '../../time/clock.js'
-import { type Beholder, seesNew, seesOld, type VisibilityQuestion } from '../changes/visibility-port.js'
+import { type Beholder, type Candidate, seesNew, seesOld, type VisibilityQuestion } from '../changes/visibility-port.js'
 import type { AskPostgres } from './ask-postgres.js'
 import type { Compared, Entry, Judgement } from './judgement.js'
 import { rowsText, rowText } from './row-text.js'
@@ -10,9 +11,19 @@ import type { VisibilityReports } from './visibility-reports.js'
 export interface OwnSampler {
   /** False where the two have differed: Postgres is asked from then on. */
   trusts(access: TableAccess): boolean
+  /** Those who see nothing of a change are about to be left out of the question. */
+  leaveOut(change: RowChange): LeftOut
   /** Takes one of what was just decided, now and then. Does not wait. */
   see(question: VisibilityQuestion, judgement: Judgement): void
   stop(): Promise<void>
+}
+
+/** Who is left out of a question by the column. */
+export interface LeftOut {
+  /** That one of them is asked about nevertheless: 0 for most changes. */
+  readonly chance: number
+  /** How many there were. */
+  count: number
 }
 
 export interface OwnSamplerOptions {
@@ -26,12 +37,13 @@ export interface OwnSamplerOptions {
 
 const everyMs = 1_000
 const sampledBeholders = 8
+const sampledOthers = sampledBeholders / 2
 
 /** Whom it concerns: those who were told, and others. */
 const pick = (verdicts: Uint8Array): readonly number[] => {
-  const told = [...verdicts.keys()].filter((slot) => verdicts[slot] !== 0).slice(0, sampledBeholders / 2)
+  const told = [...verdicts.keys()].filter((slot) => verdicts[slot] !== 0).slice(0, sampledBeholders - sampledOthers)
   const from = Math.floor(Math.random() * verdicts.length)
-  const others = [...verdicts.keys()].slice(from, from + sampledBeholders / 2)
+  const others = [...verdicts.keys()].slice(from, from + sampledOthers)
   return [...new Set([...told, ...others])]
 }
 
@@ -42,6 +54,12 @@ export const createOwnSampler = ({ ask, share, clock, reports, isStill }: OwnSam
   const distrusted = new WeakSet<TableAccess>()
   let sampledAt = Number.NEGATIVE_INFINITY
   let running: Promise<void> | undefined
+  /** Of which a few more are asked about, so that it is found out as well who should not have been left out. */
+  const chosen = new WeakSet<RowChange>()
+  let last: LeftOut = { chance: 0, count: 0 }
+
+  const isDue = (changes: number): boolean =>
+    !running && (clock.monotonicMs() - sampledAt >= everyMs || Math.random() < share * changes)
 
   const compare = async (question: VisibilityQuestion, judgement: Judgement, compared: Compared): Promise<void> => {
     const { access, group } = compared.ruling.asked
@@ -71,14 +89,21 @@ export const createOwnSampler = ({ ask, share, clock, reports, isStill }: OwnSam
 
   return {
     trusts: (access) => !distrusted.has(access),
+    leaveOut: (change) => {
+      const isChosen = isDue(1)
+      if (isChosen) chosen.add(change)
+      // About as many are left out of one change as of the one before.
+      last = { chance: isChosen ? sampledOthers / Math.max(sampledOthers, last.count) : 0, count: 0 }
+      return last
+    },
     see: (question, judgement) => {
       const { compared } = judgement
       if (compared.length === 0 || running) return
-      const now = clock.monotonicMs()
-      if (now - sampledAt < everyMs && Math.random() >= share * compared.length) return
-      const one = compared[Math.floor(Math.random() * compared.length)] as Compared
+      const wanted = compared.find(({ candidate }) => chosen.has((question.candidates[candidate] as Candidate).change))
+      if (!wanted && !isDue(compared.length)) return
+      const one = wanted ?? (compared[Math.floor(Math.random() * compared.length)] as Compared)
       if (one.ruling.asked.entries.length === 0) return
-      sampledAt = now
+      sampledAt = clock.monotonicMs()
       running = compare(question, judgement, one)
         // Postgres being away is told by those who need it.
         .catch(() => undefined)

@@ -84,6 +84,8 @@ describe('who sees a change is who would see its rows (RT-1, matrix)', () => {
     for (const identity of ['default', 'full', 'index', 'nothing'] as const) {
       // Anew for each: who raises again and again is asked for no more.
       const visibility = open({ sampleShare: 1 })
+      // Knows everybody, and leaves them out.
+      const calm = open({ sampleShare: 0 })
       const given = await relation(table, identity)
       const rows = await rowsIn(given)
       const pairs = rows.map((row, index) => [row, rows[(index + 1) % rows.length] ?? row] as const)
@@ -106,6 +108,12 @@ describe('who sees a change is who would see its rows (RT-1, matrix)', () => {
         }),
       )
       expect(verdictsOf(await visibility.judge(questionOf(changes, beholders))), identity).toEqual(expected)
+      await calm.judge(questionOf(changes, beholders))
+      changes.forEach((change, index) => {
+        const seesNothing = calm.seesNothing(change)
+        const left = beholders.filter((caller, which) => seesNothing?.(caller) && expected[index]?.[which] !== 0)
+        expect(left, `${identity}: left out of a question, and sees something`).toEqual([])
+      })
     }
   })
 })

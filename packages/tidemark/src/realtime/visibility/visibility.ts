@@ -1,4 +1,4 @@
-import type { Relation } from '../../feed/feed.js'
+import type { Relation, RowChange } from '../../feed/feed.js'
 import type { TableId } from '../../feed/table-id.js'
 import { type Logger, type Metrics, type Signals, silentLogger } from '../../observability/observability.js'
 import { type Clock, systemClock } from '../../time/clock.js'
@@ -6,9 +6,9 @@ import type { Beholder, ReadableColumns, Visibility, VisibilityAnswer, Visibilit
 import { type AccessCacheOptions, type AccessKey, createAccessCache } from './access-cache.js'
 import { createAskPostgres } from './ask-postgres.js'
 import { inquire, type Trouble } from './inquire.js'
-import { Judgement } from './judgement.js'
+import { Judgement, type Owners, ownersIn } from './judgement.js'
 import type { Budget } from './judging-block.js'
-import { createOwnSampler, type OwnSampler } from './own-sampler.js'
+import { createOwnSampler, type LeftOut, type OwnSampler } from './own-sampler.js'
 import { createStrikes } from './strikes.js'
 import type { TableAccess } from './table-access.js'
 import { createUserIds } from './user-ids.js'
@@ -29,7 +29,7 @@ export interface OpenVisibilityOptions extends AccessCacheOptions {
   readonly clock?: Clock | undefined
 }
 
-export interface OpenVisibility extends Visibility {
+export interface OpenVisibility extends Required<Visibility> {
   stop(): Promise<void>
 }
 
@@ -116,6 +116,27 @@ class PolicyVisibility implements OpenVisibility {
     return this.#cache.get(keys).then((accesses) => this.#decide(question, new Accesses(keys, accesses)))
   }
 
+  seesNothing(change: RowChange): ((beholder: Beholder) => boolean) | undefined {
+    this.#forgetUsersOfBefore()
+    const { schema, table } = change.relation
+    let leftOut: LeftOut | undefined
+    let role: string | undefined
+    let owners: Owners | undefined
+    return (beholder) => {
+      if (beholder.role !== role) {
+        role = beholder.role
+        const access = this.#cache.peek({ role, schema, table })
+        owners = access && this.#sampler.trusts(access) ? ownersIn(change, access) : undefined
+      }
+      if (!owners) return false
+      const user = this.#users.of(beholder)
+      if (user === undefined || (user !== null && (user === owners.old || user === owners.new))) return false
+      leftOut ??= this.#sampler.leaveOut(change)
+      leftOut.count += 1
+      return leftOut.chance === 0 || Math.random() >= leftOut.chance
+    }
+  }
+
   async readable(role: string, { schema, table }: TableId): Promise<ReadableColumns> {
     const [access] = await this.#cache.get([{ role, schema, table }])
     return readableOf(access)
@@ -127,11 +148,15 @@ class PolicyVisibility implements OpenVisibility {
   }
 
   #decide(question: VisibilityQuestion, accesses: Accesses): VisibilityAnswer | Promise<VisibilityAnswer> {
-    if (this.#generation !== this.#cache.generation) this.#users.forget()
-    this.#generation = this.#cache.generation
+    this.#forgetUsersOfBefore()
     const judgement = this.#judgementOf(question, accesses)
     if (judgement.unknown.size > 0) return this.#findUsers(question, accesses, judgement)
     return this.#complete(question, accesses, judgement)
+  }
+
+  #forgetUsersOfBefore(): void {
+    if (this.#generation !== this.#cache.generation) this.#users.forget()
+    this.#generation = this.#cache.generation
   }
 
   async #findUsers(question: VisibilityQuestion, accesses: Accesses, { unknown }: Judgement): Promise<VisibilityAnswer> {

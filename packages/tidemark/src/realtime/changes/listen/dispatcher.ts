@@ -185,7 +185,8 @@ export class Dispatcher {
       return
     }
     if (!this.index.has(change.facts)) return
-    const found = findMatches(this.index, change, (state) => state.concerns(change))
+    const seesNothing = this.#options.visibility.seesNothing?.(change.change)
+    const found = findMatches(this.index, change, (state) => !seesNothing?.(state.beholder) && state.concerns(change))
     this.#take(entry, new Telling(change), found)
   }
 
