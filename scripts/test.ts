@@ -22,7 +22,10 @@ const bin = (name: string): string => join(root, 'node_modules/.bin', name)
 /** One after the other; those of one row side by side. */
 const steps: readonly (readonly (readonly [string, string, readonly string[]])[])[] = [
   [['tools', bin('jiti'), ['scripts/tools.ts']]],
-  [['build', bin('tsc'), ['-b']]],
+  [
+    ['build', bin('tsc'), ['-b']],
+    ['dashboard', bin('jiti'), ['scripts/dashboard.ts']],
+  ],
   [
     // Biome colours what it writes for a pipeline, too, letter by letter.
     ['lint', bin('biome'), ['ci', ...(process.stdout.isTTY ? [] : ['--colors=off']), '.']],

@@ -2,6 +2,7 @@ import { availableParallelism } from 'node:os'
 import { alertsOptions } from './alerts-options.js'
 import { authOptions } from './auth-options.js'
 import { cacheOptions } from './cache-options.js'
+import { dashboardOptions } from './dashboard-options.js'
 import { feedOptions } from './feed-options.js'
 import { boolean, bytes, durationMs, host, integer, names, oneOf, paths, tableNames, text } from './kinds.js'
 import { type Given, option, type Resolved } from './option.js'
@@ -175,6 +176,7 @@ export const options = {
   ...restOptions,
   ...supabaseOptions,
   ...restOptions,
+  ...dashboardOptions,
   ...realtimeOptions,
   ...pusherOptions,
   ...relayOptions,

@@ -20,6 +20,8 @@ export interface JobEvent {
 export interface JobView {
   readonly job: string
   readonly kind: string
+  /** What it works on, such as the file of a move. */
+  readonly subject?: string
   readonly state: JobState
   readonly startedAt: string
   readonly finishedAt: string | null
@@ -46,7 +48,7 @@ export interface Job {
 }
 
 export interface Jobs {
-  start(kind: string, run: (context: JobContext) => Promise<unknown>): Job
+  start(kind: string, run: (context: JobContext) => Promise<unknown>, subject?: string): Job
   get(id: string): Job | undefined
   /** The newest first. */
   list(): readonly JobView[]
@@ -81,7 +83,12 @@ const createEventLog = () => {
   }
 }
 
-const startJob = (kind: string, run: (context: JobContext) => Promise<unknown>, clock: Clock): Job => {
+const startJob = (
+  kind: string,
+  run: (context: JobContext) => Promise<unknown>,
+  clock: Clock,
+  subject: string | undefined,
+): Job => {
   const id = randomUUID()
   const controller = new AbortController()
   const log = createEventLog()
@@ -120,7 +127,7 @@ const startJob = (kind: string, run: (context: JobContext) => Promise<unknown>, 
   return {
     id,
     outcome,
-    view: () => ({ job: id, kind, startedAt, ...finished }),
+    view: () => ({ job: id, kind, ...(subject !== undefined && { subject }), startedAt, ...finished }),
     eventsAfter: log.after,
     listen: (listener) => {
       if (finished.state !== 'running') listener(undefined)
@@ -142,8 +149,8 @@ export const createJobs = ({ clock = systemClock }: { readonly clock?: Clock } =
   }
   const running = (): readonly Job[] => [...jobs.values()].filter((job) => job.view().state === 'running')
   return {
-    start: (kind, run) => {
-      const job = startJob(kind, run, clock)
+    start: (kind, run, subject) => {
+      const job = startJob(kind, run, clock, subject)
       jobs.set(job.id, job)
       forgetOld()
       return job

@@ -56,7 +56,7 @@ const get = async (path: string, headers: Readonly<Record<string, string>> = {})
 
 describe('the page of live changes', () => {
   test('SEC-1: it carries no key, and lets nothing run but itself', async () => {
-    const { status: code, headers, body } = await get('/')
+    const { status: code, headers, body } = await get('/live')
     expect(code).toBe(200)
     const { host } = new URL(url)
     expect(headers['content-security-policy']).toMatch(
@@ -77,9 +77,9 @@ describe('the page of live changes', () => {
       { 'x-forwarded-for': '10.0.0.1' },
     ]
     for (const headers of foreign)
-      for (const path of ['/', '/live.json'])
+      for (const path of ['/live', '/live.json'])
         expect([path, headers, (await get(path, headers)).status]).toEqual([path, headers, 404])
-    expect((await get('/', { host: `localhost:${port}` })).status).toBe(200)
+    expect((await get('/live', { host: `localhost:${port}` })).status).toBe(200)
   })
 })
 
@@ -115,7 +115,7 @@ describe.skipIf(chromium === undefined)('in a browser (Debian: apt-get install c
     page.on('pageerror', (error) => wrong!.push(String(error)))
     page.on('request', (one) => asked!.push(one.url()))
     page.on('websocket', (one) => sockets!.push(one.url()))
-    await page.goto(url)
+    await page.goto(`${url}/live`)
     await page.locator('#state', { hasText: 'Waiting for a table' }).waitFor()
     await sql.query(`
       create table open_notes (id bigint generated always as identity primary key, body text);

@@ -5,6 +5,7 @@ import { isDevelopment } from '../auth/settings.js'
 import type { TidemarkConfig } from '../config/config.js'
 import { TidemarkError } from '../errors.js'
 import { tableIdOf } from '../feed/table-id.js'
+import { ownHost } from './own-host.js'
 import type { Runtime } from './runtime.js'
 import { servesRealtime } from './serves-realtime.js'
 
@@ -48,28 +49,17 @@ const policyOf = (html: string): ((host: string) => string) => {
   return (host) => `default-src 'none'; script-src ${script}; style-src ${style}; connect-src 'self' ws://${host}; ${rest}`
 }
 
-const loopbackHost = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d{1,5})?$/i
-const loopbackAddress = /^(?:127(?:\.\d{1,3}){3}|::1|::ffff:127(?:\.\d{1,3}){3})$/i
-const forwarding = ['forwarded', 'x-forwarded-for', 'x-forwarded-host', 'x-real-ip', 'via']
-
-/** The host that a browser of this very machine asked for. Another name may be one that somebody else's page was reached by. */
-const ownHost = ({ headers, raw }: FastifyRequest): string | undefined => {
-  const { host = '' } = headers
-  const isOwn = loopbackHost.test(host) && loopbackAddress.test(raw.socket.remoteAddress ?? '')
-  return isOwn && forwarding.every((name) => headers[name] === undefined) ? host : undefined
-}
-
 const hostOf = (request: FastifyRequest, path: string): string => {
   const host = ownHost(request)
   if (host === undefined) throw new TidemarkError('TM_SERVER_NOT_FOUND', { method: request.method, path })
   return host
 }
 
-/** Where the environment is not development nobody finds it: a server that others reach has nothing of the kind at `/`. */
+/** Where the environment is not development nobody finds it: a server that others reach has nothing of the kind. */
 export const showsLivePage = (config: TidemarkConfig): boolean => isDevelopment(config) && servesRealtime(config)
 
 /**
- * `/` in development, for browsers of the server's own machine: changes as they come, over `/realtime/v1`. It holds the public key
+ * `/live` in development, for browsers of the server's own machine: changes as they come, over `/realtime/v1`. It holds the public key
  * (and never another one): what is shown is what grants and policies let that key, or a token entered by hand, see.
  */
 export const addLivePage = async (app: FastifyInstance, options: LivePageOptions): Promise<void> => {
@@ -84,8 +74,8 @@ export const addLivePage = async (app: FastifyInstance, options: LivePageOptions
     return { html, policy: policyOf(html) }
   }
 
-  app.get('/', async (request: FastifyRequest, reply: FastifyReply) => {
-    const host = hostOf(request, '/')
+  app.get('/live', async (request: FastifyRequest, reply: FastifyReply) => {
+    const host = hostOf(request, '/live')
     page ??= load()
     const { html, policy } = await page
     return reply

@@ -11,8 +11,12 @@ import type { Changes } from '../realtime/realtime.js'
 import type { Rest } from '../rest/rest.js'
 import type { State } from '../state/state.js'
 import { addAdminRoutes } from './admin/admin-routes.js'
+import { createAudit } from './admin/audit.js'
+import { createSessions } from './admin/session.js'
+import { addSessionRoutes } from './admin/session-routes.js'
 import { adminTokensOf, createTokenCheck } from './admin-token.js'
 import { type ApiMetrics, createApiMetrics } from './api-metrics.js'
+import { addDashboard, showsDashboard } from './dashboard/dashboard-routes.js'
 import type { ServerFeed } from './feed.js'
 import { createHttp } from './http.js'
 import { createJobs, type Jobs } from './jobs.js'
@@ -106,9 +110,46 @@ const mountWebhooks = async (app: FastifyInstance, { roles, config, webhooks }: 
   await addWebhookRoutes(app, { providers: webhookProviders(config), ipHeader, intake: () => webhooks()?.intake })
 }
 
+/** `/admin/v1`, and the dashboard in front of it. */
+const mountAdmin = async (app: FastifyInstance, options: ShellOptions, parts: Pick<Shell, 'jobs' | 'callers'>): Promise<void> => {
+  const { config, state, log, observation } = options
+  const pool = () => options.runtime()?.pools.primary
+  const isAuthorized = createTokenCheck(await adminTokensOf(config, state))
+  const [sessions, audit] = [await createSessions(config, state), createAudit({ pool, log: log.child('audit') })]
+  const gate = { isAuthorized, sessions, audit }
+  await addAdminRoutes(app, {
+    ...gate,
+    jobs: parts.jobs,
+    pool,
+    project: options.project,
+    status: options.status,
+    redis: () => options.runtime()?.redis,
+    feed: options.feed,
+    cache: options.cache,
+    resilience: options.resilience,
+    alerts: options.alerts,
+    overview: async () => {
+      const runtime = options.runtime()
+      if (!runtime) return undefined
+      const { body: health } = await observation.health.report()
+      const [feed, cache, alerts, resilience] = [options.feed(), options.cache(), options.alerts(), options.resilience()]
+      return { runtime, health, feed, cache, alerts, resilience, uptimeSeconds: uptimeSecondsOf(options) }
+    },
+    doctor: async () => {
+      const { examine } = await import('./operations/doctor.js')
+      return examine(options.project(), { serving: true })
+    },
+  })
+  if (!showsDashboard(config)) return
+  await addSessionRoutes(app, { ...gate, config, callers: parts.callers, auth: options.auth })
+  await addDashboard(app, config)
+}
+
+const uptimeSecondsOf = ({ startedAtMs }: ShellOptions): number => Math.round((Date.now() - startedAtMs) / 1000)
+
 /** Builds the HTTP server and its routes; it does not listen yet. */
 export const createShell = async (options: ShellOptions): Promise<Shell> => {
-  const { observation, log, startedAtMs, config, state } = options
+  const { observation, log, config, state } = options
   const { health, metrics, refreshGauges } = observation
   const app = await createHttp({ log: log.child('http'), metrics })
   const apiMetrics = createApiMetrics({ metrics, log: log.child('metrics'), isLeftOut: (route) => systemPaths.has(route) })
@@ -132,28 +173,11 @@ export const createShell = async (options: ShellOptions): Promise<Shell> => {
     version: readVersion(),
     runtime: options.runtime,
     supabaseHealth: createSupabaseHealth({ config, runtime: options.runtime }),
-    uptimeSeconds: () => Math.round((Date.now() - startedAtMs) / 1000),
+    uptimeSeconds: () => uptimeSecondsOf(options),
   })
   const callers = openCallers(config, state)
   await mountAuth(app, options, callers)
-  if (options.roles.has('admin')) {
-    await addAdminRoutes(app, {
-      jobs,
-      isAuthorized: createTokenCheck(await adminTokensOf(config, state)),
-      project: options.project,
-      status: options.status,
-      redis: () => options.runtime()?.redis,
-      feed: options.feed,
-      cache: options.cache,
-      resilience: options.resilience,
-      alerts: options.alerts,
-      pool: () => options.runtime()?.pools.primary,
-      doctor: async () => {
-        const { examine } = await import('./operations/doctor.js')
-        return examine(options.project(), { serving: true })
-      },
-    })
-  }
+  if (options.roles.has('admin')) await mountAdmin(app, options, { jobs, callers })
   if (options.roles.has('rest') && servesRest(config)) {
     const [{ addRestRoutes }, { createRestPositions }] = await Promise.all([
       import('./rest-routes.js'),

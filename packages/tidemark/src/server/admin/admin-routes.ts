@@ -14,7 +14,9 @@ import { type AlertsRoutesOptions, addAlertsRoutes } from './alerts-routes.js'
 import { addBreakerRoutes, type BreakerRoutesOptions } from './breaker-routes.js'
 import { addCacheRoutes, type CacheRoutesOptions } from './cache-routes.js'
 import { addFeedRoutes, type FeedRoutesOptions } from './feed-routes.js'
+import { type Audit, addGate, type GateOptions } from './gate.js'
 import { addHooksRoutes, type HooksRoutesOptions } from './hooks-routes.js'
+import { addOverviewRoutes, type OverviewRoutesOptions } from './overview-routes.js'
 import { runJob } from './run-job.js'
 
 export interface AdminRoutesOptions
@@ -22,9 +24,11 @@ export interface AdminRoutesOptions
     CacheRoutesOptions,
     BreakerRoutesOptions,
     AlertsRoutesOptions,
-    HooksRoutesOptions {
+    HooksRoutesOptions,
+    OverviewRoutesOptions,
+    GateOptions {
   readonly jobs: Jobs
-  readonly isAuthorized: (authorization: string | undefined) => boolean
+  readonly audit: Audit
   /** Raises TM_SERVER_STARTING until Postgres is there. */
   project(): Project
   status(): Promise<ProjectStatus>
@@ -132,14 +136,11 @@ const addJobRoutes = (app: FastifyInstance, { jobs }: AdminRoutesOptions): void 
   })
 }
 
-/** Everything below /admin/v1, behind the admin token: what the command line does to a running system, as JSON. */
+/** Everything below /admin/v1, behind the admin token or an operator's session: what the command line does to a running system, as JSON. */
 export const addAdminRoutes = async (app: FastifyInstance, options: AdminRoutesOptions): Promise<void> => {
   await app.register(
     async (admin) => {
-      admin.addHook('onRequest', async (request, reply) => {
-        reply.header('cache-control', 'no-store')
-        if (!options.isAuthorized(request.headers.authorization)) throw new TidemarkError('TM_SERVER_UNAUTHORIZED', {})
-      })
+      addGate(admin, options, options.audit)
       admin.get('/status', async (request) => {
         const { showKeys } = validate(statusQuery, request.query)
         const status = await options.status()
@@ -154,6 +155,7 @@ export const addAdminRoutes = async (app: FastifyInstance, options: AdminRoutesO
       addBreakerRoutes(admin, options)
       addAlertsRoutes(admin, options)
       addHooksRoutes(admin, options)
+      addOverviewRoutes(admin, options)
       addJobRoutes(admin, options)
       // Unknown paths below /admin ask for the token too: what exists is nobody's business without it.
       admin.setNotFoundHandler((request) => {

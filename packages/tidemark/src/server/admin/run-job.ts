@@ -24,7 +24,9 @@ export const runJob = async (
   kind: string,
   operation: (run: Run) => Promise<unknown>,
 ): Promise<FastifyReply> => {
-  const job = jobs.start(kind, (context) => operation(runOf(context)))
+  const { file } = (request.body ?? {}) as { readonly file?: unknown }
+  const subject = typeof file === 'string' ? file : undefined
+  const job = jobs.start(kind, (context) => operation(runOf(context)), subject)
   const url = `/admin/v1/jobs/${job.id}`
   if (wantsAsync(request)) {
     return reply.status(202).header('location', url).header('preference-applied', 'respond-async').send({ job: job.id, url })

@@ -1,0 +1,118 @@
+import { useEffect, useRef } from 'react'
+import UPlot from 'uplot'
+import 'uplot/dist/uPlot.min.css'
+import { timeOfDay } from '../format/format.ts'
+import { useIsDark } from '../shell/theme.ts'
+
+export interface Series {
+  readonly label: string
+  /** A token of the palette, such as `--accent`. */
+  readonly color: string
+  readonly values: readonly (number | null)[]
+  /** Told apart from the others without colour, too. */
+  readonly isDashed?: boolean
+  readonly isFilled?: boolean
+}
+
+export interface ChartProps {
+  /** What a screen reader says: the chart in a sentence. */
+  readonly label: string
+  /** Milliseconds since 1970, ascending. */
+  readonly times: readonly number[]
+  readonly series: readonly Series[]
+  readonly height?: number
+  readonly format?: (value: number) => string
+}
+
+/** The colour that a token, which may be a pair for light and dark, comes to here. */
+const resolve = (element: HTMLElement, token: string): string => {
+  const probe = document.createElement('i')
+  probe.style.color = `var(${token})`
+  element.append(probe)
+  const { color } = getComputedStyle(probe)
+  probe.remove()
+  return color
+}
+
+const translucent = (color: string): string => color.replace(/^rgb\((.+)\)$/, 'rgb($1 / 0.14)').replaceAll(', ', ' ')
+
+interface Shape extends Pick<ChartProps, 'series'> {
+  readonly height: number | undefined
+  readonly format: ChartProps['format'] | undefined
+}
+
+const optionsOf = (element: HTMLElement, { series, height = 170, format = String }: Shape): UPlot.Options => {
+  const [axis, grid] = [resolve(element, '--faint'), resolve(element, '--line')]
+  const font = '11px system-ui, sans-serif'
+  const shared = { stroke: axis, font, grid: { stroke: grid, width: 1 }, ticks: { show: false } }
+  return {
+    width: Math.max(element.clientWidth, 120),
+    height,
+    padding: [8, 4, 0, 0],
+    legend: { show: false },
+    cursor: { y: false, points: { size: 6 } },
+    scales: { y: { range: (_chart, _min, max) => [0, Math.max(max * 1.1, 1e-9)] } },
+    axes: [
+      { ...shared, size: 26, space: 70, values: (_chart, at) => at.map((seconds) => timeOfDay(seconds * 1_000).slice(0, 5)) },
+      { ...shared, size: 54, values: (_chart, at) => at.map((value) => format(value)) },
+    ],
+    series: [
+      {},
+      ...series.map(({ label, color, isDashed, isFilled }) => {
+        const stroke = resolve(element, color)
+        return {
+          label,
+          stroke,
+          width: 1.6,
+          points: { size: 4 },
+          ...(isDashed && { dash: [5, 4] }),
+          ...(isFilled && { fill: translucent(stroke) }),
+        }
+      }),
+    ],
+  }
+}
+
+const dataOf = (times: readonly number[], series: readonly Series[]): UPlot.AlignedData =>
+  [times.map((ms) => ms / 1_000), ...series.map(({ values }) => [...values])] as UPlot.AlignedData
+
+/** Lines over time. It is drawn anew for another theme or set of lines, and else only given its new values. */
+export const Chart = ({ label, times, series, height, format }: ChartProps) => {
+  const holder = useRef<HTMLDivElement>(null)
+  const chart = useRef<UPlot>(null)
+  const isDark = useIsDark()
+  const latest = useRef({ times, series, height, format })
+  latest.current = { times, series, height, format }
+  const shape = `${series.map((one) => one.label).join('|')} ${isDark}`
+
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the shape stands for what it is drawn of.
+  useEffect(() => {
+    const element = holder.current
+    if (!element) return
+    const drawn = new UPlot(optionsOf(element, latest.current), dataOf(latest.current.times, latest.current.series), element)
+    chart.current = drawn
+    const resized = new ResizeObserver(() => drawn.setSize({ width: element.clientWidth, height: drawn.height }))
+    resized.observe(element)
+    return () => {
+      resized.disconnect()
+      drawn.destroy()
+      chart.current = null
+    }
+  }, [shape])
+
+  useEffect(() => chart.current?.setData(dataOf(times, series)), [times, series])
+
+  return (
+    <figure className="chart">
+      <div ref={holder} role="img" aria-label={label} />
+      <figcaption className="legend" aria-hidden>
+        {series.map((one) => (
+          <span key={one.label}>
+            <i style={{ borderTopColor: `var(${one.color})`, borderTopStyle: one.isDashed ? 'dashed' : 'solid' }} />
+            {one.label}
+          </span>
+        ))}
+      </figcaption>
+    </figure>
+  )
+}

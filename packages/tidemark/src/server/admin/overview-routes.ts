@@ -1,0 +1,35 @@
+import type { FastifyInstance } from 'fastify'
+import { TidemarkError } from '../../errors.js'
+import type { Pool } from '../../postgres/postgres.js'
+import type { Jobs } from '../jobs.js'
+import { boardRequest, moveBoard, moveFiles } from '../operations/move-board.js'
+import { type OverviewInput, overview } from '../operations/overview.js'
+import type { Project } from '../project.js'
+import { validate } from '../validate.js'
+import { auditList, auditRequest } from './audit.js'
+
+export interface OverviewRoutesOptions {
+  readonly jobs: Jobs
+  /** Raises TM_SERVER_STARTING until Postgres is there. */
+  project(): Project
+  /** Of requests. Undefined while the server starts. */
+  pool(): Pool | undefined
+  /** Undefined while the server starts. */
+  overview(): Promise<OverviewInput | undefined>
+}
+
+/** What the dashboard's screens ask for and commands do not: /overview, /move/board, /move/files and /audit. */
+export const addOverviewRoutes = (app: FastifyInstance, options: OverviewRoutesOptions): void => {
+  app.get('/overview', async () => {
+    const input = await options.overview()
+    if (!input) throw new TidemarkError('TM_SERVER_STARTING', {})
+    return overview(input)
+  })
+  app.get('/move/board', async (request) => moveBoard(options.project(), validate(boardRequest, request.query), options.jobs))
+  app.get('/move/files', async () => moveFiles(options.project()))
+  app.get('/audit', async (request) => {
+    const pool = options.pool()
+    if (!pool) throw new TidemarkError('TM_SERVER_STARTING', {})
+    return auditList(pool, validate(auditRequest, request.query))
+  })
+}
