@@ -37,7 +37,7 @@ create policy leads_admin_delete on public.leads for delete to authenticated usi
 -- Each asks for the lead under the lead's own policy.
 grant select on public.approvals to authenticated;
 grant insert (id, lead_id, channel, action_type, draft_to, draft_subject, draft_text, status, ai_score, expires_at, metadata),
-  update (draft_to, draft_subject, draft_text, status, rejection_reason, send_requested_at, expires_at, metadata) on public.approvals to authenticated;
+  update (draft_to, draft_subject, draft_text, status, rejection_reason, send_requested_at, next_retry_at, expires_at, metadata) on public.approvals to authenticated;
 create policy approvals_owner on public.approvals to authenticated
   using (exists (select from public.leads l where l.id = approvals.lead_id))
   with check (exists (select from public.leads l where l.id = approvals.lead_id));

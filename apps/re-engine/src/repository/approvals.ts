@@ -116,7 +116,8 @@ export const requestSending = async (db: Db, id: string): Promise<Approval> => {
   const isAgain = approval.status === 'failed' && approval.approved_hash === approval.content_hash
   if (approval.status !== 'approved' && !isAgain)
     throw new EngineError('ENGINE_ILLEGAL_MOVE', `It is ${approval.status}, and what is not approved is not sent.`)
-  return set(db, id, { send_requested_at: new Date().toISOString() })
+  const now = new Date().toISOString()
+  return set(db, id, { send_requested_at: now, ...(isAgain && { next_retry_at: now }) })
 }
 
 /** The newest first. */

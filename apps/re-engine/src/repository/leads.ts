@@ -134,15 +134,16 @@ export const changeLead = async (db: Db, id: string, change: LeadChangeInput): P
   const { version, reason, ...wanted } = change
   if (version !== undefined && version !== lead.version) throw new EngineError('ENGINE_CHANGED')
   requireMove(lead, change)
-  const moves = wanted.status !== undefined && wanted.status !== lead.status
-  const set = { ...given(blocking(wanted)), ...(moves && { status_reason: reason ?? null }) }
+  const { status, ...rest } = wanted
+  const moves = status !== undefined && status !== lead.status
+  const set = { ...given(blocking(rest)), ...(moves && { status, status_reason: reason ?? null }) }
   if (Object.keys(set).length === 0) return lead
   const update = tables.updateTable('leads').set(set).where('id', '=', id).returning(leadColumns)
   return (await firstOf(db, update))!
 }
 
 /** A reason alone blocks; without one it is a plain do-not-contact. */
-const blocking = (change: Omit<LeadChangeInput, 'version' | 'reason'>): typeof change =>
+const blocking = (change: Omit<LeadChangeInput, 'version' | 'reason' | 'status'>): typeof change =>
   change.contact_block_reason && change.do_not_contact === undefined ? { ...change, do_not_contact: true } : change
 
 /** Raises ENGINE_NOT_FOUND, ENGINE_AGENT_BUSY, ENGINE_FORBIDDEN. */

@@ -134,9 +134,8 @@ const leagueSql = `
    order by rank, a.name, a.id limit 500`
 
 const funnelSql = `
-  select s.stage, (select count(*)::int from re_engine.lead_facts where ${within} and lead_facts.stage >= s.place) as reached
+  select s.stage, (select count(*)::int from re_engine.lead_facts where ${within} and lead_facts.stage >= s.n - 1) as reached
     from unnest(array['new', 'contacted', 'qualified', 'nurturing', 'converted']) with ordinality as s (stage, n)
-    cross join lateral (select s.n - 1 as place) p
    order by s.n`
 
 const trendsSql = `
