@@ -41,6 +41,15 @@ interface Shape extends Pick<ChartProps, 'series'> {
   readonly format: ChartProps['format'] | undefined
 }
 
+/** A mark that reads as the one before it says nothing. */
+const onceEach = (texts: readonly string[]): string[] => texts.map((text, at) => (text === texts[at - 1] ? '' : text))
+
+/** Seconds where minutes would not tell the marks apart. */
+const timesOf = (at: readonly number[]): string[] => {
+  const isClose = at.length > 1 && at[1]! - at[0]! < 60
+  return at.map((seconds) => timeOfDay(seconds * 1_000).slice(0, isClose ? 8 : 5))
+}
+
 const optionsOf = (element: HTMLElement, { series, height = 170, format = String }: Shape): UPlot.Options => {
   const [axis, grid] = [resolve(element, '--faint'), resolve(element, '--line')]
   const font = '11px system-ui, sans-serif'
@@ -51,10 +60,10 @@ const optionsOf = (element: HTMLElement, { series, height = 170, format = String
     padding: [8, 4, 0, 0],
     legend: { show: false },
     cursor: { y: false, points: { size: 6 } },
-    scales: { y: { range: (_chart, _min, max) => [0, Math.max(max * 1.1, 1e-9)] } },
+    scales: { y: { range: (_chart, _min, max) => [0, max > 0 ? max * 1.1 : 1] } },
     axes: [
-      { ...shared, size: 26, space: 70, values: (_chart, at) => at.map((seconds) => timeOfDay(seconds * 1_000).slice(0, 5)) },
-      { ...shared, size: 54, values: (_chart, at) => at.map((value) => format(value)) },
+      { ...shared, size: 26, space: 70, values: (_chart, at) => timesOf(at) },
+      { ...shared, size: 54, values: (_chart, at) => onceEach(at.map((value) => format(value))) },
     ],
     series: [
       {},

@@ -1,5 +1,5 @@
 import { lazyRouteComponent, type RouteComponent } from '@tanstack/react-router'
-import { Gauge, type LucideIcon, MoveRight } from 'lucide-react'
+import { BellRing, Gauge, type LucideIcon, MoveRight, Radio, Webhook, Zap } from 'lucide-react'
 
 export interface Screen {
   /** Of its folder here. */
@@ -14,23 +14,12 @@ export interface Screen {
 }
 
 /** All screens, in the order of the navigation. A screen is a folder here and a line there; what it needs is loaded when it is opened. */
+// biome-ignore format: a line for each.
 export const screens: readonly Screen[] = [
-  {
-    name: 'overview',
-    path: '/',
-    title: 'Overview',
-    group: 'System',
-    icon: Gauge,
-    key: 'o',
-    load: lazyRouteComponent(() => import('./overview/overview-screen.tsx'), 'OverviewScreen'),
-  },
-  {
-    name: 'move',
-    path: '/move',
-    title: 'Move',
-    group: 'System',
-    icon: MoveRight,
-    key: 'm',
-    load: lazyRouteComponent(() => import('./move/move-screen.tsx'), 'MoveScreen'),
-  },
+  { name: 'overview', path: '/', title: 'Overview', group: 'System', icon: Gauge, key: 'o', load: lazyRouteComponent(() => import('./overview/overview-screen.tsx'), 'OverviewScreen') },
+  { name: 'move', path: '/move', title: 'Move', group: 'System', icon: MoveRight, key: 'm', load: lazyRouteComponent(() => import('./move/move-screen.tsx'), 'MoveScreen') },
+  { name: 'feed', path: '/feed', title: 'Feed', group: 'Data', icon: Radio, key: 'f', load: lazyRouteComponent(() => import('./feed/feed-screen.tsx'), 'FeedScreen') },
+  { name: 'cache', path: '/cache', title: 'Cache', group: 'Data', icon: Zap, key: 'c', load: lazyRouteComponent(() => import('./cache/cache-screen.tsx'), 'CacheScreen') },
+  { name: 'webhooks', path: '/webhooks', title: 'Webhooks', group: 'Operations', icon: Webhook, key: 'w', load: lazyRouteComponent(() => import('./webhooks/webhooks-screen.tsx'), 'WebhooksScreen') },
+  { name: 'alerts', path: '/alerts', title: 'Alerts', group: 'Operations', icon: BellRing, key: 'a', load: lazyRouteComponent(() => import('./alerts/alerts-screen.tsx'), 'AlertsScreen') },
 ]

@@ -182,13 +182,15 @@ export const useMoveActions = (file: string, board: MoveBoard) => {
 
 interface ActionButtonProps {
   readonly action: MoveAction
+  /** Instead of its usual words. */
+  readonly label?: string | undefined
   readonly isPrimary?: boolean
   readonly blocked?: string | undefined
   readonly isBusy: boolean
   readonly onRun: (action: MoveAction) => void
 }
 
-export const ActionButton = ({ action, isPrimary = false, blocked, isBusy, onRun }: ActionButtonProps) => {
+export const ActionButton = ({ action, label: given, isPrimary = false, blocked, isBusy, onRun }: ActionButtonProps) => {
   const { label, icon, needs, isDanger = false } = looks[action]
   const may = useMay(needs)
   const why = may ? blocked : `This needs the role ${needs}.`
@@ -201,7 +203,7 @@ export const ActionButton = ({ action, isPrimary = false, blocked, isBusy, onRun
       isBusy={isPrimary && isBusy}
       onClick={() => onRun(action)}
     >
-      {label}
+      {given ?? label}
     </Button>
   )
 }

@@ -58,7 +58,7 @@ const NextStep = ({ board, file }: { readonly board: MoveBoard; readonly file: s
       </div>
       <div className="row" data-end>
         {others.map((action) => (
-          <ActionButton key={action} action={action} isBusy={actions.isBusy} onRun={actions.run} />
+          <ActionButton key={action} action={action} label={action === 'plan' ? 'Plan again' : undefined} isBusy={actions.isBusy} onRun={actions.run} />
         ))}
         {primary !== undefined && (
           <ActionButton action={primary} isPrimary blocked={blocked} isBusy={actions.isBusy} onRun={actions.run} />

@@ -3,6 +3,7 @@ import { bytes, compact, count, counted, duration } from '../../format/format.ts
 import { Chart } from '../../parts/chart.tsx'
 import { Figure, Figures } from '../../parts/figures.tsx'
 import { Panel } from '../../parts/panel.tsx'
+import { Since } from '../../parts/since.tsx'
 import { Status } from '../../parts/status.tsx'
 import { rateOf, type Sample, sampleOf, timeLeft } from './rates.ts'
 
@@ -34,12 +35,18 @@ export const Progress = ({ board, samples }: Props) => {
       <Figure label="Rows copied" value={compact(now.copied)} unit={`of ${compact(rows)}`}>
         {isCopying ? <Left ms={timeLeft(rows, now.copied, copyRate)} /> : counted(tables.length, 'table')}
       </Figure>
+      {isMirroring ? (
+        <Figure label="Cut over" value={move.cutOverAt === null ? '–' : <Since at={move.cutOverAt} />}>
+          the way back is open
+        </Figure>
+      ) : (
       <Figure
         label={isCopying ? 'Rows per second' : 'Changes per second'}
         value={perSecond(isCopying ? copyRate : rateOf(samples, ({ applied }) => applied))}
       >
-        {isCopying ? 'over the last 10 s' : isMirroring ? 'of the file, before the cutover' : 'followed, over the last 10 s'}
+        {isCopying ? 'over the last 10 s' : 'followed, over the last 10 s'}
       </Figure>
+      )}
       <Figure
         label={isMirroring ? 'File is behind' : 'Postgres is behind'}
         value={now.behind === null ? '–' : isMirroring ? bytes(now.behind) : count(now.behind)}
@@ -70,6 +77,7 @@ export const LagChart = ({ board, samples }: Props) => {
   return (
     <Panel title={isMirroring ? 'Log kept for the file' : 'Changes not yet in Postgres'}>
       <Chart
+        key={String(isMirroring)}
         label={now === null ? 'How far behind it is, is not known yet.' : `Now ${format(now)} behind.`}
         times={samples.map(({ at }) => at)}
         series={[{ label: 'Behind', color: '--accent', values: samples.map(({ behind }) => behind), isFilled: true }]}

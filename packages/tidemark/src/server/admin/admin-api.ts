@@ -26,7 +26,7 @@ export type { ReplayView } from '../../webhooks/replay/replays.js'
 export type { EventDetail, EventView } from '../../webhooks/replay/stored-events.js'
 export type { FeedDescription } from '../feed.js'
 export type { JobEvent, JobView } from '../jobs.js'
-export type { AlertsReport, AlertView, SilenceView } from '../operations/alerts.js'
+export type { AlertsReport, AlertView, RuleView, SilenceView } from '../operations/alerts.js'
 export type { BreakerReport } from '../operations/breakers.js'
 export type { EvictReport, KeyReport, StatsReport } from '../operations/cache.js'
 export type { LagReport, SlotReport } from '../operations/feed.js'
@@ -102,10 +102,15 @@ export interface AdminApi {
   'DELETE /feed/slots/:name': { readonly params: { readonly name: string }; readonly answer: Given<typeof feed.feedDropSlot> }
   'GET /cache': { readonly answer: cache.StatsReport }
   'GET /cache/key': { readonly query: Wanted<typeof cache.keyRequest>; readonly answer: cache.KeyReport }
+  'GET /cache/touched': {
+    readonly query: Wanted<typeof cache.touchedRequest>
+    readonly answer: Given<typeof cache.cacheTouched>
+  }
   'POST /cache/evict': { readonly body: Wanted<typeof cache.evictRequest>; readonly answer: cache.EvictReport }
   'GET /breakers': { readonly answer: breakers.BreakersReport }
   'POST /breakers': { readonly body: Wanted<typeof breakers.breakersRequest>; readonly answer: breakers.BreakersReport }
   'GET /alerts': { readonly query: { readonly status?: string; readonly limit?: number }; readonly answer: alerts.AlertsReport }
+  'GET /alerts/rules': { readonly answer: Given<typeof alerts.alertsRules> }
   'POST /alerts/ack': { readonly body: Signed<typeof alerts.wordRequest>; readonly answer: alerts.AlertView }
   'POST /alerts/resolve': { readonly body: Signed<typeof alerts.wordRequest>; readonly answer: alerts.AlertView }
   'POST /alerts/silence': { readonly body: Signed<typeof alerts.silenceRequest>; readonly answer: alerts.SilenceView }

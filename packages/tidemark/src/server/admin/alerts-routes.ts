@@ -12,6 +12,7 @@ export interface AlertsRoutesOptions {
 export const addAlertsRoutes = (app: FastifyInstance, options: AlertsRoutesOptions): void => {
   const alerts = (): Alerts => operation.needAlerts(options.alerts())
   app.get('/alerts', async (request) => operation.alertsList(alerts(), validate(operation.listRequest, request.query)))
+  app.get('/alerts/rules', async () => operation.alertsRules(alerts()))
   app.post('/alerts/ack', async (request) => operation.alertsAck(alerts(), validate(operation.wordRequest, request.body)))
   app.post('/alerts/resolve', async (request) => operation.alertsResolve(alerts(), validate(operation.wordRequest, request.body)))
   app.post('/alerts/silence', async (request) =>

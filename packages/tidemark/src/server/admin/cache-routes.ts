@@ -14,7 +14,7 @@ export interface CacheRoutesOptions {
   cache(): Cache<Definitions> | undefined
 }
 
-/** /cache, /cache/key and /cache/evict. */
+/** /cache, /cache/key, /cache/touched and /cache/evict. */
 export const addCacheRoutes = (app: FastifyInstance, options: CacheRoutesOptions): void => {
   const input = (): cache.CacheInput => ({ cache: options.cache(), redis: options.redis() })
   app.get('/cache', async () => cache.cacheStats(options.project(), input()))
@@ -22,6 +22,9 @@ export const addCacheRoutes = (app: FastifyInstance, options: CacheRoutesOptions
     const { key } = validate(cache.keyRequest, request.query)
     return cache.cacheGet(options.project(), key, input())
   })
+  app.get('/cache/touched', async (request) =>
+    cache.cacheTouched(options.project(), validate(cache.touchedRequest, request.query).table),
+  )
   app.post('/cache/evict', async (request) =>
     cache.cacheEvict(options.project(), validate(cache.evictRequest, request.body), input()),
   )

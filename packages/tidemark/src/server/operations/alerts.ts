@@ -77,6 +77,31 @@ export const alertsList = async (alerts: Alerts, { status, limit }: z.output<typ
   return { alerts: found.map(alertView), silences: (await alerts.silences()).map(silenceView), channels: alerts.channels() }
 }
 
+/** A rule as people read it. */
+export interface RuleView {
+  readonly name: string
+  readonly severity: string
+  readonly says: string
+  readonly entityType: string
+  /** How long it has to hold before it is an alert. */
+  readonly forMs: number
+  readonly everyMs: number
+  /** Rules that are quiet while this one fires. */
+  readonly mutes: readonly string[]
+}
+
+export const alertsRules = ({ rules }: Pick<Alerts, 'rules'>): { readonly rules: readonly RuleView[] } => ({
+  rules: rules.map(({ name, severity, says, entityType, forMs, everyMs, mutes }) => ({
+    name,
+    severity,
+    says,
+    entityType,
+    forMs,
+    everyMs,
+    mutes,
+  })),
+})
+
 export const alertsAck = async (alerts: Alerts, { id: which, actor: who }: z.output<typeof wordRequest>): Promise<AlertView> =>
   alertView(await alerts.acknowledge(which, who))
 

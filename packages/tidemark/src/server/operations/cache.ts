@@ -228,6 +228,13 @@ const concerned = async (config: TidemarkConfig, kind: EvictReport['kind'], give
   return namesOf((_options, entry) => kind === 'all' || entry === given)
 }
 
+export const touchedRequest = z.strictObject({ table: name })
+
+/** The entries whose rules name a table: what a change of it evicts. */
+export const cacheTouched = async ({ config }: Project, table: string): Promise<{ readonly entries: readonly string[] }> => ({
+  entries: await concerned(config, 'table', qualified(table)),
+})
+
 /** Takes values away on all nodes: by a row that the feed carries to them in its place among the changes. */
 export const cacheEvict = async (project: Project, request: EvictRequest, { cache, redis }: CacheInput): Promise<EvictReport> => {
   const { config } = project
