@@ -1,4 +1,6 @@
 /** A process of `chaos:webhooks`: handles events until it is killed, some of them with trouble. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { TidemarkError } from '../../packages/tidemark/dist/errors.js'
 import { createLogger } from '../../packages/tidemark/dist/observability/log.js'
 import { createNamedPool } from '../../packages/tidemark/dist/postgres/postgres.js'
 import { createRedis } from '../../packages/tidemark/dist/redis/create-redis.js'
@@ -21,7 +23,10 @@ const dice = diceOf(setup.seed)
 const pool = createNamedPool('primary', { url: setup.postgres })
 const connect = () => createRedis({ url: setup.redis, retryMaxMs: 500 })
 
-const handler: EventHandler = async ({ id, data }, { db, attempt }) => {
+const handler: EventHandler = async ({ id, data }, { db, attempt, replayId }) => {
+  // What operators send through again was mended meanwhile.
+  if (data['refused'] === true && replayId === undefined) throw new TidemarkError('TM_WEBHOOKS_REFUSED', { reason: 'on purpose' })
+  if (typeof data['sleepMs'] === 'number') await sleep(data['sleepMs'])
   await db.query('insert into chaos_effects (event, entity, n, worker) values ($1, $2, $3, $4)', [
     id,
     data['entity'],

@@ -18,6 +18,7 @@ import { bootstrappedTemplate, testUrl } from '../../packages/tidemark/dist/sche
 import { openState } from '../../packages/tidemark/dist/state/state.js'
 import { until } from '../../packages/tidemark/dist/time/until.js'
 import { createEventStore, type EventStore } from '../../packages/tidemark/dist/webhooks/intake/event-store.js'
+import { createReplays } from '../../packages/tidemark/dist/webhooks/replay/replays.js'
 import { acceptedEvent } from '../../packages/tidemark/dist/webhooks/testing/give-events.js'
 import { partitionKeys } from '../../packages/tidemark/dist/webhooks/webhooks.js'
 import { count, parseOptions, toVerdict, UsageError } from '../options.ts'
@@ -30,6 +31,13 @@ const partitions = 4
 /** How long a partition may be without a worker after its own was killed (F1). */
 const takeOverMs = 15_000
 const handBackMs = 5_000
+/** How long the handler of a slow entity takes. */
+const slowMs = 20_000
+/** A replay of 10,000 (T10), and what live events may take meanwhile, whatever they took before (T5). */
+const replayLimitMs = 120_000
+const liveLimitMs = 50
+/** Without a replay, to compare with. */
+const liveSeconds = 10
 
 interface Place {
   readonly folder: string
@@ -51,18 +59,20 @@ interface Asked {
 /** What the intake was given and kept. */
 class Given {
   readonly #store: EventStore
+  readonly #prefix: string
   readonly #next = new Map<string, number>()
   kept = 0
   refused = 0
 
-  constructor(store: EventStore) {
+  constructor(store: EventStore, prefix = 'e') {
     this.#store = store
+    this.#prefix = prefix
   }
 
   async give(amount: number, entities: number, more: Readonly<Record<string, unknown>> = {}): Promise<void> {
     const events = Array.from({ length: amount }, (_each, at) => {
       const number = (this.kept + at) % entities
-      const entity = `e${number}`
+      const entity = `${this.#prefix}${number}`
       const n = this.#next.get(entity) ?? 0
       this.#next.set(entity, n + 1)
       return acceptedEvent({ entity, n, partition: number % partitions, data: more })
@@ -106,7 +116,7 @@ const waitForEffects = async (place: Place, total: number, seconds: number, tall
 /** Once each, in order, nothing dead, nothing left (T6). */
 const check = async (
   { admin, redis }: Place,
-  given: Given,
+  given: Pick<Given, 'kept'>,
   tally: Tally,
   wrong: { readonly dead?: number } = {},
 ): Promise<void> => {
@@ -283,6 +293,75 @@ const rolling = async (place: Place, asked: Asked, tally: Tally): Promise<void> 
   tell(`rolling: ${given.kept} events, the slowest stop took ${Math.round(slowestMs)} ms, done ${Math.round(seconds)} s later`)
 }
 
+/** F13: many events of many entities, of which one is slow, while workers are killed. */
+const order = async (place: Place, asked: Asked, tally: Tally): Promise<void> => {
+  const fleet = fleetOf(place, asked, 0.005)
+  const given = new Given(place.store)
+  fleet.start(2)
+  await untilOwned(fleet)
+  await given.give(1, 1, { sleepMs: slowMs })
+  const parts = 20
+  for (let part = 0; part < parts; part++) {
+    await given.give(Math.ceil(asked.events / parts), 1000)
+    if (part % 6 !== 5) continue
+    await fleet.kill('owner')
+    fleet.start(1)
+  }
+  const seconds = await waitForEffects(place, given.kept, 120 + asked.events / 100, tally)
+  await check(place, given, tally)
+  await fleet.stop()
+  tell(`order: ${given.kept} events of 1000 entities, ${fleet.kills} kills, done ${Math.round(seconds)} s later`)
+}
+
+/** From being received to the effect, 99 of 100, of live events whose effect came within a span of wall time. */
+const liveP99Ms = (db: pg.Client, fromMs: number, toMs: number): Promise<number> =>
+  one(
+    db,
+    `select coalesce(percentile_cont(0.99) within group (order by extract(epoch from effect.at - event.received_at) * 1000), 0)
+       from chaos_effects effect join webhook_events event on event.id = effect.event
+      where effect.entity like 'live%' and effect.at between to_timestamp(${fromMs / 1000}) and to_timestamp(${toMs / 1000})`,
+  )
+
+/** F17, T10: dead letters are sent through again, by an operator who clicks twice, while others come. */
+const replay = async (place: Place, asked: Asked, tally: Tally): Promise<void> => {
+  const { admin, pool, store } = place
+  const fleet = fleetOf(place, asked, 0)
+  const [dead, live] = [new Given(store), new Given(store, 'live')]
+  fleet.start(2)
+  await untilOwned(fleet)
+  await dead.give(asked.events, 200, { refused: true })
+  const deadLetters = async (): Promise<number> => one(admin, `select count(*) from webhook_events where status = 'dead'`)
+  await until(async () => (await deadLetters()) === dead.kept, { timeoutMs: 300_000, intervalMs: 250, what: 'Dead letters' })
+  const second = async (): Promise<void> => {
+    for (let tenth = 0; tenth < 10; tenth++) {
+      await live.give(10, 50)
+      await sleep(100)
+    }
+  }
+  const calmAtMs = Date.now()
+  for (let n = 0; n < liveSeconds; n++) await second()
+  const calmMs = await liveP99Ms(admin, calmAtMs, Date.now())
+  const replays = createReplays(pool)
+  const startedAtMs = Date.now()
+  const [first, again] = [await replays.start({}, 'chaos'), await replays.start({}, 'chaos')]
+  if (first.selected !== dead.kept) tally.fail(`${first.selected} of ${dead.kept} dead letters were selected`)
+  if (again.id !== first.id || !again.again) tally.fail('a second click began something')
+  while ((await replays.get(first.id))?.status === 'running' && Date.now() - startedAtMs < 2 * replayLimitMs) await second()
+  const tookMs = Date.now() - startedAtMs
+  if (tookMs > replayLimitMs) tally.fail(`the replay took ${Math.round(tookMs / 1000)} s`)
+  const busyMs = await liveP99Ms(admin, startedAtMs, Date.now())
+  if (busyMs > Math.max(liveLimitMs, 1.5 * calmMs))
+    tally.fail(`events that came meanwhile took ${Math.round(busyMs)} ms instead of ${Math.round(calmMs)} ms`)
+  await waitForEffects(place, dead.kept + live.kept, 120, tally)
+  await check(place, { kept: dead.kept + live.kept }, tally)
+  const audit = (await replays.list()).filter(({ actor }) => actor === 'chaos')
+  if (audit.length !== 1 || audit[0]?.sent !== dead.kept) tally.fail(`the audit of replays says ${JSON.stringify(audit)}`)
+  await fleet.stop()
+  tell(
+    `replay: ${dead.kept} dead letters in ${Math.round(tookMs / 1000)} s; others took ${Math.round(calmMs)} ms before, ${Math.round(busyMs)} ms meanwhile (99 of 100)`,
+  )
+}
+
 /** F22: a long time at 100 events a second. */
 const soak = async (place: Place, asked: Asked, tally: Tally): Promise<void> => {
   const fleet = fleetOf(place, asked, 0.005)
@@ -318,6 +397,8 @@ const scenarios = {
   'lose-postgres': losePostgres,
   poison,
   rolling,
+  order,
+  replay,
   soak,
 } as const
 
@@ -331,7 +412,7 @@ const openPlace = async (): Promise<Place> => {
   const admin = new pg.Client({ connectionString: postgres.url })
   await admin.connect()
   await admin.query(`create table chaos_effects (place bigint generated always as identity primary key, event uuid not null,
-      entity text not null, n int not null, worker int not null);
+      entity text not null, n int not null, worker int not null, at timestamptz not null default clock_timestamp());
     grant all on chaos_effects to tidemark_app`)
   const redisServer = await startAofRedis()
   const redis = await createRedis({ url: redisServer.url, retryMaxMs: 500 })
@@ -391,7 +472,7 @@ const namesOf = (text: unknown): readonly Scenario[] => {
 
 const usage = `npm run chaos:webhooks -- [options]
   --scenarios <names>  ${Object.keys(scenarios).join(',')} (default: all but soak)
-  --events <n>         of each (default 10000; 100000 for the order of a large number)
+  --events <n>         of each (default 10000; 100000 for "order" alone)
   --seconds <n>        how long workers are killed, Postgres is away, or the soak lasts (default 60; a soak takes 7200)
   --seed <n>           what the dice begin with (default 1)`
 
