@@ -53,7 +53,10 @@ export const addWebhookRoutes = async (app: FastifyInstance, options: WebhookRou
     const ip = senderOf(request, ipHeader)
     void intake
       .receive({ provider, pathSecret: secret, ip, headers, rawHeaders, body: request.raw })
-      .then((answer) => send(reply, answer))
+      .then(
+        (answer) => send(reply, answer),
+        (error: unknown) => reply.send(error),
+      )
   }
 
   for (const path of ['/webhooks/:provider', '/webhooks/:provider/:secret']) {
