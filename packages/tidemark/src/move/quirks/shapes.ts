@@ -74,13 +74,13 @@ export const shapeQuirks: readonly Quirk[] = [
     expect: { error: { code: 'TM_MOVE_TOO_WIDE', says: /wide.*1700/s } },
   },
   {
-    name: 'a text of 32 MB and a blob of 20 MB beside small rows',
+    name: 'a text of 12 MB and a blob of 9 MB beside small rows',
     make: (database) => {
       database.exec('CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT, b BLOB)')
       const insert = database.prepare('INSERT INTO t (v, b) VALUES (?, ?)')
       insert.run('small', Buffer.from('small'))
-      insert.run('0123456789abcdeé'.repeat(2 * 1024 * 1024), null)
-      insert.run(null, Buffer.alloc(20 * 1024 * 1024, 0xa5))
+      insert.run('0123456789abcdeé'.repeat(768 * 1024), null)
+      insert.run(null, Buffer.alloc(9 * 1024 * 1024, 0xa5))
       insert.run('small again', null)
     },
     expect: {
@@ -88,7 +88,7 @@ export const shapeQuirks: readonly Quirk[] = [
       probes: [
         {
           sql: 'SELECT coalesce(length(v), octet_length(b)) FROM t ORDER BY id',
-          rows: [['5'], ['33554432'], ['20971520'], ['11']],
+          rows: [['5'], ['12582912'], ['9437184'], ['11']],
         },
       ],
     },
