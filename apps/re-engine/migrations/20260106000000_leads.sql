@@ -179,11 +179,8 @@ create index idx_events_type_time on public.events (event_type, occurred_at desc
 create index events_approval on public.events (approval_id) where approval_id is not null;
 create unique index uq_events_external on public.events (source, external_id) where external_id is not null;
 
--- When an agent was given a lead last: whose turn it is.
-create table re_engine.turns (
-  agent_id uuid primary key references public.agents (id) on delete cascade,
-  last_assigned_at timestamptz not null
-);
+-- Whose turn it is. A turn that is not taken in the end is nobody's loss.
+create sequence re_engine.turn;
 
 -- What the house decides, the same for all processes. One row.
 create table re_engine.settings (
@@ -204,5 +201,4 @@ alter table public.agents enable row level security;
 alter table public.leads enable row level security;
 alter table public.approvals enable row level security;
 alter table public.events enable row level security;
-alter table re_engine.turns enable row level security;
 alter table re_engine.settings enable row level security;

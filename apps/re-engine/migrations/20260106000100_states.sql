@@ -118,27 +118,43 @@ begin
   if re_engine.open_leads(agent.id) >= agent.max_active_leads then
     raise exception 'the agent has as many leads as they may' using errcode = 'PT409', constraint = 'leads_agent_load', table = 'leads', schema = 'public';
   end if;
-  insert into re_engine.turns (agent_id, last_assigned_at) values (agent.id, clock_timestamp())
-    on conflict (agent_id) do update set last_assigned_at = excluded.last_assigned_at;
   return new;
 end $$;
 create trigger leads_3_assigned before insert or update of assigned_agent on public.leads
   for each row execute function re_engine.lead_assigned();
 
--- Whose turn it is: of the active agents with room, who waited longest. Null where there is none. One at a time, so that two leads that come at
--- once do not go to the same.
+-- Whose turn it is: the active agents with room, one after the other. Null where there is none. Only whoever gets it is held until the lead is there;
+-- those who turn out to have no room are let go at once, so that nobody waits for two.
 create function re_engine.next_agent(besides uuid default null) returns uuid
 language plpgsql security definer
 set search_path = pg_catalog
 as $$
+declare
+  turn bigint;
+  candidate uuid;
 begin
   if re_engine.role() in ('authenticated', 'anon') and not tidemark.is_admin() then
     raise exception 'leads are given out by admins' using errcode = '42501';
   end if;
-  perform pg_advisory_xact_lock(hashtext('re_engine.next_agent'));
-  return (select a.id from public.agents a left join re_engine.turns t on t.agent_id = a.id
-           where a.status = 'active' and a.id is distinct from besides and re_engine.open_leads(a.id) < a.max_active_leads
-           order by t.last_assigned_at nulls first, a.created_at, a.id limit 1);
+  turn := nextval('re_engine.turn');
+  for candidate in
+    with able as (
+      select a.id, row_number() over (order by a.created_at, a.id) as place, count(*) over () as many
+        from public.agents a
+       where a.status = 'active' and a.id is distinct from besides and re_engine.open_leads(a.id) < a.max_active_leads)
+    select id from able order by (place - turn % many + many) % many
+  loop
+    begin
+      perform from public.agents a where a.id = candidate and a.status = 'active' for no key update;
+      if found and re_engine.open_leads(candidate) < (select a.max_active_leads from public.agents a where a.id = candidate) then
+        return candidate;
+      end if;
+      raise exception 'no room' using errcode = 'RE001';
+    exception when sqlstate 'RE001' then
+      -- The next.
+    end;
+  end loop;
+  return null;
 end $$;
 
 create function re_engine.lead_after() returns trigger

@@ -57,7 +57,8 @@ declare
     (select string_agg(quote_ident(rolname), ', ') from pg_roles where rolname in ('anon', 'authenticated', 'service_role')));
 begin
   execute format('revoke all on all functions in schema re_engine from %s', strangers);
-  execute format('revoke all on re_engine.turns, re_engine.settings from %s', strangers);
+  execute format('revoke all on sequence re_engine.turn from %s', strangers);
+  execute format('revoke all on re_engine.settings from %s', strangers);
 end $$;
 grant usage on schema re_engine to authenticated, service_role;
 -- What runs as the caller: policies, triggers, expressions of indexes.
@@ -71,7 +72,7 @@ do $$
 begin
   if exists (select from pg_roles where rolname = 'tidemark_app') then
     grant usage on schema re_engine to tidemark_app;
-    grant select, insert, update, delete on public.agents, public.leads, public.approvals, re_engine.turns to tidemark_app;
+    grant select, insert, update, delete on public.agents, public.leads, public.approvals to tidemark_app;
     revoke all on public.events from tidemark_app;
     grant select, insert on public.events to tidemark_app;
     grant select, update on re_engine.settings to tidemark_app;
@@ -82,7 +83,6 @@ begin
     create policy server on public.leads to tidemark_app using (true) with check (true);
     create policy server on public.approvals to tidemark_app using (true) with check (true);
     create policy server on public.events to tidemark_app using (true) with check (true);
-    create policy server on re_engine.turns to tidemark_app using (true) with check (true);
     create policy server on re_engine.settings to tidemark_app using (true) with check (true);
   end if;
 end $$;

@@ -85,7 +85,12 @@ interface Person {
 /** An agent with a token of their own. */
 const newPerson = async (more: object = {}): Promise<Person> => {
   const sub = `agent-${randomUUID().slice(0, 8)}`
-  const { status, body } = await ask<Agent>('POST', '/agents', { name: 'Wei Chen', email: `${sub}@Example.com`, external_id: sub, ...more })
+  const { status, body } = await ask<Agent>('POST', '/agents', {
+    name: 'Wei Chen',
+    email: `${sub}@Example.com`,
+    external_id: sub,
+    ...more,
+  })
   expect(status).toBe(201)
   return { id: body.id, token: tokenOf(sub) }
 }
@@ -107,10 +112,13 @@ const newDraft = async (lead: Lead, token: string, more: object = {}): Promise<A
   return made.body
 }
 
-const step = (id: string, what: string, token: string, body?: object) => ask<Approval>('POST', `/approvals/${id}/${what}`, body, token)
+const step = (id: string, what: string, token: string, body?: object) =>
+  ask<Approval>('POST', `/approvals/${id}/${what}`, body, token)
 
 /** A lead with its agent, and a message that an admin has approved. */
-const newApproved = async (more: object = {}): Promise<{ readonly lead: Lead; readonly person: Person; readonly draft: Approval }> => {
+const newApproved = async (
+  more: object = {},
+): Promise<{ readonly lead: Lead; readonly person: Person; readonly draft: Approval }> => {
   const person = await newPerson()
   const lead = await newLead({ assigned_agent: person.id })
   const draft = await newDraft(lead, person.token, more)
@@ -132,7 +140,10 @@ describe('leads', () => {
     const address = `ANA.${randomUUID()}@Example.com`
     const given = { first_name: 'Ana', last_name: 'Li', email: address, phone: newPhone(), city: 'Darwin', source: 'website' }
     const made = await ask<Lead>('POST', '/leads', { ...given, assigned_agent: person.id })
-    expect([made.status, made.body]).toMatchObject([201, { status: 'new', email: address.toLowerCase(), assigned_agent: person.id, version: 1 }])
+    expect([made.status, made.body]).toMatchObject([
+      201,
+      { status: 'new', email: address.toLowerCase(), assigned_agent: person.id, version: 1 },
+    ])
     expect(made.headers['location']).toBe(`/leads/${made.body.id}`)
     const again = await ask('POST', '/leads', given)
     expect([again.status, again.body]).toMatchObject([409, { code: 'ENGINE_DUPLICATE', id: made.body.id }])
@@ -150,12 +161,23 @@ describe('leads', () => {
       city: 'Parap',
       metadata: { rooms: 4, pets: true },
     })
-    expect([status, body]).toMatchObject([200, { id: lead.id, first_name: 'Ana', city: 'Parap', metadata: { rooms: 3, pets: true } }])
+    expect([status, body]).toMatchObject([
+      200,
+      { id: lead.id, first_name: 'Ana', city: 'Parap', metadata: { rooms: 3, pets: true } },
+    ])
   })
 
   it('are refused with the fields that are wrong, and none is quoted', async () => {
-    const { status, body } = await ask<{ code: string; fields: object }>('POST', '/leads', { first_name: '', email: 'secret-words', phone: '0891234567' })
-    expect([status, body.code, Object.keys(body.fields).sort()]).toEqual([422, 'ENGINE_INVALID', ['email', 'first_name', 'last_name', 'phone']])
+    const { status, body } = await ask<{ code: string; fields: object }>('POST', '/leads', {
+      first_name: '',
+      email: 'secret-words',
+      phone: '0891234567',
+    })
+    expect([status, body.code, Object.keys(body.fields).sort()]).toEqual([
+      422,
+      'ENGINE_INVALID',
+      ['email', 'first_name', 'last_name', 'phone'],
+    ])
     expect(JSON.stringify(body)).not.toContain('secret-words')
     const lead = await newLead()
     expect(await refusalOf(ask('PATCH', `/leads/${lead.id}`, { status: 'frozen' }))).toEqual([422, 'ENGINE_INVALID'])
@@ -173,14 +195,27 @@ describe('leads', () => {
     expect((await to('contacted')).body.version).toBe(2)
     const back = await to('new')
     expect([back.status, back.body]).toMatchObject([422, { fields: { reason: expect.any(String) } }])
-    expect((await to('new', { reason: 'A wrong number.' })).body).toMatchObject({ status: 'new', status_reason: 'A wrong number.' })
+    expect((await to('new', { reason: 'A wrong number.' })).body).toMatchObject({
+      status: 'new',
+      status_reason: 'A wrong number.',
+    })
     for (const status of ['contacted', 'qualified', 'nurturing', 'converted']) expect((await to(status)).status).toBe(200)
     expect((await to('nurturing', { reason: 'The loan fell through.' })).body.converted_at).toBeNull()
     expect((await to('converted')).body.converted_at).not.toBeNull()
     expect((await to('closed')).body.converted_at).not.toBeNull()
     expect((await to('new', { reason: 'Again.' })).status).toBe(409)
     const moves = (await eventsOf(lead.id)).filter(({ event_type }) => event_type === 'status_changed')
-    expect(moves.map(({ data }) => data['to'])).toEqual(['contacted', 'new', 'contacted', 'qualified', 'nurturing', 'converted', 'nurturing', 'converted', 'closed'])
+    expect(moves.map(({ data }) => data['to'])).toEqual([
+      'contacted',
+      'new',
+      'contacted',
+      'qualified',
+      'nurturing',
+      'converted',
+      'nurturing',
+      'converted',
+      'closed',
+    ])
     expect(moves[1]?.data['reason']).toBe('A wrong number.')
   })
 
@@ -218,7 +253,10 @@ describe('leads', () => {
     expect([duplicate.status, duplicate.body['id']]).toEqual([409, undefined])
     expect((await ask('GET', `/leads/${lead.id}`, undefined, own.token)).status).toBe(200)
     expect(await refusalOf(ask('DELETE', `/leads/${lead.id}`, undefined, own.token))).toEqual([403, 'ENGINE_FORBIDDEN'])
-    expect(await refusalOf(ask('POST', '/agents', { name: 'x', email: 'x@example.com' }, own.token))).toEqual([403, 'ENGINE_FORBIDDEN'])
+    expect(await refusalOf(ask('POST', '/agents', { name: 'x', email: 'x@example.com' }, own.token))).toEqual([
+      403,
+      'ENGINE_FORBIDDEN',
+    ])
     expect(await refusalOf(ask('GET', '/analytics/league', undefined, own.token))).toEqual([403, 'ENGINE_FORBIDDEN'])
   })
 
@@ -231,7 +269,10 @@ describe('leads', () => {
       "select action, actor from audit_log where table_name = 'leads' and record_id = $1 order by id",
       [lead.id],
     )
-    expect(rows).toEqual([{ action: 'INSERT', actor: 'boss' }, { action: 'DELETE', actor: 'boss' }])
+    expect(rows).toEqual([
+      { action: 'INSERT', actor: 'boss' },
+      { action: 'DELETE', actor: 'boss' },
+    ])
   })
 
   it('are listed in pages that lack none and repeat none, and are found by the beginnings of words', async () => {
@@ -242,20 +283,25 @@ describe('leads', () => {
     let cursor: string | null = ''
     while (cursor !== null) {
       const query = `city=${encodeURIComponent(city)}&limit=3${cursor && `&cursor=${cursor}`}`
-      const page: { leads: Lead[]; next: string | null } = (await ask<{ leads: Lead[]; next: string | null }>('GET', `/leads?${query}`)).body
+      const page: { leads: Lead[]; next: string | null } = (
+        await ask<{ leads: Lead[]; next: string | null }>('GET', `/leads?${query}`)
+      ).body
       seen.push(...page.leads.map(({ id }) => id))
       cursor = page.next
     }
     expect(seen).toEqual(made)
     const found = async (q: string) => (await ask<{ leads: Lead[] }>('GET', `/leads?q=${encodeURIComponent(q)}`)).body.leads
     expect((await found(`Siobh ${city.slice(5)}`)).map(({ first_name }) => first_name)).toEqual(['Siobhán'])
-    for (const q of ["' or 1=1 --", '!!!', ':* & |', '((('] ) expect((await ask('GET', `/leads?q=${encodeURIComponent(q)}`)).status).toBe(200)
+    for (const q of ["' or 1=1 --", '!!!', ':* & |', '((('])
+      expect((await ask('GET', `/leads?q=${encodeURIComponent(q)}`)).status).toBe(200)
   })
 
   it('C77: that a token of nobody asks for are none', async () => {
     expect((await engine.server.inject({ url: '/leads' })).statusCode).toBe(401)
     expect((await ask('GET', '/leads', undefined, tokenOf('x', { role: 'anon' }))).status).toBe(401)
-    expect((await ask<{ leads: Lead[] }>('GET', '/leads', undefined, tokenOf('x', { user_metadata: { role: 'admin' } }))).body.leads).toEqual([])
+    expect(
+      (await ask<{ leads: Lead[] }>('GET', '/leads', undefined, tokenOf('x', { user_metadata: { role: 'admin' } }))).body.leads,
+    ).toEqual([])
   })
 })
 
@@ -264,7 +310,10 @@ describe('agents', () => {
     const person = await newPerson({ timezone: 'Australia/Darwin', specialties: ['units', 'land'] })
     const { body } = await ask<{ agents: Agent[] }>('GET', '/agents', undefined, person.token)
     expect(body.agents).toMatchObject([{ id: person.id, timezone: 'Australia/Darwin', specialties: ['units', 'land'] }])
-    expect(await refusalOf(ask('POST', '/agents', { name: 'x', email: body.agents[0]!.email }))).toEqual([409, 'ENGINE_DUPLICATE'])
+    expect(await refusalOf(ask('POST', '/agents', { name: 'x', email: body.agents[0]!.email }))).toEqual([
+      409,
+      'ENGINE_DUPLICATE',
+    ])
     expect(await refusalOf(ask('PATCH', `/agents/${person.id}`, { timezone: 'Mars/Olympus' }))).toEqual([422, 'ENGINE_INVALID'])
     expect((await ask<Agent>('PATCH', `/agents/${person.id}`, { status: 'on_leave' })).body.status).toBe('on_leave')
     expect((await ask('PATCH', `/agents/${randomUUID()}`, { status: 'active' })).status).toBe(404)
@@ -273,13 +322,20 @@ describe('agents', () => {
 
   it('take leads in turn, none more than they may, however many come at once', async () => {
     await database.owner.query("update agents set status = 'inactive'")
-    const people = [await newPerson({ max_active_leads: 3 }), await newPerson({ max_active_leads: 3 }), await newPerson({ max_active_leads: 2 })]
+    const people = [
+      await newPerson({ max_active_leads: 3 }),
+      await newPerson({ max_active_leads: 3 }),
+      await newPerson({ max_active_leads: 2 }),
+    ]
     const leads = await Promise.all(Array.from({ length: 12 }, () => newLead()))
     const counts = people.map(({ id }) => leads.filter(({ assigned_agent }) => assigned_agent === id).length)
     expect(counts).toEqual([3, 3, 2])
     const waiting = leads.filter(({ assigned_agent }) => assigned_agent === null)
     expect(waiting).toHaveLength(4)
-    expect(await refusalOf(ask('POST', `/leads/${waiting[0]!.id}/assign`, { agent_id: people[0]!.id }))).toEqual([409, 'ENGINE_AGENT_BUSY'])
+    expect(await refusalOf(ask('POST', `/leads/${waiting[0]!.id}/assign`, { agent_id: people[0]!.id }))).toEqual([
+      409,
+      'ENGINE_AGENT_BUSY',
+    ])
     expect(await refusalOf(ask('POST', `/leads/${waiting[0]!.id}/assign`))).toEqual([409, 'ENGINE_AGENT_BUSY'])
     const board = await ask<Board>('GET', `/agents/${people[0]!.id}/board`, undefined, people[0]!.token)
     expect(board.body).toMatchObject({ leads: { new: 3 }, room: 0 })
@@ -302,9 +358,14 @@ describe('agents', () => {
     const [own, other] = [await newPerson(), await newPerson()]
     const lead = await newLead({}, own.token)
     expect(lead.assigned_agent).toBe(own.id)
-    expect(await refusalOf(ask('POST', '/leads', { first_name: 'A', last_name: 'B', assigned_agent: other.id }, own.token))).toEqual([403, 'ENGINE_FORBIDDEN'])
+    expect(
+      await refusalOf(ask('POST', '/leads', { first_name: 'A', last_name: 'B', assigned_agent: other.id }, own.token)),
+    ).toEqual([403, 'ENGINE_FORBIDDEN'])
     expect((await refusalOf(ask('POST', `/leads/${lead.id}/assign`, { agent_id: other.id }, own.token)))[0]).toBe(403)
-    expect(await refusalOf(ask('POST', '/leads', { first_name: 'A', last_name: 'B' }, tokenOf('nobody')))).toEqual([403, 'ENGINE_FORBIDDEN'])
+    expect(await refusalOf(ask('POST', '/leads', { first_name: 'A', last_name: 'B' }, tokenOf('nobody')))).toEqual([
+      403,
+      'ENGINE_FORBIDDEN',
+    ])
   })
 })
 
@@ -313,7 +374,12 @@ describe('approvals', () => {
     const person = await newPerson()
     const lead = await newLead({ assigned_agent: person.id })
     const draft = await newDraft(lead, person.token)
-    expect(draft).toMatchObject({ status: 'draft', draft_to: lead.email, created_by: expect.stringMatching(/^agent-/), content_hash: expect.stringMatching(/^[0-9a-f]{64}$/) })
+    expect(draft).toMatchObject({
+      status: 'draft',
+      draft_to: lead.email,
+      created_by: expect.stringMatching(/^agent-/),
+      content_hash: expect.stringMatching(/^[0-9a-f]{64}$/),
+    })
     expect(await refusalOf(step(draft.id, 'send', person.token))).toEqual([409, 'ENGINE_ILLEGAL_MOVE'])
     expect(await refusalOf(step(draft.id, 'approve', admin))).toEqual([409, 'ENGINE_ILLEGAL_MOVE'])
     expect((await step(draft.id, 'submit', person.token)).body.status).toBe('pending')
@@ -328,13 +394,29 @@ describe('approvals', () => {
     const sends = await Promise.all(Array.from({ length: 6 }, () => step(draft.id, 'send', person.token)))
     expect(sends.every(({ status }) => status === 200 || status === 202)).toBe(true)
     await until(async () => (await ask<Approval>('GET', `/approvals/${draft.id}`)).body.status === 'sent')
-    expect(carrier.requests.map(({ body }) => body)).toMatchObject([{ channel: 'email', to: lead.email, text: 'Would Sunday suit you?' }])
-    expect(carrier.requests[0]?.headers).toMatchObject({ authorization: 'Bearer carrier-key', 'idempotency-key': expect.any(String) })
+    expect(carrier.requests.map(({ body }) => body)).toMatchObject([
+      { channel: 'email', to: lead.email, text: 'Would Sunday suit you?' },
+    ])
+    expect(carrier.requests[0]?.headers).toMatchObject({
+      authorization: 'Bearer carrier-key',
+      'idempotency-key': expect.any(String),
+    })
     expect((await step(draft.id, 'send', person.token)).status).toBe(200)
     expect(carrier.requests).toHaveLength(1)
-    expect((await typesOf(lead.id)).slice(2)).toEqual(['draft_created', 'submitted', 'approved', 'edited', 'submitted', 'approved', 'sent'])
+    expect((await typesOf(lead.id)).slice(2)).toEqual([
+      'draft_created',
+      'submitted',
+      'approved',
+      'edited',
+      'submitted',
+      'approved',
+      'sent',
+    ])
     expect((await ask<Lead>('GET', `/leads/${lead.id}`)).body.last_contacted_at).not.toBeNull()
-    expect(await refusalOf(ask('PATCH', `/approvals/${draft.id}`, { draft_text: 'x' }, person.token))).toEqual([409, 'ENGINE_ILLEGAL_MOVE'])
+    expect(await refusalOf(ask('PATCH', `/approvals/${draft.id}`, { draft_text: 'x' }, person.token))).toEqual([
+      409,
+      'ENGINE_ILLEGAL_MOVE',
+    ])
   })
 
   it('who edits it does not approve it either; where that is allowed, they may', async () => {
@@ -345,8 +427,12 @@ describe('approvals', () => {
     expect(await refusalOf(step(draft.id, 'approve', admin))).toEqual([403, 'ENGINE_SELF_APPROVAL'])
     expect((await ask('PUT', '/settings', { allow_self_approval: true })).body).toMatchObject({ allow_self_approval: true })
     expect((await step(draft.id, 'approve', admin)).body.status).toBe('approved')
-    expect((await ask('PUT', '/settings', { allow_self_approval: false }, admin)).body).toMatchObject({ allow_self_approval: false })
-    const { rows } = await database.owner.query("select actor from audit_log where table_name = 're_engine.settings' order by id desc limit 1")
+    expect((await ask('PUT', '/settings', { allow_self_approval: false }, admin)).body).toMatchObject({
+      allow_self_approval: false,
+    })
+    const { rows } = await database.owner.query(
+      "select actor from audit_log where table_name = 're_engine.settings' order by id desc limit 1",
+    )
     expect(rows).toEqual([{ actor: 'boss' }])
   })
 
@@ -355,12 +441,18 @@ describe('approvals', () => {
     let failures = 2
     carrier.answer(() => (failures-- > 0 ? { status: 500 } : { body: { id: 'msg-1' } }))
     const asked = await step(draft.id, 'send', person.token)
-    expect([asked.status, asked.body]).toMatchObject([202, { status: 'failed', retry_count: 1, last_error: 'send-email answered with 500.' }])
+    expect([asked.status, asked.body]).toMatchObject([
+      202,
+      { status: 'failed', retry_count: 1, last_error: 'send-email answered with 500.' },
+    ])
     await until(async () => (await step(draft.id, 'send', person.token)).status === 200)
     expect(new Set(carrier.requests.map(({ headers }) => headers['idempotency-key'])).size).toBe(1)
     expect(carrier.requests).toHaveLength(3)
     expect((await typesOf(lead.id)).filter((type) => type.startsWith('sen'))).toEqual(['send_failed', 'send_failed', 'sent'])
-    expect((await ask<Approval>('GET', `/approvals/${draft.id}`)).body).toMatchObject({ provider_message_id: 'msg-1', retry_count: 2 })
+    expect((await ask<Approval>('GET', `/approvals/${draft.id}`)).body).toMatchObject({
+      provider_message_id: 'msg-1',
+      retry_count: 2,
+    })
   })
 
   it('what is refused for good fails once, raises an alert, and may be approved anew', async () => {
@@ -368,7 +460,12 @@ describe('approvals', () => {
     carrier.answer(() => ({ status: 422 }))
     expect((await step(draft.id, 'send', person.token)).body).toMatchObject({ status: 'failed', next_retry_at: null })
     expect(carrier.requests).toHaveLength(1)
-    const signals = async () => (await database.owner.query("select kind, severity from tidemark.alert_signals where entity_id = $1 order by seq", [draft.id])).rows
+    const signals = async () =>
+      (
+        await database.owner.query('select kind, severity from tidemark.alert_signals where entity_id = $1 order by seq', [
+          draft.id,
+        ])
+      ).rows
     expect(await signals()).toEqual([{ kind: 'raise', severity: 'error' }])
     carrier.answer(() => ({}))
     expect((await step(draft.id, 'approve', admin)).body).toMatchObject({ status: 'approved', retry_count: 0 })
@@ -378,7 +475,10 @@ describe('approvals', () => {
 
   it('whoever dies while they send is followed by another, under the same key', async () => {
     const { person, draft } = await newApproved()
-    await database.owner.query("update approvals set status = 'sending', claimed_until = now() + interval '1 minute' where id = $1", [draft.id])
+    await database.owner.query(
+      "update approvals set status = 'sending', claimed_until = now() + interval '1 minute' where id = $1",
+      [draft.id],
+    )
     expect((await step(draft.id, 'send', person.token)).status).toBe(202)
     expect(carrier.requests).toHaveLength(0)
     offsetMs = 61_000
@@ -393,7 +493,10 @@ describe('approvals', () => {
     const first = await ask('POST', '/inbound', told, service)
     expect([first.status, first.body]).toMatchObject([201, { wish: 'stop', lead_id: lead.id, do_not_contact: true }])
     expect((await ask('POST', '/inbound', told, service)).status).toBe(200)
-    expect((await ask<Lead>('GET', `/leads/${lead.id}`)).body).toMatchObject({ do_not_contact: true, contact_block_reason: 'unsubscribed' })
+    expect((await ask<Lead>('GET', `/leads/${lead.id}`)).body).toMatchObject({
+      do_not_contact: true,
+      contact_block_reason: 'unsubscribed',
+    })
     for (const { id } of [draft, other]) expect((await ask<Approval>('GET', `/approvals/${id}`)).body.status).toBe('cancelled')
     const late = await newDraft(lead, person.token)
     expect(await refusalOf(step(late.id, 'submit', person.token))).toEqual([422, 'ENGINE_DO_NOT_CONTACT'])
@@ -401,7 +504,10 @@ describe('approvals', () => {
     const twin = await newLead({ assigned_agent: person.id })
     const detour = await newDraft(twin, person.token, { draft_to: lead.email })
     expect(await refusalOf(step(detour.id, 'submit', person.token))).toEqual([422, 'ENGINE_DO_NOT_CONTACT'])
-    expect((await typesOf(lead.id)).filter((type) => ['message_received', 'contact_blocked'].includes(type))).toEqual(['message_received', 'contact_blocked'])
+    expect((await typesOf(lead.id)).filter((type) => ['message_received', 'contact_blocked'].includes(type))).toEqual([
+      'message_received',
+      'contact_blocked',
+    ])
     await ask('POST', '/inbound', { ...told, external_id: randomUUID(), text: 'START' }, service)
     expect((await step(late.id, 'submit', person.token)).status).toBe(200)
     // A bounce is no word of theirs, and START takes it not back.
@@ -420,7 +526,9 @@ describe('approvals', () => {
       const send = step(draft.id, 'send', person.token)
       const [before] = await Promise.all([stop, send])
       const { status } = (await ask<Approval>('GET', `/approvals/${draft.id}`)).body
-      expect([before > 0 || carrier.requests.length === 0 ? 'in order' : 'late', ['sent', 'cancelled'].includes(status)]).toEqual(['in order', true])
+      expect([before > 0 || carrier.requests.length === 0 ? 'in order' : 'late', ['sent', 'cancelled'].includes(status)]).toEqual(
+        ['in order', true],
+      )
     }
   })
 
@@ -428,7 +536,10 @@ describe('approvals', () => {
     const { draft, lead, person } = await newApproved()
     const pending = await newDraft(lead, person.token, { status: 'pending' })
     expect((await ask('POST', `/approvals/${pending.id}/reject`, {}, admin)).status).toBe(422)
-    expect((await step(pending.id, 'reject', admin, { reason: 'Too pushy.' })).body).toMatchObject({ status: 'rejected', rejected_by: 'boss' })
+    expect((await step(pending.id, 'reject', admin, { reason: 'Too pushy.' })).body).toMatchObject({
+      status: 'rejected',
+      rejected_by: 'boss',
+    })
     expect(await refusalOf(step(pending.id, 'approve', admin))).toEqual([409, 'ENGINE_ILLEGAL_MOVE'])
     expect(await refusalOf(step(draft.id, 'reject', admin, { reason: 'x' }))).toEqual([409, 'ENGINE_ILLEGAL_MOVE'])
     expect((await step(draft.id, 'cancel', person.token)).body.status).toBe('cancelled')
@@ -448,18 +559,31 @@ describe('approvals', () => {
       { channel: 'pigeon', draft_text: 'x' },
     ]
     for (const body of bodies)
-      expect(await refusalOf(ask('POST', '/approvals', { lead_id: lead.id, ...body }, person.token))).toEqual([422, 'ENGINE_INVALID'])
+      expect(await refusalOf(ask('POST', '/approvals', { lead_id: lead.id, ...body }, person.token))).toEqual([
+        422,
+        'ENGINE_INVALID',
+      ])
     const draft = await newDraft(lead, person.token, { draft_text: 'x'.repeat(10_000), ai_score: 0.87 })
     expect(draft.ai_score).toBe(0.87)
     expect((await ask('PATCH', `/approvals/${draft.id}`, { draft_text: 'y', version: 1 }, person.token)).status).toBe(200)
-    expect(await refusalOf(ask('PATCH', `/approvals/${draft.id}`, { draft_text: 'z', version: 1 }, person.token))).toEqual([409, 'ENGINE_CHANGED'])
-    expect((await ask<{ approvals: Approval[] }>('GET', `/approvals?lead_id=${lead.id}&status=draft&limit=1`, undefined, person.token)).body.approvals).toHaveLength(1)
+    expect(await refusalOf(ask('PATCH', `/approvals/${draft.id}`, { draft_text: 'z', version: 1 }, person.token))).toEqual([
+      409,
+      'ENGINE_CHANGED',
+    ])
+    expect(
+      (await ask<{ approvals: Approval[] }>('GET', `/approvals?lead_id=${lead.id}&status=draft&limit=1`, undefined, person.token))
+        .body.approvals,
+    ).toHaveLength(1)
   })
 
   it('are decided many at a time, each by itself', async () => {
     const person = await newPerson()
     const lead = await newLead({ assigned_agent: person.id })
-    const [one, two, three] = [await newDraft(lead, person.token, { status: 'pending' }), await newDraft(lead, person.token, { status: 'pending' }), await newDraft(lead, person.token)]
+    const [one, two, three] = [
+      await newDraft(lead, person.token, { status: 'pending' }),
+      await newDraft(lead, person.token, { status: 'pending' }),
+      await newDraft(lead, person.token),
+    ]
     const { body } = await ask<{ results: object[] }>('POST', '/approvals/decisions', {
       decisions: [
         { id: one.id, decision: 'approve', content_hash: one.content_hash },
@@ -468,7 +592,12 @@ describe('approvals', () => {
         { id: randomUUID(), decision: 'approve' },
       ],
     })
-    expect(body.results).toMatchObject([{ status: 'approved' }, { status: 'rejected' }, { code: 'ENGINE_ILLEGAL_MOVE' }, { code: 'ENGINE_NOT_FOUND' }])
+    expect(body.results).toMatchObject([
+      { status: 'approved' },
+      { status: 'rejected' },
+      { code: 'ENGINE_ILLEGAL_MOVE' },
+      { code: 'ENGINE_NOT_FOUND' },
+    ])
   })
 
   it('no phone rings at night, by the clock of the agent; letters go at any hour', async () => {
@@ -508,8 +637,15 @@ describe('events', () => {
     expect([one.status, two.status, two.body.id]).toEqual([201, 200, one.body.id])
     for (const sql of ["update events set content = 'x' where id = $1", 'delete from events where id = $1'])
       await expect(database.pool.query(sql, [one.body.id])).rejects.toMatchObject({ code: 'TM_POSTGRES_PERMISSION' })
-    expect((await ask<{ events: LeadEvent[] }>('GET', `/leads/${lead.id}/events?event_type=call_logged`)).body.events).toHaveLength(1)
-    const stranger = await ask('POST', '/inbound', { source: 'carrier', external_id: randomUUID(), channel: 'sms', from: '+15550001111', text: 'Who?' }, service)
+    expect(
+      (await ask<{ events: LeadEvent[] }>('GET', `/leads/${lead.id}/events?event_type=call_logged`)).body.events,
+    ).toHaveLength(1)
+    const stranger = await ask(
+      'POST',
+      '/inbound',
+      { source: 'carrier', external_id: randomUUID(), channel: 'sms', from: '+15550001111', text: 'Who?' },
+      service,
+    )
     expect([stranger.status, stranger.body['lead_id']]).toEqual([201, null])
   })
 
@@ -531,7 +667,13 @@ describe('events', () => {
       ['UPDATE', 'contacted', 'contacted', 3],
       ['DELETE', undefined, 'contacted', undefined],
     ])
-    expect(own()[1]?.record).toMatchObject({ ...lead, status: 'contacted', version: 2, updated_at: expect.any(String), status_changed_at: expect.any(String) })
+    expect(own()[1]?.record).toMatchObject({
+      ...lead,
+      status: 'contacted',
+      version: 2,
+      updated_at: expect.any(String),
+      status_changed_at: expect.any(String),
+    })
     stop()
     deaf()
   })

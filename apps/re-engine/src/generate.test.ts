@@ -32,6 +32,10 @@ describe('states', () => {
     for (const status of statesOf(leadMoves)) expect(mayGo(leadMoves, status, status)).toBe(false)
     for (const status of ['rejected', 'sent', 'cancelled', 'expired'] as const) expect(approvalMoves[status]).toEqual([])
     expect(mayGo(approvalMoves, 'draft', 'approved')).toBe(false)
-    expect([goesBack('qualified', 'contacted'), goesBack('lost', 'nurturing'), goesBack('nurturing', 'lost')]).toEqual([true, true, false])
+    expect([goesBack('qualified', 'contacted'), goesBack('lost', 'nurturing'), goesBack('nurturing', 'lost')]).toEqual([
+      true,
+      true,
+      false,
+    ])
   })
 })

@@ -29,7 +29,12 @@ type Db = { query(sql: string, values?: readonly unknown[]): Promise<unknown> }
 
 const batch = 500
 
-const insert = async (db: Db, table: string, rows: readonly Row[], computed: Readonly<Record<string, string>> = {}): Promise<void> => {
+const insert = async (
+  db: Db,
+  table: string,
+  rows: readonly Row[],
+  computed: Readonly<Record<string, string>> = {},
+): Promise<void> => {
   for (let start = 0; start < rows.length; start += batch) {
     const some = rows.slice(start, start + batch)
     // Names out of this program, none from outside.
@@ -46,7 +51,10 @@ const insert = async (db: Db, table: string, rows: readonly Row[], computed: Rea
 const approvedHash = `case when r.approved_by is not null then re_engine.content_hash(r.channel, r.draft_to, r.draft_subject, r.draft_text) end`
 
 /** In one transaction of the owner of the tables: history that is brought in, past the triggers that guard what happens now. */
-export const generate = async (db: Db, { seed = 1, leads = 500, agents = 12, until = new Date() }: GenerateOptions = {}): Promise<Generated> => {
+export const generate = async (
+  db: Db,
+  { seed = 1, leads = 500, agents = 12, until = new Date() }: GenerateOptions = {},
+): Promise<Generated> => {
   const house = makeHouse(createRandom(seed), { agents, leads, untilMs: until.getTime() })
   await db.query("select set_config('tidemark.origin', 'move', true)")
   await insert(db, 'agents', house.agents)

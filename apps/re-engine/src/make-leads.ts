@@ -113,7 +113,10 @@ class House {
       id: this.#id(),
       first_name: first,
       last_name: last,
-      email: isUnreachable || random.chance(0.08) ? null : `lead${index}@${random.pick(['example.com', 'example.net', 'example.org'])}`,
+      email:
+        isUnreachable || random.chance(0.08)
+          ? null
+          : `lead${index}@${random.pick(['example.com', 'example.net', 'example.org'])}`,
       phone: isUnreachable || random.chance(0.2) ? null : this.#phone(town.phone, town.digits),
       property_address: random.chance(0.7) ? `${random.integer(1, 320)} ${random.pick(town.streets)}` : null,
       // People write with their thumbs.
@@ -125,7 +128,9 @@ class House {
       timeline: random.pick(timelines),
       source: random.chance(0.05) ? null : random.pick(sources),
       assigned_agent: agent?.['id'] ?? null,
-      metadata: random.chance(0.2) ? { utm_campaign: random.pick(['spring', 'dry-season', 'été']), score: random.integer(1, 100) } : {},
+      metadata: random.chance(0.2)
+        ? { utm_campaign: random.pick(['spring', 'dry-season', 'été']), score: random.integer(1, 100) }
+        : {},
       do_not_contact: isBlocked,
       contact_block_reason: isBlocked ? random.pick(['dnc', 'bounced', 'unsubscribed']) : null,
       created_at: this.#time(createdMs),
@@ -170,7 +175,9 @@ class House {
     if (channel === undefined || address == null || random.chance(0.25)) return
     const madeMs = createdMs + random.integer(5, 48 * 60) * minute
     if (madeMs > this.#untilMs) return
-    const status: ApprovalStatus = isBlocked ? 'cancelled' : random.pick(['sent', 'sent', 'sent', 'rejected', 'pending', 'draft', 'failed', 'sending'])
+    const status: ApprovalStatus = isBlocked
+      ? 'cancelled'
+      : random.pick(['sent', 'sent', 'sent', 'rejected', 'pending', 'draft', 'failed', 'sending'])
     const decidedMs = madeMs + random.integer(2, 600) * minute
     const isApproved = ['sent', 'failed', 'sending'].includes(status)
     const isSubmitted = isApproved || status === 'pending' || status === 'rejected'
@@ -178,7 +185,14 @@ class House {
     if (status === 'sending') this.flaws.stuckInSending += 1
     if (isOverdue) this.flaws.overdue += 1
     const approval: Row = {
-      ...{ id: this.#id(), lead_id: lead['id']!, agent_id: lead['assigned_agent']!, channel, action_type: 'send', draft_to: address },
+      ...{
+        id: this.#id(),
+        lead_id: lead['id']!,
+        agent_id: lead['assigned_agent']!,
+        channel,
+        action_type: 'send',
+        draft_to: address,
+      },
       draft_subject: channel === 'email' ? `About ${String(lead['property_address'] ?? lead['city'])}` : null,
       draft_text: random.pick(remarks),
       status,
@@ -202,11 +216,20 @@ class House {
     this.approvals.push(approval)
     this.#event(lead, 'draft_created', madeMs, { approval_id: approval['id']!, channel })
     if (status !== 'sent') return
-    const sent = { approval_id: approval['id']!, channel, direction: 'outbound', content: approval['draft_text']!, source: 'sender' }
+    const sent = {
+      approval_id: approval['id']!,
+      channel,
+      direction: 'outbound',
+      content: approval['draft_text']!,
+      source: 'sender',
+    }
     this.#event(lead, 'sent', decidedMs + minute, { ...sent, external_id: `import-${String(approval['id'])}` })
     if (!random.chance(0.4)) return
     const told = { channel, direction: 'inbound', content: random.pick(replies), source: 'carrier', data: { from: address } }
-    this.#event(lead, 'message_received', decidedMs + random.integer(10, 2_000) * minute, { ...told, external_id: `reply-${String(approval['id'])}` })
+    this.#event(lead, 'message_received', decidedMs + random.integer(10, 2_000) * minute, {
+      ...told,
+      external_id: `reply-${String(approval['id'])}`,
+    })
   }
 }
 

@@ -48,11 +48,57 @@ export const towns: readonly Town[] = [
   },
 ]
 
-export const firstNames = ['Ana', 'Wei', 'Priya', 'Siobhán', 'Tom', 'Marguerite', 'Jarrah', 'Mei', 'Zoë', 'Tāne', 'Louis-Étienne', 'Nguyễn', 'Kirra', 'Aisha', 'Ben'] as const
-export const lastNames = ['Li', "O'Neill", 'Chen', 'Raman', 'Lefèvre', 'Ah Kit', 'Nguyen', 'van der Berg', 'Gagnon', 'Singh', 'MacDonald', 'Yunupiŋu', 'Smith-Jones'] as const
-export const brokerages = ['Top End Homes', 'Red Centre Realty', 'Harbour & Co', 'Maple Leaf Property', 'Immobilier Laurier'] as const
+export const firstNames = [
+  'Ana',
+  'Wei',
+  'Priya',
+  'Siobhán',
+  'Tom',
+  'Marguerite',
+  'Jarrah',
+  'Mei',
+  'Zoë',
+  'Tāne',
+  'Louis-Étienne',
+  'Nguyễn',
+  'Kirra',
+  'Aisha',
+  'Ben',
+] as const
+export const lastNames = [
+  'Li',
+  "O'Neill",
+  'Chen',
+  'Raman',
+  'Lefèvre',
+  'Ah Kit',
+  'Nguyen',
+  'van der Berg',
+  'Gagnon',
+  'Singh',
+  'MacDonald',
+  'Yunupiŋu',
+  'Smith-Jones',
+] as const
+export const brokerages = [
+  'Top End Homes',
+  'Red Centre Realty',
+  'Harbour & Co',
+  'Maple Leaf Property',
+  'Immobilier Laurier',
+] as const
 /** As people and systems write them: the same one in several ways. */
-export const sources = ['website', 'Website', 'referral', 'open house', 'facebook', 'realestate.com.au', 'domain.com.au', 'realtor.ca', 'walk-in'] as const
+export const sources = [
+  'website',
+  'Website',
+  'referral',
+  'open house',
+  'facebook',
+  'realestate.com.au',
+  'domain.com.au',
+  'realtor.ca',
+  'walk-in',
+] as const
 export const propertyTypes = ['house', 'unit', 'townhouse', 'condo', 'land', 'acreage'] as const
 export const timelines = ['now', '1-3 months', '3-6 months', '6+ months', 'just looking'] as const
 export const remarks = [
@@ -62,4 +108,10 @@ export const remarks = [
   'The price guide was changed; I can send you the comparable sales.',
   'Thank you for coming.\nShall I book the building inspection?',
 ] as const
-export const replies = ['Yes please!', 'Not this week, sorry.', 'Oui, merci.', 'How much are the body corporate fees?', 'Is it pet friendly? 🐕'] as const
+export const replies = [
+  'Yes please!',
+  'Not this week, sorry.',
+  'Oui, merci.',
+  'How much are the body corporate fees?',
+  'Is it pet friendly? 🐕',
+] as const

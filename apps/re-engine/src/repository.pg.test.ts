@@ -59,11 +59,14 @@ const period = { from: '2026-05-01', until: '2026-11-22' }
 
 describe('the tables', () => {
   it('R12, R13: have the documented columns, indexes and defaults', async () => {
-    const indexes = await rows<{ indexname: string; indexdef: string }>("select indexname, indexdef from pg_indexes where tablename = 'leads'")
+    const indexes = await rows<{ indexname: string; indexdef: string }>(
+      "select indexname, indexdef from pg_indexes where tablename = 'leads'",
+    )
     const named = new Map(indexes.map(({ indexname, indexdef }) => [indexname, indexdef]))
     expect(named.get('idx_leads_email')).toContain('WHERE (email IS NOT NULL)')
     expect(named.get('idx_leads_metadata_gin')).toContain('USING gin (metadata)')
-    for (const name of ['idx_leads_status', 'idx_leads_assigned_agent', 'idx_leads_created_at', 'leads_email_key']) expect(named.has(name)).toBe(true)
+    for (const name of ['idx_leads_status', 'idx_leads_assigned_agent', 'idx_leads_created_at', 'leads_email_key'])
+      expect(named.has(name)).toBe(true)
     const lengths = await rows<{ column_name: string; n: number }>(
       "select column_name, character_maximum_length as n from information_schema.columns where table_name = 'leads' and character_maximum_length is not null",
     )
@@ -72,7 +75,9 @@ describe('the tables', () => {
       ...{ price_range: 50, timeline: 50, source: 100, status: 20 },
     })
     for (const table of ['agents', 'leads', 'approvals', 'events', 'analytics_lead_daily', 'analytics_agent_daily'])
-      expect((await one<{ on: boolean }>(`select relrowsecurity as on from pg_class where oid = 'public.${table}'::regclass`)).on).toBe(true)
+      expect(
+        (await one<{ on: boolean }>(`select relrowsecurity as on from pg_class where oid = 'public.${table}'::regclass`)).on,
+      ).toBe(true)
   })
 
   it('R14: come down and up again as one schema', async () => {
@@ -91,7 +96,10 @@ describe('the tables', () => {
         await database.owner.query("select set_config('tidemark.origin', '', true)")
         const moved = await database.owner
           .query("update leads set status = $2, status_reason = 'a reason' where id = $1", [lead.id, to])
-          .then(() => true, (error: { code: string }) => (error.code === 'PT409' ? false : error.code))
+          .then(
+            () => true,
+            (error: { code: string }) => (error.code === 'PT409' ? false : error.code),
+          )
         await database.owner.query('rollback')
         expect([from, to, moved]).toEqual([from, to, mayGo(leadMoves, from, to)])
       }
@@ -102,7 +110,9 @@ describe('the tables', () => {
 
   it('hold the states of approvals too', async () => {
     const lead = await newLead()
-    const draft = await as('agent100', (db) => createApproval(db, { lead_id: lead.id, channel: 'email', action_type: 'send', status: 'draft', draft_text: 'x' }))
+    const draft = await as('agent100', (db) =>
+      createApproval(db, { lead_id: lead.id, channel: 'email', action_type: 'send', status: 'draft', draft_text: 'x' }),
+    )
     const asIs = `update approvals set status = $2, approved_by = 'boss', approved_at = now(), approved_hash = content_hash, submitted_at = now(),
       rejected_by = 'boss', rejected_at = now(), rejection_reason = 'x', sent_at = now() where id = $1`
     for (const from of statesOf(approvalMoves))
@@ -111,10 +121,13 @@ describe('the tables', () => {
         await database.owner.query('begin')
         await database.owner.query("select set_config('tidemark.origin', 'move', true)")
         await database.owner.query(asIs, [draft.id, from])
-        await database.owner.query("select set_config('tidemark.origin', '', true), set_config('tidemark.actor', 'another', true)")
-        const moved = await database.owner
-          .query('update approvals set status = $2 where id = $1', [draft.id, to])
-          .then(() => true, (error: { code: string }) => (error.code === 'PT409' ? false : error.code))
+        await database.owner.query(
+          "select set_config('tidemark.origin', '', true), set_config('tidemark.actor', 'another', true)",
+        )
+        const moved = await database.owner.query('update approvals set status = $2 where id = $1', [draft.id, to]).then(
+          () => true,
+          (error: { code: string }) => (error.code === 'PT409' ? false : error.code),
+        )
         await database.owner.query('rollback')
         expect([from, to, moved]).toEqual([from, to, mayGo(approvalMoves, from, to)])
       }
@@ -130,14 +143,22 @@ describe('the tables', () => {
       [lead.id],
     )) as [{ id: string }]
     const set = (sub: string, status: string) =>
-      database.as('authenticated', { ...claims, sub, app_metadata: { role: 'admin' } }, 'update approvals set status = $2 where id = $1', [id, status])
+      database.as(
+        'authenticated',
+        { ...claims, sub, app_metadata: { role: 'admin' } },
+        'update approvals set status = $2 where id = $1',
+        [id, status],
+      )
     await expect(set('agent100', 'approved')).rejects.toMatchObject({ code: 'PT403' })
     await set('boss', 'approved')
     for (const status of ['sending', 'sent', 'failed']) await expect(set('boss', status)).rejects.toThrow()
     await expect(
       database.as('authenticated', claims, "update approvals set approved_by = 'boss' where id = $1", [id]),
     ).rejects.toMatchObject({ code: '42501' })
-    expect(await one('select approved_by, created_by from approvals where id = $1', [id])).toEqual({ approved_by: 'boss', created_by: 'agent100' })
+    expect(await one('select approved_by, created_by from approvals where id = $1', [id])).toEqual({
+      approved_by: 'boss',
+      created_by: 'agent100',
+    })
   })
 })
 
@@ -181,7 +202,12 @@ describe('reports', () => {
     expect(total.new_leads).toBe(bySource.reduce((sum, row) => sum + (row as { new_leads: number }).new_leads, 0))
     const website = await reports.conversion({ ...period, source: 'Website' })
     expect(website.by_source.map(({ source }) => source)).toEqual(['website'])
-    expect((await reports.conversion({ from: '2020-01-01', until: '2020-01-02' })).total).toEqual({ new_leads: 0, converted: 0, lost: 0, conversion_rate: null })
+    expect((await reports.conversion({ from: '2020-01-01', until: '2020-01-02' })).total).toEqual({
+      new_leads: 0,
+      converted: 0,
+      lost: 0,
+      conversion_rate: null,
+    })
   })
 
   it('the funnel narrows, and counts whoever came so far, also where they left', async () => {
@@ -215,7 +241,9 @@ describe('reports', () => {
     const conversions = agents.map(({ converted }) => converted)
     expect(conversions).toEqual(conversions.toSorted((a, b) => b - a))
     expect(agents[0]?.rank).toBe(1)
-    const sent = await one<{ n: number }>("select count(*)::int as n from events where event_type = 'sent' and occurred_at >= '2026-05-01' and agent_id is not null")
+    const sent = await one<{ n: number }>(
+      "select count(*)::int as n from events where event_type = 'sent' and occurred_at >= '2026-05-01' and agent_id is not null",
+    )
     expect(agents.reduce((sum, { messages_sent: n }) => sum + n, 0)).toBe(sent.n)
   })
 
@@ -239,7 +267,9 @@ describe('reports', () => {
     const before = await rows<{ xmin: string }>('select xmin::text, day::text, source from analytics_lead_daily order by 2, 3')
     const lead = await newLead({ source: 'billboard' } as never)
     await database.pool.transaction(refreshReports)
-    const after = await rows<{ xmin: string; source: string }>("select xmin::text, day::text, source from analytics_lead_daily where source <> 'billboard' order by 2, 3")
+    const after = await rows<{ xmin: string; source: string }>(
+      "select xmin::text, day::text, source from analytics_lead_daily where source <> 'billboard' order by 2, 3",
+    )
     expect(after).toEqual(before)
     expect((await reports.conversion({ source: 'billboard' })).total.new_leads).toBe(1)
     await database.owner.query('delete from leads where id = $1', [lead.id])
@@ -263,16 +293,26 @@ describe('the repository', () => {
 
   it('fifty who approve and edit at once leave nothing approved that was not read', async () => {
     const lead = await newLead()
-    const draft = await as('agent100', (db) => createApproval(db, { lead_id: lead.id, channel: 'email', action_type: 'send', status: 'pending', draft_text: 'words 0' }))
+    const draft = await as('agent100', (db) =>
+      createApproval(db, { lead_id: lead.id, channel: 'email', action_type: 'send', status: 'pending', draft_text: 'words 0' }),
+    )
     await Promise.all(
       Array.from({ length: 50 }, (_, n) =>
         n % 2 === 0
           ? as('boss', (db) => approve(db, draft.id, draft.content_hash)).catch(() => undefined)
-          : database.pool.query('update approvals set draft_text = $2 where id = $1', [draft.id, `words ${n}`]).catch(() => undefined),
+          : database.pool
+              .query('update approvals set draft_text = $2 where id = $1', [draft.id, `words ${n}`])
+              .catch(() => undefined),
       ),
     )
-    const end = await one<{ status: string; same: boolean | null }>('select status, approved_hash = content_hash as same from approvals where id = $1', [draft.id])
-    expect([['pending', null], ['approved', true]]).toContainEqual([end.status, end.same])
+    const end = await one<{ status: string; same: boolean | null }>(
+      'select status, approved_hash = content_hash as same from approvals where id = $1',
+      [draft.id],
+    )
+    expect([
+      ['pending', null],
+      ['approved', true],
+    ]).toContainEqual([end.status, end.same])
     await expect(as('boss', (db) => requestSending(db, draft.id))).rejects.toMatchObject({ code: 'ENGINE_ILLEGAL_MOVE' })
     await expect(as('boss', (db) => submitApproval(db, randomUUID()))).rejects.toMatchObject({ code: 'ENGINE_NOT_FOUND' })
   })
@@ -290,15 +330,31 @@ describe('the repository', () => {
     const approvals = await listApprovals(counting, { limit: 200 })
     const events = await eventsOf(counting, leads.rows[0]!.id, { limit: 200 })
     const board = await boardOf(counting, agents.rows[0]!.id)
-    expect([leads.rows.length, agents.rows.length > 5, approvals.rows.length, events.rows.length > 0, board?.agent_id]).toEqual([200, true, 200, true, agents.rows[0]!.id])
+    expect([leads.rows.length, agents.rows.length > 5, approvals.rows.length, events.rows.length > 0, board?.agent_id]).toEqual([
+      200,
+      true,
+      200,
+      true,
+      agents.rows[0]!.id,
+    ])
     expect(statements).toBe(5)
     expect(await boardOf(database.pool, randomUUID())).toBeNull()
-    expect((await listLeads(database.pool, { limit: 5, agent_id: 'none', do_not_contact: 'false' })).rows.every(({ assigned_agent: agent }) => agent === null)).toBe(true)
-    expect((await listLeads(database.pool, { limit: 5, agent_id: agents.rows[0]!.id, status: 'new' })).rows.every(({ status }) => status === 'new')).toBe(true)
+    expect(
+      (await listLeads(database.pool, { limit: 5, agent_id: 'none', do_not_contact: 'false' })).rows.every(
+        ({ assigned_agent: agent }) => agent === null,
+      ),
+    ).toBe(true)
+    expect(
+      (await listLeads(database.pool, { limit: 5, agent_id: agents.rows[0]!.id, status: 'new' })).rows.every(
+        ({ status }) => status === 'new',
+      ),
+    ).toBe(true)
   })
 
   it('leads that wait go to whose turn it is', async () => {
-    const waiting = await one<{ n: number }>("select count(*)::int as n from leads where assigned_agent is null and status in ('new', 'contacted', 'qualified', 'nurturing')")
+    const waiting = await one<{ n: number }>(
+      "select count(*)::int as n from leads where assigned_agent is null and status in ('new', 'contacted', 'qualified', 'nurturing')",
+    )
     expect(waiting.n).toBeGreaterThan(0)
     await database.owner.query("update agents set max_active_leads = 1000 where external_id = 'agent100'")
     expect(await database.pool.transaction((db) => assignWaiting(db))).toBe(waiting.n)

@@ -74,17 +74,22 @@ export interface Duplicate {
   readonly duplicateOf: Lead | null
 }
 
+/** Instead of an agent: whose turn it is. */
+export const inTurn = Symbol('in turn')
+
 /**
- * Makes a lead for `agent`; where somebody has its e-mail address or number, tells who, as far as the caller may know.
- * Raises ENGINE_AGENT_BUSY.
+ * Makes a lead for an agent, for nobody, or for whose turn it is; where somebody has its e-mail address or number, tells who, as far as the caller
+ * may know. Raises ENGINE_AGENT_BUSY.
  */
 export const createLead = async (
   db: Db,
   { assigned_agent: _, ...wanted }: NewLeadInput,
-  agent: string | null,
+  keeper: string | null | typeof inTurn,
 ): Promise<Lead | Duplicate> => {
   const known = await findLeadByAddress(db, wanted)
   if (known) return { duplicateOf: known }
+  // Within the statement, so that whoever comes next waits for it and for nothing else.
+  const agent = keeper === inTurn ? sql<string | null>`re_engine.next_agent()` : keeper
   const insert = tables
     .insertInto('leads')
     .values({ ...given(wanted), assigned_agent: agent })

@@ -4,23 +4,14 @@ import type { Caller } from '../access.js'
 import { EngineError } from '../engine-error.js'
 import { assignment, eventsQuery, leadChange, leadsQuery, type NewLeadInput, newEvent, newLead, parse } from '../input.js'
 import { addEvent, eventsOf } from '../repository/events.js'
-import {
-  assignLead,
-  changeLead,
-  createLead,
-  deleteLead,
-  listLeads,
-  mergeLead,
-  nextAgent,
-  requireLead,
-} from '../repository/leads.js'
+import { assignLead, changeLead, createLead, deleteLead, inTurn, listLeads, mergeLead, requireLead } from '../repository/leads.js'
 import type { Db, Lead } from '../rows.js'
 import { selected } from '../tables.js'
 import { idIn, type RouteContext } from './route-context.js'
 
 /** Who looks after a new lead: who is named, else whose turn it is; an agent's own leads are their own. Raises ENGINE_FORBIDDEN. */
-const agentFor = async (db: Db, { isAdmin }: Caller, named: string | undefined): Promise<string | null> => {
-  if (isAdmin) return named ?? (await nextAgent(db))
+const keeperOf = async (db: Db, { isAdmin }: Caller, named: string | undefined): Promise<string | typeof inTurn> => {
+  if (isAdmin) return named ?? inTurn
   const [row] = await selected<{ id: string | null }>(db, 'select re_engine.my_agent() as id')
   const own = row?.id ?? null
   if (own === null || (named !== undefined && named !== own)) throw new EngineError('ENGINE_FORBIDDEN')
@@ -32,7 +23,7 @@ export const addLeadRoutes = (app: FastifyInstance, { database, reads, touches }
     (query as { readonly on_duplicate?: unknown }).on_duplicate === 'merge'
 
   const make = async (db: Db, caller: Caller, given: NewLeadInput, merges: boolean): Promise<{ lead: Lead; isNew: boolean }> => {
-    const made = await createLead(db, given, await agentFor(db, caller, given.assigned_agent))
+    const made = await createLead(db, given, await keeperOf(db, caller, given.assigned_agent))
     if (!('duplicateOf' in made)) return { lead: made, isNew: true }
     const known = made.duplicateOf
     // Whose it is may not be the caller's to know.
