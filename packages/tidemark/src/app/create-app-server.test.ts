@@ -112,6 +112,41 @@ describe('the server of an application', () => {
   })
 })
 
+describe('the end of a server', () => {
+  it('waits for what is under way, and not for connections that nobody uses any more', async () => {
+    let begun = (): void => {}
+    const beginning = new Promise<void>((resolve) => {
+      begun = resolve
+    })
+    let go = (): void => {}
+    const going = new Promise<void>((resolve) => {
+      go = resolve
+    })
+    const server = createAppServer({
+      errors: ShopError,
+      authenticate,
+      db: away,
+      openRoutes: (open) =>
+        void open.get('/slow', async () => {
+          begun()
+          await going
+          return 'done'
+        }),
+      routes: () => {},
+    })
+    const url = await server.listen({ port: 0, host: '127.0.0.1' })
+    const answer = fetch(`${url}/slow`).then((response) => response.text())
+    await beginning
+    const startedAt = performance.now()
+    const closed = server.close()
+    setImmediate(go)
+    expect(await answer).toBe('done')
+    await closed
+    // A connection is kept for more than a minute otherwise.
+    expect(performance.now() - startedAt).toBeLessThan(20_000)
+  })
+})
+
 describe('what requests bring', () => {
   const schema = z.strictObject({ title: z.string().max(5), meta: z.record(z.string(), z.unknown()).optional() })
   const refused = (message: string) => expect.objectContaining({ code: 'SHOP_INVALID', status: 422, message })

@@ -46,6 +46,17 @@ const readJsonAlone = (app: FastifyInstance): void => {
   })
 }
 
+/** A connection whose last answer comes while the server closes would be kept for the next request, and the server with it. */
+const letGoOnClose = (app: FastifyInstance): void => {
+  let isClosing = false
+  app.addHook('preClose', async () => {
+    isClosing = true
+  })
+  app.addHook('onSend', async (_request, reply) => {
+    if (isClosing) reply.header('connection', 'close')
+  })
+}
+
 const isConnected = (db: Pick<Client, 'query'>): Promise<boolean> =>
   db.query('select 1', [], { signal: AbortSignal.timeout(healthBudgetMs) }).then(
     () => true,
@@ -70,6 +81,7 @@ export const createAppServer = <C>(options: AppServerOptions<C>): FastifyInstanc
   } = options
   const app = fastify({ logger: false, bodyLimit, routerOptions: { maxParamLength: 256 } })
   readJsonAlone(app)
+  letGoOnClose(app)
   app.setErrorHandler(answerError(errors, onFailure))
   app.setNotFoundHandler(() => {
     throw errors.named('NOT_FOUND', 'There is no such address.')
