@@ -71,6 +71,10 @@ begin
     new.converted_at := case when new.status = 'converted' then coalesce(new.converted_at, now()) else new.converted_at end;
     return new;
   end if;
+  -- An agent may close the door; who asked to be left alone is not asked again by an agent's word.
+  if old.do_not_contact and not new.do_not_contact and re_engine.role() = 'authenticated' and not tidemark.is_admin() then
+    raise exception 'a block is lifted by admins, and by the lead' using errcode = '42501', table = 'leads', schema = 'public';
+  end if;
   new.version := old.version + 1;
   new.status_changed_at := old.status_changed_at;
   new.converted_at := old.converted_at;

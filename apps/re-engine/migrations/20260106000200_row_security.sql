@@ -57,13 +57,13 @@ declare
     (select string_agg(quote_ident(rolname), ', ') from pg_roles where rolname in ('anon', 'authenticated', 'service_role')));
 begin
   execute format('revoke all on all functions in schema re_engine from %s', strangers);
-  execute format('revoke all on sequence re_engine.turn from %s', strangers);
+  execute format('revoke all on sequence re_engine.turn, re_engine.event_number from %s', strangers);
   execute format('revoke all on re_engine.settings from %s', strangers);
 end $$;
 grant usage on schema re_engine to authenticated, service_role;
 -- What runs as the caller: policies, triggers, expressions of indexes.
 grant execute on function re_engine.role(), re_engine.actor(), re_engine.stage(text), re_engine.my_agent(),
-  re_engine.search_of(public.leads) to authenticated, service_role;
+  re_engine.search_of(public.leads), re_engine.event_id() to authenticated, service_role;
 -- Whose turn it is: for the service and for admins, as it says itself.
 grant execute on function re_engine.next_agent(uuid) to authenticated, service_role;
 
@@ -77,7 +77,7 @@ begin
     grant select, insert on public.events to tidemark_app;
     grant select, update on re_engine.settings to tidemark_app;
     grant execute on function re_engine.role(), re_engine.actor(), re_engine.stage(text), re_engine.my_agent(),
-      re_engine.search_of(public.leads), re_engine.next_agent(uuid), re_engine.is_quiet(text, text, timestamptz),
+      re_engine.search_of(public.leads), re_engine.event_id(), re_engine.next_agent(uuid), re_engine.is_quiet(text, text, timestamptz),
       re_engine.open_leads(uuid) to tidemark_app;
     create policy server on public.agents to tidemark_app using (true) with check (true);
     create policy server on public.leads to tidemark_app using (true) with check (true);

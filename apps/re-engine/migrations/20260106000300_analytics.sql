@@ -70,13 +70,16 @@ create table re_engine.analytics_state (
 );
 insert into re_engine.analytics_state default values;
 
--- False where somebody else is at it. Readers are not held up: rows are exchanged one by one, only those that differ.
-create function re_engine.refresh_analytics() returns boolean
+-- False where somebody else is at it, or was within that time. Readers are not held up: rows are exchanged one by one, only those that differ.
+create function re_engine.refresh_analytics(within interval default '0') returns boolean
 language plpgsql security definer
 set search_path = pg_catalog
 as $$
 begin
   if not pg_try_advisory_xact_lock(hashtext('re_engine.refresh_analytics')) then
+    return false;
+  end if;
+  if exists (select from re_engine.analytics_state s where s.refreshed_at > clock_timestamp() - within) then
     return false;
   end if;
   refresh materialized view concurrently re_engine.lead_facts;
@@ -142,7 +145,7 @@ declare
 begin
   execute format('revoke all on public.analytics_lead_daily, public.analytics_agent_daily, re_engine.analytics_state, re_engine.lead_facts,
     re_engine.approval_facts from %s', strangers);
-  execute format('revoke all on function re_engine.refresh_analytics(), re_engine.funnel_stage(text) from %s', strangers);
+  execute format('revoke all on function re_engine.refresh_analytics(interval), re_engine.funnel_stage(text) from %s', strangers);
 end $$;
 grant select on public.analytics_lead_daily, public.analytics_agent_daily to authenticated, service_role;
 create policy analytics_admin on public.analytics_lead_daily for select to authenticated using ((select tidemark.is_admin()));
@@ -155,7 +158,7 @@ begin
     revoke all on public.analytics_lead_daily, public.analytics_agent_daily from tidemark_app;
     grant select on public.analytics_lead_daily, public.analytics_agent_daily, re_engine.analytics_state, re_engine.lead_facts,
       re_engine.approval_facts to tidemark_app;
-    grant execute on function re_engine.refresh_analytics() to tidemark_app;
+    grant execute on function re_engine.refresh_analytics(interval) to tidemark_app;
     create policy server on public.analytics_lead_daily for select to tidemark_app using (true);
     create policy server on public.analytics_agent_daily for select to tidemark_app using (true);
     create policy server on re_engine.analytics_state for select to tidemark_app using (true);

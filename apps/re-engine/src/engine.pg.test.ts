@@ -2,17 +2,22 @@ import { randomUUID } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { openResilience } from 'tidemark'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { testUrl } from '../../../packages/tidemark/src/schema/testing/bootstrapped-template.js'
 import { type AppDatabase, openAppDatabase } from '../../../packages/tidemark/src/testing/app-database.js'
 import { adminToken, secret, tokenOf } from '../../../packages/tidemark/src/testing/app-tokens.js'
+import { openEventStream } from '../../../packages/tidemark/src/testing/event-stream.js'
 import { type HttpRecorder, startHttpRecorder } from '../../../packages/tidemark/src/testing/http-recorder.js'
 import { until } from '../../../packages/tidemark/src/time/until.js'
 import type { LeadUpdate } from './lead-updates.js'
 import { type Engine, openEngine } from './open-engine.js'
 import { reEngine } from './re-engine.js'
 import type { Board } from './repository/agents.js'
+import { areExpiring, expireApprovals } from './repository/approvals.js'
 import type { Agent, Approval, Lead, LeadEvent } from './rows.js'
+import { createHttpCourier } from './sending/courier.js'
+import { createSender } from './sending/sender.js'
 
 type Method = 'GET' | 'POST' | 'PATCH' | 'PUT' | 'DELETE'
 
@@ -508,6 +513,10 @@ describe('approvals', () => {
       'message_received',
       'contact_blocked',
     ])
+    expect(await refusalOf(ask('PATCH', `/leads/${lead.id}`, { do_not_contact: false }, person.token))).toEqual([
+      403,
+      'ENGINE_FORBIDDEN',
+    ])
     await ask('POST', '/inbound', { ...told, external_id: randomUUID(), text: 'START' }, service)
     expect((await step(late.id, 'submit', person.token)).status).toBe(200)
     // A bounce is no word of theirs, and START takes it not back.
@@ -517,19 +526,64 @@ describe('approvals', () => {
     expect(await refusalOf(ask('POST', '/inbound', told, person.token))).toEqual([403, 'ENGINE_FORBIDDEN'])
   })
 
-  it('a STOP that is committed comes before every sending that begins later, 20 times of 20', async () => {
-    for (let round = 0; round < 20; round++) {
+  it('a STOP and a sending that meet leave one of two: sent once, or never', async () => {
+    for (let round = 0; round < 12; round++) {
       const { lead, person, draft } = await newApproved()
       carrier.requests.length = 0
       const told = { source: 'carrier', external_id: randomUUID(), channel: 'email', from: lead.email, text: 'STOP' }
-      const stop = ask('POST', '/inbound', told, service).then(() => carrier.requests.length)
-      const send = step(draft.id, 'send', person.token)
-      const [before] = await Promise.all([stop, send])
+      const both = [step(draft.id, 'send', person.token), ask('POST', '/inbound', told, service)]
+      await Promise.all(round % 2 === 0 ? both : both.reverse())
       const { status } = (await ask<Approval>('GET', `/approvals/${draft.id}`)).body
-      expect([before > 0 || carrier.requests.length === 0 ? 'in order' : 'late', ['sent', 'cancelled'].includes(status)]).toEqual(
-        ['in order', true],
-      )
+      expect([
+        ['sent', 1],
+        ['cancelled', 0],
+      ]).toContainEqual([status, carrier.requests.length])
     }
+  })
+
+  it('a channel that is sick, or has had enough, costs no attempt; who died while the lead said STOP is not sent again', async () => {
+    const resilience = await openResilience({})
+    const courier = createHttpCourier({
+      ...{ url: carrier.url, resilience, perMinute: { email: 1 } },
+      breaker: { failureThreshold: 1, recoveryTimeoutMs: 60_000 },
+    })
+    const sender = createSender({ pool: database.pool, courier, baseMs: 60_000 })
+    const [one, two, three] = [
+      await newApproved(),
+      await newApproved(),
+      await newApproved({ channel: 'facebook', draft_to: 'ana.li' }),
+    ]
+    const due = async (id: string) =>
+      void (await database.owner.query('update approvals set send_requested_at = now() where id = $1', [id]))
+    try {
+      for (const { draft } of [one, two]) await due(draft.id)
+      await sender.drain()
+      const ends = await Promise.all(
+        [one, two].map(async ({ draft }) => (await ask<Approval>('GET', `/approvals/${draft.id}`)).body),
+      )
+      expect(ends.map(({ status, retry_count }) => [status, retry_count]).sort()).toEqual([
+        ['sending', 0],
+        ['sent', 0],
+      ])
+      expect(carrier.requests).toHaveLength(1)
+      carrier.answer(() => ({ status: 503 }))
+      await due(three.draft.id)
+      expect(await sender.send(three.draft.id)).toBe('retrying')
+      expect(courier.open()).not.toContain('facebook')
+      await database.owner.query('update approvals set next_retry_at = now() where id = $1', [three.draft.id])
+      expect(await sender.send(three.draft.id)).toBe('none')
+      expect(carrier.requests).toHaveLength(2)
+      const left = ends.find(({ status }) => status === 'sending')!
+      await database.owner.query("update approvals set claimed_until = now() - interval '1 second' where id = $1", [left.id])
+      await ask('PATCH', `/leads/${left.lead_id}`, { do_not_contact: true })
+      expect(await sender.send(left.id)).toBe('none')
+      expect(await database.pool.transaction((db) => expireApprovals(db, new Date()))).toBe(1)
+      expect((await ask<Approval>('GET', `/approvals/${left.id}`)).body).toMatchObject({ status: 'failed', next_retry_at: null })
+    } finally {
+      await sender.stop()
+      await resilience.stop()
+    }
+    expect(await sender.send(three.draft.id)).toBe('none')
   })
 
   it('S2.6: what was rejected stays so; a reason is needed; what is illegal is 409', async () => {
@@ -619,8 +673,9 @@ describe('approvals', () => {
 
   it('what nobody decided in time expires, and is not sent', async () => {
     const { draft, lead } = await newApproved({ expires_at: new Date(Date.now() + 3_600_000).toISOString() })
-    const { expireApprovals } = await import('./repository/approvals.js')
+    expect(await areExpiring(database.pool, new Date())).toBe(false)
     expect(await database.pool.transaction((db) => expireApprovals(db, new Date()))).toBe(0)
+    expect(await areExpiring(database.pool, new Date(Date.now() + 7_200_000))).toBe(true)
     expect(await database.pool.transaction((db) => expireApprovals(db, new Date(Date.now() + 7_200_000)))).toBe(1)
     expect(await refusalOf(step(draft.id, 'send', admin))).toEqual([409, 'ENGINE_ILLEGAL_MOVE'])
     expect((await typesOf(lead.id)).at(-1)).toBe('expired')
@@ -676,5 +731,73 @@ describe('events', () => {
     })
     stop()
     deaf()
+  })
+})
+
+describe('the pools', () => {
+  interface Overview {
+    readonly pools: readonly { readonly name: string; readonly total: number; readonly max_connections: number }[]
+    readonly cache: { readonly entries: object }
+  }
+
+  it('C33, C37, C71, C73: are warm before the first request, of the documented sizes, and want nothing that a pooler cannot give', async () => {
+    const { body } = await ask<Overview>('GET', '/ops/overview')
+    expect(body.pools.map(({ name, max_connections: most }) => [name, most])).toEqual([
+      ['primary', 20],
+      ['analytics', 10],
+      ['rest', 20],
+    ])
+    // Of the analytics pool nobody asked anything yet.
+    expect(body.pools.find(({ name }) => name === 'analytics')!.total).toBeGreaterThanOrEqual(2)
+    expect((await ask('POST', '/analytics/refresh')).body).toEqual({ refreshed: true })
+    expect((await ask('GET', '/analytics/conversion?from=2026-01-02&until=2026-01-01')).status).toBe(422)
+    for (const name of ['conversion', 'first-response', 'league', 'funnel', 'trends', 'approvals'])
+      expect([name, (await ask('GET', `/analytics/${name}`)).status]).toEqual([name, 200])
+    const { body: metrics } = await ask<string>('GET', '/metrics')
+    for (const name of [
+      'tidemark_postgres_acquire_seconds_count{pool="rest"}',
+      'tidemark_postgres_connect_seconds_count{pool="analytics"}',
+    ])
+      expect(metrics).toContain(name)
+    // No session of a pooled login kept a prepared statement or a setting.
+    const { rows } = await database.owner.query(
+      "select count(*)::int as n from pg_stat_activity where datname = current_database() and query ~* '^(listen|prepare|set session)'",
+    )
+    expect(rows).toEqual([{ n: 0 }])
+  })
+
+  it('C36: streams tell an agent of a lead that becomes theirs, and of its going, and nothing of others', async () => {
+    const url = await engine.server.listen({ port: 0, host: '127.0.0.1' })
+    const [own, other] = [await newPerson(), await newPerson()]
+    const streams = await Promise.all(
+      [own, other].map(({ token }) => openEventStream(`${url}/leads/updates`, { authorization: `Bearer ${token}` })),
+    )
+    const told = (place: number) =>
+      streams[place]!.events.filter(({ event }) => event === 'change').map(({ data }) => [
+        data['event'],
+        data['record'] !== null,
+        data['old'] !== null,
+      ])
+    try {
+      await until(() => streams.every(({ events }) => events.length > 0))
+      const lead = await newLead({ assigned_agent: own.id })
+      await ask('POST', `/leads/${lead.id}/assign`, { agent_id: other.id })
+      await ask('PATCH', `/leads/${lead.id}`, { city: 'Darwin' })
+      await until(() => told(1).length === 2)
+      expect(told(0)).toEqual([
+        ['INSERT', true, false],
+        ['DELETE', false, true],
+      ])
+      expect(told(1)).toEqual([
+        ['INSERT', true, false],
+        ['UPDATE', true, true],
+      ])
+      const back = await openEventStream(`${url}/leads/updates`, { authorization: `Bearer ${own.token}`, 'last-event-id': 'x' })
+      await until(() => back.events.length === 2)
+      expect(back.events.map(({ event }) => event)).toEqual(['ready', 'gap'])
+      back.drop()
+    } finally {
+      for (const stream of streams) stream.drop()
+    }
   })
 })

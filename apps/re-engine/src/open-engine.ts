@@ -26,10 +26,11 @@ import { EngineError } from './engine-error.js'
 import { createLeadUpdates, type LeadUpdates } from './lead-updates.js'
 import { createMeasuring, createOps } from './ops.js'
 import { createCachedReads } from './reads.js'
-import { expireApprovals } from './repository/approvals.js'
-import { assignWaiting } from './repository/leads.js'
+import { areExpiring, expireApprovals } from './repository/approvals.js'
+import { areWaiting, assignWaiting } from './repository/leads.js'
 import { createReports, refreshReports } from './repository/reports.js'
 import type { Touches } from './routes/route-context.js'
+import type { Db } from './rows.js'
 import { createHttpCourier } from './sending/courier.js'
 import { createSender } from './sending/sender.js'
 import { createServerWrites } from './server-writes.js'
@@ -132,15 +133,23 @@ export const openEngine = (options: EngineOptions): Promise<Engine> =>
       watch: (watched) => apiMetrics.watch(watched),
       onFailure: logFailures(log),
     })
+    const reportsEveryMs = options.reportsEveryMs ?? 60_000
+    const now = (): Date => new Date(clock.now())
+    /** Caches are held up only where there is something to do. */
+    const everywhere = (fn: (db: Db) => Promise<unknown>) => server.write(fn, { touches: touches.everything() })
     const schedule = createSchedule(
       {
         ...(sender && { send: { everyMs: 500, run: (signal: AbortSignal) => sender.drain(signal) } }),
         expire: {
           everyMs: 30_000,
-          run: () => server.write((db) => expireApprovals(db, new Date(clock.now())), { touches: touches.everything() }),
+          run: async () => (await areExpiring(pool, now())) && everywhere((db) => expireApprovals(db, now())),
         },
-        assign: { everyMs: 30_000, run: () => server.write(assignWaiting, { touches: touches.everything() }) },
-        reports: { everyMs: options.reportsEveryMs ?? 60_000, run: () => pool.transaction(refreshReports) },
+        assign: { everyMs: 30_000, run: async () => (await areWaiting(pool)) && everywhere((db) => assignWaiting(db)) },
+        // One process in turn does it for all.
+        reports: {
+          everyMs: reportsEveryMs,
+          run: () => pool.transaction((db) => refreshReports(db, reportsEveryMs * 0.9)),
+        },
       },
       logFailedJobs(log),
     )

@@ -9,7 +9,16 @@ import { reEngine } from './re-engine.js'
 import { boardOf, findAgentBySubject, listAgents } from './repository/agents.js'
 import { approve, createApproval, listApprovals, requestSending, submitApproval } from './repository/approvals.js'
 import { addEvent, eventsOf } from './repository/events.js'
-import { assignLead, assignWaiting, changeLead, createLead, findLead, listLeads, mergeLead } from './repository/leads.js'
+import {
+  areWaiting,
+  assignLead,
+  assignWaiting,
+  changeLead,
+  createLead,
+  findLead,
+  listLeads,
+  mergeLead,
+} from './repository/leads.js'
 import { createReports, type Reports, refreshReports } from './repository/reports.js'
 import { changeSettings, readSettings } from './repository/settings.js'
 import type { Db, Lead } from './rows.js'
@@ -180,7 +189,7 @@ describe('the generated house', () => {
 
 describe('reports', () => {
   beforeAll(async () => {
-    expect(await database.pool.transaction(refreshReports)).toBe(true)
+    expect(await database.pool.transaction((db) => refreshReports(db))).toBe(true)
   })
 
   it('S2.8: conversion is what SQL over the leads says, by source and by day', async () => {
@@ -266,7 +275,7 @@ describe('reports', () => {
   it('are computed anew by one at a time, and only what differs is written', async () => {
     const before = await rows<{ xmin: string }>('select xmin::text, day::text, source from analytics_lead_daily order by 2, 3')
     const lead = await newLead({ source: 'billboard' } as never)
-    await database.pool.transaction(refreshReports)
+    await database.pool.transaction((db) => refreshReports(db))
     const after = await rows<{ xmin: string; source: string }>(
       "select xmin::text, day::text, source from analytics_lead_daily where source <> 'billboard' order by 2, 3",
     )
@@ -275,9 +284,10 @@ describe('reports', () => {
     await database.owner.query('delete from leads where id = $1', [lead.id])
     await database.pool.transaction(async (db) => {
       expect(await refreshReports(db)).toBe(true)
-      expect(await database.pool.transaction(refreshReports)).toBe(false)
+      expect(await database.pool.transaction((db) => refreshReports(db))).toBe(false)
     })
     expect((await reports.conversion({ source: 'billboard' })).total.new_leads).toBe(0)
+    expect(await database.pool.transaction((db) => refreshReports(db, 60_000))).toBe(false)
   })
 })
 
@@ -317,7 +327,7 @@ describe('the repository', () => {
     await expect(as('boss', (db) => submitApproval(db, randomUUID()))).rejects.toMatchObject({ code: 'ENGINE_NOT_FOUND' })
   })
 
-  it('C37: pages, boards and events come with as many statements whatever they hold', async () => {
+  it('R38: pages, boards and events come with as many statements whatever they hold', async () => {
     let statements = 0
     const counting: Db = {
       query: (...args: Parameters<Db['query']>) => {
@@ -356,6 +366,7 @@ describe('the repository', () => {
       "select count(*)::int as n from leads where assigned_agent is null and status in ('new', 'contacted', 'qualified', 'nurturing')",
     )
     expect(waiting.n).toBeGreaterThan(0)
+    expect(await areWaiting(database.pool)).toBe(true)
     await database.owner.query("update agents set max_active_leads = 1000 where external_id = 'agent100'")
     expect(await database.pool.transaction((db) => assignWaiting(db))).toBe(waiting.n)
     await database.owner.query("update agents set status = 'inactive'")
@@ -364,6 +375,7 @@ describe('the repository', () => {
     await database.owner.query("update leads set assigned_agent = null where status = 'new'")
     await database.owner.query('commit')
     expect(await database.pool.transaction((db) => assignWaiting(db))).toBe(0)
+    expect(await areWaiting(database.pool)).toBe(false)
     await database.owner.query("update agents set status = 'active'")
   })
 

@@ -138,16 +138,37 @@ export const listApprovals = async (db: Db, query: ApprovalsQuery): Promise<Page
   return pageOf(rows, limit, ({ created_at }) => created_at)
 }
 
-/** What nobody decided in time. As the server; gives how many. Those at which somebody is wait for the next time. */
-export const expireApprovals = async (db: Db, now: Date, most = 200): Promise<number> => {
-  const rows = await selected(
+const expireSql = `
+  update public.approvals set status = 'expired' where id in (
+    select a.id from public.approvals a join public.leads l on l.id = a.lead_id
+     where a.status in ('draft', 'pending', 'approved') and a.expires_at <= $1
+     order by a.expires_at limit $2 for update of l, a skip locked)
+  returning id`
+
+/** Whoever sent it died, and since then the lead is left alone: nobody takes it over. */
+const abandonSql = `
+  update public.approvals
+     set status = 'failed', retry_count = max_retries, next_retry_at = null, last_error = 'Whether it went out is not known.'
+   where id in (
+    select a.id from public.approvals a join public.leads l on l.id = a.lead_id
+     where a.status = 'sending' and a.claimed_until <= $1 and l.do_not_contact limit $2 for update of l, a skip locked)
+  returning id`
+
+/** Whether {@link expireApprovals} has something to do. */
+export const areExpiring = async (db: Db, now: Date): Promise<boolean> => {
+  const [row] = await selected<{ due: boolean }>(
     db,
-    `update public.approvals set status = 'expired' where id in (
-       select a.id from public.approvals a join public.leads l on l.id = a.lead_id
-        where a.status in ('draft', 'pending', 'approved') and a.expires_at <= $1
-        order by a.expires_at limit $2 for update of l, a skip locked)
-     returning id`,
-    [now, most],
+    `select exists (select from public.approvals where status in ('draft', 'pending', 'approved') and expires_at <= $1)
+         or exists (select from public.approvals a join public.leads l on l.id = a.lead_id
+                     where a.status = 'sending' and a.claimed_until <= $1 and l.do_not_contact) as due`,
+    [now],
   )
-  return rows.length
+  return row!.due
+}
+
+/** What nobody decided in time, and what nobody may send any more. As the server; gives how many. Those at which somebody is wait for the next time. */
+export const expireApprovals = async (db: Db, now: Date, most = 200): Promise<number> => {
+  const expired = await selected(db, expireSql, [now, most])
+  const abandoned = await selected(db, abandonSql, [now, most])
+  return expired.length + abandoned.length
 }

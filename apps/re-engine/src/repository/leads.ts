@@ -199,6 +199,16 @@ export const listLeads = async (db: Db, query: LeadsQuery): Promise<Page<Lead>> 
   return pageOf(rows, limit, ({ created_at }) => created_at)
 }
 
+/** Whether {@link assignWaiting} has something to do: somebody waits, and somebody has room. */
+export const areWaiting = async (db: Db): Promise<boolean> => {
+  const [row] = await selected<{ due: boolean }>(
+    db,
+    `select exists (select from public.leads where assigned_agent is null and status in ('new', 'contacted', 'qualified', 'nurturing'))
+        and exists (select from public.agents a where a.status = 'active' and re_engine.open_leads(a.id) < a.max_active_leads) as due`,
+  )
+  return row!.due
+}
+
 /** Gives leads that nobody looks after to whose turn it is, while there is room. As the server; gives how many. */
 export const assignWaiting = async (db: Db, most = 100): Promise<number> => {
   const waiting = await selected<{ id: string }>(

@@ -216,8 +216,9 @@ export const createReports = (analytics: Pick<Pool, 'transaction'>): Reports => 
   }
 }
 
-/** Computes everything anew. False where somebody else is at it. As the server. */
-export const refreshReports = async (db: Db): Promise<boolean> => {
-  const [row] = await selected<{ done: boolean }>(db, 'select re_engine.refresh_analytics() as done')
+/** Computes everything anew. False where somebody else is at it, or was in the last `withinMs`. As the server. */
+export const refreshReports = async (db: Db, withinMs = 0): Promise<boolean> => {
+  const sql = "select re_engine.refresh_analytics($1 * interval '1 ms') as done"
+  const [row] = await selected<{ done: boolean }>(db, sql, [withinMs])
   return row!.done
 }

@@ -31,7 +31,7 @@ export const addAdminRoutes = (app: FastifyInstance, { server, reports, touches,
 
     // 202: somebody else is at it.
     routes.post('/analytics/refresh', async (request, reply) => {
-      const isDone = fromWrite(reply, await server.write(refreshReports, { caller: request.caller }))
+      const isDone = fromWrite(reply, await server.write((db) => refreshReports(db), { caller: request.caller }))
       return reply.status(isDone ? 200 : 202).send({ refreshed: isDone })
     })
 
