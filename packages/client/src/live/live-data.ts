@@ -85,6 +85,8 @@ export class LiveData {
     const reading = { from: this.#position, since: [], extends: more }
     this.#reading = reading
     if (more === undefined) this.#stale = false
+    // None of those behind which it is read may be pushed out meanwhile.
+    else this.rows.grow(more)
     return reading
   }
 
@@ -93,7 +95,7 @@ export class LiveData {
     this.#reading = undefined
     const shown = laterOf(reading.from, position)
     if (reading.extends === undefined) this.rows.reset(rows, more)
-    else this.rows.extend(rows, more, reading.extends)
+    else this.rows.extend(rows, more)
     this.#loaded = true
     const whole = reading.extends === undefined
     const isIn = (told: Position | undefined) => whole && told !== undefined && shown !== undefined && reaches(shown, told)
@@ -106,6 +108,7 @@ export class LiveData {
     if (this.#reading !== reading) return
     this.#reading = undefined
     if (reading.extends === undefined) this.#stale = true
+    else this.rows.grow(-reading.extends)
   }
 
   /** As if nothing had ever been read. */

@@ -49,6 +49,38 @@ describe('a live query', () => {
     expect([query.state, idsOf(query), server.reads]).toEqual(['live', [2], 1])
   })
 
+  test('while it catches up nothing of before is shown: rows stay, and then everything is there', async () => {
+    const server = createFakeServer()
+    server.put({ id: 1, text: 'a' })
+    const query = open(server)
+    query.start()
+    await pass(100)
+    server.realtime = false
+    server.cut()
+    for (const text of ['b', 'c', 'd']) server.put({ id: 1, text })
+    server.delayMs = 50
+    const shown = new Set<unknown>()
+    query.onChange(() => void shown.add(query.snapshot.rows[0]?.['text']))
+    server.realtime = true
+    server.cut()
+    await pass(120)
+    expect(query.state).toBe('catching-up')
+    await pass(500)
+    expect([query.state, [...shown]]).toEqual(['live', ['a', 'd']])
+  })
+
+  test('who asks while it reads gets another reading, of now', async () => {
+    const server = createFakeServer()
+    server.delayMs = 20
+    const query = open(server)
+    query.start()
+    const first = query.refresh()
+    void query.refresh()
+    await pass(200)
+    await first
+    expect(server.reads).toBe(2)
+  })
+
   test('what is kept no more is read anew', async () => {
     const server = createFakeServer()
     const query = open(server)
@@ -168,6 +200,7 @@ describe('an overlay', () => {
     table: 'notes',
     kind,
     row,
+    isHidden: false,
     outcome: undefined,
   })
 
@@ -253,6 +286,45 @@ describe('an overlay', () => {
     query.committed(made)
     await pass(100)
     expect([query.state, query.snapshot.rows]).toEqual(['polling', [{ id: 5, by: 'a trigger' }]])
+    const changed = overlay('update', { id: 5, text: 'b' })
+    query.show(changed)
+    server.put({ id: 5, text: 'c' })
+    changed.outcome = { row: { id: 5, text: 'b' }, position: undefined }
+    query.committed(changed)
+    await pass(100)
+    expect(query.snapshot.rows).toEqual([{ id: 5, text: 'c' }])
+  })
+
+  test('of an update gives way when the feed has told that very row, though its position is still to come', async () => {
+    const server = createFakeServer()
+    server.put({ id: 1, text: 'a' })
+    const query = open(server)
+    query.start()
+    await pass(100)
+    const made = overlay('update', { id: 1, text: 'b' })
+    query.show(made)
+    server.put({ id: 1, text: 'b' })
+    server.put({ id: 1, text: 'c' })
+    await pass(100)
+    expect(query.snapshot.rows).toEqual([{ id: 1, text: 'b' }])
+    made.outcome = { row: { id: 1, text: 'b' }, position: 'wal-1:ff' }
+    query.committed(made)
+    expect(query.snapshot.rows).toEqual([{ id: 1, text: 'c' }])
+  })
+
+  test('that is not to be seen before the answer hides nothing that came before it', async () => {
+    const server = createFakeServer()
+    server.put({ id: 1, text: 'a' })
+    const query = open(server)
+    query.start()
+    await pass(100)
+    const made = { ...overlay('update', { id: 1, text: 'b' }), isHidden: true }
+    query.show(made)
+    expect(query.snapshot.rows).toEqual([{ id: 1, text: 'a' }])
+    made.isHidden = false
+    made.outcome = { row: { id: 1, text: 'b' }, position: 'wal-1:ff' }
+    query.committed(made)
+    expect(query.snapshot.rows).toEqual([{ id: 1, text: 'b' }])
   })
 })
 
@@ -317,7 +389,14 @@ describe('a random walk', () => {
           else if (step === 'refresh') void query.refresh()
           else if (step === 'slow') server.delayMs = n
           else if (step === 'write') {
-            const overlay: Overlay = { id: `c${n}`, table: 'notes', kind: 'insert', row: { id: n + 100 }, outcome: undefined }
+            const overlay: Overlay = {
+              id: `c${n}`,
+              table: 'notes',
+              kind: 'insert',
+              row: { id: n + 100 },
+              isHidden: false,
+              outcome: undefined,
+            }
             query.show(overlay)
             if (n > 4) query.withdraw(overlay)
             else {

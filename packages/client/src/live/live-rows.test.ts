@@ -78,6 +78,20 @@ describe('the rows of a live query', () => {
     expect(rows.list()[0]).toBe(before)
   })
 
+  test('what lies within a full window is known without asking', () => {
+    const rows = new LiveRows(resolveSpec('notes', { order: { rank: 'asc' }, limit: 2 }))
+    const put = (id: number, rank: number) => rows.apply({ kind: 'put', row: { id, rank } })
+    rows.reset(
+      [
+        { id: 1, rank: 1 },
+        { id: 2, rank: 9 },
+      ],
+      true,
+    )
+    expect([put(2, 5), put(3, 7), put(2, 4), put(2, 4)]).toEqual(['changed', 'same', 'changed', 'same'])
+    expect([put(4, 0), put(1, 8)]).toEqual(['changed', 'short'])
+  })
+
   test('what an update did not tell is what it was; of a row that is not known that cannot be said', () => {
     const rows = new LiveRows(resolveSpec('notes', {}))
     rows.reset([{ id: 1, title: 'a', body: 'long' }], false)

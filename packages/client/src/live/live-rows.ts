@@ -61,9 +61,15 @@ export class LiveRows {
     for (const row of rows) this.#add(this.#keyOf(row), row, before)
   }
 
-  /** The rows behind the last one; so many more are wanted from now on. */
-  extend(rows: readonly AnyRow[], more: boolean, by: number): void {
-    if (this.#limit !== undefined) this.#limit += by
+  /** So many more are wanted from now on, or fewer. */
+  grow(by: number): void {
+    if (this.#limit === undefined) return
+    this.#limit += by
+    while (this.#rows.length > this.#limit) this.#trim()
+  }
+
+  /** The rows behind the last one. */
+  extend(rows: readonly AnyRow[], more: boolean): void {
     this.#more = more
     for (const row of rows) {
       const key = this.#keyOf(row)
@@ -71,6 +77,7 @@ export class LiveRows {
     }
     // A row may have come to its place while these were read.
     this.#rows.sort((a, b) => compareRows(this.#spec, a, b))
+    this.grow(0)
   }
 
   clear(): void {

@@ -58,15 +58,15 @@ export class Mutations {
 
   async #mutate({ table, kind, row, ...rest }: Mutation, { optimistic = true }: MutateOptions = {}): Promise<AnyRow | undefined> {
     const { stage } = this.#options
-    const overlay: Overlay = { id: newId(), table, kind, row, outcome: undefined }
-    if (optimistic) stage.show(overlay)
+    const overlay: Overlay = { id: newId(), table, kind, row, isHidden: !optimistic, outcome: undefined }
+    stage.show(overlay)
     try {
       overlay.outcome = await this.#write({ table, kind, row, ...rest })
     } catch (error) {
       stage.withdraw(overlay)
       throw error
     }
-    if (!optimistic) stage.show(overlay)
+    overlay.isHidden = false
     stage.committed(overlay)
     return overlay.outcome.row
   }

@@ -39,7 +39,8 @@ export const overlaidRows = (
   }
 
   for (const overlay of overlays) {
-    const { kind, row, outcome } = overlay
+    const { kind, row, isHidden, outcome } = overlay
+    if (isHidden) continue
     const index = indexOf(keyOf(spec.key, outcome?.row ?? row))
     const found = rows[index]
     // The server has told it already: it knows better.

@@ -9,6 +9,8 @@ export interface Overlay {
   readonly kind: 'insert' | 'update' | 'delete'
   /** The row; of an update the key and what changes, of a delete the key. */
   readonly row: AnyRow
+  /** It is not to be seen before the server has answered. */
+  isHidden: boolean
   /** What the server made of it. Undefined while it has not answered. */
   outcome: Outcome | undefined
 }

@@ -109,10 +109,10 @@ export const createFakeServer = ({ positions = true }: { readonly positions?: bo
       return this.#life
     }
 
-    #after(life: number, work: () => void): void {
+    #after(life: number, work: () => void, turns = 1): void {
       setTimeout(() => {
         if (life === this.#life && this.#active) work()
-      }, server.delayMs)
+      }, server.delayMs * turns)
     }
 
     #turn(commits: readonly Commit[]): void {
@@ -143,8 +143,9 @@ export const createFakeServer = ({ positions = true }: { readonly positions?: bo
       }
       this.#listener.turn([], nameOf(from), nameOf(number))
       const missed = log.filter((commit) => commit.number > from)
-      const life = this.#life
-      this.#after(life, () => this.#turn(missed))
+      missed.forEach((commit, index) => {
+        this.#after(this.#life, () => this.#turn([commit]), index + 1)
+      })
     }
   }
 
