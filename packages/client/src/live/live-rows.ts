@@ -114,7 +114,7 @@ export class LiveRows {
 
   #remove(key: string, old: AnyRow): void {
     this.#byKey.delete(key)
-    this.#rows.splice(this.#rows.indexOf(old), 1)
+    this.#rows.splice(this.#indexOf(old), 1)
   }
 
   #lose(key: string, old: AnyRow): Applied {
@@ -125,7 +125,7 @@ export class LiveRows {
   #put(key: string, row: AnyRow, old: AnyRow | undefined): Applied {
     const moved = old ? compareRows(this.#spec, row, old) : 0
     if (old && moved === 0) {
-      this.#rows[this.#rows.indexOf(old)] = row
+      this.#rows[this.#indexOf(old)] = row
       this.#byKey.set(key, row)
       return 'changed'
     }
@@ -138,6 +138,12 @@ export class LiveRows {
     this.#byKey.set(key, row)
     this.#trim()
     return 'changed'
+  }
+
+  /** Where the server orders otherwise than we do, a row is not where it would be looked for. */
+  #indexOf(row: AnyRow): number {
+    const place = this.#placeOf(row)
+    return this.#rows[place] === row ? place : this.#rows.indexOf(row)
   }
 
   #placeOf(row: AnyRow): number {
