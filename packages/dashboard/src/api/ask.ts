@@ -76,8 +76,7 @@ const errorOf = async (response: Response): Promise<AskError> => {
   )
 }
 
-/** Asks the server. Raises {@link AskError}. */
-export const ask = async <P extends Path>(path: P, input: Input<P>, options: AskOptions = {}): Promise<Answer<P>> => {
+const send = async <P extends Path>(path: P, input: Input<P>, options: AskOptions): Promise<Answer<P>> => {
   const { method, path: address, body } = requestOf(path, input)
   const response = await fetch(address, {
     method,
@@ -96,4 +95,16 @@ export const ask = async <P extends Path>(path: P, input: Input<P>, options: Ask
   })
   if (!response.ok) throw await errorOf(response)
   return (await response.json()) as Answer<P>
+}
+
+/** Asks the server. Raises {@link AskError}. */
+export const ask = async <P extends Path>(path: P, input: Input<P>, options: AskOptions = {}): Promise<Answer<P>> => {
+  try {
+    return await send(path, input, options)
+  } catch (error) {
+    // Signed in anew in another tab: the cookie is of that session, the proof still of the last one.
+    if (!(error instanceof AskError) || error.code !== 'TM_SERVER_CSRF') throw error
+    keepCsrf((await send('GET /session', {}, options)).csrf)
+    return send(path, input, options)
+  }
 }

@@ -62,7 +62,7 @@ export const TopBar = ({ title, onSearch }: { readonly title: string; readonly o
     <header className="bar">
       <Drawer />
       <h1>{title}</h1>
-      <button type="button" className="search-button" onClick={onSearch} aria-label="Search commands">
+      <button type="button" className="search-button" onClick={onSearch} title="Search commands">
         <Search size={14} aria-hidden />
         <span>Search</span>
         <kbd>Ctrl K</kbd>

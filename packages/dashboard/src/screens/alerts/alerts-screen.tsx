@@ -205,7 +205,7 @@ const Silences = ({ silences }: { readonly silences: readonly SilenceView[] }) =
     { name: 'ends', title: 'Ends', width: '120px', cell: ({ ends_at }) => <Since at={ends_at} /> },
     {
       name: 'end',
-      title: '',
+      title: 'End',
       width: '90px',
       cell: ({ id }) => (
         <Button kind="quiet" disabled={!may} isBusy={end.isPending} onClick={() => end.mutate({ body: { id } })}>

@@ -82,6 +82,7 @@ const Live = () => {
         <TextField
           label="Only these tables"
           placeholder="public.orders,public.customers"
+          hint="Without names: all but public.api_metrics, to which this page's own requests add."
           value={typed}
           onChange={(event) => setTyped(event.target.value)}
           wrong={wrong}
@@ -120,7 +121,7 @@ const Slots = ({ slots }: Pick<LagReport, 'slots'>) => {
     { name: 'room', title: 'Room left', width: '96px', align: 'end', cell: ({ headroomBytes }) => (headroomBytes === null ? 'no bound' : bytes(headroomBytes)) },
     {
       name: 'drop',
-      title: '',
+      title: 'Drop',
       width: '54px',
       cell: ({ name, state }) =>
         state !== 'read' && mayDrop && <IconButton icon={Trash2} label={`Drop the slot ${name}`} onClick={() => setAsked(name)} />,

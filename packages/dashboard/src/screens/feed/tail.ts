@@ -21,6 +21,9 @@ export interface Tail {
 
 export const maxRows = 5_000
 
+/** The requests of this very page make rows of their own: shown only to who asks for them. */
+const ownTable = 'public.api_metrics'
+
 /** Adds what came since the last frame, however much it is, in one step. */
 export const added = (rows: readonly TailRow[], seen: number, events: readonly ServerEvent[]): readonly TailRow[] => {
   const fresh = events.map(({ data }, at): TailRow => ({ n: seen + at, told: data as TailRow['told'] }))
@@ -46,7 +49,9 @@ export const useTail = (tables: string | undefined): Tail => {
     onEvents: (events) => {
       const failed = events.find(({ type }) => type === 'error')
       if (failed) setError(failed.data as Tail['error'])
-      const told = events.filter(({ type }) => type !== 'error')
+      const isShown = ({ type, data }: ServerEvent): boolean =>
+        type !== 'error' && (tables !== undefined || (data as Partial<ToldChange>).table !== ownTable)
+      const told = events.filter(isShown)
       setKept(({ rows, seen }) => ({ rows: added(rows, seen, told), seen: seen + told.length }))
     },
   })

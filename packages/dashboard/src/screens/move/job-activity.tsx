@@ -61,6 +61,11 @@ interface Line {
   readonly text: string
 }
 
+/** A stream that was opened again may begin anew: what has a number that was shown is not shown again. */
+const oncePerId = (lines: readonly Line[]): readonly Line[] => [
+  ...new Map(lines.toReversed().map((line) => [line.id, line])).values(),
+].reverse()
+
 const useLines = (job: JobView): readonly Line[] => {
   const [lines, setLines] = useState<readonly Line[]>([])
   useEvents({
@@ -71,9 +76,7 @@ const useLines = (job: JobView): readonly Line[] => {
         const text = lineOf(event)
         return text === undefined ? [] : [{ id: event.id, at: Date.now(), text }]
       })
-      if (told.length === 0) return
-      // A stream that was opened again begins where it stopped, or from the beginning: a number is shown once.
-      setLines((before) => [...before.filter(({ id }) => !told.some((line) => line.id === id)), ...told].slice(-maxLines))
+      if (told.length > 0) setLines((before) => oncePerId([...before, ...told]).slice(-maxLines))
     },
   })
   return lines

@@ -40,6 +40,9 @@ const commands: Readonly<Record<MoveAction, string>> = {
   abort: 'move abort',
 }
 
+const goOnLabel = ({ move }: MoveBoard, action: MoveAction): string | undefined =>
+  action !== 'goOn' ? undefined : move?.state === 'rolledBack' ? 'Follow again' : move?.state === 'mirroring' ? 'Go on mirroring' : undefined
+
 const NextStep = ({ board, file }: { readonly board: MoveBoard; readonly file: string }) => {
   const advice = adviceOf(board)
   const actions = useMoveActions(file, board)
@@ -61,7 +64,7 @@ const NextStep = ({ board, file }: { readonly board: MoveBoard; readonly file: s
           <ActionButton key={action} action={action} label={action === 'plan' ? 'Plan again' : undefined} isBusy={actions.isBusy} onRun={actions.run} />
         ))}
         {primary !== undefined && (
-          <ActionButton action={primary} isPrimary blocked={blocked} isBusy={actions.isBusy} onRun={actions.run} />
+          <ActionButton action={primary} label={goOnLabel(board, primary)} isPrimary blocked={blocked} isBusy={actions.isBusy} onRun={actions.run} />
         )}
         <CopyAs path="GET /move/board" input={{ query: { file } }} cli={cli} />
       </div>

@@ -13,11 +13,12 @@ export interface GateOptions {
 export const isSecure = ({ protocol, headers }: FastifyRequest): boolean =>
   protocol === 'https' || headers['x-forwarded-proto'] === 'https'
 
-/** A browser says where a request comes from; and only a page of this origin can have read the token. Raises TM_SERVER_CSRF. */
-const checkOrigin = ({ headers }: FastifyRequest, { csrf }: Session): void => {
+/** A browser says where a request comes from; and only a page of this origin can have read the token of a write. Raises TM_SERVER_CSRF. */
+const checkOrigin = (request: FastifyRequest, { csrf }: Session): void => {
+  const { headers } = request
   const site = headers['sec-fetch-site']
-  if ((site !== undefined && site !== 'same-origin') || !isSame(headers['x-tidemark-csrf'], csrf))
-    throw new TidemarkError('TM_SERVER_CSRF', {})
+  const isForeign = site !== undefined && site !== 'same-origin'
+  if (isForeign || (!isRead(request) && !isSame(headers['x-tidemark-csrf'], csrf))) throw new TidemarkError('TM_SERVER_CSRF', {})
 }
 
 /** Who sends it: by the token, or by the cookie of a session. Raises TM_SERVER_UNAUTHORIZED and TM_SERVER_CSRF. */
@@ -31,7 +32,7 @@ export const findOperator = async (
   // A wrong token is an answer of its own: no cookie stands in for it.
   const session = request.headers.authorization === undefined ? await sessions.read(request.headers.cookie) : undefined
   if (!session) throw new TidemarkError('TM_SERVER_UNAUTHORIZED', {})
-  if (request.method !== 'GET' && request.method !== 'HEAD') checkOrigin(request, session)
+  checkOrigin(request, session)
   const renewed = sessions.renewed(session)
   if (renewed) reply.header('set-cookie', await sessions.cookie(renewed, isSecure(request)))
   return { operator: { name: session.name, role: session.role, via: 'session' }, session: renewed ?? session }

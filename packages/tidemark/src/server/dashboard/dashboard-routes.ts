@@ -49,10 +49,9 @@ const pageOf = ({ html, screens }: DashboardFiles, screen: string, nonce: string
 const missing = `<!doctype html><meta charset="utf-8"><title>Tidemark</title><p>The dashboard is not built. In a checkout of Tidemark, run
 <code>npm run build</code>; elsewhere install the package <code>@tidemark/dashboard</code>. Everything that it does is a command, too.`
 
-/** `/`, the screens beside it, and their files. */
-export const addDashboard = async (app: FastifyInstance, config: TidemarkConfig): Promise<void> => {
+/** `/`, the screens beside it, and their files; by default those of the installed package. */
+export const addDashboard = async (app: FastifyInstance, config: TidemarkConfig, folder = findDashboard()): Promise<void> => {
   if (!showsDashboard(config)) return
-  const folder = findDashboard()
   const dashboard = folder === undefined ? undefined : await readDashboard(folder)
   const checkReach = (request: FastifyRequest): void => {
     if (reachesDashboard(config, request)) return
