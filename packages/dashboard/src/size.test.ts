@@ -11,7 +11,10 @@ const zipped = (file: string): number => gzipSync(readFileSync(`${dist}${file}`)
 describe.skipIf(!existsSync(`${dist}index.html`))('the size of a first load (npm run build makes it)', () => {
   const html = existsSync(`${dist}index.html`) ? readFileSync(`${dist}index.html`, 'utf8') : ''
   const shell = [...html.matchAll(/(?:src|href)="\/(assets\/[^"]+)"/g)].map(([, file]) => file!)
-  const screens = JSON.parse(html === '' ? '{}' : readFileSync(`${dist}screens.json`, 'utf8')) as Record<string, readonly string[]>
+  const screens = JSON.parse(html === '' ? '{}' : readFileSync(`${dist}screens.json`, 'utf8')) as Record<
+    string,
+    readonly string[]
+  >
 
   test('every screen has its files, and none is in the shell', () => {
     expect(Object.keys(screens).length).toBeGreaterThan(5)

@@ -10,7 +10,11 @@ afterEach(() => {
 
 describe('asking', () => {
   test('a question becomes a request: names in the path, the rest in the query, nothing that was not given', () => {
-    expect(requestOf('DELETE /feed/slots/:name', { params: { name: 'a/b' } })).toEqual({ method: 'DELETE', path: '/admin/v1/feed/slots/a%2Fb', body: undefined })
+    expect(requestOf('DELETE /feed/slots/:name', { params: { name: 'a/b' } })).toEqual({
+      method: 'DELETE',
+      path: '/admin/v1/feed/slots/a%2Fb',
+      body: undefined,
+    })
     expect(requestOf('GET /alerts', { query: { status: 'open' } }).path).toBe('/admin/v1/alerts?status=open')
     expect(requestOf('GET /overview', {}).path).toBe('/admin/v1/overview')
   })
@@ -60,7 +64,12 @@ describe('numbers and words for people', () => {
     expect([999, 12_345, 2_000_000].map(compact)).toEqual(['999', '12.3K', '2M'])
     expect([0, 0.25, 2.5, 250].map(mark)).toEqual(['0', '0.25', '2.5', '250'])
     expect([counted(1, 'row'), counted(1_200, 'row')]).toEqual(['1 row', '1,200 rows'])
-    expect([ago(0, 500), ago(0, 65_000), ago(3_600_000, 0), ago('1970-01-01T00:00:00Z', 5_000)]).toEqual(['just now', '1 min ago', 'in 1 h', '5.0 s ago'])
+    expect([ago(0, 500), ago(0, 65_000), ago(3_600_000, 0), ago('1970-01-01T00:00:00Z', 5_000)]).toEqual([
+      'just now',
+      '1 min ago',
+      'in 1 h',
+      '5.0 s ago',
+    ])
   })
 
   test('what is copied for a shell is one word each, and holds no token', () => {

@@ -7,7 +7,15 @@ import { familiesOf } from './cache/cache-screen.tsx'
 import { added, maxRows } from './feed/tail.ts'
 import { pretty } from './webhooks/event-detail.tsx'
 
-const slot = { name: 'tidemark', state: 'idle', temporary: false, behindBytes: 1_048_576, headroomBytes: null, walStatus: null, lost: null } as const
+const slot = {
+  name: 'tidemark',
+  state: 'idle',
+  temporary: false,
+  behindBytes: 1_048_576,
+  headroomBytes: null,
+  walStatus: null,
+  lost: null,
+} as const
 const feedNode = {
   role: 'reading',
   epoch: 'e',
@@ -79,7 +87,11 @@ describe('the feed', () => {
     const events = Array.from({ length: 3 }, (_none, n) => ({ type: 'change', id: '', data: n }))
     const rows = added([], 10, events)
     expect(rows.map(({ n }) => n)).toEqual([12, 11, 10])
-    const many = added(rows, 13, Array.from({ length: maxRows }, () => events[0]!))
+    const many = added(
+      rows,
+      13,
+      Array.from({ length: maxRows }, () => events[0]!),
+    )
     expect(many).toHaveLength(maxRows)
     expect(many[0]?.n).toBe(12 + maxRows)
   })
@@ -94,7 +106,12 @@ describe('the cache', () => {
   })
 
   test('a key is looked at, with its value as text', async () => {
-    const key = { key: 'chat:messages:1', entry: 'messages', redis: 'up', memory: { bytes: 10, ageMs: 5, freshForMs: 100 } } as const
+    const key = {
+      key: 'chat:messages:1',
+      entry: 'messages',
+      redis: 'up',
+      memory: { bytes: 10, ageMs: 5, freshForMs: 100 },
+    } as const
     const held = {
       bytes: 20,
       encrypted: true,
@@ -107,7 +124,10 @@ describe('the cache', () => {
       value: { a: '<script>' },
       problem: null,
     }
-    const { address } = renderDashboard('/cache', { 'GET /cache': { scope: 'nothing', nodes: [] }, 'GET /cache/key': { ...key, held } })
+    const { address } = renderDashboard('/cache', {
+      'GET /cache': { scope: 'nothing', nodes: [] },
+      'GET /cache/key': { ...key, held },
+    })
     const field = await screen.findByLabelText('Key')
     fireEvent.change(field, { target: { value: 'chat:messages:1' } })
     fireEvent.submit(field)
@@ -126,7 +146,9 @@ describe('the cache', () => {
     within(dialog).getByText('It concerns messages, on 2 nodes.')
     fireEvent.change(within(dialog).getByLabelText('Type everything to confirm'), { target: { value: 'everything' } })
     fireEvent.click(within(dialog).getByRole('button', { name: 'Evict' }))
-    await waitFor(() => expect(askedFor('POST /cache/evict').map(({ body }) => body)).toEqual([{ all: true, dryRun: true }, { all: true }]))
+    await waitFor(() =>
+      expect(askedFor('POST /cache/evict').map(({ body }) => body)).toEqual([{ all: true, dryRun: true }, { all: true }]),
+    )
   })
 })
 
@@ -157,7 +179,11 @@ describe('alerts', () => {
     fireEvent.change(within(silence).getByLabelText('Comment'), { target: { value: 'moving' } })
     fireEvent.click(within(silence).getByRole('button', { name: 'Silence' }))
     await waitFor(() =>
-      expect(askedFor('POST /alerts/silence')[0]?.body).toEqual({ matchers: ['alert_type=disk'], comment: 'moving', forMs: 14_400_000 }),
+      expect(askedFor('POST /alerts/silence')[0]?.body).toEqual({
+        matchers: ['alert_type=disk'],
+        comment: 'moving',
+        forMs: 14_400_000,
+      }),
     )
     await screen.findByText('Silenced for 4 h.')
   })
@@ -168,7 +194,17 @@ describe('alerts', () => {
       'POST /alerts/unsilence': report().silences[0]!,
       'POST /alerts/test': { channel: 'ops', delivered: true, tookMs: 12 },
       'GET /alerts/rules': {
-        rules: [{ name: 'disk-full', severity: 'critical', says: 'The disk is full', entityType: 'host', forMs: 60_000, everyMs: 2_000, mutes: [] }],
+        rules: [
+          {
+            name: 'disk-full',
+            severity: 'critical',
+            says: 'The disk is full',
+            entityType: 'host',
+            forMs: 60_000,
+            everyMs: 2_000,
+            mutes: [],
+          },
+        ],
       },
     })
     fireEvent.click(await screen.findByRole('button', { name: 'End' }))
@@ -204,11 +240,16 @@ describe('webhooks', () => {
   } as const
 
   test('filters live in the address and reach the server', async () => {
-    const { askedFor, address } = renderDashboard('/webhooks?status=dead', { 'POST /hooks/list': list, 'GET /hooks/replays': { replays: [replay] } })
+    const { askedFor, address } = renderDashboard('/webhooks?status=dead', {
+      'POST /hooks/list': list,
+      'GET /hooks/replays': { replays: [replay] },
+    })
     await screen.findByText('look at them')
     fireEvent.change(screen.getByLabelText('Provider'), { target: { value: 'github' } })
     await waitFor(() => expect(address()).toBe('/webhooks?status=dead&provider=github'))
-    await waitFor(() => expect(askedFor('POST /hooks/list').at(-1)?.body).toEqual({ status: ['dead'], provider: 'github', limit: 500 }))
+    await waitFor(() =>
+      expect(askedFor('POST /hooks/list').at(-1)?.body).toEqual({ status: ['dead'], provider: 'github', limit: 500 }),
+    )
     expect((await screen.findByRole('progressbar', { name: 'Sent of replay r1' })).getAttribute('aria-valuenow')).toBe('25')
   })
 
@@ -227,7 +268,10 @@ describe('webhooks', () => {
     within(dialog).getByText(/^2 events would be sent through again/)
     fireEvent.click(within(dialog).getByRole('button', { name: 'Replay' }))
     await screen.findByText('2 events on the way.')
-    expect(askedFor('POST /hooks/replay').map(({ body }) => body)).toEqual([{ status: ['dead'], dryRun: true }, { status: ['dead'] }])
+    expect(askedFor('POST /hooks/replay').map(({ body }) => body)).toEqual([
+      { status: ['dead'], dryRun: true },
+      { status: ['dead'] },
+    ])
   })
 
   test('one event: its signature, its error, its body; and once more through', async () => {

@@ -150,4 +150,3 @@ test('the palette takes letters in their order, and no others', () => {
   expect(fits('Go to Move', 'vmg')).toBe(false)
   expect(fits('Go to Move', 'GO MOVE')).toBe(true)
 })
-

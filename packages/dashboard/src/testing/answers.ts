@@ -1,5 +1,16 @@
 /** Answers as a server gives them, for tests to change what they are about. */
-import type { AlertView, EventDetail, EventView, JobView, MoveBoard, MovePlan, MoveStatus, NodeReport, Overview, ToldChange } from 'tidemark/admin'
+import type {
+  AlertView,
+  EventDetail,
+  EventView,
+  JobView,
+  MoveBoard,
+  MovePlan,
+  MoveStatus,
+  NodeReport,
+  Overview,
+  ToldChange,
+} from 'tidemark/admin'
 
 const at = '2026-11-22T10:00:00.000Z'
 
@@ -9,7 +20,13 @@ export const overview = (change: Partial<Overview> = {}): Overview => ({
   health: { status: 'ok', database: 'connected', phase: 'serving', degraded: [], components: {} },
   requests: {
     bucketMs: 30_000,
-    buckets: Array.from({ length: 30 }, (_none, n) => ({ at: Date.parse(at) + n * 30_000, requests: n * 10, errors: 0, p50Ms: 2, p95Ms: 9 })),
+    buckets: Array.from({ length: 30 }, (_none, n) => ({
+      at: Date.parse(at) + n * 30_000,
+      requests: n * 10,
+      errors: 0,
+      p50Ms: 2,
+      p95Ms: 9,
+    })),
     total: 4_350,
     errors: 0,
     p50Ms: 2,
@@ -99,8 +116,26 @@ export const plan: MovePlan = {
     },
   ],
   objects: [
-    { type: 'index', table: 'orders', name: 'by_day', outcome: 'kept', why: 'means the same', suggestion: null, sql: [], phase: 'afterRows' },
-    { type: 'trigger', table: 'orders', name: 'stamp', outcome: 'notCarried', why: 'calls a function', suggestion: 'write it anew', sql: [], phase: 'afterAll' },
+    {
+      type: 'index',
+      table: 'orders',
+      name: 'by_day',
+      outcome: 'kept',
+      why: 'means the same',
+      suggestion: null,
+      sql: [],
+      phase: 'afterRows',
+    },
+    {
+      type: 'trigger',
+      table: 'orders',
+      name: 'stamp',
+      outcome: 'notCarried',
+      why: 'calls a function',
+      suggestion: 'write it anew',
+      sql: [],
+      phase: 'afterAll',
+    },
   ],
   hazards: [
     {

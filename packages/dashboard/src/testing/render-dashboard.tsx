@@ -69,14 +69,17 @@ export class TestEventSource {
 /** What happy-dom lacks: sizes, and the context that charts draw on. */
 const standIns = (): void => {
   vi.stubGlobal('EventSource', TestEventSource)
-  vi.stubGlobal('Path2D', class Path2D {
-    rect() {}
-    moveTo() {}
-    lineTo() {}
-    arc() {}
-    closePath() {}
-    addPath() {}
-  })
+  vi.stubGlobal(
+    'Path2D',
+    class Path2D {
+      rect() {}
+      moveTo() {}
+      lineTo() {}
+      arc() {}
+      closePath() {}
+      addPath() {}
+    },
+  )
   const context = new Proxy({}, { get: (kept: Record<string | symbol, unknown>, name) => kept[name] ?? (() => ({ width: 10 })) })
   vi.spyOn(HTMLCanvasElement.prototype, 'getContext').mockReturnValue(context as never)
   vi.spyOn(HTMLElement.prototype, 'clientHeight', 'get').mockReturnValue(600)
@@ -90,7 +93,10 @@ export const renderDashboard = (path: string, answers: Answers) => {
   const nameOf = (method: string, { pathname }: URL): string => {
     const exact = `${method} ${pathname.replace('/admin/v1', '')}`
     if (exact in known) return exact
-    return Object.keys(known).find((name) => name.includes(':') && new RegExp(`^${name.replace(/:\w+/g, '[^/]+')}$`).test(exact)) ?? exact
+    return (
+      Object.keys(known).find((name) => name.includes(':') && new RegExp(`^${name.replace(/:\w+/g, '[^/]+')}$`).test(exact)) ??
+      exact
+    )
   }
   TestEventSource.opened = []
   standIns()

@@ -34,10 +34,25 @@ const severities: Readonly<Record<string, StatusKind>> = { info: 'info', warning
 const states: Readonly<Record<string, StatusKind>> = { active: 'bad', acknowledged: 'warn', resolved: 'ok' }
 
 const columns: readonly Column<AlertView>[] = [
-  { name: 'severity', title: 'Severity', width: '110px', cell: ({ severity }) => <Status kind={severities[severity] ?? 'info'}>{severity}</Status> },
+  {
+    name: 'severity',
+    title: 'Severity',
+    width: '110px',
+    cell: ({ severity }) => <Status kind={severities[severity] ?? 'info'}>{severity}</Status>,
+  },
   { name: 'type', title: 'Alert', width: 'minmax(150px, 1fr)', cell: ({ alert_type }) => <strong>{alert_type}</strong> },
-  { name: 'message', title: 'Message', width: 'minmax(240px, 3fr)', cell: ({ message }) => <span title={message}>{message}</span> },
-  { name: 'status', title: 'State', width: '140px', cell: ({ status }) => <Status kind={states[status] ?? 'idle'}>{status}</Status> },
+  {
+    name: 'message',
+    title: 'Message',
+    width: 'minmax(240px, 3fr)',
+    cell: ({ message }) => <span title={message}>{message}</span>,
+  },
+  {
+    name: 'status',
+    title: 'State',
+    width: '140px',
+    cell: ({ status }) => <Status kind={states[status] ?? 'idle'}>{status}</Status>,
+  },
   { name: 'occurrences', title: 'Times', width: '70px', align: 'end', cell: ({ occurrences }) => count(occurrences) },
   { name: 'since', title: 'Since', width: '120px', cell: ({ timestamp }) => <Since at={timestamp} /> },
 ]
@@ -63,7 +78,16 @@ const SilenceDialog = ({ matcher, onClose }: SilenceDialogProps) => {
   const [forMs, setForMs] = useState<string>(silenceTimes[0][0])
   const confirm = (): void =>
     silence.mutate(
-      { body: { matchers: given.split(',').map((one) => one.trim()).filter((one) => one !== ''), comment, forMs: Number(forMs) } },
+      {
+        body: {
+          matchers: given
+            .split(',')
+            .map((one) => one.trim())
+            .filter((one) => one !== ''),
+          comment,
+          forMs: Number(forMs),
+        },
+      },
       {
         onSuccess: () => {
           onClose()
@@ -82,14 +106,32 @@ const SilenceDialog = ({ matcher, onClose }: SilenceDialogProps) => {
       onConfirm={confirm}
       onClose={onClose}
     >
-      <TextField label="What fits" hint="label=value, separated by commas; also !=, =~ and !~" value={given} onChange={(event) => setGiven(event.target.value)} />
+      <TextField
+        label="What fits"
+        hint="label=value, separated by commas; also !=, =~ and !~"
+        value={given}
+        onChange={(event) => setGiven(event.target.value)}
+      />
       <SelectField label="For" options={silenceTimes} value={forMs} onChange={(event) => setForMs(event.target.value)} />
-      <TextField label="Comment" placeholder="Why, for whoever finds it" value={comment} onChange={(event) => setComment(event.target.value)} />
+      <TextField
+        label="Comment"
+        placeholder="Why, for whoever finds it"
+        value={comment}
+        onChange={(event) => setComment(event.target.value)}
+      />
     </ConfirmDialog>
   )
 }
 
-const AlertDialog = ({ alert, onClose, onSilence }: { readonly alert: AlertView; readonly onClose: () => void; readonly onSilence: () => void }) => {
+const AlertDialog = ({
+  alert,
+  onClose,
+  onSilence,
+}: {
+  readonly alert: AlertView
+  readonly onClose: () => void
+  readonly onSilence: () => void
+}) => {
   const may = useMay('operator')
   const ack = useAction('POST /alerts/ack')
   const resolve = useAction('POST /alerts/resolve')
@@ -176,8 +218,14 @@ const AlertsTable = ({ report, onSilence }: { readonly report: AlertsReport; rea
         onOpen={({ id }) => setFilters({ id })}
         openKey={filters.id}
         empty={
-          <Empty title={filters.status === 'open' ? 'No alert is open' : 'There is no such alert'} icon={BellRing} command="npx tidemark alerts list --status all">
-            <p>Rules look every two seconds; what they find, and what applications raise, is shown here and told by the channels.</p>
+          <Empty
+            title={filters.status === 'open' ? 'No alert is open' : 'There is no such alert'}
+            icon={BellRing}
+            command="npx tidemark alerts list --status all"
+          >
+            <p>
+              Rules look every two seconds; what they find, and what applications raise, is shown here and told by the channels.
+            </p>
           </Empty>
         }
       />
@@ -199,7 +247,12 @@ const Silences = ({ silences }: { readonly silences: readonly SilenceView[] }) =
   const end = useAction('POST /alerts/unsilence')
   const may = useMay('operator')
   const silenceColumns: readonly Column<SilenceView>[] = [
-    { name: 'matchers', title: 'What fits', width: 'minmax(200px, 2fr)', cell: ({ matchers }) => <code>{matchers.join(', ')}</code> },
+    {
+      name: 'matchers',
+      title: 'What fits',
+      width: 'minmax(200px, 2fr)',
+      cell: ({ matchers }) => <code>{matchers.join(', ')}</code>,
+    },
     { name: 'comment', title: 'Comment', width: 'minmax(140px, 2fr)', cell: ({ comment }) => comment },
     { name: 'author', title: 'By', width: 'minmax(120px, 1fr)', cell: ({ author }) => author },
     { name: 'ends', title: 'Ends', width: '120px', cell: ({ ends_at }) => <Since at={ends_at} /> },
@@ -223,7 +276,9 @@ const Silences = ({ silences }: { readonly silences: readonly SilenceView[] }) =
         rows={silences}
         rowKey={({ id }) => id}
         rowHeight={40}
-        empty={<Empty title="Nothing is silenced" icon={BellOff} command="npx tidemark alerts silence alert_type=NAME --for 1h" />}
+        empty={
+          <Empty title="Nothing is silenced" icon={BellOff} command="npx tidemark alerts silence alert_type=NAME --for 1h" />
+        }
       />
     </>
   )
@@ -245,7 +300,10 @@ const Channels = ({ channels }: { readonly channels: readonly string[] }) => {
               disabled={!may}
               isBusy={test.isPending && test.variables.body.channel === channel}
               onClick={() =>
-                test.mutate({ body: { channel } }, { onSuccess: ({ tookMs }) => say(`${channel} took the test in ${duration(tookMs)}.`) })
+                test.mutate(
+                  { body: { channel } },
+                  { onSuccess: ({ tookMs }) => say(`${channel} took the test in ${duration(tookMs)}.`) },
+                )
               }
             >
               Send a test
@@ -264,7 +322,12 @@ export const AlertsScreen = () => {
   const may = useMay('operator')
   const answer = useAnswer('GET /alerts', { query: { status: filters.status, limit: 500 } }, { everyMs: 2_000 })
   const content = (report: AlertsReport): readonly Tab<(typeof tabs)[number]>[] => [
-    { value: 'alerts', label: 'Alerts', count: report.alerts.length, content: <AlertsTable report={report} onSilence={setMatcher} /> },
+    {
+      value: 'alerts',
+      label: 'Alerts',
+      count: report.alerts.length,
+      content: <AlertsTable report={report} onSilence={setMatcher} />,
+    },
     { value: 'silences', label: 'Silences', count: report.silences.length, content: <Silences silences={report.silences} /> },
     { value: 'rules', label: 'Rules', content: <Rules /> },
     { value: 'channels', label: 'Channels', count: report.channels.length, content: <Channels channels={report.channels} /> },
@@ -281,11 +344,20 @@ export const AlertsScreen = () => {
                 <Button icon={BellOff} disabled={!may} onClick={() => setMatcher('')}>
                   Silence…
                 </Button>
-                <CopyAs path="GET /alerts" input={{ query: { status: filters.status } }} cli={`npx tidemark alerts list --status ${filters.status}`} />
+                <CopyAs
+                  path="GET /alerts"
+                  input={{ query: { status: filters.status } }}
+                  cli={`npx tidemark alerts list --status ${filters.status}`}
+                />
               </>
             }
           >
-            <Tabs label="Alerts, silences, rules and channels" value={filters.tab} onChange={(tab) => setFilters({ tab })} tabs={content(report)} />
+            <Tabs
+              label="Alerts, silences, rules and channels"
+              value={filters.tab}
+              onChange={(tab) => setFilters({ tab })}
+              tabs={content(report)}
+            />
           </Panel>
         )}
       </Answered>

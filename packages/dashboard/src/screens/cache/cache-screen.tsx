@@ -21,11 +21,38 @@ import { useSay } from '../../shell/say.tsx'
 const read = (search: Readonly<Record<string, unknown>>) => ({ key: textOf(search['key']) })
 
 /** One family of keys, over all nodes. */
-interface Family extends Pick<EntryReport, 'template' | 'memory' | 'redis' | 'misses' | 'loads' | 'loadErrors' | 'evictions' | 'sampled' | 'staleFound' | 'keys' | 'bytes' | 'maxBytes'> {
+interface Family
+  extends Pick<
+    EntryReport,
+    | 'template'
+    | 'memory'
+    | 'redis'
+    | 'misses'
+    | 'loads'
+    | 'loadErrors'
+    | 'evictions'
+    | 'sampled'
+    | 'staleFound'
+    | 'keys'
+    | 'bytes'
+    | 'maxBytes'
+  > {
   readonly entry: string
 }
 
-const sums = ['memory', 'redis', 'misses', 'loads', 'loadErrors', 'evictions', 'sampled', 'staleFound', 'keys', 'bytes', 'maxBytes'] as const
+const sums = [
+  'memory',
+  'redis',
+  'misses',
+  'loads',
+  'loadErrors',
+  'evictions',
+  'sampled',
+  'staleFound',
+  'keys',
+  'bytes',
+  'maxBytes',
+] as const
 
 /** What all nodes do together, by entry. */
 export const familiesOf = ({ nodes }: StatsReport): readonly Family[] => {
@@ -57,7 +84,9 @@ const columns: readonly Column<Family>[] = [
     width: 'minmax(150px, 1fr)',
     cell: ({ sampled, staleFound }) =>
       staleFound > 0 ? (
-        <Status kind="bad">{count(staleFound)} stale of {compact(sampled)}</Status>
+        <Status kind="bad">
+          {count(staleFound)} stale of {compact(sampled)}
+        </Status>
       ) : (
         <Status kind={sampled > 0 ? 'ok' : 'idle'}>{sampled > 0 ? `${compact(sampled)} right` : 'none sampled'}</Status>
       ),
@@ -101,7 +130,11 @@ const KeyAnswer = ({ report }: { readonly report: KeyReport }) => {
         <dt>Entry</dt>
         <dd>{report.entry ?? 'none of the configuration'}</dd>
         <dt>Memory of this server</dt>
-        <dd>{memory === null ? 'not there' : `${bytes(memory.bytes)}, read ${duration(memory.ageMs)} ago, fresh for ${duration(Math.max(0, memory.freshForMs))}`}</dd>
+        <dd>
+          {memory === null
+            ? 'not there'
+            : `${bytes(memory.bytes)}, read ${duration(memory.ageMs)} ago, fresh for ${duration(Math.max(0, memory.freshForMs))}`}
+        </dd>
         <dt>Redis ({report.redis})</dt>
         <dd>
           {held === null
@@ -133,12 +166,21 @@ const Inspector = () => {
   return (
     <Panel
       title="Look at a key"
-      actions={key !== undefined && <CopyAs path="GET /cache/key" input={{ query: { key } }} cli={`npx tidemark cache get ${shellWord(key)}`} />}
+      actions={
+        key !== undefined && (
+          <CopyAs path="GET /cache/key" input={{ query: { key } }} cli={`npx tidemark cache get ${shellWord(key)}`} />
+        )
+      }
     >
       <div className="stack">
         <form className="row" style={{ alignItems: 'flex-end' }} onSubmit={submit}>
           <div style={{ flex: 1 }}>
-            <TextField label="Key" placeholder="chat:messages:42" value={typed} onChange={(event) => setTyped(event.target.value)} />
+            <TextField
+              label="Key"
+              placeholder="chat:messages:42"
+              value={typed}
+              onChange={(event) => setTyped(event.target.value)}
+            />
           </div>
           <Button type="submit" icon={Search}>
             Look
@@ -200,7 +242,11 @@ const Evict = () => {
         <SelectField label="What" options={evictKinds} value={kind} onChange={(event) => setKind(event.target.value as Kind)} />
         {kind !== 'all' && <TextField label="Name" value={name} onChange={(event) => setName(event.target.value)} />}
         <div className="row" data-end>
-          <CopyAs path="POST /cache/evict" input={{ body }} cli={`npx tidemark cache evict --${kind}${kind === 'all' ? '' : ` ${shellWord(name)}`}`} />
+          <CopyAs
+            path="POST /cache/evict"
+            input={{ body }}
+            cli={`npx tidemark cache evict --${kind}${kind === 'all' ? '' : ` ${shellWord(name)}`}`}
+          />
           <Button
             type="submit"
             icon={Trash2}
@@ -239,7 +285,11 @@ export const CacheScreen = () => {
         {(report) => (
           <>
             <Numbers stats={report} />
-            <Panel title="Families of keys" isFlush actions={<CopyAs path="GET /cache" input={{}} cli="npx tidemark cache stats" />}>
+            <Panel
+              title="Families of keys"
+              isFlush
+              actions={<CopyAs path="GET /cache" input={{}} cli="npx tidemark cache stats" />}
+            >
               <DataTable
                 label="Families of keys"
                 columns={columns}
@@ -247,7 +297,10 @@ export const CacheScreen = () => {
                 rowKey={({ entry }) => entry}
                 empty={
                   <Empty title="Nothing is cached" icon={Zap} command="npx tidemark cache stats">
-                    <p>Entries are named in tidemark.config.ts, under caches, or by an app: a key, what it is made of, and how it is loaded.</p>
+                    <p>
+                      Entries are named in tidemark.config.ts, under caches, or by an app: a key, what it is made of, and how it
+                      is loaded.
+                    </p>
                   </Empty>
                 }
               />

@@ -29,9 +29,16 @@ const Touched = ({ table }: { readonly table: string }) => {
 /** One change: its row before and after, and what it touched. */
 export const ChangeDetail = ({ change, onClose }: { readonly change: ToldChange; readonly onClose: () => void }) => {
   const columns = [...new Set([...Object.keys(change.old ?? {}), ...Object.keys(change.new ?? {})])]
-  const differs = (column: string): boolean => change.old !== null && change.new !== null && column in change.old && change.old[column] !== change.new[column]
+  const differs = (column: string): boolean =>
+    change.old !== null && change.new !== null && column in change.old && change.old[column] !== change.new[column]
   return (
-    <Dialog title={`${change.kind} in ${change.table}`} description={`Position ${change.position}, transaction ${change.xid}`} isOpen isWide onClose={onClose}>
+    <Dialog
+      title={`${change.kind} in ${change.table}`}
+      description={`Position ${change.position}, transaction ${change.xid}`}
+      isOpen
+      isWide
+      onClose={onClose}
+    >
       <Touched table={change.table} />
       <table className="diff">
         <thead>
@@ -44,9 +51,7 @@ export const ChangeDetail = ({ change, onClose }: { readonly change: ToldChange;
         <tbody>
           {columns.map((column) => (
             <tr key={column}>
-              <th scope="row">
-                {differs(column) ? <Status kind="info">{column}</Status> : <code>{column}</code>}
-              </th>
+              <th scope="row">{differs(column) ? <Status kind="info">{column}</Status> : <code>{column}</code>}</th>
               <td>{shown(change.old, column)}</td>
               <td>{shown(change.new, column)}</td>
             </tr>

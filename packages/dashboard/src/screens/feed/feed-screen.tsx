@@ -32,16 +32,35 @@ const summary = ({ old, new: fresh }: ToldChange): string =>
     .join(' · ')
 
 const columns: readonly Column<TailRow>[] = [
-  { name: 'at', title: 'Committed', width: '96px', cell: ({ told }) => (told.type === 'change' ? timeOfDay(told.committedAt) : '') },
+  {
+    name: 'at',
+    title: 'Committed',
+    width: '96px',
+    cell: ({ told }) => (told.type === 'change' ? timeOfDay(told.committedAt) : ''),
+  },
   {
     name: 'kind',
     title: 'Change',
     width: '110px',
     cell: ({ told }) =>
-      told.type === 'change' ? <Status kind={kinds[told.kind] ?? 'info'}>{told.kind}</Status> : <Status kind="warn">reset</Status>,
+      told.type === 'change' ? (
+        <Status kind={kinds[told.kind] ?? 'info'}>{told.kind}</Status>
+      ) : (
+        <Status kind="warn">reset</Status>
+      ),
   },
-  { name: 'table', title: 'Table', width: 'minmax(150px, 1fr)', cell: ({ told }) => <code>{told.type === 'change' ? told.table : told.reason}</code> },
-  { name: 'row', title: 'Row', width: 'minmax(240px, 4fr)', cell: ({ told }) => <code>{told.type === 'change' ? summary(told) : ''}</code> },
+  {
+    name: 'table',
+    title: 'Table',
+    width: 'minmax(150px, 1fr)',
+    cell: ({ told }) => <code>{told.type === 'change' ? told.table : told.reason}</code>,
+  },
+  {
+    name: 'row',
+    title: 'Row',
+    width: 'minmax(240px, 4fr)',
+    cell: ({ told }) => <code>{told.type === 'change' ? summary(told) : ''}</code>,
+  },
 ]
 
 const tableForm = /^[^.,\s]+\.[^.,]+(,[^.,\s]+\.[^.,]+)*$/
@@ -60,7 +79,11 @@ const Live = () => {
         <>
           <span role="status">
             <Status kind={tail.state === 'open' ? 'ok' : tail.state === 'connecting' ? 'busy' : 'warn'}>
-              {tail.state === 'open' ? `live, ${count(tail.seen)} seen` : tail.state === 'connecting' ? 'connecting' : 'not listening'}
+              {tail.state === 'open'
+                ? `live, ${count(tail.seen)} seen`
+                : tail.state === 'connecting'
+                  ? 'connecting'
+                  : 'not listening'}
             </Status>
           </span>
           <CopyAs
@@ -99,7 +122,10 @@ const Live = () => {
         rowHeight={30}
         empty={
           <Empty title="Nothing was changed since this screen was opened" icon={Radio} command="npx tidemark feed tail">
-            <p>Every committed change of a table with a key is shown here as it comes: from the application, from psql, from a move.</p>
+            <p>
+              Every committed change of a table with a key is shown here as it comes: from the application, from psql, from a
+              move.
+            </p>
           </Empty>
         }
       />
@@ -118,13 +144,20 @@ const Slots = ({ slots }: Pick<LagReport, 'slots'>) => {
     { name: 'name', title: 'Slot', width: 'minmax(150px, 2fr)', cell: ({ name }) => <code>{name}</code> },
     { name: 'state', title: 'State', width: '90px', cell: ({ state }) => <Status kind={slotKinds[state]}>{state}</Status> },
     { name: 'behind', title: 'Behind', width: '96px', align: 'end', cell: ({ behindBytes }) => bytes(behindBytes) },
-    { name: 'room', title: 'Room left', width: '96px', align: 'end', cell: ({ headroomBytes }) => (headroomBytes === null ? 'no bound' : bytes(headroomBytes)) },
+    {
+      name: 'room',
+      title: 'Room left',
+      width: '96px',
+      align: 'end',
+      cell: ({ headroomBytes }) => (headroomBytes === null ? 'no bound' : bytes(headroomBytes)),
+    },
     {
       name: 'drop',
       title: 'Drop',
       width: '54px',
       cell: ({ name, state }) =>
-        state !== 'read' && mayDrop && <IconButton icon={Trash2} label={`Drop the slot ${name}`} onClick={() => setAsked(name)} />,
+        state !== 'read' &&
+        mayDrop && <IconButton icon={Trash2} label={`Drop the slot ${name}`} onClick={() => setAsked(name)} />,
     },
   ]
   return (
@@ -146,7 +179,9 @@ const Slots = ({ slots }: Pick<LagReport, 'slots'>) => {
         isOpen={asked !== undefined}
         isBusy={drop.isPending}
         error={drop.error}
-        onConfirm={() => asked !== undefined && drop.mutate({ params: { name: asked } }, { onSuccess: () => setAsked(undefined) })}
+        onConfirm={() =>
+          asked !== undefined && drop.mutate({ params: { name: asked } }, { onSuccess: () => setAsked(undefined) })
+        }
         onClose={() => setAsked(undefined)}
       />
     </Panel>
@@ -171,13 +206,30 @@ const followersOf = ({ node, followers }: LagReport): readonly AnyFollower[] => 
       at: undefined,
     }),
   ),
-  ...followers.map(({ name, position, updatedAt }): AnyFollower => ({ name, kind: 'info', word: 'durable', detail: position, at: updatedAt })),
+  ...followers.map(
+    ({ name, position, updatedAt }): AnyFollower => ({ name, kind: 'info', word: 'durable', detail: position, at: updatedAt }),
+  ),
 ]
 
 const followerColumns: readonly Column<AnyFollower>[] = [
   { name: 'name', title: 'Follower', width: 'minmax(130px, 1fr)', cell: ({ name }) => <code>{name}</code> },
   { name: 'state', title: 'State', width: '100px', cell: ({ kind, word }) => <Status kind={kind}>{word}</Status> },
-  { name: 'detail', title: 'Where', width: 'minmax(160px, 2fr)', cell: ({ detail, at }) => <span title={detail}>{at === undefined ? detail : <><Since at={at} /> · {detail}</>}</span> },
+  {
+    name: 'detail',
+    title: 'Where',
+    width: 'minmax(160px, 2fr)',
+    cell: ({ detail, at }) => (
+      <span title={detail}>
+        {at === undefined ? (
+          detail
+        ) : (
+          <>
+            <Since at={at} /> · {detail}
+          </>
+        )}
+      </span>
+    ),
+  },
 ]
 
 const Numbers = ({ lag: { node, slots, stream, outbox } }: { readonly lag: LagReport }) => {
@@ -194,8 +246,18 @@ const Numbers = ({ lag: { node, slots, stream, outbox } }: { readonly lag: LagRe
       <Figure label="Log behind" value={bytes(behind)}>
         the slot that is furthest back
       </Figure>
-      <Figure label="Stream in Redis" value={stream === null ? '–' : compact(stream.entries)} unit={stream === null ? undefined : 'entries'}>
-        {stream === null ? 'no Redis, or nothing yet' : stream.beating ? <Status kind="ok">beating</Status> : <Status kind="bad">silent</Status>}
+      <Figure
+        label="Stream in Redis"
+        value={stream === null ? '–' : compact(stream.entries)}
+        unit={stream === null ? undefined : 'entries'}
+      >
+        {stream === null ? (
+          'no Redis, or nothing yet'
+        ) : stream.beating ? (
+          <Status kind="ok">beating</Status>
+        ) : (
+          <Status kind="bad">silent</Status>
+        )}
       </Figure>
       {waiting > 0 && (
         <Figure label="Outbox" value={compact(waiting)} unit="rows">
@@ -223,7 +285,11 @@ export const FeedScreen = () => {
               rows={followersOf(lag.data)}
               rowKey={({ name, word }) => `${name} ${word}`}
               maxHeight={260}
-              empty={<Empty title="Nobody follows" icon={Radio}><p>Caches, realtime and apps follow by themselves when they are configured.</p></Empty>}
+              empty={
+                <Empty title="Nobody follows" icon={Radio}>
+                  <p>Caches, realtime and apps follow by themselves when they are configured.</p>
+                </Empty>
+              }
             />
           </Panel>
         </div>

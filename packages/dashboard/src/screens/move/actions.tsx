@@ -1,5 +1,5 @@
-import { FileSearch, Flag, Play, Route, RotateCcw, Scale, Trash2 } from 'lucide-react'
 import type { LucideIcon } from 'lucide-react'
+import { FileSearch, Flag, Play, RotateCcw, Route, Scale, Trash2 } from 'lucide-react'
 import { useState } from 'react'
 import type { MoveBoard, OperatorRole } from 'tidemark/admin'
 import { useMay } from '../../api/session.ts'
@@ -57,8 +57,16 @@ const SwitchDialog = ({ file, isOpen, onClose, to }: DialogProps & { readonly to
   const isPause = pauseForm.test(maxPause.trim())
   const [title, verb, text] =
     to === 'postgres'
-      ? (['Cut over to Postgres', 'Cut over', 'Postgres takes the writes from now on. The application needs its new address; the way back stays open.'] as const)
-      : (['Roll back to SQLite', 'Roll back', 'The file takes the writes again, with everything that Postgres took meanwhile.'] as const)
+      ? ([
+          'Cut over to Postgres',
+          'Cut over',
+          'Postgres takes the writes from now on. The application needs its new address; the way back stays open.',
+        ] as const)
+      : ([
+          'Roll back to SQLite',
+          'Roll back',
+          'The file takes the writes again, with everything that Postgres took meanwhile.',
+        ] as const)
   const confirm = (): void => {
     if (isPause) action.mutate({ body: { file, maxPause: maxPause.trim() } }, done(say, onClose, `${verb}: begun.`))
   }
@@ -98,7 +106,9 @@ const ReadsDialog = ({ file, isOpen, onClose, now }: DialogProps & { readonly no
       isOpen={isOpen}
       isBusy={reads.isPending}
       error={reads.error}
-      onConfirm={() => reads.mutate({ body: { file, percent } }, done(say, onClose, `Postgres answers ${percent} % of the reads.`))}
+      onConfirm={() =>
+        reads.mutate({ body: { file, percent } }, done(say, onClose, `Postgres answers ${percent} % of the reads.`))
+      }
       onClose={onClose}
     >
       <TextField
@@ -119,9 +129,21 @@ const EndDialog = ({ file, isOpen, onClose, how }: DialogProps & { readonly how:
   const abort = useAction('POST /move/abort', { asJob: true })
   const follow = useAction('POST /move/follow', { asJob: true })
   const words = {
-    finish: ['Finish the move', 'Finish', 'This closes the way back: the file is no longer kept in step, and its triggers are taken out.'],
-    abort: ['Abort the move', 'Abort', 'The copy in Postgres is dropped, and the file is as it was before. The application notices nothing.'],
-    replace: ['Replace the tables in Postgres', 'Drop and copy anew', 'The tables of these names in Postgres are dropped with all that they hold, and copied anew.'],
+    finish: [
+      'Finish the move',
+      'Finish',
+      'This closes the way back: the file is no longer kept in step, and its triggers are taken out.',
+    ],
+    abort: [
+      'Abort the move',
+      'Abort',
+      'The copy in Postgres is dropped, and the file is as it was before. The application notices nothing.',
+    ],
+    replace: [
+      'Replace the tables in Postgres',
+      'Drop and copy anew',
+      'The tables of these names in Postgres are dropped with all that they hold, and copied anew.',
+    ],
   } as const
   const [title, verb, text] = words[how]
   const settled = done(say, onClose, `${verb}: begun.`)

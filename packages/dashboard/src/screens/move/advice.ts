@@ -27,7 +27,12 @@ const begin = ({ jobs }: MoveBoard): Advice => {
       others: ['plan'],
     }
   if (isRunning(jobs, 'move.plan'))
-    return { title: 'Reading the file', text: 'Every value is looked at, to foretell what could not be carried.', primary: undefined, others: [] }
+    return {
+      title: 'Reading the file',
+      text: 'Every value is looked at, to foretell what could not be carried.',
+      primary: undefined,
+      others: [],
+    }
   if (!planJobOf(jobs))
     return {
       title: 'Make the plan',
@@ -81,12 +86,27 @@ export const adviceOf = (board: MoveBoard): Advice => {
     case 'planned':
     case 'copying':
       return isBusy
-        ? { title: 'Copying', text: 'The application keeps writing to its file. What it changes is noted, and followed after the copy.', primary: undefined, others: ['abort'] }
-        : { title: 'The copy stands still', text: 'It goes on where it stopped, with neither gaps nor doubles.', primary: 'goOn', others: ['abort'] }
+        ? {
+            title: 'Copying',
+            text: 'The application keeps writing to its file. What it changes is noted, and followed after the copy.',
+            primary: undefined,
+            others: ['abort'],
+          }
+        : {
+            title: 'The copy stands still',
+            text: 'It goes on where it stopped, with neither gaps nor doubles.',
+            primary: 'goOn',
+            others: ['abort'],
+          }
     case 'copied':
       return isBusy
         ? { title: 'Copied', text: 'Following begins.', primary: undefined, others: [] }
-        : { title: 'Copied once', text: 'Follow the file from here, so that changes reach Postgres as they come.', primary: 'goOn', others: ['abort'] }
+        : {
+            title: 'Copied once',
+            text: 'Follow the file from here, so that changes reach Postgres as they come.',
+            primary: 'goOn',
+            others: ['abort'],
+          }
     case 'following':
       return following(board)
     case 'cuttingOver':
@@ -94,7 +114,11 @@ export const adviceOf = (board: MoveBoard): Advice => {
       return {
         title: move.state === 'cuttingOver' ? 'Cutting over' : 'Rolling back',
         text: 'Writes are refused for a moment. A switch that was left behind is finished or undone by the same button.',
-        primary: isRunning(jobs, 'move.cutover', 'move.rollback') ? undefined : move.state === 'cuttingOver' ? 'settle' : 'rollback',
+        primary: isRunning(jobs, 'move.cutover', 'move.rollback')
+          ? undefined
+          : move.state === 'cuttingOver'
+            ? 'settle'
+            : 'rollback',
         others: [],
       }
     case 'mirroring':

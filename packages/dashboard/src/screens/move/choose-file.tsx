@@ -21,7 +21,12 @@ const fileColumns: readonly Column<SqliteFile>[] = [
 
 const moveColumns: readonly Column<MoveStatus>[] = [
   { name: 'path', title: 'File', width: 'minmax(180px, 2fr)', cell: ({ path }) => <code>{path}</code> },
-  { name: 'state', title: 'State', width: 'minmax(180px, 1fr)', cell: ({ state }) => <Status kind="info">{stateWord(state)}</Status> },
+  {
+    name: 'state',
+    title: 'State',
+    width: 'minmax(180px, 1fr)',
+    cell: ({ state }) => <Status kind="info">{stateWord(state)}</Status>,
+  },
   { name: 'started', title: 'Begun', width: '140px', cell: ({ startedAt }) => <Since at={startedAt} /> },
 ]
 
@@ -62,7 +67,11 @@ const Found = ({ onChoose }: { readonly onChoose: (file: string) => void }) => {
             onOpen={({ path }) => onChoose(path)}
             maxHeight={320}
             empty={
-              <Empty title="There is no SQLite file in the project's folder" icon={FileSearch} command="npx tidemark move plan /path/to/app.db">
+              <Empty
+                title="There is no SQLite file in the project's folder"
+                icon={FileSearch}
+                command="npx tidemark move plan /path/to/app.db"
+              >
                 <p>Type the path of one below. It is a path on the server's machine.</p>
               </Empty>
             }

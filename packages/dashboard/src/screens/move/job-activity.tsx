@@ -1,6 +1,7 @@
 import { X } from 'lucide-react'
 import { useState } from 'react'
 import type { JobView, MoveEvent, SwitchReport } from 'tidemark/admin'
+import { AskError } from '../../api/ask.ts'
 import { useMay } from '../../api/session.ts'
 import { useAction } from '../../api/use-answer.ts'
 import { type ServerEvent, useEvents } from '../../api/use-events.ts'
@@ -11,7 +12,6 @@ import { Note } from '../../parts/note.tsx'
 import { Panel } from '../../parts/panel.tsx'
 import { Since } from '../../parts/since.tsx'
 import { Status, type StatusKind } from '../../parts/status.tsx'
-import { AskError } from '../../api/ask.ts'
 import { stateWord } from './move-words.ts'
 
 const kinds: Readonly<Record<string, string>> = {
@@ -62,9 +62,8 @@ interface Line {
 }
 
 /** A stream that was opened again may begin anew: what has a number that was shown is not shown again. */
-const oncePerId = (lines: readonly Line[]): readonly Line[] => [
-  ...new Map(lines.toReversed().map((line) => [line.id, line])).values(),
-].reverse()
+const oncePerId = (lines: readonly Line[]): readonly Line[] =>
+  [...new Map(lines.toReversed().map((line) => [line.id, line])).values()].reverse()
 
 const useLines = (job: JobView): readonly Line[] => {
   const [lines, setLines] = useState<readonly Line[]>([])

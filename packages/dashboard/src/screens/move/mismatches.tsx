@@ -52,10 +52,19 @@ const Difference = ({ difference }: { readonly difference: BoardDifference }) =>
 )
 
 /** Rows that are not the same on both sides, value beside value. */
-export const Mismatches = ({ differences, move }: { readonly differences: readonly BoardDifference[]; readonly move: MoveStatus }) =>
+export const Mismatches = ({
+  differences,
+  move,
+}: {
+  readonly differences: readonly BoardDifference[]
+  readonly move: MoveStatus
+}) =>
   differences.length === 0 ? (
     <Empty title="No row differs" icon={CircleCheck} command={`npx tidemark move status ${move.path}`}>
-      <p>Rows are compared again and again while the move follows; one that is not alike on both sides is shown here, value beside value.</p>
+      <p>
+        Rows are compared again and again while the move follows; one that is not alike on both sides is shown here, value beside
+        value.
+      </p>
     </Empty>
   ) : (
     <>

@@ -41,7 +41,13 @@ const commands: Readonly<Record<MoveAction, string>> = {
 }
 
 const goOnLabel = ({ move }: MoveBoard, action: MoveAction): string | undefined =>
-  action !== 'goOn' ? undefined : move?.state === 'rolledBack' ? 'Follow again' : move?.state === 'mirroring' ? 'Go on mirroring' : undefined
+  action !== 'goOn'
+    ? undefined
+    : move?.state === 'rolledBack'
+      ? 'Follow again'
+      : move?.state === 'mirroring'
+        ? 'Go on mirroring'
+        : undefined
 
 const NextStep = ({ board, file }: { readonly board: MoveBoard; readonly file: string }) => {
   const advice = adviceOf(board)
@@ -61,10 +67,23 @@ const NextStep = ({ board, file }: { readonly board: MoveBoard; readonly file: s
       </div>
       <div className="row" data-end>
         {others.map((action) => (
-          <ActionButton key={action} action={action} label={action === 'plan' ? 'Plan again' : undefined} isBusy={actions.isBusy} onRun={actions.run} />
+          <ActionButton
+            key={action}
+            action={action}
+            label={action === 'plan' ? 'Plan again' : undefined}
+            isBusy={actions.isBusy}
+            onRun={actions.run}
+          />
         ))}
         {primary !== undefined && (
-          <ActionButton action={primary} label={goOnLabel(board, primary)} isPrimary blocked={blocked} isBusy={actions.isBusy} onRun={actions.run} />
+          <ActionButton
+            action={primary}
+            label={goOnLabel(board, primary)}
+            isPrimary
+            blocked={blocked}
+            isBusy={actions.isBusy}
+            onRun={actions.run}
+          />
         )}
         <CopyAs path="GET /move/board" input={{ query: { file } }} cli={cli} />
       </div>

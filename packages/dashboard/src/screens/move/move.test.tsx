@@ -18,14 +18,19 @@ const started = { job: 'j2', url: '/admin/v1/jobs/j2' }
 
 const rail = async (): Promise<readonly string[]> => {
   const list = await screen.findByRole('list', { name: 'Steps of the move' })
-  return within(list).getAllByRole('listitem').map(({ dataset }) => dataset['state'] ?? '')
+  return within(list)
+    .getAllByRole('listitem')
+    .map(({ dataset }) => dataset['state'] ?? '')
 }
 
 describe('which file', () => {
   test('a file is chosen from those of the project, or typed', async () => {
     const { address } = renderDashboard('/move', {
       'GET /move': { moves: [move({ path: '/srv/other.db', state: 'mirroring' })] },
-      'GET /move/files': { folder: '/srv', files: [{ path: '/srv/app.db', name: 'app.db', bytes: 4096, modifiedAt: '2026-11-22T10:00:00Z' }] },
+      'GET /move/files': {
+        folder: '/srv',
+        files: [{ path: '/srv/app.db', name: 'app.db', bytes: 4096, modifiedAt: '2026-11-22T10:00:00Z' }],
+      },
       'GET /move/board': board({ move: null, tables: [], gates: [], isHeld: false }),
     })
     fireEvent.click(await screen.findByText('app.db'))
@@ -42,7 +47,12 @@ describe('which file', () => {
       'GET /move': { moves: [] },
       'GET /move/files': {
         folder: '/srv',
-        files: ['a', 'b', 'c'].map((name) => ({ path: `/srv/${name}.db`, name: `${name}.db`, bytes: 1, modifiedAt: '2026-11-22T10:00:00Z' })),
+        files: ['a', 'b', 'c'].map((name) => ({
+          path: `/srv/${name}.db`,
+          name: `${name}.db`,
+          bytes: 1,
+          modifiedAt: '2026-11-22T10:00:00Z',
+        })),
       },
       'GET /move/board': board(),
     })
@@ -83,7 +93,12 @@ describe('the journey', () => {
   })
 
   test('MOVE-4: the cutover stays shut while a gate is open, and names it', async () => {
-    renderDashboard(at, { 'GET /move/board': board({ gates, move: move({ checks: { done: false, tablesDone: 0, rowsChecked: 40, differences: 0 } }) }) })
+    renderDashboard(at, {
+      'GET /move/board': board({
+        gates,
+        move: move({ checks: { done: false, tablesDone: 0, rowsChecked: 40, differences: 0 } }),
+      }),
+    })
     const button = await screen.findByRole('button', { name: 'Cut over…' })
     expect(button).toHaveProperty('disabled', true)
     expect(button.title).toBe('Not yet: Every table is compared')
@@ -187,7 +202,9 @@ describe('details', () => {
         ],
       }),
       'GET /move/rejects': {
-        rejects: [{ table: 'orders', key: 'id=2', column: 'at', reason: 'no date', bytes: null, outcome: 'valueReplaced', allowed: true }],
+        rejects: [
+          { table: 'orders', key: 'id=2', column: 'at', reason: 'no date', bytes: null, outcome: 'valueReplaced', allowed: true },
+        ],
       },
     })
     fireEvent.mouseDown(await screen.findByRole('tab', { name: /Mismatches/ }), { button: 0 })
@@ -204,7 +221,16 @@ describe('details', () => {
   })
 
   test('a job tells its steps as they come, each once, and how the switch ended', async () => {
-    const report = { ok: true, runId: '1', pauseMs: 218, elapsedMs: 900, steps: [{ step: 'drain', elapsedMs: 3 }], epoch: '4', resumed: false, command: null }
+    const report = {
+      ok: true,
+      runId: '1',
+      pauseMs: 218,
+      elapsedMs: 900,
+      steps: [{ step: 'drain', elapsedMs: 3 }],
+      epoch: '4',
+      resumed: false,
+      command: null,
+    }
     let jobs = [job({ kind: 'move.cutover' })]
     const { askedFor } = renderDashboard(at, {
       'GET /move/board': () => board({ jobs }),
@@ -228,7 +254,18 @@ describe('details', () => {
 })
 
 describe('the words of a move', () => {
-  const states = ['planned', 'copying', 'copied', 'following', 'cuttingOver', 'mirroring', 'rollingBack', 'rolledBack', 'finished', 'aborted'] as const
+  const states = [
+    'planned',
+    'copying',
+    'copied',
+    'following',
+    'cuttingOver',
+    'mirroring',
+    'rollingBack',
+    'rolledBack',
+    'finished',
+    'aborted',
+  ] as const
 
   test('every state has advice and a rail, held or not', () => {
     for (const state of states)
@@ -258,7 +295,16 @@ describe('the words of a move', () => {
       { type: 'reject', data: { reject: { table: 't', key: 'k', reason: 'r' } } },
       { type: 'end', data: {} },
     ].map(lineOf)
-    expect(lines).toEqual(['Phase: copy', undefined, 'Following the file → Cutting over', 'look', 'index i was not made: no', undefined, 't k: r', undefined])
+    expect(lines).toEqual([
+      'Phase: copy',
+      undefined,
+      'Following the file → Cutting over',
+      'look',
+      'index i was not made: no',
+      undefined,
+      't k: r',
+      undefined,
+    ])
   })
 
   test('rates are of the last ten seconds, and never below zero', () => {

@@ -8,7 +8,11 @@ import { Figure, Figures } from '../../parts/figures.tsx'
 import { Status, type StatusKind } from '../../parts/status.tsx'
 
 const severities: Readonly<Record<Hazard['severity'], StatusKind>> = { info: 'info', warning: 'warn', loss: 'bad' }
-const severityWords: Readonly<Record<Hazard['severity'], string>> = { info: 'Note', warning: 'Warning', loss: 'Rows would be left out' }
+const severityWords: Readonly<Record<Hazard['severity'], string>> = {
+  info: 'Note',
+  warning: 'Warning',
+  loss: 'Rows would be left out',
+}
 
 const Hazards = ({ hazards }: Pick<MovePlan, 'hazards'>) => (
   <ul className="stack">
@@ -37,13 +41,28 @@ const objectColumns: readonly Column<ObjectDecision>[] = [
     ),
   },
   { name: 'type', title: 'Kind', width: '110px', cell: ({ type }) => type },
-  { name: 'name', title: 'Name', width: 'minmax(150px, 1fr)', cell: ({ table, name }) => <code>{table === null ? name : `${table}: ${name}`}</code> },
-  { name: 'why', title: 'Why', width: 'minmax(260px, 2fr)', cell: ({ why, suggestion }) => <span title={suggestion ?? why}>{why}</span> },
+  {
+    name: 'name',
+    title: 'Name',
+    width: 'minmax(150px, 1fr)',
+    cell: ({ table, name }) => <code>{table === null ? name : `${table}: ${name}`}</code>,
+  },
+  {
+    name: 'why',
+    title: 'Why',
+    width: 'minmax(260px, 2fr)',
+    cell: ({ why, suggestion }) => <span title={suggestion ?? why}>{why}</span>,
+  },
 ]
 
 const tableColumns: readonly Column<TablePlan>[] = [
   { name: 'source', title: 'Table', width: 'minmax(140px, 1fr)', cell: ({ source }) => <code>{source}</code> },
-  { name: 'target', title: 'Becomes', width: 'minmax(140px, 1fr)', cell: ({ targetSchema, target }) => <code>{`${targetSchema}.${target}`}</code> },
+  {
+    name: 'target',
+    title: 'Becomes',
+    width: 'minmax(140px, 1fr)',
+    cell: ({ targetSchema, target }) => <code>{`${targetSchema}.${target}`}</code>,
+  },
   { name: 'rows', title: 'Rows', width: '96px', align: 'end', cell: ({ rows }) => count(rows) },
   {
     name: 'columns',
@@ -69,7 +88,11 @@ const Report = ({ plan }: { readonly plan: MovePlan }) => {
         <Figure label="The copy takes about" value={duration(plan.totals.estimatedMs)} />
         <Figure label="Hazards" value={count(plan.hazards.length)}>
           <Status kind={losses > 0 ? 'bad' : plan.hazards.length > 0 ? 'warn' : 'ok'}>
-            {losses > 0 ? `${losses} would leave rows behind` : plan.hazards.length > 0 ? 'none loses a row' : 'nothing in the way'}
+            {losses > 0
+              ? `${losses} would leave rows behind`
+              : plan.hazards.length > 0
+                ? 'none loses a row'
+                : 'nothing in the way'}
           </Status>
         </Figure>
         <Figure label="Not carried" value={count(left.length)}>
@@ -83,7 +106,13 @@ const Report = ({ plan }: { readonly plan: MovePlan }) => {
         </>
       )}
       <h3>Tables</h3>
-      <DataTable label="Planned tables" columns={tableColumns} rows={plan.tables} rowKey={({ source }) => source} maxHeight={360} />
+      <DataTable
+        label="Planned tables"
+        columns={tableColumns}
+        rows={plan.tables}
+        rowKey={({ source }) => source}
+        maxHeight={360}
+      />
       <h3>Keys, indexes, constraints, views, triggers</h3>
       <DataTable
         label="Planned objects"
@@ -113,7 +142,10 @@ export const PlanReport = ({ jobs, file }: { readonly jobs: readonly JobView[]; 
     <PlanOfJob id={job.job} />
   ) : (
     <Empty title="This server has made no plan of the file yet" command={`npx tidemark move plan ${file}`}>
-      <p>A plan reads the file and changes nothing. It says what becomes of each table, column and object, and what stands in the way.</p>
+      <p>
+        A plan reads the file and changes nothing. It says what becomes of each table, column and object, and what stands in the
+        way.
+      </p>
     </Empty>
   )
 }

@@ -40,12 +40,12 @@ export const Progress = ({ board, samples }: Props) => {
           the way back is open
         </Figure>
       ) : (
-      <Figure
-        label={isCopying ? 'Rows per second' : 'Changes per second'}
-        value={perSecond(isCopying ? copyRate : rateOf(samples, ({ applied }) => applied))}
-      >
-        {isCopying ? 'over the last 10 s' : 'followed, over the last 10 s'}
-      </Figure>
+        <Figure
+          label={isCopying ? 'Rows per second' : 'Changes per second'}
+          value={perSecond(isCopying ? copyRate : rateOf(samples, ({ applied }) => applied))}
+        >
+          {isCopying ? 'over the last 10 s' : 'followed, over the last 10 s'}
+        </Figure>
       )}
       <Figure
         label={isMirroring ? 'File is behind' : 'Postgres is behind'}

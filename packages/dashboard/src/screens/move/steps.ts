@@ -25,7 +25,14 @@ const titles: Readonly<Record<StepName, string>> = {
 
 type Row = Readonly<Record<StepName, StepState>>
 
-const row = (plan: StepState, copy: StepState, follow: StepState, verify: StepState, cutover: StepState, rollback: StepState): Row => ({
+const row = (
+  plan: StepState,
+  copy: StepState,
+  follow: StepState,
+  verify: StepState,
+  cutover: StepState,
+  rollback: StepState,
+): Row => ({
   plan,
   copy,
   follow,

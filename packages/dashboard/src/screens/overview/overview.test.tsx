@@ -22,7 +22,11 @@ test('what is wrong is told in words as well', async () => {
       cache: null,
       alerts: null,
       redis: { state: 'down', driver: 'tcp' },
-      requests: { ...overview().requests, buckets: overview().requests.buckets.map((one) => ({ ...one, errors: 1 })), errors: 30 },
+      requests: {
+        ...overview().requests,
+        buckets: overview().requests.buckets.map((one) => ({ ...one, errors: 1 })),
+        errors: 30,
+      },
       postgres: { version: '18.4', maxConnections: 100, pools: [{ name: 'primary', total: 4, idle: 0, waiting: 2 }] },
       moves: [{ path: '/srv/a.db', state: 'copying', tables: 2, rows: 200, copied: 50, differences: 1 }],
     }),
@@ -55,7 +59,11 @@ test('what is shown can be copied as a command and as curl, without a token in i
     ['Copy as CLI', 'npx tidemark status'],
     ['Copy as curl', /^curl -H "Authorization: Bearer \$TIDEMARK_ADMIN_TOKEN" \S+\/admin\/v1\/overview$/],
   ] as const) {
-    fireEvent.pointerDown(screen.getByRole('button', { name: 'Copy as command' }), { button: 0, ctrlKey: false, pointerType: 'mouse' })
+    fireEvent.pointerDown(screen.getByRole('button', { name: 'Copy as command' }), {
+      button: 0,
+      ctrlKey: false,
+      pointerType: 'mouse',
+    })
     fireEvent.click(await screen.findByRole('menuitem', { name: item }))
     await waitFor(() => expect(writeText).toHaveBeenLastCalledWith(typeof text === 'string' ? text : expect.stringMatching(text)))
     await waitFor(() => expect(screen.queryByRole('menu')).toBeNull())

@@ -33,7 +33,8 @@ const Facts = ({ event }: { readonly event: Detail }) => (
     </dd>
     <dt>Signature</dt>
     <dd>
-      <Status kind={event.verified ? 'ok' : 'warn'}>{event.verified ? 'verified' : 'not signed'}</Status> <span className="dim">({event.trust})</span>
+      <Status kind={event.verified ? 'ok' : 'warn'}>{event.verified ? 'verified' : 'not signed'}</Status>{' '}
+      <span className="dim">({event.trust})</span>
     </dd>
     <dt>From</dt>
     <dd>

@@ -14,7 +14,12 @@ import { Status, type StatusKind } from '../../parts/status.tsx'
 import { useSay } from '../../shell/say.tsx'
 import { selectionOf, type WebhookFilters } from './webhooks-filters.ts'
 
-const kinds: Readonly<Record<ReplayView['status'], StatusKind>> = { running: 'busy', done: 'ok', failed: 'bad', cancelled: 'idle' }
+const kinds: Readonly<Record<ReplayView['status'], StatusKind>> = {
+  running: 'busy',
+  done: 'ok',
+  failed: 'bad',
+  cancelled: 'idle',
+}
 
 const columns: readonly Column<ReplayView>[] = [
   { name: 'at', title: 'Begun', width: '120px', cell: ({ createdAt }) => <Since at={createdAt} /> },
@@ -26,8 +31,19 @@ const columns: readonly Column<ReplayView>[] = [
     width: 'minmax(120px, 1fr)',
     cell: ({ id, sent, selected }) => <Meter label={`Sent of replay ${id}`} share={selected === 0 ? 1 : sent / selected} />,
   },
-  { name: 'count', title: 'Events', width: '130px', align: 'end', cell: ({ sent, selected }) => `${count(sent)} of ${count(selected)}` },
-  { name: 'selection', title: 'Which', width: 'minmax(160px, 2fr)', cell: ({ selection }) => <code>{JSON.stringify(selection)}</code> },
+  {
+    name: 'count',
+    title: 'Events',
+    width: '130px',
+    align: 'end',
+    cell: ({ sent, selected }) => `${count(sent)} of ${count(selected)}`,
+  },
+  {
+    name: 'selection',
+    title: 'Which',
+    width: 'minmax(160px, 2fr)',
+    cell: ({ selection }) => <code>{JSON.stringify(selection)}</code>,
+  },
 ]
 
 /** What was sent through again, and how far that is. */
@@ -55,7 +71,9 @@ export const ReplayAll = ({ filters }: { readonly filters: WebhookFilters }) => 
         icon={RotateCw}
         disabled={!may}
         isBusy={replay.isPending && selected === undefined}
-        onClick={() => replay.mutate({ body: { ...selection, dryRun: true } }, { onSuccess: (report) => setSelected(report.selected) })}
+        onClick={() =>
+          replay.mutate({ body: { ...selection, dryRun: true } }, { onSuccess: (report) => setSelected(report.selected) })
+        }
       >
         Replay what is shown…
       </Button>
@@ -73,7 +91,11 @@ export const ReplayAll = ({ filters }: { readonly filters: WebhookFilters }) => 
             {
               onSuccess: (report) => {
                 close()
-                say(report.replay?.again ? 'The same replay is under way already.' : `${counted(report.selected, 'event')} on the way.`)
+                say(
+                  report.replay?.again
+                    ? 'The same replay is under way already.'
+                    : `${counted(report.selected, 'event')} on the way.`,
+                )
               },
             },
           )

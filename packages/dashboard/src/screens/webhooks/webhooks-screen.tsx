@@ -25,7 +25,12 @@ const columns: readonly Column<EventView>[] = [
   { name: 'entity', title: 'About', width: 'minmax(140px, 1fr)', cell: ({ entity }) => <code>{entity ?? ''}</code> },
   { name: 'status', title: 'State', width: '130px', cell: ({ status }) => <Status kind={statusKind(status)}>{status}</Status> },
   { name: 'attempts', title: 'Attempts', width: '84px', align: 'end', cell: ({ attempts }) => count(attempts) },
-  { name: 'error', title: 'Error', width: 'minmax(160px, 2fr)', cell: ({ error, reason }) => <span title={error ?? ''}>{error ?? reason ?? ''}</span> },
+  {
+    name: 'error',
+    title: 'Error',
+    width: 'minmax(160px, 2fr)',
+    cell: ({ error, reason }) => <span title={error ?? ''}>{error ?? reason ?? ''}</span>,
+  },
 ]
 
 const Counts = ({ counts }: Pick<Answer<'POST /hooks/list'>, 'counts'>) => {
@@ -56,7 +61,11 @@ const Filters = () => {
         options={statuses.map((status) => [status, status] as const)}
         onChange={(event) => setFilters({ status: wordOf(event.target.value, statuses) })}
       />
-      <TextField label="Provider" value={filters.provider ?? ''} onChange={(event) => setFilters({ provider: event.target.value })} />
+      <TextField
+        label="Provider"
+        value={filters.provider ?? ''}
+        onChange={(event) => setFilters({ provider: event.target.value })}
+      />
       <TextField label="Event" value={filters.type ?? ''} onChange={(event) => setFilters({ type: event.target.value })} />
       <TextField label="About" value={filters.entity ?? ''} onChange={(event) => setFilters({ entity: event.target.value })} />
     </div>

@@ -10,8 +10,8 @@ import { createTokenCheck } from '../admin-token.js'
 import { createHttp } from '../http.js'
 import { addGate } from './gate.js'
 import { type OperatorRole, roleOfClaims } from './operator.js'
-import { addSessionRoutes } from './session-routes.js'
 import { createSessions, type Session, type Sessions } from './session.js'
+import { addSessionRoutes } from './session-routes.js'
 
 const folder = useFolder('operators')
 const hourMs = 3_600_000
@@ -68,7 +68,12 @@ describe('a session', () => {
     const [head, payload, signature] = cookie.split('.')
     const admin = Buffer.from(JSON.stringify({ ...sessions.begin(who), role: 'admin', aud: 'tidemark-dashboard', exp: 9e9 }))
     const none = Buffer.from('{"alg":"none"}').toString('base64url')
-    const forged = [`${head}.${admin.toString('base64url')}.${signature}`, `${cookie.split('=')[0]}=${none}.${payload}.`, `${cookie}x`, 'x']
+    const forged = [
+      `${head}.${admin.toString('base64url')}.${signature}`,
+      `${cookie.split('=')[0]}=${none}.${payload}.`,
+      `${cookie}x`,
+      'x',
+    ]
     for (const one of forged) expect(await sessions.read(one)).toBeUndefined()
     const later = await open({ TIDEMARK_ADMIN_TOKEN: 'another-token-of-some-length' })
     expect(await later.read(cookie.replace(sessions.cookieName, later.cookieName))).toBeUndefined()
@@ -105,8 +110,11 @@ describe('the gate', () => {
     const audit = {
       begun: async (request: { readonly url: string }, { name, role }: { readonly name: string; readonly role: OperatorRole }) =>
         void noted.push([request.url, name, role]),
-      failed: async (request: { readonly url: string }, { name, role }: { readonly name: string; readonly role: OperatorRole }, status: number) =>
-        void noted.push([request.url, name, role, status]),
+      failed: async (
+        request: { readonly url: string },
+        { name, role }: { readonly name: string; readonly role: OperatorRole },
+        status: number,
+      ) => void noted.push([request.url, name, role, status]),
     }
     await app.register(
       async (admin) => {
@@ -135,13 +143,25 @@ describe('the gate', () => {
     const cookie = await cookieOf(session)
     return async (method: 'GET' | 'POST', url: string, body: object = {}, headers: Record<string, string> = {}) => {
       const proof = { cookie, 'x-tidemark-csrf': session.csrf, ...headers }
-      const answer = await app.inject({ method, url: `/admin/v1${url}`, headers: proof, ...(method === 'POST' && { payload: body }) })
+      const answer = await app.inject({
+        method,
+        url: `/admin/v1${url}`,
+        headers: proof,
+        ...(method === 'POST' && { payload: body }),
+      })
       return answer.statusCode
     }
   }
 
   test('a viewer looks and changes nothing; an operator works; only an admin ends things', async () => {
-    const asked = ['GET /overview', 'POST /hooks/list', 'GET /move/files', 'POST /move/cutover', 'POST /move/finish', 'POST /something/new']
+    const asked = [
+      'GET /overview',
+      'POST /hooks/list',
+      'GET /move/files',
+      'POST /move/cutover',
+      'POST /move/finish',
+      'POST /something/new',
+    ]
     const answers = async (role: OperatorRole) => {
       const send = await signedIn(role)
       const codes: number[] = []
@@ -187,7 +207,12 @@ describe('the gate', () => {
   test('nobody signs for another: the name of a session stands in the body', async () => {
     const send = await signedIn('operator')
     await send('POST', '/alerts/ack', { id: 'a', actor: 'somebody else' })
-    await app.inject({ method: 'POST', url: '/admin/v1/alerts/ack', headers: { authorization: `Bearer ${token}` }, payload: { id: 'a', actor: 'ci' } })
+    await app.inject({
+      method: 'POST',
+      url: '/admin/v1/alerts/ack',
+      headers: { authorization: `Bearer ${token}` },
+      payload: { id: 'a', actor: 'ci' },
+    })
     expect(bodies).toEqual([
       { id: 'a', actor: 'ann' },
       { id: 'a', actor: 'ci' },

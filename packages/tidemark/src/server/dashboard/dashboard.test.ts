@@ -24,7 +24,8 @@ const build = async (): Promise<string> => {
 const serve = async (env: Record<string, string>, path: string | undefined) => {
   const app = await createHttp({ log: silentLogger, metrics: createMetrics() })
   await addDashboard(app, resolveConfig({ env, cwd: folder }), path)
-  const get = (url: string, headers: Record<string, string> = {}) => app.inject({ url, headers: { host: '127.0.0.1:8080', ...headers } })
+  const get = (url: string, headers: Record<string, string> = {}) =>
+    app.inject({ url, headers: { host: '127.0.0.1:8080', ...headers } })
   return { get }
 }
 
@@ -35,7 +36,9 @@ describe('the dashboard at /', () => {
     for (const { statusCode, headers, body } of pages) {
       expect(statusCode).toBe(200)
       const nonce = /content="([^"]+)"/.exec(body)?.[1]
-      expect(headers['content-security-policy']).toContain(`default-src 'none'; script-src 'self'; style-src 'self' 'nonce-${nonce}'`)
+      expect(headers['content-security-policy']).toContain(
+        `default-src 'none'; script-src 'self'; style-src 'self' 'nonce-${nonce}'`,
+      )
       expect(headers['cache-control']).toBe('no-store')
     }
     expect(pages[0]!.body).not.toContain('modulepreload')
@@ -61,7 +64,11 @@ describe('the dashboard at /', () => {
     const foreign = { host: 'evil.example' }
     const codes = async (env: Record<string, string>) => {
       const { get } = await serve(env, path)
-      return [(await get('/')).statusCode, (await get('/', foreign)).statusCode, (await get('/assets/index-1.js', foreign)).statusCode]
+      return [
+        (await get('/')).statusCode,
+        (await get('/', foreign)).statusCode,
+        (await get('/assets/index-1.js', foreign)).statusCode,
+      ]
     }
     expect(await codes({})).toEqual([200, 404, 404])
     expect(await codes({ ENV: 'production' })).toEqual([404, 404, 404])

@@ -31,7 +31,9 @@ test('MOVE-4: a cutover opens only where nothing is left to prove', () => {
   expect(states(move({ holder: null, file: null }))).toBe('holder refused, file refused')
   expect(states(move({ log }))).toBe('behind waiting')
   expect(states(move({ log: null }))).toBe('behind waiting')
-  expect(states(move({ checks: { done: false, tablesDone: 1, rowsChecked: 1, differences: 3 } }))).toBe('compared waiting, same refused')
+  expect(states(move({ checks: { done: false, tablesDone: 1, rowsChecked: 1, differences: 3 } }))).toBe(
+    'compared waiting, same refused',
+  )
   expect(states(move({ rejects: { rows: 1, values: 0, unallowed: 1 } }))).toBe('rejects refused')
   expect(isHeld({ holder: silent }, now)).toBe(false)
 })
