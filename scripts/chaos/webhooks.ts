@@ -304,6 +304,7 @@ const order = async (place: Place, asked: Asked, tally: Tally): Promise<void> =>
   for (let part = 0; part < parts; part++) {
     await given.give(Math.ceil(asked.events / parts), 1000)
     if (part % 6 !== 5) continue
+    await untilOwned(fleet)
     await fleet.kill('owner')
     fleet.start(1)
   }

@@ -1,18 +1,22 @@
 import { randomBytes } from 'node:crypto'
 import { hostname } from 'node:os'
-import { isTidemarkError, reasonOf } from '../../errors.js'
+import { reasonOf } from '../../errors.js'
 import { type Logger, silentLogger } from '../../observability/observability.js'
 import { type Clock, systemClock } from '../../time/clock.js'
 import { until } from '../../time/until.js'
 import { sendReplays } from '../replay/send-replays.js'
+import { Background } from './background.js'
 import { wakeDue, wakeRetries } from './due-lanes.js'
 import { EventRunner } from './event-runner.js'
-import { createRedisLeases, createRowLeases, type Taken } from './leases.js'
-import { OwnedPartition } from './owned-partition.js'
+import { createRedisLeases, createRowLeases } from './leases.js'
+import { createNap, type Nap } from './nap.js'
+import type { OwnedPartition } from './owned-partition.js'
+import { OwnedPartitions } from './owned-partitions.js'
 import { Ownership } from './ownership.js'
-import { type Queue, QueueLost } from './queue.js'
+import { Pause } from './pause.js'
+import type { Backlog, Queue } from './queue.js'
+import { readEvents } from './reader.js'
 import { createRowQueue } from './row-queue.js'
-import { drainSpool, respool, spoolingPartitions } from './spool.js'
 import { createStreamQueue } from './stream-queue.js'
 import { sweep } from './sweep.js'
 import { createWorkerMetrics, type WorkerMetrics } from './worker-metrics.js'
@@ -23,19 +27,10 @@ const tickMs = 1_000
 const retryTickMs = 250
 const tendMs = 15_000
 const replayTickMs = 500
-const readWaitMs = 1_000
-/** While some partitions hold as much as they may, reads of the others must not keep those waiting. */
-const shortWaitMs = 20
-/** Without a connection that may wait, streams are asked this often. */
-const pollMs = 25
-const outageMs = 500
+/** How long what was given up may take to notice it. */
+const givenUpMs = 500
 
 const createName = (): string => `${hostname()}:${process.pid}:${randomBytes(4).toString('hex')}`
-
-interface Backlogs {
-  readonly events: number
-  readonly oldestMs: number
-}
 
 class WorkerProcess implements Workers {
   readonly #options: WorkersOptions
@@ -47,18 +42,18 @@ class WorkerProcess implements Workers {
   readonly #metrics: WorkerMetrics
   readonly #ownership: Ownership
   readonly #runner: EventRunner
-  readonly #partitions = new Map<number, OwnedPartition>()
   /** Ends the loops. */
   readonly #ending = new AbortController()
   /** Ends handlers that run. */
   readonly #stopping = new AbortController()
+  readonly #background: Background
+  readonly #nap: Nap
+  readonly #pause: Pause
+  readonly #owned: OwnedPartitions
   #loops: readonly Promise<void>[] = []
-  #background = new Set<Promise<void>>()
-  #paused: string | undefined
   #isPumping = false
   #turn = 0
-  #wake: (() => void) | undefined
-  #backlogs = new Map<number, Backlogs>()
+  #backlogs = new Map<number, Backlog>()
   #dead = new Map<string, number>()
   #unlisten: () => void = () => undefined
   #stopped: Promise<void> | undefined
@@ -71,16 +66,22 @@ class WorkerProcess implements Workers {
     this.#log = log
     this.#name = name
     this.#metrics = createWorkerMetrics(options.metrics)
+    this.#background = new Background(log)
+    const ending = this.#ending.signal
+    this.#nap = createNap(clock, ending)
+    const { signals } = options
+    const shared = { pool, clock, log, background: this.#background }
+    this.#pause = new Pause({ ...shared, signals, name, ending, resumed: () => this.wake() })
     const hasRedis = redis.state !== 'absent'
     const { trimAfterMs, leaseMs } = this.#settings
     const told = {
-      signals: options.signals,
+      signals,
       deleted: (_partition: number, count: number) => this.#metrics.deleted(count),
       claimed: (_partition: number, count: number) => this.#metrics.claimed(count),
     }
     this.#queue = hasRedis
       ? createStreamQueue({ redis, blocking, name, partitions, trimAfterMs, clock, log, ...told })
-      : createRowQueue({ pool, clock, wait: (ms) => this.#nap(ms) })
+      : createRowQueue({ pool, clock, wait: (ms) => this.#nap.take(ms) })
     this.#ownership = new Ownership({
       pool,
       name,
@@ -91,9 +92,20 @@ class WorkerProcess implements Workers {
       leases: hasRedis ? createRedisLeases(redis, name, partitions, leaseMs) : createRowLeases(pool, name, leaseMs),
       areRows: !hasRedis,
       settings: this.#settings,
-      taken: (partition, taken) => this.#taken(partition, taken),
-      lost: (partition) => this.#lost(partition),
-      retire: (partition) => this.#retire(partition),
+      taken: (partition, taken) => this.#owned.taken(partition, taken),
+      lost: (partition) => this.#owned.lost(partition),
+      retire: (partition) => this.#owned.retire(partition),
+    })
+    this.#owned = new OwnedPartitions({
+      ...shared,
+      redis,
+      partitions,
+      queue: this.#queue,
+      changed: () => this.#pump(),
+      opened: () => this.#nap.wake(),
+      drop: (partition) => this.#ownership.drop(partition),
+      forget: (partition) => this.#forget(partition),
+      failed: (error) => this.#pause.beginFor(error),
     })
     this.#runner = new EventRunner({
       pool,
@@ -105,7 +117,7 @@ class WorkerProcess implements Workers {
       queue: this.#queue,
       metrics: this.#metrics,
       stopping: this.#stopping.signal,
-      outage: (reason) => this.#pause(reason),
+      outage: (reason) => this.#pause.begin(reason),
       lost: ({ number }) => this.#ownership.drop(number),
       ended: () => this.#pump(),
       died: ({ provider }, reason) => {
@@ -116,13 +128,13 @@ class WorkerProcess implements Workers {
   }
 
   get state(): WorkersState {
-    const owned = [...this.#partitions.values()]
+    const owned = this.#owned.all
     const sum = (read: (partition: OwnedPartition) => number): number => owned.reduce((total, each) => total + read(each), 0)
     const backlogs = [...this.#backlogs.values()]
     return {
       name: this.#name,
       owned: owned.map(({ number }) => number).sort((one, other) => one - other),
-      paused: this.#paused,
+      paused: this.#pause.reason,
       held: sum(({ lanes }) => lanes.held),
       running: this.#runner.running,
       parkedLanes: sum(({ lanes }) => lanes.parked),
@@ -135,16 +147,25 @@ class WorkerProcess implements Workers {
     let wasDown = false
     this.#unlisten = this.#options.redis.onState((state) => {
       if (state === 'down') wasDown = true
-      else if (wasDown && state === 'up') this.#reopenAll()
+      else if (wasDown && state === 'up') this.#owned.reopenAll()
     })
     this.#loops = [
       this.#every(Math.min(tickMs, this.#settings.heartbeatMs), () => this.#tick()),
       this.#every(Math.min(tendMs, this.#settings.sweepAfterMs), () => this.#tend()),
       this.#every(replayTickMs, () => this.#replay()),
-      this.#read(),
+      readEvents({
+        queue: this.#queue,
+        owned: this.#owned,
+        pause: this.#pause,
+        nap: this.#nap,
+        settings: this.#settings,
+        waitsThere: this.#options.connect !== undefined,
+        ending: this.#ending.signal,
+        log: this.#log,
+      }),
       ...(this.#queue.kind === 'stream'
         ? [
-            this.#every(retryTickMs, () => wakeRetries(this.#options.pool, this.#queue, this.#reading())),
+            this.#every(retryTickMs, () => wakeRetries(this.#options.pool, this.#queue, this.#owned.reading)),
             this.#every(tickMs, () => this.#drain()),
           ]
         : []),
@@ -152,7 +173,7 @@ class WorkerProcess implements Workers {
   }
 
   wake(): void {
-    this.#wake?.()
+    this.#nap.wake()
     this.#pump()
   }
 
@@ -160,7 +181,7 @@ class WorkerProcess implements Workers {
     await until(
       async () => {
         const { held, running } = this.state
-        const all = [...this.#partitions.values()]
+        const { all } = this.#owned
         if (held > 0 || running > 0 || !all.every(({ isReading, lanes }) => isReading && lanes.isEmpty)) return false
         const backlogs = await Promise.all(all.map(({ number }) => this.#queue.backlog(number)))
         return all.length > 0 && backlogs.every(({ events }) => events === 0)
@@ -177,23 +198,19 @@ class WorkerProcess implements Workers {
   async #stop(): Promise<void> {
     this.#ending.abort()
     this.#unlisten()
-    const all = [...this.#partitions.values()]
-    for (const partition of all) {
-      partition.isReading = false
-      partition.isRetiring = true
-    }
-    this.#wake?.()
-    const quiet = Promise.all(all.map((partition) => partition.quiet())).then(() => undefined)
+    const { all } = this.#owned
+    const quiet = this.#owned.retireAll()
+    this.#nap.wake()
     await Promise.race([quiet, this.#clock.sleep(this.#settings.stopTimeoutMs)])
     this.#stopping.abort(new Error('the worker stops'))
-    await Promise.race([quiet, this.#clock.sleep(outageMs)])
+    await Promise.race([quiet, this.#clock.sleep(givenUpMs)])
     // What it held and did not begin is the next owner's, at once.
     for (const { number } of all) await this.#queue.leave(number).catch(() => undefined)
     await this.#ownership.stop()
-    for (const partition of all) partition.lose()
-    this.#partitions.clear()
+    this.#owned.loseAll()
     await this.#queue.stop()
-    await Promise.allSettled([...this.#loops, ...this.#background])
+    await Promise.allSettled(this.#loops)
+    await this.#background.ended()
   }
 
   /** Repeats something until the end. What it raises is logged, and tried again. */
@@ -204,7 +221,7 @@ class WorkerProcess implements Workers {
         await work()
       } catch (error) {
         this.#log.debug('something that workers do regularly failed', { reason: reasonOf(error) })
-        this.#pauseFor(error)
+        this.#pause.beginFor(error)
       }
       await this.#clock.sleep(ms, signal).catch(() => undefined)
     }
@@ -213,36 +230,25 @@ class WorkerProcess implements Workers {
   async #tick(): Promise<void> {
     await this.#ownership.tick()
     this.#tellOfDead()
-    if (this.#paused !== undefined) return
+    if (this.#pause.reason !== undefined) return
     const { pool } = this.#options
-    await wakeDue(pool, this.#reading())
+    await wakeDue(pool, this.#owned.reading)
     this.#pump()
   }
 
-  /** Not part of a tick: many rows take longer than a lease. */
   async #drain(): Promise<void> {
-    const { pool, redis } = this.#options
-    if (this.#paused !== undefined || redis.state !== 'up') return
-    for (const number of await spoolingPartitions(pool, [...this.#reading().keys()])) {
-      const partition = this.#partitions.get(number)
-      if (partition) await drainSpool(this.#spool(), partition)
-    }
-  }
-
-  #spool() {
-    const { pool, redis, partitions = 1 } = this.#options
-    return { pool, redis, partitions, queue: this.#queue }
+    if (this.#pause.reason === undefined && this.#options.redis.state === 'up') await this.#owned.drain()
   }
 
   /** Who has the first partition sends what operators want sent again. */
   async #replay(): Promise<void> {
-    if (this.#paused !== undefined || !this.#reading().has(0)) return
+    if (this.#pause.reason !== undefined || !this.#owned.reading.has(0)) return
     const { pool, renormalise } = this.#options
     const sent = await sendReplays(
       { pool, renormalise },
       Math.max(1, Math.round((this.#settings.replayPerSecond * replayTickMs) / 1000)),
     )
-    if (sent > 0) await wakeDue(pool, this.#reading())
+    if (sent > 0) await wakeDue(pool, this.#owned.reading)
     this.#pump()
   }
 
@@ -258,7 +264,7 @@ class WorkerProcess implements Workers {
 
   async #tend(): Promise<void> {
     const { pool } = this.#options
-    for (const partition of this.#reading().values()) {
+    for (const partition of this.#owned.reading.values()) {
       const swept = await sweep({ pool, queue: this.#queue, afterMs: this.#settings.sweepAfterMs }, partition)
       if (swept > 0) this.#log.warn('events were in no stream and are handled from their rows', { count: swept })
       await this.#queue.tend(partition.number)
@@ -270,163 +276,9 @@ class WorkerProcess implements Workers {
     this.#pump()
   }
 
-  #reading(): ReadonlyMap<number, OwnedPartition> {
-    return new Map([...this.#partitions].filter(([, { isReading, mayRun }]) => isReading && mayRun))
-  }
-
-  #taken(number: number, { epoch, lostBy }: Taken): void {
-    const { pool } = this.#options
-    const log = this.#log.child('partition', { partition: number })
-    const shared = { number, epoch, pool, log, queue: this.#queue, clock: this.#clock }
-    const partition = new OwnedPartition({ ...shared, changed: () => this.#pump() })
-    this.#partitions.set(number, partition)
-    log.debug('taken', { epoch, lostBy: lostBy ?? '' })
-    this.#inBackground(this.#takeUp(partition, lostBy !== undefined))
-  }
-
-  async #takeUp(partition: OwnedPartition, crashed: boolean): Promise<void> {
-    const { number, epoch } = partition
-    try {
-      if (await this.#queue.isMissing(number)) {
-        // Of a partition that was handled before, a stream without its group is one that Redis lost.
-        if (epoch !== '1') await this.#makeGood(partition)
-        await this.#queue.create(number)
-      }
-      await partition.takeUp(crashed)
-      partition.isReading = !partition.isRetiring
-      this.#wake?.()
-    } catch (error) {
-      if (partition.isLost) return
-      this.#log.warn('a partition could not be taken up; it is tried again', { partition: number, reason: reasonOf(error) })
-      this.#pauseFor(error)
-      await this.#clock.sleep(outageMs)
-      if (this.#partitions.get(number) === partition) this.#ownership.drop(number)
-    }
-  }
-
-  async #makeGood(partition: OwnedPartition): Promise<void> {
-    this.#log.warn('a stream was lost; what is not done goes through it anew', { partition: partition.number })
-    await respool(this.#spool(), partition)
-  }
-
-  #lost(number: number): void {
-    const partition = this.#partitions.get(number)
-    this.#partitions.delete(number)
+  #forget(number: number): void {
     this.#backlogs.delete(number)
     this.#metrics.forget(number)
-    partition?.lose()
-  }
-
-  async #retire(number: number): Promise<void> {
-    const partition = this.#partitions.get(number)
-    if (!partition) return
-    partition.isReading = false
-    partition.isRetiring = true
-    await partition.quiet()
-    await this.#queue.leave(number).catch(() => undefined)
-    if (this.#partitions.get(number) === partition) this.#lost(number)
-  }
-
-  /** Redis may have forgotten what it was told last: what it holds is read anew, and rows tell what of it is done. */
-  #reopenAll(): void {
-    for (const partition of this.#partitions.values()) this.#reopen(partition)
-  }
-
-  #reopen(partition: OwnedPartition): void {
-    partition.isReading = false
-    partition.isRetiring = true
-    this.#inBackground(
-      partition.quiet().then(() => {
-        if (this.#partitions.get(partition.number) === partition) this.#ownership.drop(partition.number)
-      }),
-    )
-  }
-
-  #inBackground(work: Promise<void>): void {
-    const tracked = work.catch((error: unknown) => this.#log.warn('a partition is in trouble', { reason: reasonOf(error) }))
-    this.#background.add(tracked)
-    void tracked.finally(() => this.#background.delete(tracked))
-  }
-
-  async #read(): Promise<void> {
-    const { signal } = this.#ending
-    while (!signal.aborted) {
-      try {
-        await this.#readOnce()
-      } catch (error) {
-        if (signal.aborted) return
-        if (error instanceof QueueLost) await this.#reopenMissing().catch(() => this.#nap(outageMs))
-        else {
-          this.#log.debug('nothing could be read', { reason: reasonOf(error) })
-          this.#pauseFor(error)
-          await this.#nap(outageMs)
-        }
-      }
-    }
-  }
-
-  async #readOnce(): Promise<void> {
-    const reading = this.#reading()
-    const hungry = new Map(
-      [...reading].flatMap(([number, { lanes, epoch }]) => (lanes.held < this.#settings.held ? [[number, epoch] as const] : [])),
-    )
-    if (hungry.size === 0 || this.#paused !== undefined) {
-      await this.#nap(reading.size > hungry.size ? shortWaitMs : tickMs)
-      return
-    }
-    const waitMs = hungry.size < reading.size ? shortWaitMs : readWaitMs
-    const readings = await this.#queue.read(hungry, this.#settings.batch, waitMs)
-    for (const { partition: number, events } of readings) {
-      const partition = this.#partitions.get(number)
-      // What was read for a partition that is lost is in the pending list: its next owner takes it from there.
-      if (partition?.epoch === hungry.get(number)) await partition?.arrive(events)
-    }
-    if (readings.length === 0 && this.#queue.kind === 'stream' && this.#options.connect === undefined) await this.#nap(pollMs)
-  }
-
-  async #reopenMissing(): Promise<void> {
-    for (const partition of this.#reading().values()) {
-      if (await this.#queue.isMissing(partition.number)) this.#reopen(partition)
-    }
-  }
-
-  async #nap(ms: number): Promise<void> {
-    const napping = new AbortController()
-    const wake = (): void => napping.abort()
-    this.#wake = wake
-    this.#ending.signal.addEventListener('abort', wake, { once: true })
-    await this.#clock.sleep(ms, napping.signal).catch(() => undefined)
-    this.#ending.signal.removeEventListener('abort', wake)
-  }
-
-  #pauseFor(error: unknown): void {
-    if (isTidemarkError(error) && error.code.startsWith('TM_POSTGRES_')) this.#pause(reasonOf(error))
-  }
-
-  /** Nothing is begun until Postgres answers again: no event is to blame for it, and none becomes a dead letter. */
-  #pause(reason: string): void {
-    if (this.#paused !== undefined) return
-    this.#paused = reason
-    this.#log.warn('events wait: Postgres does not take them', { reason })
-    this.#options.signals?.raise({ name: 'webhooks.paused', subject: this.#name, message: `Events wait: ${reason}` })
-    this.#inBackground(this.#resume())
-  }
-
-  async #resume(): Promise<void> {
-    const { signal } = this.#ending
-    while (!signal.aborted) {
-      await this.#clock.sleep(outageMs, signal).catch(() => undefined)
-      const answers = await this.#options.pool.query('select 1').then(
-        () => true,
-        () => false,
-      )
-      if (!answers) continue
-      this.#paused = undefined
-      this.#log.info('events are handled again')
-      this.#options.signals?.raise({ name: 'webhooks.resumed', subject: this.#name, message: 'Events are handled again.' })
-      this.wake()
-      return
-    }
   }
 
   /** Begins what may run. Not at once: what arrives together may run together. */
@@ -442,8 +294,8 @@ class WorkerProcess implements Workers {
   #beginAll(): void {
     for (let hasBegun = true; hasBegun; ) {
       hasBegun = false
-      for (const partition of this.#partitions.values()) {
-        if (this.#paused !== undefined || this.#ending.signal.aborted || !this.#runner.hasRoom) return
+      for (const partition of this.#owned.all) {
+        if (this.#pause.reason !== undefined || this.#ending.signal.aborted || !this.#runner.hasRoom) return
         if (partition.mayRun && this.#runner.begin(partition, this.#turn++ % 2 === 0)) hasBegun = true
       }
     }
