@@ -1,8 +1,4 @@
 // `npm run bench:webhooks`: the whole intake beside bare Fastify routes that only check and append, or only answer. See README.md.
-import { type ChildProcess, spawn } from 'node:child_process'
-import { createHmac, randomUUID } from 'node:crypto'
-import { once } from 'node:events'
-import { fileURLToPath } from 'node:url'
 import { bootstrappedTemplate } from '../packages/tidemark/dist/schema/testing/bootstrapped-template.js'
 import { startTestRedis } from '../packages/tidemark/dist/testing/redis-server.js'
 import { count, main, parseOptions } from '../scripts/options.ts'
@@ -10,9 +6,9 @@ import { openBenchPostgres } from './bench-postgres.ts'
 import { closingLine, type Figure, judge, loadText, type Measure, summaryTable, type Target } from './report.ts'
 import { Caller, runLoad } from './rest/callers.ts'
 import { percentile, ratios } from './statistics.ts'
+import { requestText } from './webhooks/requests.ts'
 import type { WebhookAddresses } from './webhooks/serving.ts'
-
-const secret = 'a secret of the benchmark'
+import { startServing } from './webhooks/start-serving.ts'
 
 const contenders = ['redis', 'postgres', 'append', 'answer'] as const
 type Contender = (typeof contenders)[number]
@@ -29,53 +25,6 @@ interface Turn {
   readonly cpuUs: number
   readonly p50Ms: number
   readonly p99Ms: number
-}
-
-interface Serving {
-  readonly addresses: WebhookAddresses
-  stop(): Promise<void>
-}
-
-const startServing = async (databaseUrl: string, redisUrl: string): Promise<Serving> => {
-  const script = fileURLToPath(new URL('webhooks/serving.ts', import.meta.url))
-  const child: ChildProcess = spawn(process.execPath, ['node_modules/.bin/jiti', script], {
-    env: { ...process.env, WEBHOOKS_BENCH_POSTGRES: databaseUrl, WEBHOOKS_BENCH_REDIS: redisUrl },
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
-  const ended = once(child, 'close')
-  const stop = async (): Promise<void> => {
-    child.kill('SIGTERM')
-    await ended
-  }
-  const [said] = (await Promise.race([once(child.stdout!, 'data'), ended])) as [Buffer | number | null]
-  if (!Buffer.isBuffer(said)) throw new Error(`the process that serves ended with ${String(said)}`)
-  return { addresses: JSON.parse(said.toString()) as WebhookAddresses, stop }
-}
-
-/** A contact as a CRM sends it, of about two kilobytes, with an id that nobody has seen. */
-const bodyOf = (n: number): string =>
-  JSON.stringify({
-    eventId: randomUUID(),
-    event: 'contact.updated',
-    timestamp: new Date().toISOString(),
-    contact: String(n % 5000),
-    name: 'Zoë Müller',
-    notes: 'Would like to see the house on the hill again, in the morning if possible. '.repeat(22),
-    tags: ['buyer', 'spring', 'second visit'],
-    address: { city: 'Darwin', state: 'NT', postalCode: '0800', country: 'AU' },
-  })
-
-const requestText = (n: number): string => {
-  const body = bodyOf(n)
-  const signature = createHmac('sha256', secret).update(body).digest('hex')
-  const head = [
-    'POST /webhooks/bench HTTP/1.1',
-    'host: 127.0.0.1',
-    'content-type: application/json',
-    `x-bench-signature: ${signature}`,
-    `content-length: ${Buffer.byteLength(body)}`,
-  ]
-  return [...head, '', body].join('\r\n')
 }
 
 const cpuMicros = async ({ answer }: WebhookAddresses): Promise<number> => {

@@ -4,6 +4,7 @@
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import { createRequire } from 'node:module'
 import type { AddressInfo } from 'node:net'
+import { monitorEventLoopDelay } from 'node:perf_hooks'
 import type { FastifyInstance } from 'fastify'
 import type { Redis as Ioredis } from 'ioredis'
 import { createLogger } from '../../packages/tidemark/dist/observability/log.js'
@@ -14,7 +15,7 @@ import { testUrl } from '../../packages/tidemark/dist/schema/testing/bootstrappe
 import { createHttp } from '../../packages/tidemark/dist/server/http.js'
 import { addWebhookRoutes } from '../../packages/tidemark/dist/server/webhook-routes.js'
 import { openIntake } from '../../packages/tidemark/dist/webhooks/intake/intake.js'
-import { generic } from '../../packages/tidemark/dist/webhooks/providers/providers.js'
+import { generic, gohighlevel } from '../../packages/tidemark/dist/webhooks/providers/providers.js'
 import type { Durability } from '../../packages/tidemark/dist/webhooks/webhooks.js'
 
 export const webhookSecret = 'a secret of the benchmark'
@@ -27,7 +28,7 @@ export interface WebhookAddresses {
   readonly answer: number
 }
 
-const { WEBHOOKS_BENCH_POSTGRES: databaseUrl, WEBHOOKS_BENCH_REDIS: redisUrl } = process.env
+const { WEBHOOKS_BENCH_POSTGRES: databaseUrl, WEBHOOKS_BENCH_REDIS: redisUrl, WEBHOOKS_BENCH_KEY: publicKey } = process.env
 if (databaseUrl === undefined || redisUrl === undefined) throw new Error('this is started by bench/webhooks.ts')
 
 const load = createRequire(import.meta.resolve('../../packages/tidemark/dist/server/http.js'))
@@ -36,8 +37,20 @@ const { Redis } = load('ioredis') as { Redis: new (url: string) => Ioredis }
 
 const accepted = { status: 'accepted' }
 
+/** How late the event loop is, in milliseconds: 99 of 100 looks since the last question. */
+const addDelay = (app: FastifyInstance): void => {
+  const delay = monitorEventLoopDelay({ resolution: 1 })
+  delay.enable()
+  app.get('/delay', async () => {
+    const p99Ms = delay.percentile(99) / 1e6
+    delay.reset()
+    return { p99Ms }
+  })
+}
+
 const bareAnswer = (): FastifyInstance => {
   const app = fastify()
+  addDelay(app)
   app.post('/webhooks/bench', async (_request, reply) => reply.code(200).send(accepted))
   app.get('/cpu', async () => process.cpuUsage())
   return app
@@ -72,12 +85,15 @@ const provider = {
   keys: [{ key: webhookSecret }],
 }
 
+// Signed with a public key, as GoHighLevel does it.
+const providers = publicKey === undefined ? [provider] : [provider, { ...gohighlevel(), keys: [{ key: publicKey }] }]
+
 const openTidemark = async (durability: Durability) => {
   const metrics = createMetrics()
   const redis = await createRedis({ url: redisUrl })
-  const intake = await openIntake({ providers: [provider], pool, redis, durability, metrics, log })
+  const intake = await openIntake({ providers, pool, redis, durability, metrics, log })
   const app = await createHttp({ log, metrics })
-  await addWebhookRoutes(app, { intake: () => intake, providers: [provider], ipHeader: undefined })
+  await addWebhookRoutes(app, { intake: () => intake, providers, ipHeader: undefined })
   app.addHook('onClose', async () => {
     await intake.stop()
     await redis.stop()
