@@ -50,7 +50,17 @@ const verifiedPerCore = async (ms: number): Promise<number> => {
   return (checked * 1e6) / (user + system)
 }
 
-const names = ['p50', 'p99', 'p999', 'postgres-p50', 'postgres-p99', 'ed25519', 'ed25519-delay', 'flood-p99', 'flood-delay'] as const
+const names = [
+  'p50',
+  'p99',
+  'p999',
+  'postgres-p50',
+  'postgres-p99',
+  'ed25519',
+  'ed25519-delay',
+  'flood-p99',
+  'flood-delay',
+] as const
 type Name = (typeof names)[number]
 
 const round = async (addresses: WebhookAddresses, ms: number): Promise<Readonly<Record<Name, number>>> => {

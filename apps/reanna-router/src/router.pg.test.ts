@@ -511,6 +511,41 @@ describe('the CRM', () => {
   })
 })
 
+describe('what operators look at', () => {
+  it('errors by endpoint and hour, the worst first, of the hours that are asked for', async () => {
+    await database.owner.query(`insert into public.api_metrics (endpoint, method, status_code, response_time, success, timestamp)
+      select endpoint, 'GET', case when good then 200 else 500 end, 5, good, now() - hours * interval '1 hour'
+        from (values ('/a', true, 0), ('/a', false, 0), ('/b', true, 0), ('/b', true, 0), ('/c', false, 1), ('/c', false, 9))
+          as told(endpoint, good, hours)`)
+    type Report = { readonly hours: number; readonly endpoints: readonly { readonly endpoint: string; readonly hour: string }[] }
+    const { status, body } = await ask<Report>('GET', '/ops/errors?hours=3', undefined, adminToken())
+    expect([status, body.hours]).toEqual([200, 3])
+    expect(body.endpoints).toMatchObject([
+      { endpoint: '/a', method: 'GET', requests: 2, errors: 1, error_rate: 0.5 },
+      { endpoint: '/b', requests: 2, errors: 0, error_rate: 0 },
+      { endpoint: '/c', requests: 1, errors: 1, error_rate: 1 },
+    ])
+    const day = await ask<Report>('GET', '/ops/errors', undefined, adminToken())
+    expect([day.body.hours, day.body.endpoints.length]).toEqual([24, 4])
+    expect((await ask('GET', '/ops/errors?hours=0', undefined, adminToken())).status).toBe(422)
+    expect((await ask('GET', '/ops/errors', undefined, agent)).status).toBe(403)
+  })
+
+  it('alerts that are open, the newest first', async () => {
+    await database.owner.query(`insert into public.alerts (alert_type, entity_id, entity_type, message, severity, status, timestamp, resolved_at, acknowledged_at)
+      select 'slow_route', id, 'route', 'It is slow.', 'warning', state, now() - ago * interval '1 minute',
+             case state when 'resolved' then now() end, case state when 'acknowledged' then now() end
+        from (values ('one', 'active', 9), ('two', 'acknowledged', 2), ('three', 'resolved', 1)) as told(id, state, ago)`)
+    const { status, body } = await ask<{ alerts: object[] }>('GET', '/ops/alerts', undefined, adminToken())
+    expect([status, body.alerts.length]).toEqual([200, 2])
+    expect(body.alerts).toMatchObject([
+      { entity_id: 'two', alert_type: 'slow_route', entity_type: 'route', status: 'acknowledged', severity: 'warning' },
+      { entity_id: 'one', status: 'active', message: 'It is slow.' },
+    ])
+    expect((await ask('GET', '/ops/alerts', undefined, agent)).status).toBe(403)
+  })
+})
+
 describe('while a move holds the tables', () => {
   it('S1 step 13: writes are answered with 503 and when to come back, reads with 200', async () => {
     const tour = await makeTour()

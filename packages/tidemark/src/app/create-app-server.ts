@@ -30,7 +30,7 @@ const answerError =
   (errors: Refusals, onFailure: (failure: Failure) => void) =>
   (error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply => {
     const { status, code, message, details } = errors.refusalOf(error)
-    if (status >= 500) onFailure({ error, code, route: request.routeOptions.url ?? '', requestId: request.id })
+    if (status >= 500) onFailure({ error, code, status, route: request.routeOptions.url ?? '', requestId: request.id })
     if (status === 401) reply.header('www-authenticate', 'Bearer')
     if (status === 503) reply.header('retry-after', '1')
     return reply.status(status).send({ error: message, code, ...details })

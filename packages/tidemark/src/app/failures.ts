@@ -6,19 +6,23 @@ import type { Logger } from '../observability/observability.js'
 export interface Failure {
   readonly error: unknown
   readonly code: string
+  /** Of the answer: 500 or more. */
+  readonly status: number
   /** The route's pattern, not its address. */
   readonly route: string
   readonly requestId: string
 }
 
+const comeAgain = 503
+
 const causeOf = (error: unknown): string => (isTidemarkError(error) ? error.code : 'unexpected')
 
-/** What passes by itself, such as a write that came while the writer was being switched, is no fault of anybody's. */
+/** A 503 passes by itself, such as a write that came while a move held the tables: it is no fault of anybody's. */
 export const logFailures =
   (log: Logger) =>
-  ({ error, code, route, requestId }: Failure): void => {
+  ({ error, code, status, route, requestId }: Failure): void => {
     const fields = { code, route, requestId, cause: causeOf(error) }
-    if (isTidemarkError(error) && error.retryable) log.warn('a request has to be made again', fields)
+    if (status === comeAgain) log.warn('a request has to be made again', fields)
     else log.error('a request failed', fields)
   }
 

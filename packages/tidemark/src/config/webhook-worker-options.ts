@@ -67,6 +67,10 @@ export const webhookWorkerOptions = {
     help: 'What becomes of an event that nothing handles: it is done, or a dead letter.',
     default: 'processed',
   }),
+  'webhooks.whenRedisIsDown': option(oneOf(['wait', 'handle']), {
+    help: 'Whether events wait while Redis is away, or are handled from their rows, in an order that is not promised.',
+    default: 'wait',
+  }),
   'webhooks.replayPerSecond': option(integer(1, 100_000), {
     help: 'Events of a replay that are sent through again per second.',
     default: 200,

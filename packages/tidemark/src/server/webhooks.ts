@@ -40,6 +40,7 @@ const settingsOf = ({ webhooks }: TidemarkConfig) => ({
   retryMaxMs: webhooks.retryMaxMs,
   handlerTimeoutMs: webhooks.handlerTimeoutMs,
   unhandled: webhooks.unhandled,
+  whenRedisIsDown: webhooks.whenRedisIsDown,
   replayPerSecond: webhooks.replayPerSecond,
 })
 

@@ -8,6 +8,7 @@ import { sendReplays } from '../replay/send-replays.js'
 import { Background } from './background.js'
 import { wakeDue, wakeRetries } from './due-lanes.js'
 import { EventRunner } from './event-runner.js'
+import { openFallbackWorkers } from './fallback-workers.js'
 import { createRedisLeases, createRowLeases } from './leases.js'
 import { createNap, type Nap } from './nap.js'
 import type { OwnedPartition } from './owned-partition.js'
@@ -302,12 +303,17 @@ class WorkerProcess implements Workers {
   }
 }
 
-/** Starts to handle events. Handlers may be registered before and after. Raises TM_WEBHOOKS_BAD_OPTION. */
-export const openWorkers = async (options: WorkersOptions): Promise<Workers> => {
+const openProcess = async (options: WorkersOptions): Promise<Workers> => {
   const name = createName()
   const { redis, connect } = options
   const blocking = redis.state === 'absent' ? undefined : await connect?.(`tidemark webhooks`)
   const workers = new WorkerProcess(options, name, blocking)
   workers.start()
   return workers
+}
+
+/** Starts to handle events. Handlers may be registered before and after. Raises TM_WEBHOOKS_BAD_OPTION. */
+export const openWorkers = (options: WorkersOptions): Promise<Workers> => {
+  const goesOn = options.settings?.whenRedisIsDown === 'handle' && options.redis.state !== 'absent'
+  return goesOn ? openFallbackWorkers(options, openProcess) : openProcess(options)
 }

@@ -27,6 +27,8 @@ const byPartition = (events: readonly HeldEvent[]): readonly Reading[] => {
 /** Events that wait as rows: where there is no Redis. What a worker has taken is `processing`, as if it stood in a pending list. */
 export const createRowQueue = ({ pool, clock, wait }: RowQueueOptions): Queue => {
   const nothing = async (): Promise<void> => undefined
+  /** Under which epoch a partition was read last. */
+  const epochs = new Map<number, string>()
 
   const take = (owned: ReadonlyMap<number, string>, count: number): Promise<readonly HeldRow[]> =>
     pool.transaction(async (db) => {
@@ -72,6 +74,7 @@ export const createRowQueue = ({ pool, clock, wait }: RowQueueOptions): Queue =>
     },
     read: async (owned, count, waitMs) => {
       if (owned.size === 0) return []
+      for (const [partition, epoch] of owned) epochs.set(partition, epoch)
       const rows = await take(owned, count)
       if (rows.length === 0) await wait(Math.min(waitMs, napMs))
       return byPartition(rows.map((row) => heldFromRow(row, false)))
@@ -93,7 +96,15 @@ export const createRowQueue = ({ pool, clock, wait }: RowQueueOptions): Queue =>
       return { events, pending: held, oldestMs: since === null ? 0 : Math.max(0, clock.now() - since) }
     },
     oldest: async () => undefined,
-    leave: nothing,
+    // What was taken and did not begin waits as if it had never been taken, for whoever comes next: that may read streams.
+    leave: async (partition) => {
+      await pool.query(
+        `update public.webhook_events set status = 'accepted'
+          where partition = $1 and status = 'processing' and next_attempt_at is null
+            and exists (select from tidemark.webhook_partitions where webhook_partitions.partition = $1 and epoch = $2)`,
+        [partition, epochs.get(partition) ?? null],
+      )
+    },
     stop: nothing,
   }
 }

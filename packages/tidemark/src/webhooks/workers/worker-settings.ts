@@ -17,6 +17,8 @@ export const defaultWorkerSettings: WorkerSettings = {
   sweepAfterMs: 60_000,
   stopTimeoutMs: 4_000,
   unhandled: 'processed',
+  whenRedisIsDown: 'wait',
+  rowsAfterMs: 5_000,
   replayPerSecond: 200,
 }
 

@@ -271,6 +271,28 @@ describe.skipIf(program === undefined)('workers', () => {
     await until(async () => (await count('tidemark.webhook_partitions where not spooling')) === 1)
   })
 
+  test('soundness 28: where order is waived events are handled from their rows while Redis is away, once, and then from it again', async () => {
+    const settings = { whenRedisIsDown: 'handle', rowsAfterMs: 200 } as const
+    const { workers } = await open({ on: { 'contact.created': effect }, settings })
+    await giveQueued(client, redis, some(20, 4))
+    await processed(20)
+    server.signal('SIGSTOP')
+    try {
+      await client.query('update tidemark.webhook_partitions set spooling = true')
+      await insertRows(client, some(40, 4, { type: 'contact.created' }).slice(20).map(acceptedEvent), false)
+      await processed(40)
+    } finally {
+      server.signal('SIGCONT')
+    }
+    await until(() => redis.state === 'up')
+    await until(async () => (await count('tidemark.webhook_partitions where not spooling')) === 1, { timeoutMs: 20_000 })
+    await giveQueued(client, redis, some(60, 4).slice(40))
+    await processed(60)
+    await workers.idle()
+    await expectInOrder(60)
+    expect(await count('(select event from effects group by event having count(*) > 1) as twice')).toBe(0)
+  })
+
   test('a row that never got into the stream is taken up', async () => {
     await giveQueued(client, redis, some(3, 3))
     await insertRows(client, [acceptedEvent({ entity: 'orphan', n: 0 })], false)

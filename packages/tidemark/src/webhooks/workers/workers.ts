@@ -44,6 +44,10 @@ export interface WorkerSettings {
   readonly stopTimeoutMs: number
   /** What becomes of an event that nobody handles. Default `processed`. */
   readonly unhandled: 'processed' | 'dead'
+  /** Events wait until Redis is back, or are handled from their rows meanwhile, in an order that is not promised. Default `wait`. */
+  readonly whenRedisIsDown: 'wait' | 'handle'
+  /** How long Redis has to be away for that. Default 5 s. */
+  readonly rowsAfterMs: number
   /** Events of a replay that are sent through again per second. Default 200. */
   readonly replayPerSecond: number
 }
