@@ -1,4 +1,10 @@
-import { createClient, type RealtimeChannel, type RealtimeClientOptions, type SupabaseClient } from '@supabase/supabase-js'
+import {
+  createClient,
+  postgresChangesFilter,
+  type RealtimeChannel,
+  type RealtimeClientOptions,
+  type SupabaseClient,
+} from '@supabase/supabase-js'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { WebSocket } from 'ws'
@@ -117,6 +123,60 @@ describe('realtime of a whole server, from Postgres to supabase-js', () => {
     await supabase.realtime.disconnect()
   })
 
+  test('filters as the client builds them, alone and together, choose the rows that Postgres would', async () => {
+    const supabase = await signedIn()
+    const f = postgresChangesFilter
+    const filters = [
+      [f().eq('value', 'f b,"c"'), 'quoted'],
+      [f().neq('value', 'f a').like('value', 'f %'), 'upper quoted z'],
+      [f().gt('value', 'f a').lt('value', 'f z').like('value', 'f %'), 'quoted'],
+      [f().gte('value', 'f a').lte('value', 'f z').like('value', 'f %'), 'a quoted z'],
+      [f().in('value', ['f a', 'f b,"c"', 'none']), 'a quoted'],
+      [f().like('value', 'f _'), 'a upper z'],
+      [f().ilike('value', 'F A%'), 'a upper'],
+      [f().match('value', '^f [az]$'), 'a z'],
+      [f().imatch('value', '^f [a]'), 'a upper'],
+      [f().is('details', null).like('value', 'f %'), 'upper z'],
+      [f().isDistinct('details', 'one').ilike('value', 'f %'), 'upper quoted z'],
+      [f().not('value', 'in', ['f a', 'f z']).like('value', 'f %'), 'upper quoted'],
+      [f().not('details', 'is', null).like('value', 'f %'), 'a quoted'],
+      [f().not('value', 'like', 'f a%').not('details', 'like', 'o%').like('value', 'f %'), 'quoted'],
+      [f().eq('value', 'f a').like('details', 'o%').not('details', 'like', 't%').not('details', 'is', null), 'a'],
+    ] as const
+    const names = new Map([
+      ['f a', 'a'],
+      ['f A', 'upper'],
+      ['f b,"c"', 'quoted'],
+      ['f z', 'z'],
+    ])
+    const heard = filters.map((): string[] => [])
+    let narrow: object | undefined
+    const channel = supabase.channel('topic:filters')
+    const table = { event: 'INSERT', schema: 'public', table: 'pg_changes' } as const
+    filters.forEach(([filter], index) => {
+      channel.on(
+        'postgres_changes',
+        { ...table, filter },
+        ({ new: row }) => void heard[index]!.push(names.get(row['value']) ?? '?'),
+      )
+    })
+    channel.on('postgres_changes', { ...table, filter: f().eq('value', 'f z'), select: ['id', 'value'] }, (change) => {
+      narrow = change.new
+    })
+    await subscribed(channel)
+    const rows = [
+      { value: 'f a', details: 'one' },
+      { value: 'f A', details: null },
+      { value: 'f b,"c"', details: 'two' },
+      { value: 'f z', details: null },
+    ]
+    expect((await supabase.from('pg_changes').insert(rows)).error).toBeNull()
+    await until(() => narrow !== undefined)
+    expect(heard.map((each) => each.join(' '))).toEqual(filters.map(([, wanted]) => wanted))
+    expect(Object.keys(narrow ?? {}).sort()).toEqual(['id', 'value'])
+    await supabase.realtime.disconnect()
+  })
+
   test('RT-1: a user is told of its own rows, and others of nothing', async () => {
     const [ann, bob] = [await signedIn(), client()]
     await bob.auth.signInWithPassword({ email: 'bob@example.com', password })
@@ -184,8 +244,14 @@ describe('realtime of a whole server, from Postgres to supabase-js', () => {
     await Promise.all([readOnly, open].map(subscribed))
     expect(await readOnly.send({ type: 'broadcast', event: 'x', payload: {} })).toBe('error')
     expect(await open.send({ type: 'broadcast', event: 'x', payload: { a: 1 } })).toBe('ok')
-    expect(await open.track({ here: true })).toBe('ok')
     await until(() => heard.length === 1)
+    const joins: unknown[] = []
+    const present = supabase.channel('topic:present', { config: { private: true, presence: { key: 'ann' } } })
+    present.on('presence', { event: 'join' }, ({ key, newPresences }) => void joins.push([key, newPresences[0]?.['here']]))
+    await subscribed(present)
+    expect(await present.track({ here: true })).toBe('ok')
+    await until(() => joins.length === 1)
+    expect(joins).toEqual([['ann', true]])
     const anonymous: string[] = []
     const stranger = client()
     stranger.channel('topic:1', { config: { private: true } }).subscribe((state) => void anonymous.push(state))
@@ -254,6 +320,16 @@ describe('realtime of a whole server, from Postgres to supabase-js', () => {
       ['DELETE', true],
       ['bytes', true],
     ])
+    expect(Buffer.from(again[1]!['payload'] as never)).toEqual(Buffer.from('deadbeef00ff', 'hex'))
+    await later.removeChannel(replaying)
+    // What is told again is told before the channel hears that it has joined.
+    const late = later.channel('topic:rows', {
+      config: { private: true, broadcast: { replay: { since: Date.now() + 60_000, limit: 25 } } },
+    })
+    const older: unknown[] = []
+    late.on('broadcast', { event: '*' }, (message) => void older.push(message))
+    await subscribed(late)
+    expect(older).toEqual([])
     await Promise.all([supabase, later].map((each) => each.realtime.disconnect()))
   })
 

@@ -1,3 +1,4 @@
+import Api from 'pusher'
 import { describe, expect, test } from 'vitest'
 import { useCleanups } from '../../../testing/use-cleanups.js'
 import { requestText, sign } from './signature.js'
@@ -63,6 +64,23 @@ describe("Pusher's HTTP API", () => {
     expect(refused.status).toBe(400)
     await node.api.trigger('a', 'e', '2')
     expect(await first).toBe(2)
+  })
+
+  test('what the server library sends arrives as it was, on every name that it allows; an app is known by its URL', async () => {
+    const node = await openPusherNode(cleanups)
+    const name = 'test_-=@,.;channel'
+    const channel = await subscribed(await connected(node.client()), name)
+    const api = Api.forURL(`http://${app.key}:${app.secret}@127.0.0.1:${node.port}/apps/${app.id}`)
+    const sent: readonly unknown[] = [{ some: 'data ' }, [1, 2, 4], 'test string', '', 'ü 💥', 'null']
+    for (const [index, data] of sent.entries()) {
+      const told = heard(channel, `event ${index}`)
+      const answer = await api.trigger([name, 'other'], `event ${index}`, data)
+      expect([answer.status, await answer.json()]).toEqual([200, {}])
+      expect(await told).toEqual(data === 'null' ? null : data)
+    }
+    expect(await (await api.triggerBatch([{ channel: name, name: 'e', data: { a: 1 } }])).json()).toEqual({})
+    const refused = await api.trigger(name, 'e', 'x'.repeat(10_241)).catch((error: unknown) => error)
+    expect(refused).toMatchObject({ message: 'Unexpected status code 413', status: 413, body: expect.stringContaining('10240') })
   })
 
   test('channels, with their users and counts', async () => {
