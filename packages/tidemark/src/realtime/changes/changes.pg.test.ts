@@ -1,7 +1,9 @@
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Position } from '../../feed/position.js'
+import { findRedisServer } from '../../redis/embedded/find-server.js'
 import { bootstrappedTemplate, testUrl } from '../../schema/testing/bootstrapped-template.js'
+import { startTestRedis } from '../../testing/redis-server.js'
 import { useCleanups } from '../../testing/use-cleanups.js'
 import { useClient, useDatabase } from '../../testing/use-database.js'
 import { until } from '../../time/until.js'
@@ -21,6 +23,7 @@ import {
 const database = useDatabase({ template: bootstrappedTemplate })
 const superuser = useClient(database)
 const cleanups = useCleanups()
+const redisProgram = await findRedisServer()
 let sql: pg.Client
 let slots = 0
 
@@ -454,6 +457,37 @@ describe('positions', () => {
     await follower.reset?.({ type: 'reset', reason: 'streamLost', epoch: ahead.epoch, position: ahead })
     expect(told.gaps).toMatchObject([{ reason: 'lost', position: ahead }])
   })
+
+  it.skipIf(redisProgram === undefined)(
+    'RT-2: a node that does not read the log goes on while Redis is killed and away, and when it comes back; its clients miss nothing',
+    async () => {
+      let redis = await startTestRedis()
+      cleanups.push(() => redis.stop())
+      const options = { slot: 'told_away', redisUrl: redis.url }
+      const [reader, other] = [await open(options), await open(options)]
+      await until(() => reader.node.state().role === 'reading' && other.node.state().role === 'tailing')
+      const [near, far] = [await listen(reader, { bindings: [all('open')] }), await listen(other, { bindings: [all('open')] })]
+      let last = 0
+      const write = async (count: number) => {
+        for (const end = last + count; last < end; ) await sql.query('insert into open (id) values ($1)', [++last])
+        await until(() => [near, far].every(({ told }) => told.lines.length >= last), { what: `${last} changes` })
+      }
+      await write(3)
+      redis.signal('SIGKILL')
+      await write(3)
+      await until(() => other.node.state().role === 'apart')
+      await write(3)
+      redis = await startTestRedis({ port: redis.port })
+      await until(() => other.node.state().role === 'tailing')
+      await write(3)
+      for (const { told } of [near, far]) {
+        expect(told.changes.map(({ change }) => change.record?.['id'])).toEqual(
+          Array.from({ length: last }, (_, index) => index + 1),
+        )
+        expect(told.gaps).toEqual([])
+      }
+    },
+  )
 
   it('RT-2: without Redis a new process goes on where the one before was killed', async () => {
     const options = { slot: 'told_restart', replayWindowMs: 60_000 }

@@ -38,6 +38,9 @@ export interface ReplicationConnection {
   identify(): Promise<SystemIdentity>
   /** Makes a slot and gives the LSN at which it begins. An attempt that takes too long is cancelled, so that nothing is left behind. */
   createSlot(name: string, options: SlotOptions): Promise<bigint>
+  /** Makes a temporary slot that stands where another one does, whoever reads that. */
+  copySlot(from: string, to: string): Promise<void>
+  dropSlot(name: string): Promise<void>
   /** Begins to stream. From then on the connection takes status messages alone. */
   start(slot: string, publication: string, lsn: bigint, handlers: StreamHandlers): Promise<void>
   /** `flushed`: everything before it need not be sent again. `ask`: the server answers at once. */
@@ -151,6 +154,15 @@ class WalConnection implements ReplicationConnection {
     await cancelRequest(this.#client)
     await made.catch(() => undefined)
     throw error
+  }
+
+  async copySlot(from: string, to: string): Promise<void> {
+    // Without parameters: this session takes no other statements.
+    await this.#client.query(`select pg_copy_logical_replication_slot(${quoteLiteral(from)}, ${quoteLiteral(to)}, true)`)
+  }
+
+  async dropSlot(name: string): Promise<void> {
+    await this.#client.query(`DROP_REPLICATION_SLOT ${quoteIdentifier(name)}`)
   }
 
   start(slot: string, publication: string, lsn: bigint, handlers: StreamHandlers): Promise<void> {

@@ -142,10 +142,46 @@ export const unlockClaim = async ({ client }: Primary, slot: string): Promise<vo
   await client.query(`select pg_advisory_unlock(hashtextextended('tidemark slot ' || $1, 0))`, [slot])
 }
 
+/** What has to be so for a copy of the slot to tell all that whoever reads here has not got yet. */
+const isWithin = ({ known }: ClaimOptions, { flushLsn }: SystemIdentity, epoch: string, slot: Slot | undefined): boolean => {
+  if (!slot || slot.invalidated !== null || slot.confirmedLsn === null || slot.plugin !== 'pgoutput') return false
+  return known?.epoch !== epoch || (known.lsn >= slot.confirmedLsn && known.lsn <= flushLsn)
+}
+
+/**
+ * A copy of the slot that all share tells their history: who goes on with it misses nothing, and has the positions of all. Undefined where it
+ * would not.
+ */
+const claimCopy = async (options: ClaimOptions, system: SystemIdentity, copy: string): Promise<Claim | undefined> => {
+  const { primary, connection, slot, wanted } = options
+  const { databaseOid } = primary.facts
+  const shared = slotName(databaseOid, slot.name)
+  const before = await noted(primary, shared)
+  const epoch = before && walEpoch({ ...system, databaseOid, incarnation: before.incarnation })
+  const publication = await publicationState(primary, options.publication)
+  if (!before || epoch === undefined || before.epoch !== epoch || hasLost(before.publication, publication, wanted))
+    return undefined
+  if (!isWithin(options, system, epoch, await readSlot(primary.client, shared))) return undefined
+  const isMade = await connection.copySlot(shared, copy).then(
+    () => true,
+    () => false,
+  )
+  if (!isMade) return undefined
+  // Its reader may have confirmed more meanwhile.
+  const made = await readSlot(primary.client, copy)
+  if (made?.confirmedLsn != null && isWithin(options, system, epoch, made))
+    return { slot: copy, epoch, confirmedLsn: made.confirmedLsn, flushLsn: system.flushLsn, publication, replaced: undefined }
+  await connection.dropSlot(copy)
+  return undefined
+}
+
+/** Of a history of its own only where it cannot be that of all. */
 const claimTemporary = async (options: ClaimOptions, system: SystemIdentity): Promise<Claim> => {
   const { databaseOid } = options.primary.facts
   const incarnation = newIncarnation()
   const slot = `${slotName(databaseOid, options.slot.name)}_${incarnation.slice(0, 8)}`
+  const copied = await claimCopy(options, system, slot)
+  if (copied) return copied
   const confirmedLsn = await make(options, slot)
   const epoch = walEpoch({ ...system, databaseOid, incarnation })
   const publication = await publicationState(options.primary, options.publication)

@@ -6,6 +6,7 @@ import { plain, type Reading, type ReadOptions, read } from '../../../testing/fe
 import { dropSlots } from '../../../testing/feed-conformance/scene.js'
 import { useDatabase } from '../../../testing/use-database.js'
 import { until } from '../../../time/until.js'
+import type { FeedEvent } from '../../feed.js'
 import { listSlots, readSlot, takeOverSlot } from '../../slots.js'
 import { createWalSource, type WalSource, type WalSourceOptions } from './wal-source.js'
 
@@ -172,6 +173,48 @@ describe('a lost connection', () => {
     await source.stop()
     await until(async () => (await listSlots(sql)).every(({ name }) => !name.includes('temporary')))
     expect((await sql.query(`select from tidemark.feed_slots where slot_name like '%temporary%'`)).rowCount).toBe(0)
+  })
+})
+
+describe('a temporary slot beside one that others read', () => {
+  it('FEED-1 goes on in their history, from where its reader was', async () => {
+    const feed = reading(await scene('copied', { replayWindowMs: 60_000 }))
+    for (const id of [1, 2]) {
+      await insert('copied', id)
+      await given(feed, id)
+    }
+    const from = feed.transactions[0]!.position
+    const own = reading(sourceOf('copied', { slot: { name: 'copied', temporary: true }, start: 'now' }), { from })
+    await insert('copied', 3)
+    await given(own, 3)
+    const copy = (await listSlots(sql)).find(({ temporary }) => temporary)
+    await sql.query('select pg_terminate_backend($1)', [copy!.activePid])
+    await insert('copied', 4)
+    await given(own, 4)
+    await given(feed, 4)
+    expect([idsOf(own), own.resets]).toEqual([['2', '3', '4'], []])
+    expect(own.transactions.map(({ position }) => position)).toEqual(feed.transactions.slice(1).map(({ position }) => position))
+    expect(feed.resets).toHaveLength(1)
+  })
+
+  it('S3 tells who is further back than they are that something is missing', async () => {
+    const source = await scene('behind')
+    const each = (event: FeedEvent): void => {
+      if (event.type !== 'reset') source.confirm(event.position)
+    }
+    const feed = reading(source, { each })
+    for (const id of [1, 2]) {
+      await insert('behind', id)
+      await given(feed, id)
+    }
+    const from = feed.transactions[0]!.position
+    await until(async () => ((await slotOf('behind'))?.confirmedLsn ?? 0n) > from.number + 1n)
+    const own = reading(sourceOf('behind', { slot: { name: 'behind', temporary: true }, start: 'now' }), { from })
+    await own.until(() => own.resets.length === 1, 'The reset')
+    expect(own.resets[0]).toMatchObject({ reason: 'slotLost' })
+    await insert('behind', 3)
+    await given(own, 3)
+    expect(idsOf(own)).toEqual(['3'])
   })
 })
 
