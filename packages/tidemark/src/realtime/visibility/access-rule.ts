@@ -1,5 +1,6 @@
 import { quoteIdentifier as id } from '../../schema/sql-errors.js'
 import type { Question } from './judging-block.js'
+import { planLasts } from './lasting-plan.js'
 import { ownColumn } from './own-column.js'
 import type { AccessPolicy, TableAccess } from './table-access.js'
 
@@ -51,6 +52,8 @@ const questionOf = (access: TableAccess): RowQuestion => {
   return {
     needs,
     type,
+    // A generated column is an expression that says IMMUTABLE of itself.
+    planLasts: columns.every(({ generated }) => generated === null) ? planLasts(access.oid) : undefined,
     query: (rows) => ask(qualOf(policies), rows),
     parts: (rows) => policies.map(({ permissive, qual }) => ({ permissive, query: ask(`(${qual})`, rows) })),
   }

@@ -16,18 +16,34 @@ export interface Trouble {
 /** Beholders that are asked about the same rows, under one role. */
 interface Bunch {
   readonly inquiry: Inquiry
-  readonly entries: readonly number[]
+  /** Different ones, as text. */
+  readonly rows: readonly string[]
+  /** By entry: which of the rows it is. */
+  readonly places: readonly number[]
   readonly members: { readonly beholder: number; readonly asked: Asked }[]
 }
 
 /** What raises is asked again row by row, so that one row does not hide the others; so many of them in a turn. */
 const maxSingles = 2_000
 
+/** Rows that are alike in what the policies read are one: changes of one room, the row before an update and the row after it. */
+const bunchOf = (inquiry: Inquiry, texts: readonly string[], entries: readonly number[]): Bunch => {
+  const places = new Map<string, number>()
+  const place = (text: string): number => {
+    const known = places.get(text) ?? places.size
+    places.set(text, known)
+    return known
+  }
+  const found = entries.map((entry) => place(texts[entry] as string))
+  return { inquiry, rows: [...places.keys()], places: found, members: [] }
+}
+
 const bunchesOf = (inquiry: Inquiry): readonly Bunch[] => {
   const bunches = new Map<string, Bunch>()
+  const texts = inquiry.entries.map(({ row, places }) => rowText(row, places, inquiry.question.needs))
   for (const [beholder, asked] of inquiry.asked) {
     const key = asked.entries.join()
-    const bunch = bunches.get(key) ?? { inquiry, entries: asked.entries, members: [] }
+    const bunch = bunches.get(key) ?? bunchOf(inquiry, texts, asked.entries)
     bunches.set(key, bunch)
     bunch.members.push({ beholder, asked })
   }
@@ -37,25 +53,21 @@ const bunchesOf = (inquiry: Inquiry): readonly Bunch[] => {
 /** Tables whose policies name what lies in schemas that the caller's role may not use. */
 const readByServer = new WeakSet<TableAccess>()
 
-const jobOf = ({ inquiry, entries, members }: Bunch, claims: readonly string[]): Job => ({
+const jobOf = ({ inquiry, rows, members }: Bunch, claims: readonly string[]): Job => ({
   role: inquiry.access.role,
   question: inquiry.question,
   readByServer: readByServer.has(inquiry.access),
-  rows: rowsText(
-    entries.map((entry) => {
-      const { row, places } = inquiry.entries[entry] as Entry
-      return rowText(row, places, inquiry.question.needs)
-    }),
-  ),
+  rows: rowsText(rows),
   claims: members.map(({ beholder }) => claims[beholder] as string),
 })
 
 /** A bunch for each of its rows. */
-const singly = ({ inquiry, members }: Bunch): readonly Bunch[] =>
+const singly = ({ inquiry, rows, places, members }: Bunch): readonly Bunch[] =>
   members.flatMap(({ beholder, asked }) =>
     asked.entries.map((entry, at) => ({
       inquiry,
-      entries: [entry],
+      rows: [rows[places[at] as number] as string],
+      places: [0],
       members: [{ beholder, asked: { entries: [entry], slots: [asked.slots[at] as number] } }],
     })),
   )
@@ -91,10 +103,10 @@ const askAsNeeded = async (
 
 /** Asks Postgres what the judgement leaves to it, and writes its verdicts. Raises TM_POSTGRES_*. */
 export const inquire = async (judgement: Judgement, claims: readonly string[], ask: AskPostgres): Promise<readonly Trouble[]> => {
-  const settle = ({ inquiry, members }: Bunch, outcomes: readonly Outcome[]): readonly Trouble[] =>
+  const settle = ({ inquiry, rows, places, members }: Bunch, outcomes: readonly Outcome[]): readonly Trouble[] =>
     members.map(({ beholder, asked }, at) => {
       const outcome = outcomes[at] ?? { type: 'unreached' }
-      const found = outcome.type === 'answer' && outcome.text.length === asked.entries.length ? outcome.text : undefined
+      const found = outcome.type === 'answer' && outcome.text.length === rows.length ? outcome.text : undefined
       asked.entries.forEach((entry, place) => {
         const { candidate, bit } = inquiry.entries[entry] as Entry
         const slot = asked.slots[place] as number
@@ -102,7 +114,8 @@ export const inquire = async (judgement: Judgement, claims: readonly string[], a
         if (outcome.type !== 'answer') judgement.leaveOpen(beholder, candidate, slot, reasonFor(inquiry, outcome))
         // A row that could not be decided before stays so.
         else if (found === undefined) verdicts[slot] = undecided
-        else if (found[place] === '1' && verdicts[slot] !== undecided) verdicts[slot] = (verdicts[slot] as number) | bit
+        else if (found[places[place] as number] === '1' && verdicts[slot] !== undecided)
+          verdicts[slot] = (verdicts[slot] as number) | bit
       })
       const kind = outcome.type === 'answer' ? 'answered' : outcome.type
       return { inquiry, beholder, kind, sqlstate: outcome.type === 'raised' ? outcome.sqlstate : undefined }
@@ -117,7 +130,7 @@ export const inquire = async (judgement: Judgement, claims: readonly string[], a
   const again: Bunch[] = []
   bunches.forEach((bunch, which) => {
     const own = outcomes[which] ?? []
-    const isAgain = (at: number): boolean => own[at]?.type === 'raised' && bunch.entries.length > 1
+    const isAgain = (at: number): boolean => own[at]?.type === 'raised' && bunch.places.length > 1
     const raised = bunch.members.filter((_member, at) => isAgain(at))
     again.push(...singly({ ...bunch, members: raised }))
     const members = bunch.members.filter((_member, at) => !isAgain(at))

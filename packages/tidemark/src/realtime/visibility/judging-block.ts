@@ -9,6 +9,8 @@ export interface Question {
   query(rows: string): string
   /** The same policy by policy; one of the permissive ones has to hold, and each of the restrictive ones. */
   parts(rows: string): readonly QuestionPart[]
+  /** A condition in SQL: one plan holds for all callers of a role. Undefined where it never does. */
+  readonly planLasts?: string | undefined
 }
 
 export interface QuestionPart {
@@ -48,12 +50,31 @@ export interface Budget {
 /** Postgres' own default would use one caller's plan for the next after a while. */
 const planning = ['plan_cache_mode', 'force_custom_plan'] as const
 
+/** For fewer callers it takes longer to find out whether one plan is enough than to make some. */
+const fewCallers = 10
+
 /** The rows are read once for all callers; the question is read, planned and answered under the role of each. */
-const byCaller = ({ question }: Job) => ({
-  declare: `rows ${question.type === undefined ? 'text' : `${question.type}[]`} := current_setting('tidemark.judge_rows');`,
-  prepare: '',
-  ask: `execute ${literal(question.query('$1'))} into verdict using rows;`,
-})
+const byCaller = (job: Job) => {
+  const { question, rows, claims } = job
+  const type = question.type === undefined ? 'text' : `${question.type}[]`
+  const ask = `execute ${literal(question.query('$1'))} into verdict using rows;`
+  const declare = `rows ${type} := current_setting('tidemark.judge_rows');`
+  if (question.planLasts === undefined || claims.length <= fewCallers) return { declare, prepare: '', ask, check: '' }
+  return {
+    declare: `${declare} lasts boolean := ${question.planLasts};`,
+    prepare: '',
+    // Without parameters, that of an assignment included, Postgres plans it once. What does not change within a statement is worked out in each.
+    ask: `if lasts then
+        select (${question.query(`${literal(rows)}::${type}`)}) into verdict;
+      else
+        ${ask}
+      end if;`,
+    // A function may have become another meanwhile: then all are asked again.
+    check: `if lasts and not ${question.planLasts} then
+    verdicts := array_fill('-'::text, array[cardinality(verdicts)]);
+  end if;`,
+  }
+}
 
 const letGo = `
   for statement in select name from pg_catalog.pg_prepared_statements where name ~ '^tidemark_question_[0-9]+$' loop
@@ -82,17 +103,20 @@ const byServer = ({ question, role }: Job) => {
         )
         .join('\n')}
       verdict := seen::text;`,
+    check: '',
   }
 }
 
 /**
- * Asks for one caller after the other by an EXECUTE of its own, which is planned for it alone: Postgres may evaluate what does not change
- * within a statement once for all its rows. A block of its own for each keeps what one raises from the rest. The time of a caller counts from
+ * Asks for one caller after the other by a statement of its own: Postgres may evaluate what does not change within a statement once for all its
+ * rows. It is planned for the caller alone, unless it is sure that the plan holds for the others. A block of its own for each keeps what one raises from the rest. The time of a caller counts from
  * its own beginning, so that nobody is blamed for the ones before.
  */
 const jobBlock = (job: Job): string => {
-  const { declare, prepare, ask } = job.readByServer ? byServer(job) : byCaller(job)
+  const { declare, prepare, ask, check } = job.readByServer ? byServer(job) : byCaller(job)
+  // The columns of a question may be called as the variables are.
   const body = `
+#variable_conflict use_column
 declare
   subject text;
   verdict text;
@@ -126,6 +150,7 @@ begin
         verdicts := verdicts || ('!' || sqlstate);
     end;
   end loop;
+  ${check}
   perform set_config('tidemark.judge_part', verdicts::text, true), set_config('tidemark.judge_spent', spent::text, true);
 end`
   return `do ${literal(body)}`
