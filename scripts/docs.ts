@@ -1,4 +1,4 @@
-// Writes docs/errors.md and docs/configuration.md from the tables they describe, and checks the links of all pages and the lines of
+// Writes docs/errors.md, docs/configuration.md and docs/requirements.md from what they describe, and checks the links of all pages and the lines of
 // docs/dependencies.md. With --check nothing is written, and a page that differs is a failure. Needs a build.
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -7,10 +7,15 @@ import { dependenciesOf, dependencyProblems, type Manifest } from './dependency-
 import { errorsPage } from './errors-page.ts'
 import { brokenLinks, pagesOf } from './links.ts'
 import { root } from './repository.ts'
+import { groups, holders, requirementProblems } from './requirements/requirements.ts'
+import { pageOf } from './requirements/requirements-page.ts'
+
+const held = holders()
 
 const generated: Readonly<Record<string, () => string>> = {
   'docs/errors.md': errorsPage,
   'docs/configuration.md': configurationPage,
+  'docs/requirements.md': () => pageOf(groups, held),
 }
 
 const read = (path: string): string => (existsSync(path) ? readFileSync(path, 'utf8') : '')
@@ -20,7 +25,7 @@ const stalePages = (write: boolean): readonly string[] =>
     const path = join(root, name)
     const text = page()
     if (read(path) === text) return []
-    if (!write) return [`${name} is not what its table says. Run \`npm run docs\` and commit it.`]
+    if (!write) return [`${name} is not what it is made of. Run \`npm run docs\` and commit it.`]
     mkdirSync(dirname(path), { recursive: true })
     writeFileSync(path, text)
     console.log(`wrote ${name}`)
@@ -51,6 +56,7 @@ const problems = [
   ...stalePages(!process.argv.includes('--check')),
   ...brokenLinks(pagesOf(root), root),
   ...dependencyPageProblems(),
+  ...requirementProblems(groups, held),
   ...readmeProblems(),
 ]
 for (const problem of problems) console.error(problem)
