@@ -43,6 +43,12 @@ const cases: Readonly<Record<string, { readonly needs?: string; readonly using: 
     using: `owner = lasting_quiet()`,
     lasts: false,
   },
+  'a function stored parsed that passes on a lie': {
+    needs: `create function lasting_atom() returns uuid language plpgsql immutable as $f$ begin return (${claim})::uuid; end $f$;
+      create function lasting_parsed() returns uuid language sql stable begin atomic select lasting_atom(); end`,
+    using: `owner = lasting_parsed()`,
+    lasts: false,
+  },
   'a default that lies': {
     needs: `create function lasting_default() returns uuid language plpgsql immutable as $f$ begin return (${claim})::uuid; end $f$;
       create function lasting_given(one uuid default lasting_default()) returns uuid language plpgsql stable as 'begin return one; end'`,
