@@ -107,6 +107,9 @@ describe('the rows of a live query', () => {
     const earlier = row('2026-01-01T10:00:00.9+02:00')
     expect(compareRows({ order }, earlier, row('2026-01-01T08:00:01+00:00'))).toBeLessThan(0)
     expect(compareRows({ order }, earlier, row('2026-01-01T08:00:00.900000Z'))).toBe(0)
+    expect(compareRows({ order }, row('2026-01-01T08:00:00.12+00:00'), row('2026-01-01T08:00:00.2+00:00'))).toBeLessThan(0)
+    expect(compareRows({ order }, row('2026-01-01T08:00:00+00:00'), row('2026-01-01T08:00:00.5+00:00'))).toBeLessThan(0)
+    expect(compareRows({ order }, row('2026-01-01T08:00:01+00:00'), row('2026-01-01T08:00:00+00:00'))).toBeGreaterThan(0)
   })
 
   test('rows without the key that is named are refused in words', () => {
