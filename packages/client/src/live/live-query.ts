@@ -70,6 +70,7 @@ export class LiveQuery {
   #snapshot: LiveSnapshot | undefined
   #running = false
   #failures = 0
+  #readAtMs = Number.NEGATIVE_INFINITY
 
   constructor(options: LiveQueryOptions) {
     this.#options = options
@@ -248,13 +249,14 @@ export class LiveQuery {
   #took(applied: Applied): void {
     this.#feed.moveTo(this.#data.position)
     if (applied !== 'same' || this.#overlays.hasCommitted) this.#pace.request()
-    if (applied === 'short') this.#readUnlessReading()
+    if (applied === 'short') this.#refill()
     if (this.#state === 'catching-up') this.#check()
   }
 
   #read(outcome: ReadOutcome, error: Error | undefined): void {
     this.#readError = error
     this.#failures = error ? this.#failures + 1 : 0
+    this.#readAtMs = performance.now()
     this.#disarm('retry')
     if (!error) this.#rebase()
     this.#changed()
@@ -264,7 +266,14 @@ export class LiveQuery {
     this.#feed.join(needsLoad ? undefined : position)
     this.#dispatch(outcome)
     // What came in meanwhile has made it stale again.
-    if (!error && this.#data.needsLoad) this.#readUnlessReading()
+    if (!error && this.#data.needsLoad) this.#refill()
+  }
+
+  /** A window of which rows go all the time is not read all the time. */
+  #refill(): void {
+    if (this.#timers.has('retry') || this.#reader.isReading) return
+    if (performance.now() - this.#readAtMs < retryMs.first) this.#arm('retry')
+    else void this.#reader.read()
   }
 
   #readUnlessReading(): void {
