@@ -99,9 +99,12 @@ const send = (reply: FastifyReply, { status, statusText, headers, body }: RestAn
 
 const reads = ['GET', 'HEAD', 'OPTIONS']
 
-/** A read shows everything up to its position; what a write did is told at its position or before. */
+/**
+ * A read shows everything up to its position; what a write did is told at its position or before. That costs a write a question of its own, so it
+ * is told to those who name positions themselves.
+ */
 const withPosition = async (
-  method: string,
+  { method, headers }: FastifyRequest,
   positions: RestPositions | undefined,
   answer: () => Promise<RestAnswer>,
 ): Promise<RestAnswer> => {
@@ -109,7 +112,8 @@ const withPosition = async (
   const before = isRead ? positions?.read() : undefined
   const answered = await answer()
   if (answered.status >= 300) return answered
-  const position = isRead ? before : await positions?.written()
+  const isAsked = headers[positionHeader.toLowerCase()] !== undefined
+  const position = isRead ? before : isAsked ? await positions?.written() : undefined
   return position ? { ...answered, headers: { ...answered.headers, [positionHeader]: formatPosition(position) } } : answered
 }
 
@@ -136,7 +140,7 @@ export const addRestRoutes = async (app: FastifyInstance, options: RestRoutesOpt
     const signal = signalOf(reply)
     const caller = await callerOf(request, apikey)
     const context = { caller, signal, host: request.host, scheme: request.protocol }
-    const answered = await withPosition(http.method, positions, () => rest.handle(http, context))
+    const answered = await withPosition(request, positions, () => rest.handle(http, context))
     reply.raw.setTimeout(sendTimeoutMs, () => reply.raw.destroy())
     return send(reply, answered)
   }
