@@ -7,7 +7,7 @@ import { openRealtimeServer } from './testing/use-realtime-server.js'
 
 const cleanups = useCleanups()
 const limits = { eventsPerSecond: 1_000_000, joinsPerSecond: 100_000 }
-const frames = 1_500
+const frames = 2_500
 
 const expectSettled = ({ wrong, sent, answered, closed }: FuzzReport, codes: readonly number[]): void => {
   expect(wrong).toEqual([])

@@ -1,7 +1,5 @@
-import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { WebSocket } from 'ws'
-import { propertyRuns } from '../testing/property-runs.js'
 import { useCleanups } from '../testing/use-cleanups.js'
 import { until } from '../time/until.js'
 import {
@@ -485,59 +483,4 @@ describe('broadcasts over HTTP', () => {
       '*',
     )
   })
-})
-
-test('whatever a client sends, it is answered or closed with a code, and others are served', async () => {
-  const server = await open({ limits: { eventsPerSecond: 100_000, joinsPerSecond: 100_000 } })
-  const other = await server.raw()
-  await talk(other, [join('1', 'realtime:a', { presence: { enabled: false } })], 1)
-  const word = fc.constantFrom(
-    'realtime:a',
-    'realtime:b',
-    'phoenix',
-    'phx_join',
-    'phx_leave',
-    'broadcast',
-    'presence',
-    'access_token',
-    'heartbeat',
-    '',
-  )
-  const payload = fc.oneof(
-    fc.json().map((json) => JSON.parse(json)),
-    fc.record({ config: fc.object() }),
-    fc.record({ config: fc.record({ postgres_changes: fc.array(fc.oneof(fc.object(), fc.anything())), presence: fc.object() }) }),
-    fc.record({ type: fc.constant('presence'), event: fc.constantFrom('track', 'untrack', 'x'), payload: fc.object() }),
-    fc.record({ access_token: fc.oneof(fc.string(), fc.integer(), fc.constant(null)) }),
-  )
-  const ref = fc.oneof(fc.constantFrom('1', '2', null), fc.integer(), fc.string({ maxLength: 3 }))
-  const array = fc.tuple(ref, ref, word, word, payload).map((message) => Buffer.from(JSON.stringify(message) ?? ''))
-  const bytes = fc.uint8Array({ maxLength: 60 }).map((tail) => Buffer.concat([Buffer.from([3]), tail]))
-  const frame = fc.oneof(
-    { weight: 20, arbitrary: array },
-    { weight: 2, arbitrary: bytes },
-    { weight: 1, arbitrary: fc.string().map((text) => Buffer.from(text)) },
-  )
-  let client = await server.raw()
-  const closings: number[] = []
-  await fc.assert(
-    fc.asyncProperty(fc.array(frame, { minLength: 50, maxLength: 100 }), async (frames) => {
-      if (client.ws.readyState !== WebSocket.OPEN) {
-        closings.push((await client.closed()).code)
-        client = await server.raw()
-      }
-      for (const each of frames) client.ws.send(each, { binary: each[0] === 3 })
-      client.send([null, 'last', 'phoenix', 'heartbeat', {}])
-      const isAnswered = () =>
-        client.ws.readyState !== WebSocket.OPEN || client.heard.some((message) => Array.isArray(message) && message[1] === 'last')
-      await until(isAnswered, { intervalMs: 1 })
-      client.heard.length = 0
-    }),
-    propertyRuns(60),
-  )
-  expect(new Set(closings)).toEqual(new Set([1007]))
-  client.ws.terminate()
-  await until(() => server.hub.connections() === 1)
-  other.send(['1', '2', 'realtime:a', 'phx_leave', {}])
-  await until(() => other.heard.some((message) => Array.isArray(message) && message[3] === 'phx_close'))
 })
