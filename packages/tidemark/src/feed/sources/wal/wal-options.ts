@@ -11,7 +11,7 @@ export interface WalSourceOptions {
   readonly adminTarget?: ConnectOptions
   /**
    * `name`: lower case letters, digits and underscores; the slot's full name holds the database's id as well. A temporary slot lives as long as
-   * its connection, under a name of its own.
+   * its connection, under a name of its own; where there is a lasting one of that name it is a copy of it, and tells the same history.
    */
   readonly slot: { readonly name: string; readonly temporary?: boolean }
   readonly publication: string
