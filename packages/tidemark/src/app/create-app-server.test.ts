@@ -29,17 +29,23 @@ const authenticate = createBearer({
 // Nobody's Postgres: what /health tells of a real one is tested with each application.
 const away: Pick<Client, 'query'> = { query: () => Promise.reject(new Error('away')) }
 
+const newArticle = z.strictObject({ title: z.string().trim().max(9), size: z.number() })
+
 const failures: Failure[] = []
 const app = createAppServer({
   errors: ShopError,
   authenticate,
   db: away,
   prefix: '/api',
+  api: { title: 'Shop', version: '1' },
   openRoutes: (open) => void open.get('/about', async () => 'a shop'),
   routes: (closed) => {
     closed.get('/me', async (request) => (request as unknown as { caller: object }).caller)
     closed.post('/echo', async ({ body }) => ({ body: body ?? null }))
-    closed.post('/articles', async ({ body }) => parse(z.strictObject({ title: z.string(), size: z.number() }), body))
+    closed.post('/articles', { config: { summary: 'A new article.', body: newArticle } }, async ({ body }) =>
+      parse(newArticle, body),
+    )
+    closed.get('/articles/:id', { config: { query: z.strictObject({ limit: z.coerce.number().default(5) }) } }, async () => ({}))
     closed.get('/broken/:id', async () => {
       throw new Error('words of the caller')
     })
@@ -93,6 +99,26 @@ describe('the server of an application', () => {
       expect((await echo(payload)).json()).toEqual({ error: 'Unreadable.', code: 'SHOP_MALFORMED' })
     expect((await echo('x', 'text/plain')).statusCode).toBe(415)
     expect((await ask('/api/nowhere')).json()).toEqual({ error: 'There is no such address.', code: 'SHOP_NOT_FOUND' })
+  })
+
+  it('tells what its routes take, of the schemas that they are held against', async () => {
+    const { openapi, paths } = (await app.inject('/openapi.json')).json<{
+      openapi: string
+      paths: Record<string, Record<string, object>>
+    }>()
+    expect(openapi).toBe('3.1.0')
+    expect(paths['/api/articles']?.['post']).toMatchObject({
+      summary: 'A new article.',
+      security: [{ bearer: [] }],
+      requestBody: { content: { 'application/json': { schema: { required: ['title', 'size'], additionalProperties: false } } } },
+    })
+    expect(paths['/api/articles/{id}']?.['get']).toMatchObject({
+      parameters: [
+        { name: 'id', in: 'path', required: true },
+        { name: 'limit', in: 'query', schema: { default: 5 } },
+      ],
+    })
+    expect(Object.keys(paths)).not.toContain('/about')
   })
 
   it('names every field that is wrong, and quotes none', async () => {

@@ -3,6 +3,7 @@ import type { Client } from '../postgres/postgres.js'
 import type { Authenticate } from './bearer.js'
 import type { Refusals } from './define-errors.js'
 import type { Failure } from './failures.js'
+import { type ApiInfo, createApiNotes } from './openapi.js'
 
 export interface AppServerOptions<C> {
   readonly errors: Refusals
@@ -20,6 +21,8 @@ export interface AppServerOptions<C> {
   readonly health?: () => Promise<object>
   /** Bytes; routes may allow more. Default 1 MiB. */
   readonly bodyLimit?: number
+  /** Tells at `/openapi.json` what routes take, as far as their `config` names `summary`, `body` and `query`. */
+  readonly api?: ApiInfo
   /** Hears of what failed here; of refusals it does not. */
   readonly onFailure?: ((failure: Failure) => void) | undefined
 }
@@ -76,6 +79,7 @@ export const createAppServer = <C>(options: AppServerOptions<C>): FastifyInstanc
     openRoutes,
     prefix = '',
     health,
+    api,
     bodyLimit = 1024 ** 2,
     onFailure = () => {},
   } = options
@@ -93,9 +97,12 @@ export const createAppServer = <C>(options: AppServerOptions<C>): FastifyInstanc
       : reply.status(503).send({ status: 'error', database: 'disconnected' }),
   )
   openRoutes?.(app)
+  const notes = api && createApiNotes(api)
+  if (notes) app.get('/openapi.json', async () => notes.document())
 
   app.register(
     async (inner) => {
+      notes?.note(inner)
       inner.decorateRequest('caller')
       // Before the body is read.
       inner.addHook('onRequest', async (request, reply) => {

@@ -1,0 +1,103 @@
+/** What routes take, as an OpenAPI document: of the schemas that they are held against, so that it cannot say anything else. */
+import type { FastifyInstance, RouteOptions } from 'fastify'
+import { z } from 'zod'
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** What the route is for, in a few words. */
+    readonly summary?: string
+    /** What its body is held against. */
+    readonly body?: z.ZodType
+    /** What its query is held against. */
+    readonly query?: z.ZodType
+  }
+}
+
+export interface ApiInfo {
+  readonly title: string
+  readonly version: string
+}
+
+type Schema = Readonly<Record<string, unknown>>
+
+/** As it is sent, before defaults and the like. */
+const schemaOf = (type: z.ZodType): Schema => {
+  const { $schema: _, ...schema } = z.toJSONSchema(type, { io: 'input', unrepresentable: 'any', target: 'draft-2020-12' })
+  return schema
+}
+
+const refusal: Schema = {
+  type: 'object',
+  required: ['error', 'code'],
+  properties: {
+    error: { type: 'string' },
+    code: { type: 'string' },
+    fields: { type: 'object', description: 'What is wrong with each field.', additionalProperties: { type: 'string' } },
+  },
+}
+
+const parametersOf = (url: string, query: z.ZodType | undefined): readonly object[] => {
+  const inPath = [...url.matchAll(/:(\w+)/g)].map(([, name]) => ({
+    name,
+    in: 'path',
+    required: true,
+    schema: { type: 'string' },
+  }))
+  const { properties = {}, required = [] } = query
+    ? (schemaOf(query) as { readonly properties?: Readonly<Record<string, Schema>>; readonly required?: readonly string[] })
+    : {}
+  const inQuery = Object.entries(properties).map(([name, schema]) => ({
+    ...{ name, in: 'query', schema },
+    ...(required.includes(name) && { required: true }),
+  }))
+  return [...inPath, ...inQuery]
+}
+
+const operationOf = ({ url, config }: RouteOptions): object => {
+  const { summary, body, query } = config ?? {}
+  const parameters = parametersOf(url, query)
+  return {
+    ...(summary !== undefined && { summary }),
+    ...(parameters.length > 0 && { parameters }),
+    ...(body && { requestBody: { content: { 'application/json': { schema: schemaOf(body) } } } }),
+    security: [{ bearer: [] }],
+    responses: {
+      '2XX': { description: 'Done.' },
+      default: { description: 'Refused.', content: { 'application/json': { schema: { $ref: '#/components/schemas/Refusal' } } } },
+    },
+  }
+}
+
+/** What is known of the routes. */
+export interface ApiNotes {
+  /** Notes the routes that are added to it from here on; they want a token. */
+  note(app: FastifyInstance): void
+  document(): object
+}
+
+export const createApiNotes = (info: ApiInfo): ApiNotes => {
+  const paths: Record<string, Record<string, object>> = {}
+  let written: object | undefined
+  return {
+    note: (app) => {
+      app.addHook('onRoute', (route) => {
+        const path = route.url.replace(/:(\w+)/g, '{$1}')
+        const operations = paths[path] ?? {}
+        for (const method of [route.method].flat()) if (method !== 'HEAD') operations[method.toLowerCase()] = operationOf(route)
+        paths[path] = operations
+      })
+    },
+    document: () => {
+      written ??= {
+        openapi: '3.1.0',
+        info,
+        paths: Object.fromEntries(Object.entries(paths).sort(([one], [other]) => (one < other ? -1 : 1))),
+        components: {
+          securitySchemes: { bearer: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' } },
+          schemas: { Refusal: refusal },
+        },
+      }
+      return written
+    },
+  }
+}
