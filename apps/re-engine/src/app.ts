@@ -1,4 +1,4 @@
-/** Leads, approvals and agents over HTTP. Every route but `/health` and `/metrics` wants a token; what is not the caller's own is not there. */
+/** Leads, approvals and agents over HTTP. Every route but `/health`, `/metrics` and `/openapi.json` wants a token; what is not the caller's own is not there. */
 import type { FastifyInstance } from 'fastify'
 import { createAppServer, type Failure } from 'tidemark/app'
 import { createAuthenticate } from './access.js'
@@ -29,6 +29,7 @@ export const createApp = (options: AppOptions): FastifyInstance => {
     authenticate: createAuthenticate(jwtSecret),
     db,
     bodyLimit: 128 * 1024,
+    api: { title: 'RE Engine', version: '1' },
     onFailure,
     openRoutes: (app) => {
       watch?.(app)

@@ -734,6 +734,24 @@ describe('events', () => {
   })
 })
 
+describe('the document of the routes', () => {
+  it('names what each takes, out of the schemas that they are held against', async () => {
+    interface Operation {
+      readonly summary?: string
+      readonly requestBody?: object
+    }
+    const { body } = await ask<{ paths: Record<string, Record<string, Operation>> }>('GET', '/openapi.json')
+    const operations = Object.entries(body.paths).flatMap(([path, methods]) =>
+      Object.entries(methods).map(([method, operation]) => ({ name: `${method} ${path}`, ...operation })),
+    )
+    expect(operations.length).toBeGreaterThan(30)
+    expect(operations.filter(({ summary }) => summary === undefined)).toEqual([])
+    expect(body.paths['/leads']?.['post']?.requestBody).toMatchObject({
+      content: { 'application/json': { schema: { required: ['first_name', 'last_name'] } } },
+    })
+  })
+})
+
 describe('the pools', () => {
   interface Overview {
     readonly pools: readonly { readonly name: string; readonly total: number; readonly max_connections: number }[]

@@ -6,24 +6,24 @@ import { changeAgent, createAgent, listAgents } from '../repository/agents.js'
 import { idIn, type RouteContext } from './route-context.js'
 
 export const addAgentRoutes = (app: FastifyInstance, { database, reads }: RouteContext): void => {
-  app.post('/agents', async (request, reply) => {
+  app.post('/agents', { config: { summary: 'A new agent.', body: newAgent } }, async (request, reply) => {
     requireAdmin(request.caller)
     const agent = parse(newAgent, request.body)
     const made = fromWrite(reply, await database.write(request.caller, (db) => createAgent(db, agent)))
     return reply.status(201).header('location', `/agents/${made.id}`).send(made)
   })
 
-  app.get('/agents', async (request) => {
+  app.get('/agents', { config: { summary: 'Agents, the newest first.', query: agentsQuery } }, async (request) => {
     const query = parse(agentsQuery, request.query)
     const { rows: agents, next } = await database.read(request.caller, (db) => listAgents(db, query))
     return { agents, next }
   })
 
-  app.get('/agents/:id', async (request, reply) =>
+  app.get('/agents/:id', { config: { summary: 'An agent.' } }, async (request, reply) =>
     fromRead(reply, await reads.agent(request.caller, idIn(request), contextOf(request))),
   )
 
-  app.patch('/agents/:id', async (request, reply) => {
+  app.patch('/agents/:id', { config: { summary: 'Changes an agent.', body: agentChange } }, async (request, reply) => {
     requireAdmin(request.caller)
     const change = parse(agentChange, request.body)
     const id = idIn(request)
@@ -31,7 +31,7 @@ export const addAgentRoutes = (app: FastifyInstance, { database, reads }: RouteC
   })
 
   // What is at hand, and how much room is left.
-  app.get('/agents/:id/board', async (request, reply) =>
+  app.get('/agents/:id/board', { config: { summary: 'What is at hand, and the room that is left.' } }, async (request, reply) =>
     fromRead(reply, await reads.board(request.caller, idIn(request), contextOf(request))),
   )
 }

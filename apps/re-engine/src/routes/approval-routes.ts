@@ -24,62 +24,88 @@ export const addApprovalRoutes = (app: FastifyInstance, { database, reads, sende
   const change = async (request: FastifyRequest, reply: FastifyReply, fn: (db: Db, id: string) => Promise<Approval>) =>
     fromWrite(reply, await write(request, idIn(request), fn))
 
-  app.post('/approvals', async (request, reply) => {
+  app.post('/approvals', { config: { summary: 'A draft.', body: newApproval } }, async (request, reply) => {
     const wanted = parse(newApproval, request.body)
     const options = { requestId: request.id }
     const approval = fromWrite(reply, await database.write(request.caller, (db) => createApproval(db, wanted), options))
     return reply.status(201).header('location', `/approvals/${approval.id}`).send(approval)
   })
 
-  app.get('/approvals', async (request) => {
-    const query = parse(approvalsQuery, request.query)
-    const { rows: approvals, next } = await database.read(request.caller, (db) => listApprovals(db, query))
-    return { approvals, next }
-  })
+  app.get(
+    '/approvals',
+    { config: { summary: 'Drafts and what became of them, the newest first.', query: approvalsQuery } },
+    async (request) => {
+      const query = parse(approvalsQuery, request.query)
+      const { rows: approvals, next } = await database.read(request.caller, (db) => listApprovals(db, query))
+      return { approvals, next }
+    },
+  )
 
-  app.get('/approvals/:id', async (request, reply) =>
+  app.get('/approvals/:id', { config: { summary: 'One of them.' } }, async (request, reply) =>
     fromRead(reply, await reads.approval(request.caller, idIn(request), contextOf(request))),
   )
 
-  app.patch('/approvals/:id', async (request, reply) => {
-    const edit = parse(approvalChange, request.body)
-    return change(request, reply, (db, id) => editApproval(db, id, edit))
-  })
+  app.patch(
+    '/approvals/:id',
+    { config: { summary: 'Other words; what was approved is pending again.', body: approvalChange } },
+    async (request, reply) => {
+      const edit = parse(approvalChange, request.body)
+      return change(request, reply, (db, id) => editApproval(db, id, edit))
+    },
+  )
 
-  app.post('/approvals/:id/submit', async (request, reply) => change(request, reply, submitApproval))
-  app.post('/approvals/:id/withdraw', async (request, reply) => change(request, reply, withdrawApproval))
-  app.post('/approvals/:id/cancel', async (request, reply) => change(request, reply, cancelApproval))
+  app.post('/approvals/:id/submit', { config: { summary: 'Asks for approval.' } }, async (request, reply) =>
+    change(request, reply, submitApproval),
+  )
+  app.post('/approvals/:id/withdraw', { config: { summary: 'Back to its author.' } }, async (request, reply) =>
+    change(request, reply, withdrawApproval),
+  )
+  app.post('/approvals/:id/cancel', { config: { summary: 'Never mind.' } }, async (request, reply) =>
+    change(request, reply, cancelApproval),
+  )
 
-  app.post('/approvals/:id/approve', async (request, reply) => {
-    const { content_hash: hash } = parse(approving, request.body ?? undefined)
-    return change(request, reply, (db, id) => approve(db, id, hash))
-  })
+  app.post(
+    '/approvals/:id/approve',
+    { config: { summary: 'Approves what was read.', body: approving } },
+    async (request, reply) => {
+      const { content_hash: hash } = parse(approving, request.body ?? undefined)
+      return change(request, reply, (db, id) => approve(db, id, hash))
+    },
+  )
 
-  app.post('/approvals/:id/reject', async (request, reply) => {
-    const { reason } = parse(rejecting, request.body)
-    return change(request, reply, (db, id) => reject(db, id, reason))
-  })
+  app.post(
+    '/approvals/:id/reject',
+    { config: { summary: 'Rejects it, with a reason.', body: rejecting } },
+    async (request, reply) => {
+      const { reason } = parse(rejecting, request.body)
+      return change(request, reply, (db, id) => reject(db, id, reason))
+    },
+  )
 
   // Each stands by itself: what is refused keeps no other from being decided.
-  app.post('/approvals/decisions', async (request) => {
-    const results: object[] = []
-    for (const decision of parse(decisions, request.body).decisions) {
-      const decide = (db: Db, id: string) =>
-        decision.decision === 'approve' ? approve(db, id, decision.content_hash) : reject(db, id, decision.reason)
-      try {
-        const { result } = await write(request, decision.id, decide)
-        results.push({ id: decision.id, status: result.status })
-      } catch (error) {
-        const { status, code, message } = EngineError.refusalOf(error)
-        if (status >= 500) throw error
-        results.push({ id: decision.id, error: message, code })
+  app.post(
+    '/approvals/decisions',
+    { config: { summary: 'Many at a time, each by itself.', body: decisions } },
+    async (request) => {
+      const results: object[] = []
+      for (const decision of parse(decisions, request.body).decisions) {
+        const decide = (db: Db, id: string) =>
+          decision.decision === 'approve' ? approve(db, id, decision.content_hash) : reject(db, id, decision.reason)
+        try {
+          const { result } = await write(request, decision.id, decide)
+          results.push({ id: decision.id, status: result.status })
+        } catch (error) {
+          const { status, code, message } = EngineError.refusalOf(error)
+          if (status >= 500) throw error
+          results.push({ id: decision.id, error: message, code })
+        }
       }
-    }
-    return { results }
-  })
+      return { results }
+    },
+  )
 
   // 200 once it is sent, 202 while that is tried.
-  app.post('/approvals/:id/send', async (request, reply) => {
+  app.post('/approvals/:id/send', { config: { summary: 'Sends what is approved.' } }, async (request, reply) => {
     const id = idIn(request)
     if (!sender) {
       await database.read(request.caller, (db) => requireApproval(db, id))

@@ -33,7 +33,7 @@ export const addLeadRoutes = (app: FastifyInstance, { database, reads, touches }
   }
 
   // A lead that is there already is told with its id; `?on_duplicate=merge` gives it what it lacks.
-  app.post('/leads', async (request, reply) => {
+  app.post('/leads', { config: { summary: 'A new lead, given to an agent.', body: newLead } }, async (request, reply) => {
     const given = parse(newLead, request.body)
     const written = await database.write(request.caller, (db) => make(db, request.caller, given, isMerging(request)), {
       requestId: request.id,
@@ -45,13 +45,13 @@ export const addLeadRoutes = (app: FastifyInstance, { database, reads, touches }
       .send(lead)
   })
 
-  app.get('/leads', async (request) => {
+  app.get('/leads', { config: { summary: 'Leads, the newest first.', query: leadsQuery } }, async (request) => {
     const query = parse(leadsQuery, request.query)
     const { rows: leads, next } = await database.read(request.caller, (db) => listLeads(db, query))
     return { leads, next }
   })
 
-  app.get('/leads/:id', async (request, reply) =>
+  app.get('/leads/:id', { config: { summary: 'A lead.' } }, async (request, reply) =>
     fromRead(reply, await reads.lead(request.caller, idIn(request), contextOf(request))),
   )
 
@@ -61,29 +61,43 @@ export const addLeadRoutes = (app: FastifyInstance, { database, reads, touches }
     return fromWrite(reply, await database.write(request.caller, (db) => fn(db, id), options))
   }
 
-  app.patch('/leads/:id', async (request, reply) => {
-    const change = parse(leadChange, request.body)
-    return write(request, reply, (db, id) => changeLead(db, id, change))
-  })
+  app.patch(
+    '/leads/:id',
+    { config: { summary: 'Changes a lead, or moves it on.', body: leadChange } },
+    async (request, reply) => {
+      const change = parse(leadChange, request.body)
+      return write(request, reply, (db, id) => changeLead(db, id, change))
+    },
+  )
 
-  app.post('/leads/:id/assign', async (request, reply) => {
-    const { agent_id: agentId } = parse(assignment, request.body ?? undefined)
-    return write(request, reply, (db, id) => assignLead(db, id, agentId))
-  })
+  app.post(
+    '/leads/:id/assign',
+    { config: { summary: 'Gives it to an agent, or to whose turn it is.', body: assignment } },
+    async (request, reply) => {
+      const { agent_id: agentId } = parse(assignment, request.body ?? undefined)
+      return write(request, reply, (db, id) => assignLead(db, id, agentId))
+    },
+  )
 
-  app.delete('/leads/:id', async (request, reply) => write(request, reply, deleteLead))
+  app.delete('/leads/:id', { config: { summary: 'Removes a lead.' } }, async (request, reply) =>
+    write(request, reply, deleteLead),
+  )
 
-  app.get('/leads/:id/events', async (request) => {
-    const query = parse(eventsQuery, request.query)
-    const id = idIn(request)
-    const { rows: events, next } = await database.read(request.caller, async (db) =>
-      eventsOf(db, (await requireLead(db, id)).id, query),
-    )
-    return { events, next }
-  })
+  app.get(
+    '/leads/:id/events',
+    { config: { summary: 'What happened, the latest first.', query: eventsQuery } },
+    async (request) => {
+      const query = parse(eventsQuery, request.query)
+      const id = idIn(request)
+      const { rows: events, next } = await database.read(request.caller, async (db) =>
+        eventsOf(db, (await requireLead(db, id)).id, query),
+      )
+      return { events, next }
+    },
+  )
 
   // What an agent did: a call, or a note.
-  app.post('/leads/:id/events', async (request, reply) => {
+  app.post('/leads/:id/events', { config: { summary: 'A call or a note.', body: newEvent } }, async (request, reply) => {
     const { event_type: type, external_id: externalId, occurred_at: occurredAt, ...given } = parse(newEvent, request.body)
     const id = idIn(request)
     const written = await database.write(request.caller, async (db) => {

@@ -35,7 +35,7 @@ export const addLeadUpdatesRoute = (
 ): void => {
   const streams = new Set<(reason: string) => void>()
 
-  app.get('/leads/updates', async (request, reply) => {
+  app.get('/leads/updates', { config: { summary: 'Changes of leads, as Server-Sent Events.' } }, async (request, reply) => {
     if (streams.size >= maxStreams) throw new EngineError('ENGINE_UNAVAILABLE', 'Too many listen. Try again.')
     const { caller } = request
     const { raw: response } = reply
