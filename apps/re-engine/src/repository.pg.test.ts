@@ -180,6 +180,18 @@ describe('the generated house', () => {
     expect(await countOf("approvals where status = 'pending' and expires_at is not null")).toBe(made.flaws.overdue)
   })
 
+  it('is brought in whole by the command, once', async () => {
+    const other = await openAppDatabase(reEngine)
+    try {
+      const command = ['--database', other.urls.migrator, '--leads', '20', '--agents', '3', '--until', '2026-11-20T00:00:00Z']
+      expect([await main(command), await main(command)]).toEqual([0, 1])
+      const { rows: leads } = await other.owner.query<{ n: number }>('select count(*)::int as n from leads')
+      expect(leads).toEqual([{ n: 20 }])
+    } finally {
+      await other.drop()
+    }
+  })
+
   it('is refused where the command line says too little', async () => {
     expect(await main(['--leads', 'many', '--database', 'postgres://x'])).toBe(2)
     expect(await main(['--until', 'tomorrow', '--database', 'postgres://x'])).toBe(2)
