@@ -1,7 +1,23 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { type Alert, type AlertLabels, type AlertSignal, begun } from '../alerts.js'
 import { globMatches, matchesAll, parseMatcher } from './matchers.js'
-import { createRoutes } from './routes.js'
+import { createRoutes, matchedLabels, type RouteInput } from './routes.js'
+
+const signalOf = (labels: AlertLabels): AlertSignal => ({
+  id: 'id',
+  kind: 'raise',
+  alertType: 'disk',
+  entityType: 'host',
+  entityId: 'one',
+  labels,
+  message: 'It is full.',
+  severity: 'warning',
+  source: '',
+  raisedAtMs: 0,
+  told: [],
+  proposedId: undefined,
+})
 
 describe('matchers', () => {
   it('are read as they are written, and refused where they say nothing', () => {
@@ -41,5 +57,64 @@ describe('routes', () => {
     )
     expect(() => createRoutes([{ escalateTo: ['nobody'] }], ['ops'])).toThrow('nobody')
     expect(() => createRoutes([{ match: ['nonsense'] }], ['ops'])).toThrow('does not say')
+    expect(() => createRoutes([{ routes: [{ channels: ['nobody'] }] }], ['ops'])).toThrow('nobody')
+  })
+
+  const alertOf = (labels: AlertLabels): Alert => ({ ...begun(signalOf(labels), 'id', 'fingerprint') })
+
+  it('are a tree: the deepest that matches takes an alert, with what those above it say where it says nothing', () => {
+    const routes = createRoutes(
+      [
+        {
+          match: ['team=data'],
+          channels: ['data'],
+          groupBy: ['zone'],
+          repeatIntervalMs: 5,
+          routes: [
+            { match: ['zone=~eu-*'], channels: ['europe'], routes: [{ match: ['severity=warning'], repeatIntervalMs: 7 }] },
+            { match: ['zone=us'], groupBy: ['alert_type'] },
+          ],
+        },
+        { channels: ['ops'] },
+      ],
+      ['data', 'europe', 'ops'],
+    )
+    const of = (labels: AlertLabels) => routes.of(alertOf(labels))
+    expect(of({ team: 'data', zone: 'eu-1' })).toMatchObject({ channels: ['europe'], groupBy: ['zone'], repeatIntervalMs: 7 })
+    expect(of({ team: 'data', zone: 'us' })).toMatchObject({ channels: ['data'], groupBy: ['alert_type'], repeatIntervalMs: 5 })
+    expect(of({ team: 'data', zone: 'asia' })).toMatchObject({ channels: ['data'], groupBy: ['zone'] })
+    expect(of({ team: 'web', zone: 'eu-1' })).toMatchObject({ channels: ['ops'], groupBy: ['alert_type'] })
+  })
+
+  it('lead where a walk from the root leads, whatever the tree', () => {
+    const pair = fc.tuple(fc.constantFrom('a', 'b', 'c'), fc.constantFrom('=1', '=2', '!=1', '=~*'))
+    const match = fc.array(
+      pair.map(([label, rest]) => `${label}${rest}`),
+      { maxLength: 2 },
+    )
+    const { node } = fc.letrec<{ node: RouteInput }>((tie) => ({
+      node: fc.record(
+        {
+          match,
+          repeatIntervalMs: fc.integer({ min: 1, max: 1_000_000 }),
+          routes: fc.array(tie('node'), { maxLength: 3, depthIdentifier: 'routes' }),
+        },
+        { requiredKeys: ['match'] },
+      ),
+    }))
+    const walk = (nodes: readonly RouteInput[], alert: Alert, above: number | undefined): number | undefined => {
+      for (const { match: own = [], repeatIntervalMs = above, routes = [] } of nodes) {
+        if (!matchesAll(own.map(parseMatcher), matchedLabels(alert))) continue
+        return walk(routes, alert, repeatIntervalMs) ?? repeatIntervalMs ?? 4 * 3_600_000
+      }
+      return undefined
+    }
+    const value = fc.constantFrom('1', '2', '3')
+    fc.assert(
+      fc.property(fc.array(node, { maxLength: 3 }), fc.record({ a: value, b: value, c: value }), (tree, labels) => {
+        const alert = alertOf(labels)
+        expect(createRoutes(tree, ['ops']).of(alert).repeatIntervalMs).toBe(walk(tree, alert, undefined) ?? 4 * 3_600_000)
+      }),
+    )
   })
 })

@@ -23,6 +23,11 @@ export interface RouteInput {
   readonly escalateAfterMs?: number
   /** Names of channels. Default: those of the route. */
   readonly escalateTo?: readonly string[]
+  /**
+   * Narrower ones, which are looked at before this one takes an alert: what they leave out is as this one has it, and its matchers hold for
+   * them too.
+   */
+  readonly routes?: readonly RouteInput[]
 }
 
 export interface Route {
@@ -55,6 +60,12 @@ const routeOf = (input: RouteInput, all: readonly string[]): Route => {
   }
 }
 
+/** A tree as a list: the first of it that matches is the deepest one on the way from the root, as each node's children stand before it. */
+const flat = ({ routes = [], ...own }: RouteInput): readonly RouteInput[] => [
+  ...routes.flatMap((child) => flat({ ...own, ...child, match: [...(own.match ?? []), ...(child.match ?? [])] })),
+  own,
+]
+
 export interface Routes {
   /** The first that takes it; the last takes everything. */
   of(alert: Alert): Route
@@ -66,7 +77,7 @@ export const matchedLabels = (alert: Alert): AlertLabels => ({ ...labelsOf(alert
 
 /** Raises TM_ALERTS_CHANNEL and TM_ALERTS_MATCHER. */
 export const createRoutes = (inputs: readonly RouteInput[], channels: readonly string[]): Routes => {
-  const routes = [...inputs, {}].map((input) => routeOf(input, channels))
+  const routes = [...inputs.flatMap(flat), {}].map((input) => routeOf(input, channels))
   return {
     of: (alert) => routes.find(({ match }) => matchesAll(match, matchedLabels(alert)))!,
     groupKeyOf: (alert, route) => {
