@@ -1,5 +1,5 @@
 import type { AskPostgres, Inquiry } from '../filters/ask-postgres.js'
-import type { Question } from './find-matches.js'
+import { addBound, type Question } from './find-matches.js'
 import type { ListenerState } from './listener-state.js'
 
 /** Listeners whose condition Postgres cannot decide, and why. */
@@ -39,7 +39,7 @@ export const confirmQuestions = async (ask: AskPostgres, questions: readonly Que
     })
   })
   for (const { question, left, failed } of opened) {
-    if (left === 0 && !failed) question.match[question.which].push(question.bound)
+    if (left === 0 && !failed) addBound(question.match, question.which, question.bound)
   }
   return refused
 }

@@ -31,14 +31,21 @@ export interface Matches {
 
 const events = { insert: 'INSERT', update: 'UPDATE', delete: 'DELETE' } as const
 
+const none: readonly never[] = []
+
+/** There is one for each listener of each change, and most have one binding. */
 export const newMatch = (state: ListenerState): Match => ({
   state,
   generation: state.generation,
   life: state.life,
-  now: [],
-  entering: [],
-  leaving: [],
+  now: none,
+  entering: none,
+  leaving: none,
 })
+
+export const addBound = (match: Match, which: Which, bound: ListenerBound): void => {
+  match[which] = match[which].length === 0 ? [bound] : [...match[which], bound]
+}
 
 /** Finds who may have to be told of a change. */
 export const findMatches = (
@@ -63,7 +70,7 @@ export const findMatches = (
   const find = (which: Which, event: ChangeEvent, row: Row): void => {
     const found = nothingFound<ListenerState>()
     index.find(event, facts, row, found)
-    for (const bound of found.hits) if (concerns(bound.listener)) matchOf(bound.listener)[which].push(bound)
+    for (const bound of found.hits) if (concerns(bound.listener)) addBound(matchOf(bound.listener), which, bound)
     for (const { bound, tests } of found.asking) {
       if (concerns(bound.listener)) questions.push({ match: matchOf(bound.listener), which, bound, tests, row, facts })
     }

@@ -2,7 +2,7 @@ import type { Gap } from '../../realtime.js'
 import type { RingEntry } from '../keep/change-ring.js'
 import { deliver, type Match } from '../tell/deliver.js'
 import type { Telling } from '../tell/told-change.js'
-import { type Beholder, undecided, type Visibility, type VisibilityAnswer } from '../visibility-port.js'
+import { type Beholder, type ReadableColumns, undecided, type Visibility, type VisibilityAnswer } from '../visibility-port.js'
 import { hasRoom } from './catch-up.js'
 import type { ListenerState } from './listener-state.js'
 import type { Speaker } from './speaker.js'
@@ -61,6 +61,9 @@ export class Verdicts {
     const { speaker, putOff } = this.#options
     const verdicts = answer.verdicts[candidate]
     const { facts } = telling.placed
+    // Most listeners of a change are of one role.
+    let role: string | undefined
+    let readable: ReadableColumns | undefined
     for (const match of matches) {
       const { state } = match
       if (state.closed) continue
@@ -71,10 +74,14 @@ export class Verdicts {
         speaker.gap(state, undecidedGap(telling, 'Whether a change may be seen could not be found out.'))
         continue
       }
-      const readable = answer.readable(state.beholder.role, facts.relation)
-      this.#noteOpen(facts, state.beholder.role, !readable.rowSecurity)
+      if (!readable || state.beholder.role !== role) {
+        role = state.beholder.role
+        readable = answer.readable(role, facts.relation)
+        this.#noteOpen(facts, role, !readable.rowSecurity)
+      }
+      const columns = readable
       if (verdict !== 0 && !hasRoom(state)) putOff(state, entry)
-      else speaker.safely(state, () => deliver(telling, match, verdict, readable))
+      else speaker.safely(state, () => deliver(telling, match, verdict, columns))
     }
   }
 

@@ -16,6 +16,21 @@ interface Asked {
 
 const hasBounds = ({ now, entering, leaving }: Match): boolean => now.length + entering.length + leaving.length > 0
 
+/** Beholders of one change, by their numbers; as a rule the next change has the same. */
+interface Audience {
+  readonly asked: readonly number[]
+  readonly ascending: readonly number[]
+  readonly places: Place['beholders']
+}
+
+const audienceOf = (asked: readonly number[], beholders: readonly Beholder[]): Audience => {
+  const ascending = [...new Set(asked)].sort((a, b) => a - b)
+  return { asked, ascending, places: new Map(ascending.map((number, index) => [beholders[number] as Beholder, index])) }
+}
+
+const areSame = (a: readonly number[], b: readonly number[]): boolean =>
+  a.length === b.length && a.every((number, index) => number === b[index])
+
 /** One question about everything that waits, and for each of it where its answer will be; undefined where nothing has to be asked. */
 export const questionOf = (
   batch: readonly Asked[],
@@ -23,9 +38,10 @@ export const questionOf = (
   const numbers = new Map<Beholder, number>()
   const beholders: Beholder[] = []
   const candidates: Candidate[] = []
+  let last: Audience | undefined
   const places = batch.map(({ telling, matches }): Place | undefined => {
     if (!telling) return undefined
-    const asked = new Set<number>()
+    const asked: number[] = []
     for (const match of matches) {
       const { state } = match
       if (state.closed || !hasBounds(match)) continue
@@ -36,13 +52,12 @@ export const questionOf = (
         numbers.set(state.beholder, number)
         beholders.push(state.beholder)
       }
-      asked.add(number)
+      asked.push(number)
     }
-    if (asked.size === 0) return undefined
-    const ascending = [...asked].sort((a, b) => a - b)
-    candidates.push({ change: telling.placed.change, beholders: ascending })
-    const own = new Map(ascending.map((number, index) => [beholders[number] as Beholder, index]))
-    return { candidate: candidates.length - 1, beholders: own }
+    if (asked.length === 0) return undefined
+    if (!last || !areSame(last.asked, asked)) last = audienceOf(asked, beholders)
+    candidates.push({ change: telling.placed.change, beholders: last.ascending })
+    return { candidate: candidates.length - 1, beholders: last.places }
   })
   return { question: { beholders, candidates }, places }
 }

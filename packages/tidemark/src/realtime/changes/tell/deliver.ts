@@ -15,11 +15,11 @@ export interface Match {
   /** Void where the listener has begun anew since. */
   readonly life: number
   /** By the event as it happened. */
-  readonly now: ListenerBound[]
+  now: readonly ListenerBound[]
   /** Of an update, should the row come into the listener's sight by it. */
-  readonly entering: ListenerBound[]
+  entering: readonly ListenerBound[]
   /** Should it leave it. */
-  readonly leaving: ListenerBound[]
+  leaving: readonly ListenerBound[]
 }
 
 /**
