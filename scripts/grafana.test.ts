@@ -36,7 +36,7 @@ const definedMetrics = async (): Promise<ReadonlyMap<string, ReadonlySet<string>
 const dashboard = async (): Promise<{ readonly panels: readonly Panel[]; readonly templating: unknown }> =>
   JSON.parse(await readFile(join(root, 'docs/grafana.json'), 'utf8'))
 
-it('R139: the Grafana dashboard names metrics that there are, and labels that they have', async () => {
+it('R80, R139: the Grafana dashboard names metrics that there are, and labels that they have', async () => {
   const [metrics, { panels, templating }] = [await definedMetrics(), await dashboard()]
   expect(metrics.size).toBeGreaterThan(50)
   const expressions = panels.flatMap(({ title, targets = [] }) => targets.map((target) => ({ title, ...target })))

@@ -3,6 +3,7 @@
  * `npm run chaos:cache -- --minutes 10 --seed 1 --faults calm,cut,redis-old`. Each answer is compared with what was acknowledged when the read
  * began. Ends with a verdict; the exit status is 0 only if no read of a linearizable entry and none with a token was stale, nothing older than
  * the bound was answered, nothing failed that may not, and nothing was stuck one second after the last write.
+ * @holds R135, C36
  */
 import { mkdtemp } from 'node:fs/promises'
 import { cpus, loadavg, tmpdir } from 'node:os'

@@ -27,6 +27,7 @@ interface Answer<T> {
 }
 
 describe('S5: agents take tasks, tell of them once, and outlive each other and their second database', () => {
+  // @holds R132
   const redis = useRedis()
   let stopPostgres: () => Promise<void>
   let first: AppDatabase
@@ -298,7 +299,7 @@ describe('S5: agents take tasks, tell of them once, and outlive each other and t
     offsetMs = 0
   })
 
-  it('step 7 (C61): while the second database is away everything is answered, and it gets all of it in order when it is back', async () => {
+  it('step 7 (C61, R73): while the second database is away everything is answered, and it gets all of it in order when it is back', async () => {
     const health = async () =>
       ((await (await fetch(`${url}/health`)).json()) as { secondary: SecondaryStatus; active_alerts: number }).secondary
     await until(async () => (await health()).backlog === 0, { timeoutMs: 20_000 })
@@ -359,7 +360,7 @@ describe('S5: agents take tasks, tell of them once, and outlive each other and t
     gate.open()
   })
 
-  it('step 9 (C59): who has not signed in sees no row, users see agents and their own tasks, the service sees all', async () => {
+  it('step 9 (C59, R121): who has not signed in sees no row, users see agents and their own tasks, the service sees all', async () => {
     const mine = await ask<Execution>('POST', '/tasks', {
       body: { agent_type: 'roblox_testing', task_type: 'test' },
       role: 'authenticated',

@@ -124,7 +124,7 @@ describe('the routes', () => {
     expect(refusal(await ask(alice, 'POST', `/chats/${id}/undo`))).toEqual([409, 'CHAT_NOT_DELETED'])
   })
 
-  it('page through a list of chats', async () => {
+  it('R100: page through a list of chats', async () => {
     for (let n = 0; n < 5; n += 1) await newChat(alice, { title: String(n) })
     const list = async (query: string) =>
       (await ask(alice, 'GET', `/chats${query}`)).json<{ chats: Session[]; next: string | null }>()

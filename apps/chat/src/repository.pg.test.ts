@@ -113,7 +113,7 @@ describe('sessions', () => {
     expect(place).toEqual([...place].sort().reverse())
   })
 
-  it('are found by their index', async () => {
+  it('R18: are found by their index', async () => {
     await database.owner.query('analyze chat_sessions')
     const client = database.owner
     await client.query('set enable_seqscan = off')
@@ -154,7 +154,7 @@ describe('sessions', () => {
     expect(await findSession(db, user, id)).toMatchObject({ title: 'New chat', version: 2 })
   })
 
-  it('hold their limits with words that say which', async () => {
+  it('C55: hold their limits with words that say which', async () => {
     const { user, id } = await newChat()
     const invalid = (what: string) => ({ code: 'CHAT_INVALID', message: expect.stringContaining(what) })
     await expect(createSession(db, user, { title: 'x'.repeat(201) })).rejects.toMatchObject(invalid('title'))
@@ -311,7 +311,7 @@ describe('messages', () => {
     expect(await sent).toMatchObject({ code: 'CHAT_NOT_FOUND' })
   })
 
-  it('come page by page in both directions', async () => {
+  it('C55: come page by page in both directions', async () => {
     const { user, id } = await newChat()
     for (const index of times(12)) await append(user, id, { content: String(index + 1) })
     const seqs = async (options: object) => {

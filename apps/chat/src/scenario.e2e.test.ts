@@ -149,7 +149,7 @@ describe('S4: chats come out of Redis, are answered from caches, and are never o
     nodes.push(await startNode(), await startNode())
   })
 
-  it('step 2 (R44): the second read spares Postgres, and Redis keeps what it should for as long as documented', async () => {
+  it('step 2 (R44, R45): the second read spares Postgres, and Redis keeps what it should for as long as documented', async () => {
     const { rows } = await owner.query<{ user_id: string; id: string }>(
       `select user_id, id from chat_sessions where message_count > 0 and status = 'active' limit 1`,
     )
@@ -242,7 +242,7 @@ describe('S4: chats come out of Redis, are answered from caches, and are never o
     for (const stream of [again, stranger]) stream.drop()
   })
 
-  it('step 9 (C54, C56): a deleted chat is gone from every cache and list, and leaves a line', async () => {
+  it('step 9 (R50, C54, C56): a deleted chat is gone from every cache and list, and leaves a line', async () => {
     const user = userIdOf('step nine')
     const id = await newChat(user)
     await post(id, { content: 'words' }, { user })
@@ -258,7 +258,7 @@ describe('S4: chats come out of Redis, are answered from caches, and are never o
     expect(Number(rows[0].n)).toBeGreaterThan(0)
   })
 
-  it('step 6 (R49): without Redis everything goes on, and with it again nothing from before comes back', async () => {
+  it('step 6 (R47, R49): without Redis everything goes on, and with it again nothing from before comes back', async () => {
     const user = userIdOf('step six')
     const id = await newChat(user)
     await post(id, { content: 'before' }, { user })

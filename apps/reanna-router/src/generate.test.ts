@@ -41,7 +41,7 @@ describe('generate', () => {
     expect(readFileSync(c).equals(readFileSync(a))).toBe(false)
   })
 
-  it.each([3, 200])('has each flaw in %i tours, and counts them', (tours) => {
+  it.each([3, 200])('R87: has each flaw in %i tours, and counts them', (tours) => {
     const path = fresh()
     const counts = generate(path, { tours })
     expect(counts.tours).toBe(tours)

@@ -60,7 +60,7 @@ const move = async (path: string) => {
 const one = async <T extends object>(sql: string): Promise<T> => (await owner.query<T>(sql)).rows[0]!
 
 describe('S1: reanna_router.db into the tables of the app', () => {
-  it('steps 2 and 3: the acceptance sample', async () => {
+  it('R81, R87, C15: steps 2 and 3: the acceptance sample', async () => {
     const path = newPath()
     expect(generateAcceptanceSample(path)).toMatchObject({ tours: 3 })
     const plan = await planned(path)

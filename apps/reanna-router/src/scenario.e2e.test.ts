@@ -45,6 +45,7 @@ interface Answer<T> {
 }
 
 describe('S1: a REanna file moves into the tables of its new home, and a day in Darwin goes by', () => {
+  // @holds R133
   const redis = useRedis()
   const project = useProject()
   const startApp = useApps()
@@ -157,7 +158,7 @@ describe('S1: a REanna file moves into the tables of its new home, and a day in 
     expect(rows).toEqual([{ written: '0' }])
   })
 
-  it('step 3: copy carries every row that has a home, and a second copy carries none', async () => {
+  it('step 3 (R81): copy carries every row that has a home, and a second copy carries none', async () => {
     const first = await project.json<{ ok: boolean; tables: { table: string; copied: number; rejected: number; replaced: number }[] }>(
       'move', 'copy', 'reanna_router.db', ...into,
     ) // biome-ignore format: one line reads better
@@ -240,7 +241,7 @@ describe('S1: a REanna file moves into the tables of its new home, and a day in 
     })
   })
 
-  it('step 13: after the cutover Postgres takes them, with nothing lost', async () => {
+  it('step 13 (R88): after the cutover Postgres takes them, with nothing lost', async () => {
     const cutover = () => post('/move/cutover', { file: 'reanna_router.db', maxPause: '20s' })
     // The orphan that the plan foretold stands in the way, until somebody puts it right where it lives.
     expect(await cutover()).toMatchObject({ status: 409, body: { error: { code: 'TM_MOVE_GATE' } } })
@@ -384,7 +385,7 @@ describe('S1: a REanna file moves into the tables of its new home, and a day in 
       webhookId,
     )
 
-  it('step 9: webhooks are taken once, from whoever they say they are from, and answered as documented', async () => {
+  it('step 9 (R69, R128): webhooks are taken once, from whoever they say they are from, and answered as documented', async () => {
     crm.answer(({ path }) => (path.startsWith('/contacts/') ? { body: { firstName: 'Ana', lastName: path.slice(10, 16) } } : {}))
     const body = JSON.stringify({ eventId: '0197cba6-834f', event: 'peopleCreated', resourceIds: ['0197cb-a', '0197cb-b'] })
     const accepted = { status: 202, body: { status: 'accepted' } }
@@ -429,7 +430,7 @@ describe('S1: a REanna file moves into the tables of its new home, and a day in 
     })
   })
 
-  it('step 10: an event that nobody can handle ends as a dead letter, with why, and out of the way of all others', async () => {
+  it('step 10 (R67, C9): an event that nobody can handle ends as a dead letter, with why, and out of the way of all others', async () => {
     await database.query(`alter table leads add constraint poison check (last_name <> 'Poison')`)
     await fromGhl(contact('poison', 'Poison'))
     await until(async () => (await eventOf('w-poison')).status === 'dead', { timeoutMs: 30_000 })
@@ -528,7 +529,7 @@ describe('S1: a REanna file moves into the tables of its new home, and a day in 
     ])
   })
 
-  it('step 12: of 150 calls at once exactly 100 are let through', async () => {
+  it('step 12 (R71): of 150 calls at once exactly 100 are let through', async () => {
     // Where Redis is late on a busy machine a process counts by itself, and lets fewer through; never more.
     const attempt = async (sub: string): Promise<number> => {
       const calls = Array.from({ length: 150 }, () => ask('GET', '/tours?limit=1', undefined, tokenOf(sub)))
@@ -558,7 +559,7 @@ describe('S1: a REanna file moves into the tables of its new home, and a day in 
     )
   })
 
-  it('step 13: after the way back the file has what Postgres took, and takes the writes again', async () => {
+  it('step 13 (R90): after the way back the file has what Postgres took, and takes the writes again', async () => {
     const before = await ask<Tour>('POST', '/tours', { ...day, properties: [{ address: 'The last one' }] })
     expect(before.status).toBe(201)
     const startedAt = performance.now()

@@ -63,7 +63,7 @@ const key = 'chat:sEEd001'
 const messagesIn = async (chat: string): Promise<{ role: string; content: string; id?: string }[]> =>
   JSON.parse(await redis.command<string>(['HGET', chat, 'messages']))
 
-describe.skipIf(!hasRedis)('S4.1: the import', () => {
+describe.skipIf(!hasRedis)('S4.1, R84: the import', () => {
   it('tells in a dry run what it would do, and does nothing', async () => {
     const report = await run({ dryRun: true })
     expect(await counts()).toEqual({ chats: 0, messages: 0, rejects: 0, runs: 0 })

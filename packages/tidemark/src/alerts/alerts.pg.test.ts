@@ -119,7 +119,7 @@ const waitingFor = async (held: string) =>
   (await admin.query('select from tidemark.alert_notifications where held like $1', [held])).rowCount! > 0
 
 describe('publish_alert (R77)', () => {
-  it('stands and falls with its transaction, and gives the id of the alert that it opens', async () => {
+  it('R8, C13: stands and falls with its transaction, and gives the id of the alert that it opens', async () => {
     const alerts = await open()
     await admin.query('begin')
     await publish('rolled-back')
@@ -241,7 +241,7 @@ describe('publish_alert (R77)', () => {
 })
 
 describe('telling', () => {
-  it('tells the end to whom the beginning was told, and nothing of what ended before it was told', async () => {
+  it('R78: tells the end to whom the beginning was told, and nothing of what ended before it was told', async () => {
     await open({
       routes: [
         { ...atOnce, match: ['entity_id!=slow'] },
@@ -383,7 +383,7 @@ describe('telling', () => {
     expect(ops.received).toHaveLength(1)
   })
 
-  it('notification_sent is true only after a delivery', async () => {
+  it('R78, C13: notification_sent is true only after a delivery', async () => {
     for (const receiver of [ops, backup]) receiver.answer(503)
     await open()
     await publish('a')

@@ -67,7 +67,7 @@ describe.skipIf(program === undefined)('a cache that is looked after', () => {
     await until(async () => (await cache.entries.thing.lookup({ id }, { after: position })).source === 'memory')
   }
 
-  describe('the sampler', () => {
+  describe('CACHE-7: the sampler', () => {
     it('finds nothing wrong with dates, big integers and rows that change all the time', async () => {
       const signals = createSignals()
       const cache = await open({ signals })
@@ -227,7 +227,7 @@ describe.skipIf(program === undefined)('a cache that is looked after', () => {
     expect(await readReports(shared, '')).toEqual([])
   })
 
-  it('shows what it does as metrics', async () => {
+  it('R42, R137: shows what it does as metrics', async () => {
     const cache = await open({ sampleEveryMs: 0 })
     const metrics = createMetrics()
     const shown = createCacheMetrics(metrics, cache)

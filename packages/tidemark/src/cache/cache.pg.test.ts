@@ -63,7 +63,7 @@ describe.skipIf(program === undefined)('a cache', () => {
       n,
     ])
 
-  it('answers from memory, then from Redis, then from Postgres', async () => {
+  it('R42, R45: answers from memory, then from Redis, then from Postgres', async () => {
     const [a, b] = await nodes(2)
     await set(1, 10)
     const { position } = await a!.write((tx) => tx.query('update items set n = 11 where id = 1'))
@@ -116,7 +116,7 @@ describe.skipIf(program === undefined)('a cache', () => {
     for (const { entries } of [a!, b!, c!]) expect(await entries.item.get({ id: 1 })).toBe(2)
   })
 
-  it('CACHE-3: asks Postgres once for many who ask at once, on all nodes', async () => {
+  it('CACHE-3, C14: asks Postgres once for many who ask at once, on all nodes', async () => {
     // So long that a slow machine is no reason to go past the cache.
     const all = await nodes(4, { maxSilenceMs: 4_000 })
     const loads = () => all.reduce((sum, node) => sum + node.loads.count, 0)
@@ -145,7 +145,7 @@ describe.skipIf(program === undefined)('a cache', () => {
     expect(b!.stats()['item']!.redis).toBeGreaterThanOrEqual(3)
   })
 
-  it('CACHE-5: a linearizable write is seen by every read that begins after it, on all nodes', async () => {
+  it('CACHE-5, C36: a linearizable write is seen by every read that begins after it, on all nodes', async () => {
     const all = await nodes(3, { linearizable: true })
     await set(1, 0)
     await until(async () => {

@@ -12,7 +12,7 @@ const slot = (key: string) => ({
   tags: [],
 })
 
-describe('a bound on all entries together', () => {
+describe('R46, CACHE-7: a bound on all entries together', () => {
   it.each(['sieve', 'lru', 'lfu'] as const)('is kept at every value that comes, each giving up its share (%s)', (eviction) => {
     const [one, other] = [createMemoryTier({ maxBytes: 1e6, eviction }), createMemoryTier({ maxBytes: 1e6, eviction })]
     const onKept = createMemoryBudget(300_000, [one, other])

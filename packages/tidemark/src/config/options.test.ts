@@ -76,6 +76,7 @@ const beside: Readonly<Record<string, Record<string, string>>> = {
 
 describe('documented variables', () => {
   it.each(rows)('%s: %s=%s sets %s', (_number, name, value, key, expected) => {
+    // @holds R92, R93, R94, R95, R96, C67
     expect(valueAt(resolveConfig({ env: { ...beside[name], [name]: value } }), key.split('.'))).toEqual(expected)
   })
 

@@ -53,7 +53,7 @@ describe('/health', () => {
     expect(await health.report()).toMatchObject({ httpStatus: 503, body: { status: 'error', database: 'connected' } })
   })
 
-  it('takes a component that does not answer in time for down, and aborts its check', async () => {
+  it('C45: takes a component that does not answer in time for down, and aborts its check', async () => {
     const clock = createFakeClock()
     const health = createHealth({ clock })
     let aborted = false

@@ -57,7 +57,7 @@ const open = (options: Partial<PoolsOptions> = {}) => {
 }
 
 describe("Neon's driver", () => {
-  it('serves the pools of requests, warm, measured and named, beside a migration pool with real sessions', async () => {
+  it('R29, R30: serves the pools of requests, warm, measured and named, beside a migration pool with real sessions', async () => {
     const pools = open()
     await pools.start()
     const { rows } = await pools.migration.query(

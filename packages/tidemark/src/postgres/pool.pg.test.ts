@@ -73,7 +73,7 @@ describe('the pools', () => {
     expect(sum).toBeLessThan(rows[0]!.max)
   })
 
-  it('open their minimum at the start, named for pg_stat_activity, and tell how they are', async () => {
+  it('R32, R113: open their minimum at the start, named for pg_stat_activity, and tell how they are', async () => {
     const pools = open()
     await pools.start()
     const counts: number[] = []
@@ -211,7 +211,7 @@ describe('a full pool', () => {
     expect(pool.stats()).toMatchObject({ inUse: 0, waiting: 0, timeouts: 1, total: 2 })
   })
 
-  it('never opens more than its maximum, whatever the rush', async () => {
+  it('R31: never opens more than its maximum, whatever the rush', async () => {
     const pool = openPrimary({ maxConnections: 3, minConnections: 1 })
     await pool.start()
     const answers = await Promise.all(
@@ -298,7 +298,7 @@ describe('a transaction', () => {
     expect((await admin.query('select text from note')).rows).toEqual([{ text: 'kept' }])
   })
 
-  it('undoes everything when it fails, and passes the error on as it is', async () => {
+  it('R75: undoes everything when it fails, and passes the error on as it is', async () => {
     const pool = openPrimary({ maxConnections: 1, minConnections: 0 })
     const failure = new RangeError('mine')
     await expect(
@@ -407,7 +407,7 @@ describe('a lent connection', () => {
 })
 
 describe('a pool that stops', () => {
-  it('refuses new callers, lets the others finish, and closes its connections', async () => {
+  it('R32: refuses new callers, lets the others finish, and closes its connections', async () => {
     const pool = openPrimary({ maxConnections: 1, minConnections: 1 })
     await pool.start()
     const running = pool.query('select pg_sleep(0.1), 1 as one')

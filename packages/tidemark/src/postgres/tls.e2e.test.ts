@@ -98,7 +98,7 @@ describe.skipIf(!hasOpenssl)('C34: sslmode', () => {
     expect(await reading(url(plain, ''))).toEqual({ ssl: false })
   })
 
-  it('require encrypts, whoever answers, and never goes without', async () => {
+  it('R125: require encrypts, whoever answers, and never goes without', async () => {
     expect(await reading(url(secured, 'sslmode=require'))).toEqual({ ssl: true })
     await expect(reading(url(plain, 'sslmode=require'))).rejects.toEqual(refusal(/does not support SSL/))
   })
@@ -167,7 +167,7 @@ const startProxy = async (
   return { port: (proxy.address() as AddressInfo).port, bytes: () => seen, open: () => open }
 }
 
-describe.skipIf(!hasOpenssl)('C34: channel_binding', () => {
+describe.skipIf(!hasOpenssl)('R30, C34: channel_binding', () => {
   it('require logs in where the server binds the login to the connection', async () => {
     expect(await reading(url(secured, 'sslmode=require&channel_binding=require'))).toEqual({ ssl: true })
   })

@@ -40,7 +40,7 @@ const mostWithin = (calls: readonly Call[], spanMs: number): number => {
 describe.skipIf(sharedRedisUrl() === undefined)('limits that processes share', () => {
   const url = sharedRedisUrl()!
 
-  it('C6: of 512 calls at once for a fresh key, exactly the limit passes, and the documented key holds it', async () => {
+  it('R71, C6: of 512 calls at once for a fresh key, exactly the limit passes, and the documented key holds it', async () => {
     const { redis, store, name } = await connect(url)
     const limiter = createLimiter({ name, limit: 100, windowMs: 60_000, store })
     const decisions = await Promise.all(Array.from({ length: 512 }, () => limiter.take('tours')))

@@ -12,7 +12,7 @@ import { createRedis } from './create-redis.js'
 const run = promisify(execFile)
 const canMakeCertificates = spawnSync('openssl', ['version']).status === 0
 
-describe.skipIf(sharedRedisUrl() === undefined || !canMakeCertificates)('rediss://', () => {
+describe.skipIf(sharedRedisUrl() === undefined || !canMakeCertificates)('R125: rediss://', () => {
   let dir: string
   let server: TestRedis
   let url: string

@@ -50,7 +50,7 @@ describe('the limiter', () => {
     expect(await limiter.enforce('b')).toMatchObject({ allowed: true })
   })
 
-  it('keeps rules that share a store apart, and has the documented defaults', async () => {
+  it('R71: keeps rules that share a store apart, and has the documented defaults', async () => {
     const store = createMemoryLimiterStore()
     const minute = createLimiter({ name: 'x', limit: 1, windowMs: 60_000, store })
     const hour = createLimiter({ name: 'x', limit: 2, windowMs: 3_600_000, store })

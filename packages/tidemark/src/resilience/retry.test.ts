@@ -24,7 +24,7 @@ const failing = (times: number, error: () => unknown = unreachable) => {
 }
 
 describe('retry', () => {
-  it('tries again after full jitter until the call succeeds', async () => {
+  it('R74: tries again after full jitter until the call succeeds', async () => {
     const clock = createFakeClock()
     const notices: RetryNotice[] = []
     const outcome = retry(failing(3).work, { clock, random: () => 0.5, baseMs: 100, maxMs: 300, onRetry: (n) => notices.push(n) })

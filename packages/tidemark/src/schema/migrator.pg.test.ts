@@ -56,7 +56,7 @@ afterEach(async () => {
 })
 
 describe('up', () => {
-  it('applies files in order and records them where the Supabase CLI looks', async () => {
+  it('R14: applies files in order and records them where the Supabase CLI looks', async () => {
     await file('20260102000000_second.sql', 'alter table a add column b int;')
     await file('20260101000000_first.sql', '-- the first\ncreate table a (id int);\ninsert into a values (1);')
     const report = await project().up()

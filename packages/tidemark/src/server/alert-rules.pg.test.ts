@@ -106,7 +106,7 @@ const probe = async (options: Partial<AlertProbesOptions>, isMeasured: (text: st
 }
 
 describe('rules of every server, over the parts that they watch', () => {
-  it('pool-utilisation: a pool that is used up for a minute', async () => {
+  it('R79, R113: pool-utilisation: a pool that is used up for a minute', async () => {
     const pool = openPool()
     const show = createPoolGauges(metrics)
     const engine = watch(['pool-utilisation'], {}, () => show([pool]))
@@ -130,7 +130,7 @@ describe('rules of every server, over the parts that they watch', () => {
     ])
   })
 
-  it('slow-queries and statement-errors: what a pool was asked within five minutes', async () => {
+  it('R79: slow-queries and statement-errors: what a pool was asked within five minutes', async () => {
     const pool = openPool()
     const engine = watch(['slow-queries', 'statement-errors'], { 'slow-queries': { above: 5, back: 2 } })
     await engine.look()
@@ -208,7 +208,7 @@ describe('rules of every server, over the parts that they watch', () => {
     expect(told).toEqual([])
   })
 
-  it('schema-drift: migrations that are not applied', async () => {
+  it('R79, R86: schema-drift: migrations that are not applied', async () => {
     const migrations = join(folder, 'migrations')
     await mkdir(migrations)
     await writeFile(join(migrations, '20270101000000_later.sql'), 'create table later ();')
@@ -237,7 +237,7 @@ describe('rules of every server, over the parts that they watch', () => {
     expect(summary()).toEqual(['raise redis-away redis'])
   })
 
-  it('database-away, feed-silence, sync-lag: components of /health', async () => {
+  it('R79, R113: database-away, feed-silence, sync-lag: components of /health', async () => {
     const closed = createNamedPool('primary', {
       url: 'postgres://nobody@127.0.0.1:1/none',
       pools: { primary: { minConnections: 0, maxConnections: 1 } },

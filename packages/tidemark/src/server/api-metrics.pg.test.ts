@@ -58,7 +58,7 @@ const row = (at: number, endpoint: string): RequestRow => ({
 const dayMs = 86_400_000
 
 describe('rows of requests', () => {
-  it('R140: hold the route, not what stood in it; how it went and how long it took; and no secret', async () => {
+  it('R6, R140: hold the route, not what stood in it; how it went and how long it took; and no secret', async () => {
     const { app, api } = await openApp({ isLeftOut: (route) => route === '/health' })
     api.attach({ pool: openPool() })
     await app.inject('/tours/4711?token=secret')

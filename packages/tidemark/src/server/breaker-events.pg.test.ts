@@ -44,7 +44,7 @@ const rowsOf = async (service: string) => {
 }
 
 describe('transitions of breakers', () => {
-  it('R70, C4: are one row each in the documented columns, whoever tells of them and however often', async () => {
+  it('R7, R70, C4: are one row each in the documented columns, whoever tells of them and however often', async () => {
     const events = await openBreakerEvents({ pool: openPool(), folder })
     cleanups.push(() => events.journal.stop())
     const other = await openBreakerEvents({ pool: openPool(), folder })

@@ -97,7 +97,7 @@ describe('listening', () => {
     return (server.address() as { port: number }).port
   }
 
-  test('a taken port is passed over where nobody asked for it, and is an error where somebody did', async () => {
+  test('C70: a taken port is passed over where nobody asked for it, and is an error where somebody did', async () => {
     const port = await takePort()
     const { app } = await open()
     await expect(listen(app, { host: '127.0.0.1', port, portAsked: true })).rejects.toMatchObject({

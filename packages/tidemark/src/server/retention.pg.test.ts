@@ -29,7 +29,7 @@ const ages = async (text: string): Promise<readonly number[]> => {
 
 const auditAges = () => ages('select extract(day from now() - created_at)::int as days from public.audit_log order by days')
 
-it('lets go of the audit log what is older than it is kept, and never of the last thirty days, whoever asks', async () => {
+it('R76, R127: lets go of the audit log what is older than it is kept, and never of the last thirty days, whoever asks', async () => {
   await client.query(`insert into public.audit_log (action, table_name, created_at)
     select 'UPDATE', 'tours', now() - make_interval(days => d) - interval '1 hour' from unnest(array[1, 20, 40, 400]) d`)
   await trim(0, 0)

@@ -76,7 +76,7 @@ describe('a server on embedded parts', () => {
     expect(JSON.parse(text)).toMatchObject({ version: expect.any(String), uptimeSeconds: expect.any(Number), phase: 'serving' })
   })
 
-  test('/livez and /readyz answer, and /metrics shows pools, requests, Redis and the event loop', async () => {
+  test('R80, R137: /livez and /readyz answer, and /metrics shows pools, requests, Redis and the event loop', async () => {
     expect((await fetch(`${url}/livez`)).status).toBe(200)
     expect((await fetch(`${url}/readyz`)).status).toBe(200)
     const text = await (await fetch(`${url}/metrics`)).text()

@@ -121,7 +121,7 @@ describe.skipIf(program === undefined)('processes that take webhooks', () => {
     expect((await db.query('select 1 from webhook_events where dedupe_key = $1', [eventId])).rows).toHaveLength(1)
   })
 
-  it('are the role webhooks of the command line, alone (R68)', async () => {
+  it('are the role webhooks of the command line, alone (R68, C25)', async () => {
     const cwd = await mkdtemp(join(tmpdir(), 'tidemark-webhooks-role-'))
     const env = {
       DATABASE_URL: postgres.url,

@@ -95,7 +95,7 @@ describe('POST /webhooks/{provider} (R65, C11, C12)', () => {
     await until(async () => (await rowsOf('dedupe_key = $1 and queued and stream_id is not null', [eventId])).length === 1)
   })
 
-  it('refuses what no key confirms, in one way, and keeps nothing of it', async () => {
+  it('R128: refuses what no key confirms, in one way, and keeps nothing of it', async () => {
     const body = rolloutEvent()
     expect(await shared.post('/webhooks/rollout', body)).toMatchObject(unbelieved)
     expect(await shared.post('/webhooks/rollout', body, signRollout(body, 'other'))).toMatchObject(unbelieved)

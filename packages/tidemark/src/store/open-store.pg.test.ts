@@ -122,7 +122,7 @@ describe('one repository on both stores', () => {
     return { created, updated, all, since, sums, failure, removed, left: left.rows.length }
   }
 
-  it('sees the same values of the same types', async () => {
+  it('R37: sees the same values of the same types', async () => {
     const sqlite = await open({ sqlite: { path }, columns })
     const postgres = await open({ postgres: { url: database.url, schema }, columns })
     const [first, second] = [await useStore(sqlite), await useStore(postgres)]
@@ -189,7 +189,7 @@ describe('one repository on both stores', () => {
     })
   })
 
-  it('asks for what is missing in the configuration', async () => {
+  it('R36: asks for what is missing in the configuration', async () => {
     await expect(openStore({ sqlite: { path }, provider: 'postgres' })).rejects.toMatchObject({ code: 'TM_CONFIG_MISSING' })
     await expect(openStore({ postgres: { url: database.url }, provider: 'sqlite' })).rejects.toMatchObject({
       code: 'TM_CONFIG_MISSING',
@@ -263,7 +263,7 @@ describe('while a move is live', () => {
       ({ title }) => title,
     )
 
-  it('MOVE-4, S20: every node switches at once, there and back, and each write accepted stands in one store', async () => {
+  it('MOVE-4, C22, S20: every node switches at once, there and back, and each write accepted stands in one store', async () => {
     const switches: string[] = []
     const nodes = await Promise.all(
       [0, 1, 2].map((node) => open({ ...both, onSwitch: ({ from, to }) => switches.push(`${node} ${from} ${to}`) })),

@@ -26,7 +26,7 @@ const event: AcceptedEvent = {
 
 const asRead = (fields: readonly (string | Buffer)[]): Buffer[] => fields.map((field) => Buffer.from(field as string))
 
-test('an entry of a row that is in Postgres has the documented fields, and comes back as it was', () => {
+test('R65: an entry of a row that is in Postgres has the documented fields, and comes back as it was', () => {
   const fields = entryArguments(queuedParts(event, 41n))
   expect(fields.filter((_field, at) => at % 2 === 0).slice(0, 4)).toEqual(['provider', 'event_type', 'payload', 'received_at'])
   expect(decodeEntry(asRead(fields))).toEqual({

@@ -91,7 +91,7 @@ describe('rotation', () => {
   const session = async (secret: string) =>
     new SignJWT({ role: 'authenticated' }).setProtectedHeader({ alg: 'HS256' }).sign(new TextEncoder().encode(secret))
 
-  test('of the secret: a running server signs with the new one, and takes the old one until the grace is over', async () => {
+  test('R124: of the secret: a running server signs with the new one, and takes the old one until the grace is over', async () => {
     const { keyring, verifier, findCaller } = openAll()
     const before = await keyring.current()
     const token = await session(before.secrets[0])

@@ -52,7 +52,7 @@ describe.each(evictions)('a memory tier of the kind %s', (eviction) => {
     expect([tier.size, tier.bytes, tier.evictions]).toEqual([0, 0, 0])
   })
 
-  test('is never above its bound, counts exactly, and holds what a map would but for evictions', () => {
+  test('R41, C35, CACHE-7: is never above its bound, counts exactly, and holds what a map would but for evictions', () => {
     const key = fc.constantFrom(...'abcdefghijklmnop', 'a longer key', 'kľúč', '')
     const tags = fc.array(fc.constantFrom('x', 'y', 'user:1', 'ž'), { maxLength: 3 })
     const action = fc.oneof(
@@ -173,7 +173,7 @@ describe.each(evictions)('a memory tier of the kind %s', (eviction) => {
     expect(tier.set(slot('!', 3000))).toBe(true)
   })
 
-  test('sweeps a few at a time, and sees each in one round though others come, go and are used', () => {
+  test('R46: sweeps a few at a time, and sees each in one round though others come, go and are used', () => {
     const tier = roomFor(60, eviction)
     const keys = [...'abcdefghijklmnopqrst']
     for (const [at, key] of keys.entries()) tier.set(slot(key, 100, { keptUntilMs: at % 2 === 0 ? 10 : 99 }))
@@ -262,7 +262,7 @@ describe('sieve', () => {
 })
 
 describe('lru', () => {
-  test('takes what was not used for longest; a new value is a use', () => {
+  test('R41: takes what was not used for longest; a new value is a use', () => {
     const tier = roomFor(4, 'lru')
     fill(tier, 'abcd')
     ask(tier, 'a')
@@ -293,7 +293,7 @@ describe('lfu', () => {
     expect(misses('lfu')).toBeLessThan(4 * 50)
   })
 
-  test('forgets what was popular once', () => {
+  test('C35: forgets what was popular once', () => {
     const tier = roomFor(20, 'lfu')
     fill(tier, 'abcdefghij')
     for (let round = 0; round < 15; round++) ask(tier, 'abcdefghij')

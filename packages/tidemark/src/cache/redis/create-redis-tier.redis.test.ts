@@ -296,7 +296,7 @@ describe.skipIf(url === undefined).each(['TCP', 'Upstash REST'])('The tier in Re
     expect((await tier.get(key, epoch))?.value).toEqual(value)
   })
 
-  it('SEC keeps sealed values from whoever has no key, and from standing under another key', async () => {
+  it('R126, C58: keeps sealed values from whoever has no key, and from standing under another key', async () => {
     const [k1, k2] = [randomBytes(32).toString('base64'), randomBytes(32).toString('hex')]
     const before = createRedisTier({ redis, encryption: { keys: { k1 }, current: 'k1' } })
     const rotated = createRedisTier({ redis, encryption: { keys: { k1, k2 }, current: 'k2' } })

@@ -144,7 +144,7 @@ describe('R91: finishing a move', () => {
       days,
     ])
 
-  it('is refused within seven days of the cutover, unless it is asked for in so many words', async () => {
+  it('C48: is refused within seven days of the cutover, unless it is asked for in so many words', async () => {
     const move = await moves.makeReady()
     await expect(finish(move.options)).rejects.toMatchObject({ code: 'TM_MOVE_STATE' })
     await cutover(move.options)

@@ -26,7 +26,7 @@ const open = async (make: MirroredFileOptions['make'], options: Partial<Mirrored
 
 const logged = (): unknown[] => file.rows('SELECT t, k0 FROM _tidemark_log ORDER BY seq')
 
-describe('MOVE-5: a mirror', () => {
+describe('R89, MOVE-5: a mirror', () => {
   it('brings inserts, updates, deletes and changed keys into the file, and their keys into its log', async () => {
     await open(`CREATE TABLE t (id INTEGER PRIMARY KEY, name TEXT, price REAL, data BLOB);
       INSERT INTO t VALUES (1, 'one', 1.5, x'00ff'), (2, 'two', 2.0, NULL), (3, 'three', NULL, x'')`)

@@ -65,7 +65,7 @@ describe.skipIf(program === undefined)('workers', () => {
   const pending = async (): Promise<number> =>
     Number(((await redis.command(['XPENDING', 'webhooks:events', 'tidemark'])) as unknown[])[0])
 
-  test('HOOK-1: events of the stream take effect once, in the order of their entities, and leave nothing behind', async () => {
+  test('HOOK-1, C7: events of the stream take effect once, in the order of their entities, and leave nothing behind', async () => {
     const events = await giveQueued(client, redis, some(300, 20))
     await appendAgain(redis, events.slice(0, 100))
     const { workers } = await open({ on: { 'contact.created': effect } })
@@ -115,7 +115,7 @@ describe.skipIf(program === undefined)('workers', () => {
     },
   )
 
-  test('R67: what fails too often is a dead letter with its stack, and its lane goes on', async () => {
+  test('R67, C8: what fails too often is a dead letter with its stack, and its lane goes on', async () => {
     const signals = createSignals()
     await giveQueued(client, redis, some(6, 2))
     const fails: EventHandler = async (event, context) => {
