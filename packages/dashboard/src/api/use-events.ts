@@ -15,6 +15,8 @@ export interface ServerEvent {
   readonly data: unknown
 }
 
+const againMs = 2_000
+
 /** Listens to Server-Sent Events, and tells them at most once per frame, however many come. */
 export const useEvents = ({ url, types, onEvents, onState }: EventsOptions): void => {
   const tell = useEffectEvent(onEvents)
@@ -30,22 +32,32 @@ export const useEvents = ({ url, types, onEvents, onState }: EventsOptions): voi
       waiting = []
       tell(events)
     }
-    const source = new EventSource(url)
-    tellState('connecting')
-    source.onopen = () => tellState('open')
-    source.onerror = () => tellState(source.readyState === EventSource.CLOSED ? 'closed' : 'connecting')
-    for (const type of names.split(',')) {
-      source.addEventListener(type, (event) => {
-        const { data, lastEventId } = event as MessageEvent<string>
-        // An error of the connection itself has the same name, and no data.
-        if (data === undefined) return
-        waiting.push({ type, id: lastEventId, data: JSON.parse(data) as unknown })
-        frame ??= requestAnimationFrame(flush)
-        if (type === 'end') source.close()
-      })
+    let source: EventSource | undefined
+    let again: ReturnType<typeof setTimeout> | undefined
+    const heard = (type: string, event: MessageEvent<string>): void => {
+      const { data, lastEventId } = event
+      // An error of the connection itself has the same name, and no data.
+      if (data === undefined) return
+      waiting.push({ type, id: lastEventId, data: JSON.parse(data) as unknown })
+      frame ??= requestAnimationFrame(flush)
+      if (type === 'end') source?.close()
+      if (type !== 'error') return
+      // What it said is final for the place where the stream was: it begins anew, from now on.
+      source?.close()
+      again = setTimeout(open, againMs)
     }
+    const open = (): void => {
+      const opened = new EventSource(url)
+      source = opened
+      tellState('connecting')
+      opened.onopen = () => tellState('open')
+      opened.onerror = () => tellState(opened.readyState === EventSource.CLOSED ? 'closed' : 'connecting')
+      for (const type of names.split(',')) opened.addEventListener(type, (event) => heard(type, event as MessageEvent<string>))
+    }
+    open()
     return () => {
-      source.close()
+      source?.close()
+      clearTimeout(again)
       if (frame !== undefined) cancelAnimationFrame(frame)
       if (waiting.length > 0) tell(waiting)
     }

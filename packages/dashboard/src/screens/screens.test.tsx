@@ -68,6 +68,10 @@ describe('the feed', () => {
     await waitFor(() => expect(TestEventSource.opened.at(-1)?.url).toBe('/admin/v1/feed/tail?tables=public.orders'))
     act(() => TestEventSource.opened.at(-1)?.emit('error', { code: 'TM_FEED_TABLE', message: 'no such table' }))
     expect((await screen.findByRole('alert')).textContent).toContain('no such table')
+    const before = TestEventSource.opened.length
+    await waitFor(() => expect(TestEventSource.opened.length).toBe(before + 1))
+    TestEventSource.opened.at(-1)?.open()
+    await waitFor(() => expect(screen.queryByRole('alert')).toBeNull())
   })
 
   test('lag, followers and slots; a slot is dropped after its name was typed', async () => {

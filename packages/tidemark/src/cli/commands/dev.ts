@@ -1,3 +1,4 @@
+import { showsDashboard } from '../../server/dashboard/dashboard-routes.js'
 import { showsLivePage } from '../../server/live-page.js'
 import { hideSecrets } from '../../server/operations/status.js'
 import type { TidemarkServer } from '../../server/server.js'
@@ -13,11 +14,21 @@ interface DevFlags {
   readonly showKeys?: boolean
 }
 
-const nextSteps = (sample: MovedSample | undefined, live: string | undefined, { bold, dim }: Colors): readonly string[] => {
+interface Pages {
+  readonly live: string | undefined
+  readonly dashboard: string | undefined
+}
+
+const nextSteps = (sample: MovedSample | undefined, { live, dashboard }: Pages, { bold, dim }: Colors): readonly string[] => {
   const query = sample ? `npx tidemark db psql --command 'select count(*) from ${sample.exampleTable}'` : 'npx tidemark db psql'
   return [
     ...(sample ? [`  ${bold('Sample'.padEnd(11))}  ${sample.sentence}`, ''] : []),
     `  ${bold('Try'.padEnd(11))}  ${query}`,
+    ...(dashboard === undefined
+      ? []
+      : [
+          `  ${bold('Dashboard'.padEnd(11))}  ${dashboard} · \`npx tidemark status --show-keys\` shows the admin token to sign in with`,
+        ]),
     ...(live === undefined ? [] : [`  ${bold('Live'.padEnd(11))}  ${live} shows changes as they come`]),
     `  ${bold('Your file'.padEnd(11))}  npx tidemark move app.db`,
     dim('  Ctrl-C stops the server and its Postgres.'),
@@ -33,7 +44,10 @@ const banner = async (
   const status = await server.status()
   const shown = showKeys ? status : hideSecrets(status)
   const config = await context.config()
-  const live = showsLivePage(config) ? `${status.url}/` : undefined
+  const pages: Pages = {
+    live: showsLivePage(config) ? `${status.url}/live` : undefined,
+    dashboard: showsDashboard(config) ? `${status.url}/` : undefined,
+  }
   const ready = `Tidemark ${status.version} is ready`
   context.terminal.result(context.terminal.json ? { ...status, sample: sample ?? null } : status, (colors) =>
     [
@@ -42,7 +56,7 @@ const banner = async (
       '',
       statusText(shown, colors),
       '',
-      ...nextSteps(sample, live, colors),
+      ...nextSteps(sample, pages, colors),
     ].join('\n'),
   )
 }

@@ -231,6 +231,7 @@ describe('the gate', () => {
     const post = (payload: object, headers: Record<string, string> = {}) =>
       app.inject({ method: 'POST', url: '/admin/v1/session', payload, headers })
     expect((await post({ token }, { 'sec-fetch-site': 'cross-site' })).statusCode).toBe(403)
+    expect((await post({ token }, { host: 'evil.example' })).statusCode).toBe(404)
     const answer = await post({ token })
     expect(answer.json()).toMatchObject({ operator: { name: 'admin token', role: 'admin' }, environment: 'development' })
     expect(JSON.stringify(noted)).not.toContain(token)

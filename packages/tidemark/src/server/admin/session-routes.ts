@@ -2,6 +2,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { TidemarkConfig } from '../../config/config.js'
 import { TidemarkError } from '../../errors.js'
 import { createLimiter } from '../../resilience/limiter.js'
+import { reachesDashboard } from '../dashboard/dashboard-routes.js'
 import { validate } from '../validate.js'
 import { readVersion } from '../version.js'
 import { type Audit, findOperator, type GateOptions, isSecure } from './gate.js'
@@ -44,7 +45,11 @@ export const addSessionRoutes = async (app: FastifyInstance, options: SessionRou
   }
   await app.register(
     async (admin) => {
-      admin.addHook('onRequest', async (_request, reply) => void reply.header('cache-control', 'no-store'))
+      admin.addHook('onRequest', async (request, reply) => {
+        reply.header('cache-control', 'no-store')
+        if (reachesDashboard(config, request)) return
+        throw new TidemarkError('TM_SERVER_NOT_FOUND', { method: request.method, path: '/admin/v1/session' })
+      })
       admin.post('/session', async (request, reply) => {
         checkSite(request)
         const { allowed, retryAfterMs } = await limiter.take(request.ip, 1)
