@@ -23,6 +23,7 @@ import { createJobs, type Jobs } from './jobs.js'
 import { type MountedRealtime, mountRealtime, servesAnyRealtime } from './mount-realtime.js'
 import type { Observation } from './observation.js'
 import type { Resilience } from './open-resilience.js'
+import { createRoleReads, type RoleReads } from './operations/role-reads.js'
 import type { ProjectStatus } from './operations/status.js'
 import type { Project } from './project.js'
 import { servesRest } from './rest.js'
@@ -110,6 +111,23 @@ const mountWebhooks = async (app: FastifyInstance, { roles, config, webhooks }: 
   await addWebhookRoutes(app, { providers: webhookProviders(config), ipHeader, intake: () => webhooks()?.intake })
 }
 
+/** What operators see as one of the roles of callers. Few look at a time. */
+const openReads = (app: FastifyInstance, options: ShellOptions): (() => RoleReads) => {
+  const { config, observation, log } = options
+  const reads = createRoleReads(async () => {
+    const runtime = options.runtime()
+    if (!runtime) throw new TidemarkError('TM_SERVER_STARTING', {})
+    const [{ createNamedPool }, { callerPoolOptions }] = await Promise.all([
+      import('../postgres/postgres.js'),
+      import('./caller-pool.js'),
+    ])
+    const { pools, ...given } = await callerPoolOptions('rest', { config, runtime, observation, log })
+    return createNamedPool('rest', { ...given, pools: { rest: { ...pools?.rest, minConnections: 0, maxConnections: 2 } } })
+  })
+  app.addHook('onClose', () => reads.stop())
+  return () => reads
+}
+
 /** `/admin/v1`, and the dashboard in front of it. */
 const mountAdmin = async (app: FastifyInstance, options: ShellOptions, parts: Pick<Shell, 'jobs' | 'callers'>): Promise<void> => {
   const { config, state, log, observation } = options
@@ -128,6 +146,12 @@ const mountAdmin = async (app: FastifyInstance, options: ShellOptions, parts: Pi
     cache: options.cache,
     resilience: options.resilience,
     alerts: options.alerts,
+    reads: openReads(app, options),
+    pools: () => options.runtime()?.pools,
+    samples: () => {
+      observation.refreshGauges()
+      return observation.metrics.read()
+    },
     overview: async () => {
       const runtime = options.runtime()
       if (!runtime) return undefined

@@ -34,10 +34,23 @@ const readingPosts: ReadonlySet<string> = new Set([
   'POST /schema/diff',
   'POST /schema/check',
   'POST /schema/types',
+  'POST /queries/explain',
 ])
 
-/** Reads that are more than looking: the files of the server's machine. */
-const guardedReads: Readonly<Record<string, OperatorRole>> = { 'GET /move/files': 'operator' }
+/** Reads that are more than looking: the files of the server's machine, rows of people, and what sessions of Postgres do. */
+const guardedReads: Readonly<Record<string, OperatorRole>> = {
+  'GET /move/files': 'operator',
+  'GET /data/tables': 'operator',
+  'GET /data/rows': 'operator',
+  'GET /data/count': 'operator',
+  'GET /systems/tours': 'operator',
+  'GET /systems/leads': 'operator',
+  'GET /systems/yarn': 'operator',
+  'GET /systems/chat': 'operator',
+  'GET /systems/agents': 'operator',
+  'GET /queries': 'operator',
+  'POST /queries/explain': 'operator',
+}
 
 const nameOf = ({ method, routeOptions }: FastifyRequest): string =>
   `${method === 'HEAD' ? 'GET' : method} ${(routeOptions.url ?? '').replace(prefix, '')}`

@@ -5,14 +5,20 @@ import type { JobView } from '../jobs.js'
 import type * as alerts from '../operations/alerts.js'
 import type * as breakers from '../operations/breakers.js'
 import type * as cache from '../operations/cache.js'
+import type * as data from '../operations/data.js'
 import type * as feed from '../operations/feed.js'
 import type * as hooks from '../operations/hooks.js'
 import type * as live from '../operations/live-move.js'
 import type * as move from '../operations/move.js'
 import type * as board from '../operations/move-board.js'
 import type { Overview } from '../operations/overview.js'
+import type * as queries from '../operations/queries.js'
+import type { RealtimeReport } from '../operations/realtime-figures.js'
+import type * as resilience from '../operations/resilience.js'
 import type * as schema from '../operations/schema.js'
+import type * as settings from '../operations/settings.js'
 import type { ProjectStatus } from '../operations/status.js'
+import type * as systems from '../operations/systems.js'
 import type * as audit from './audit.js'
 import type { SessionAnswer } from './session-routes.js'
 import type { SignInRequest } from './sign-in.js'
@@ -22,6 +28,8 @@ export type { MoveState } from '../../move/live/live-state.js'
 export type { SwitchReport } from '../../move/live/switch-options.js'
 export type { Hazard, MoveEvent, MovePlan, ObjectDecision, TablePlan } from '../../move/move.js'
 export type { MoveReject, MoveStatus } from '../../move/status.js'
+export type { ExposureFinding } from '../../schema/exposure/exposure.js'
+export type { MigrationStatus, SchemaDifference } from '../../schema/schema.js'
 export type { ReplayView } from '../../webhooks/replay/replays.js'
 export type { EventDetail, EventView } from '../../webhooks/replay/stored-events.js'
 export type { FeedDescription } from '../feed.js'
@@ -29,11 +37,18 @@ export type { JobEvent, JobView } from '../jobs.js'
 export type { AlertsReport, AlertView, RuleView, SilenceView } from '../operations/alerts.js'
 export type { BreakerReport } from '../operations/breakers.js'
 export type { EvictReport, KeyReport, StatsReport } from '../operations/cache.js'
+export type { DataColumn, DataCondition, DataCount, DataRows, DataTableInfo } from '../operations/data.js'
 export type { LagReport, SlotReport } from '../operations/feed.js'
 export type { ToldChange, ToldReset } from '../operations/feed-tail.js'
 export type { BoardDifference, BoardTable, MoveBoard, SqliteFile } from '../operations/move-board.js'
 export type { Gate } from '../operations/move-gates.js'
 export type { MoveGlance, Overview, RequestBucket } from '../operations/overview.js'
+export type * from '../operations/queries.js'
+export type { RealtimeReport, RealtimeServerView } from '../operations/realtime-figures.js'
+export type { BreakerEvent, LimiterReport, ResilienceReport } from '../operations/resilience.js'
+export type { CallerRole } from '../operations/role-reads.js'
+export type { SettingView } from '../operations/settings.js'
+export type * from '../operations/systems.js'
 export type { AuditEntry } from './audit.js'
 export type { OperatorRole } from './operator.js'
 export type { SessionAnswer } from './session-routes.js'
@@ -52,6 +67,8 @@ export interface AdminError {
 // biome-ignore lint/suspicious/noExplicitAny: of any operation, whatever it takes.
 type Given<F extends (...args: any[]) => unknown> = Awaited<ReturnType<F>>
 type Wanted<S extends z.ZodType> = z.input<S>
+/** Of an address, where numbers are text. */
+type AsText<S extends z.ZodType> = { readonly [K in keyof z.input<S>]: unknown extends z.input<S>[K] ? number : z.input<S>[K] }
 /** The name of who does it is the session's. */
 type Signed<S extends z.ZodType> = Omit<z.input<S>, 'actor' | 'author'>
 /** The job that does it, as `Prefer: respond-async` asks for. */
@@ -120,4 +137,18 @@ export interface AdminApi {
   'GET /hooks/show': { readonly query: Wanted<typeof hooks.showRequest>; readonly answer: Given<typeof hooks.hooksShow> }
   'POST /hooks/replay': { readonly body: Signed<typeof hooks.replayRequest>; readonly answer: hooks.ReplayReport }
   'GET /hooks/replays': { readonly answer: Given<typeof hooks.hooksReplays> }
+  'GET /data/tables': { readonly query: Wanted<typeof data.viewpointRequest>; readonly answer: Given<typeof data.dataTables> }
+  'GET /data/rows': { readonly query: AsText<typeof data.dataRowsRequest>; readonly answer: data.DataRows }
+  'GET /data/count': { readonly query: AsText<typeof data.dataCountRequest>; readonly answer: data.DataCount }
+  'GET /systems': { readonly answer: systems.SystemsReport }
+  'GET /systems/tours': { readonly query: Wanted<typeof systems.dayRequest>; readonly answer: systems.ToursReport }
+  'GET /systems/leads': { readonly answer: systems.LeadsReport }
+  'GET /systems/yarn': { readonly answer: systems.YarnReport }
+  'GET /systems/chat': { readonly answer: systems.ChatReport }
+  'GET /systems/agents': { readonly answer: systems.AgentsReport }
+  'GET /resilience': { readonly query: AsText<typeof resilience.resilienceRequest>; readonly answer: resilience.ResilienceReport }
+  'GET /queries': { readonly answer: queries.QueriesReport }
+  'POST /queries/explain': { readonly body: Wanted<typeof queries.explainRequest>; readonly answer: queries.ExplainReport }
+  'GET /settings': { readonly answer: ReturnType<typeof settings.settingsList> }
+  'GET /realtime': { readonly answer: RealtimeReport }
 }

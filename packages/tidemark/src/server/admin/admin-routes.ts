@@ -13,11 +13,14 @@ import { validate } from '../validate.js'
 import { type AlertsRoutesOptions, addAlertsRoutes } from './alerts-routes.js'
 import { addBreakerRoutes, type BreakerRoutesOptions } from './breaker-routes.js'
 import { addCacheRoutes, type CacheRoutesOptions } from './cache-routes.js'
+import { addDataRoutes, type DataRoutesOptions } from './data-routes.js'
 import { addFeedRoutes, type FeedRoutesOptions } from './feed-routes.js'
 import { type Audit, addGate, type GateOptions } from './gate.js'
 import { addHooksRoutes, type HooksRoutesOptions } from './hooks-routes.js'
+import { addMachineRoutes, type MachineRoutesOptions } from './machine-routes.js'
 import { addOverviewRoutes, type OverviewRoutesOptions } from './overview-routes.js'
 import { runJob } from './run-job.js'
+import { addSystemsRoutes } from './systems-routes.js'
 
 export interface AdminRoutesOptions
   extends FeedRoutesOptions,
@@ -26,6 +29,8 @@ export interface AdminRoutesOptions
     AlertsRoutesOptions,
     HooksRoutesOptions,
     OverviewRoutesOptions,
+    DataRoutesOptions,
+    MachineRoutesOptions,
     GateOptions {
   readonly jobs: Jobs
   readonly audit: Audit
@@ -156,6 +161,9 @@ export const addAdminRoutes = async (app: FastifyInstance, options: AdminRoutesO
       addAlertsRoutes(admin, options)
       addHooksRoutes(admin, options)
       addOverviewRoutes(admin, options)
+      addDataRoutes(admin, options)
+      addSystemsRoutes(admin, options)
+      addMachineRoutes(admin, options)
       addJobRoutes(admin, options)
       // Unknown paths below /admin ask for the token too: what exists is nobody's business without it.
       admin.setNotFoundHandler((request) => {

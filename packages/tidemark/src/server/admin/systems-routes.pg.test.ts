@@ -1,0 +1,130 @@
+import { randomUUID } from 'node:crypto'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { appSource, platformSource } from '../../schema/migration-files.js'
+import { createMigrator } from '../../schema/migrator.js'
+import { bootstrappedTemplate, connectTo, testUrl } from '../../schema/testing/bootstrapped-template.js'
+import { useClient, useDatabase } from '../../testing/use-database.js'
+import type { AgentsReport, ChatReport, LeadsReport, SystemsReport, ToursReport, YarnReport } from '../operations/systems.js'
+import { type AdminReads, openAdminReads } from '../testing/open-admin-reads.js'
+
+const folderOf = (app: string): URL => new URL(`../../../../../apps/${app}/migrations/`, import.meta.url)
+
+const [first, second] = [useDatabase({ template: bootstrappedTemplate }), useDatabase({ template: bootstrappedTemplate })]
+const [client, other] = [useClient(first), useClient(second)]
+let [admin, leads]: AdminReads[] = []
+
+const migrate = (url: string, apps: readonly string[]) =>
+  createMigrator({
+    connect: connectTo(testUrl(url, 'migrator')),
+    sources: [platformSource, ...apps.map((app) => appSource(app, folderOf(app)))],
+  }).up()
+
+beforeAll(async () => {
+  await migrate(first.url, ['reanna-router', 'supportive-yarn', 'chat', 'agents'])
+  await migrate(second.url, ['re-engine'])
+  admin = await openAdminReads(first.url)
+  leads = await openAdminReads(second.url)
+})
+afterAll(async () => {
+  await admin?.stop()
+  await leads?.stop()
+})
+
+const ask = async <T>(from: AdminReads | undefined, path: string): Promise<T> => (await from!.get(path)).body as T
+
+test('which systems have their tables here is told by columns, since two call a table leads', async () => {
+  expect(await ask<SystemsReport>(admin, '/systems')).toEqual({ tours: true, leads: false, yarn: true, chat: true, agents: true })
+  expect(await ask<SystemsReport>(leads, '/systems')).toEqual({
+    tours: false,
+    leads: true,
+    yarn: false,
+    chat: false,
+    agents: false,
+  })
+  expect(await ask<LeadsReport>(admin, '/systems/leads')).toMatchObject({ isPresent: false, leads: [] })
+})
+
+test('the tours of a day with their stops', async () => {
+  const [tour, visit] = [randomUUID(), randomUUID()]
+  await client.query(
+    `insert into public.tours (id, agent_id, start_time, end_time, status) values ($1, 'ann', '2026-05-04T09:00Z', '2026-05-04T12:00Z', 'scheduled')`,
+    [tour],
+  )
+  await client.query(
+    `insert into public.property_visits (id, tour_id, address, scheduled_arrival, scheduled_departure, status)
+     values ($1, $2, '1 High St', '2026-05-04T09:10Z', '2026-05-04T09:30Z', 'scheduled')`,
+    [visit, tour],
+  )
+  const day = (from: string, to: string) => ask<ToursReport>(admin, `/systems/tours?from=${from}&to=${to}`)
+  const { tours, states } = await day('2026-05-04T00:00:00Z', '2026-05-05T00:00:00Z')
+  expect(tours).toMatchObject([{ id: tour, agent: 'ann', stops: [{ address: '1 High St', tasks: 0, tasksDone: 0 }] }])
+  expect(states).toEqual({ scheduled: 1 })
+  expect((await day('2026-05-05T00:00:00Z', '2026-05-06T00:00:00Z')).tours).toEqual([])
+  expect((await admin!.get('/systems/tours?from=today&to=tomorrow')).status).toBe(400)
+  expect((await admin!.get('/systems/tours?from=2026-05-04T00:00:00Z&to=2026-05-05T00:00:00Z', 'viewer')).status).toBe(403)
+})
+
+test('yarns come without a word of theirs, and without an id that would go on with them', async () => {
+  await client.query(`insert into public.sessions (session_id, fsm_state) values ('abcdefgh-the-rest-of-it', 'worries')`)
+  await client.query(
+    `insert into public.chat_history (session_id, role, message) values ('abcdefgh-the-rest-of-it', 'user', 'private words')`,
+  )
+  await client.query(
+    `insert into public.risk_detections (session_id, trigger_phrase, user_message) values ('abcdefgh-the-rest-of-it', 'private phrase', 'private words')`,
+  )
+  const report = await ask<YarnReport>(admin, '/systems/yarn')
+  expect(report.sessions).toMatchObject([{ id: 'abcdefgh', state: 'worries', messages: 1, risks: 1 }])
+  expect(report).toMatchObject({ states: { worries: 1 }, completed: 0, risksToday: 1 })
+  expect(JSON.stringify(report)).not.toMatch(/private|the-rest/)
+})
+
+test('chats come with their counts, and no message', async () => {
+  const { rows } = await client.query<{ id: string }>(
+    `insert into public.chat_sessions (user_id, title) values (gen_random_uuid(), 'private title') returning id`,
+  )
+  await client.query(`insert into public.chat_messages (session_id, role, content) values ($1, 'user', 'private words')`, [
+    rows[0]?.id,
+  ])
+  const report = await ask<ChatReport>(admin, '/systems/chat')
+  expect(report).toMatchObject({ states: { active: 1 }, messagesLastHour: 1, sessions: [{ status: 'active', messages: 1 }] })
+  expect(JSON.stringify(report)).not.toContain('private')
+})
+
+test('agents, what they were asked to do, and how well they did', async () => {
+  await client.query(
+    `insert into public.agent_instances (agent_id, agent_type, status) values ('writer-1', 'content_generator', 'idle')`,
+  )
+  await client.query(
+    `insert into public.agent_executions (task_id, agent_type, task_type) values ('t1', 'content_generator', 'write')`,
+  )
+  await client.query(
+    `insert into public.agent_metrics (agent_instance_id, agent_type, period_start, period_end, tasks_completed, tasks_failed, average_execution_time)
+     select id, agent_type, '2026-05-04T09:00Z', '2026-05-04T09:05Z', case agent_id when 'asker-1' then 1 else 3 end, case agent_id when 'asker-1' then 0 else 1 end,
+            case agent_id when 'asker-1' then 6 else 2 end from public.agent_instances`,
+  )
+  const report = await ask<AgentsReport>(admin, '/systems/agents')
+  expect(report).toMatchObject({
+    agents: [{ id: 'writer-1', status: 'idle' }, { id: 'asker-1' }],
+    states: { idle: 1, initializing: 1 },
+    executions: [{ task: 't1', kind: 'write', status: 'pending' }],
+    metrics: [{ completed: 4, failed: 1, seconds: 3 }],
+  })
+})
+
+test('leads by stage, and the approvals that wait', async () => {
+  const { rows } = await other.query<{ id: string }>(
+    `insert into public.leads (first_name, last_name, email) values ('Lea', 'Dee', 'lea@example.com') returning id`,
+  )
+  await other.query(
+    `insert into public.approvals (lead_id, channel, draft_to, draft_subject, draft_text, created_by) values ($1, 'email', 'lea@example.com', 'Hello', 'the draft itself', 'x')`,
+    [rows[0]?.id],
+  )
+  await other.query(`update public.approvals set status = 'pending'`)
+  const report = await ask<LeadsReport>(leads, '/systems/leads')
+  expect(report).toMatchObject({
+    stages: { new: 1 },
+    leads: [{ name: 'Lea Dee', status: 'new' }],
+    inbox: [{ lead: 'Lea Dee', channel: 'email', subject: 'Hello', status: 'pending' }],
+  })
+  expect(JSON.stringify(report)).not.toContain('lea@example.com')
+})

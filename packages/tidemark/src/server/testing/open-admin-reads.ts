@@ -1,0 +1,101 @@
+import type { FastifyInstance } from 'fastify'
+import { resolveConfig } from '../../config/config.js'
+import { createMetrics } from '../../observability/metrics.js'
+import { silentLogger } from '../../observability/observability.js'
+import { createNamedPool, createPools } from '../../postgres/postgres.js'
+import { testUrl } from '../../schema/testing/bootstrapped-template.js'
+import { addDataRoutes } from '../admin/data-routes.js'
+import { addGate } from '../admin/gate.js'
+import { addMachineRoutes } from '../admin/machine-routes.js'
+import type { OperatorRole } from '../admin/operator.js'
+import type { Session } from '../admin/session.js'
+import { addSystemsRoutes } from '../admin/systems-routes.js'
+import { createHttp } from '../http.js'
+import type { Resilience } from '../open-resilience.js'
+import { createRoleReads } from '../operations/role-reads.js'
+
+export interface Asked {
+  readonly status: number
+  readonly body: never
+}
+
+/** The paths of the dashboard that read, over a bootstrapped database, behind the gate. The cookie is the name of a role. */
+export interface AdminReads {
+  get(path: string, as?: OperatorRole): Promise<Asked>
+  post(path: string, body: unknown, as?: OperatorRole): Promise<Asked>
+  readonly audited: readonly string[]
+  stop(): Promise<void>
+}
+
+const csrf = 'proof'
+
+const sessionOf = (role: OperatorRole): Session => ({
+  name: role,
+  role,
+  began: 'token',
+  csrf,
+  beganAtMs: 0,
+  endsAtMs: Number.MAX_SAFE_INTEGER,
+})
+
+export const openAdminReads = async (databaseUrl: string, resilience?: Resilience): Promise<AdminReads> => {
+  const pools = createPools({
+    url: testUrl(databaseUrl, 'app'),
+    migrationUrl: testUrl(databaseUrl, 'migrator'),
+    pools: { primary: { minConnections: 0 }, analytics: { minConnections: 0 }, migration: { minConnections: 0 } },
+  })
+  const reads = createRoleReads(async () =>
+    createNamedPool('rest', {
+      url: testUrl(databaseUrl, 'authenticator'),
+      pools: { rest: { minConnections: 0, maxConnections: 2 } },
+    }),
+  )
+  const metrics = createMetrics()
+  metrics.gauge('tidemark_realtime_connections', 'Clients.', ['protocol']).set(7, { protocol: 'supabase' })
+  const config = resolveConfig({ env: { PORT: '9999', TIDEMARK_ADMIN_TOKEN: 'a-token-that-nobody-may-see' } })
+  const audited: string[] = []
+  const app = await createHttp({ log: silentLogger, metrics })
+  await app.register(
+    async (admin: FastifyInstance) => {
+      const sessions = {
+        cookieName: 'c',
+        begin: () => sessionOf('viewer'),
+        renewed: () => undefined,
+        cookie: async () => '',
+        read: async (cookie: string | undefined) => (cookie === undefined ? undefined : sessionOf(cookie as OperatorRole)),
+      }
+      const note = async ({ url }: { readonly url: string }): Promise<void> => void audited.push(url)
+      addGate(admin, { isAuthorized: () => false, sessions }, { begun: note, failed: note })
+      const given = { reads: () => reads }
+      addDataRoutes(admin, given)
+      addSystemsRoutes(admin, given)
+      addMachineRoutes(admin, {
+        ...given,
+        project: () => ({ config }),
+        pools: () => pools,
+        resilience: () => resilience,
+        samples: () => metrics.read(),
+      })
+    },
+    { prefix: '/admin/v1' },
+  )
+  const send = async (method: 'GET' | 'POST', path: string, as: OperatorRole, payload?: unknown): Promise<Asked> => {
+    const answer = await app.inject({
+      method,
+      url: `/admin/v1${path}`,
+      headers: { cookie: as, 'x-tidemark-csrf': csrf },
+      ...(payload !== undefined && { payload: payload as object }),
+    })
+    return { status: answer.statusCode, body: answer.json() as never }
+  }
+  return {
+    get: (path, as = 'admin') => send('GET', path, as),
+    post: (path, body, as = 'admin') => send('POST', path, as, body),
+    audited,
+    stop: async () => {
+      await app.close()
+      await reads.stop()
+      await pools.stop()
+    },
+  }
+}
