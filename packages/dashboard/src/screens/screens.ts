@@ -1,5 +1,19 @@
 import { lazyRouteComponent, type RouteComponent } from '@tanstack/react-router'
-import { BellRing, Gauge, type LucideIcon, MoveRight, Radio, Webhook, Zap } from 'lucide-react'
+import {
+  Activity,
+  BellRing,
+  Blocks,
+  Gauge,
+  type LucideIcon,
+  MoveRight,
+  Radio,
+  Settings,
+  ShieldHalf,
+  Table2,
+  Timer,
+  Webhook,
+  Zap,
+} from 'lucide-react'
 
 export interface Screen {
   /** Of its folder here. */
@@ -18,8 +32,14 @@ export interface Screen {
 export const screens: readonly Screen[] = [
   { name: 'overview', path: '/', title: 'Overview', group: 'System', icon: Gauge, key: 'o', load: lazyRouteComponent(() => import('./overview/overview-screen.tsx'), 'OverviewScreen') },
   { name: 'move', path: '/move', title: 'Move', group: 'System', icon: MoveRight, key: 'm', load: lazyRouteComponent(() => import('./move/move-screen.tsx'), 'MoveScreen') },
+  { name: 'systems', path: '/systems', title: 'Systems', group: 'System', icon: Blocks, key: 's', load: lazyRouteComponent(() => import('./systems/systems-screen.tsx'), 'SystemsScreen') },
   { name: 'feed', path: '/feed', title: 'Feed', group: 'Data', icon: Radio, key: 'f', load: lazyRouteComponent(() => import('./feed/feed-screen.tsx'), 'FeedScreen') },
   { name: 'cache', path: '/cache', title: 'Cache', group: 'Data', icon: Zap, key: 'c', load: lazyRouteComponent(() => import('./cache/cache-screen.tsx'), 'CacheScreen') },
+  { name: 'data', path: '/data', title: 'Data and schema', group: 'Data', icon: Table2, key: 'd', load: lazyRouteComponent(() => import('./data/data-screen.tsx'), 'DataScreen') },
+  { name: 'queries', path: '/queries', title: 'Queries', group: 'Data', icon: Timer, key: 'q', load: lazyRouteComponent(() => import('./queries/queries-screen.tsx'), 'QueriesScreen') },
+  { name: 'realtime', path: '/realtime', title: 'Realtime', group: 'Data', icon: Activity, key: 'r', load: lazyRouteComponent(() => import('./realtime/realtime-screen.tsx'), 'RealtimeScreen') },
   { name: 'webhooks', path: '/webhooks', title: 'Webhooks', group: 'Operations', icon: Webhook, key: 'w', load: lazyRouteComponent(() => import('./webhooks/webhooks-screen.tsx'), 'WebhooksScreen') },
   { name: 'alerts', path: '/alerts', title: 'Alerts', group: 'Operations', icon: BellRing, key: 'a', load: lazyRouteComponent(() => import('./alerts/alerts-screen.tsx'), 'AlertsScreen') },
+  { name: 'resilience', path: '/resilience', title: 'Resilience', group: 'Operations', icon: ShieldHalf, key: 'b', load: lazyRouteComponent(() => import('./resilience/resilience-screen.tsx'), 'ResilienceScreen') },
+  { name: 'settings', path: '/settings', title: 'Settings', group: 'Operations', icon: Settings, key: 'e', load: lazyRouteComponent(() => import('./settings/settings-screen.tsx'), 'SettingsScreen') },
 ]

@@ -1,0 +1,68 @@
+import type { CallerRole, DataCondition } from 'tidemark/admin'
+import { textOf, useFilters, wordOf } from '../../shell/filters.ts'
+
+export const tabs = ['tables', 'migrations', 'drift', 'exposure'] as const
+export const roles = ['anon', 'authenticated', 'service_role'] as const satisfies readonly CallerRole[]
+export const operators = [
+  'eq',
+  'neq',
+  'gt',
+  'gte',
+  'lt',
+  'lte',
+  'like',
+  'ilike',
+  'is',
+] as const satisfies readonly DataCondition[1][]
+
+export interface DataFilters {
+  readonly tab: (typeof tabs)[number]
+  readonly role: CallerRole
+  /** The user's id that policies see. */
+  readonly user: string | undefined
+  readonly claims: string | undefined
+  /** `schema.table` */
+  readonly table: string | undefined
+  readonly sort: string | undefined
+  /** JSON, as the server takes it. */
+  readonly where: string | undefined
+  /** The place of the row that is open. */
+  readonly row: string | undefined
+}
+
+/** The router gives back a list where the address holds one. */
+const jsonOf = (value: unknown): string | undefined =>
+  typeof value === 'object' && value !== null ? JSON.stringify(value) : textOf(value)
+
+const read = (search: Readonly<Record<string, unknown>>): DataFilters => ({
+  tab: wordOf(search['tab'], tabs),
+  role: wordOf(search['role'], roles),
+  user: textOf(search['user']),
+  claims: jsonOf(search['claims']),
+  table: textOf(search['table']),
+  sort: textOf(search['sort']),
+  where: jsonOf(search['where']),
+  row: textOf(search['row']),
+})
+
+export const useDataFilters = () => useFilters(read)
+
+const isCondition = (value: unknown): value is DataCondition =>
+  Array.isArray(value) && value.length === 3 && value.every((part) => typeof part === 'string')
+
+/** What of an address is a filter; anything else in it is none. */
+export const conditionsOf = (where: string | undefined): readonly DataCondition[] => {
+  if (where === undefined) return []
+  try {
+    const found: unknown = JSON.parse(where)
+    return Array.isArray(found) ? found.filter(isCondition) : []
+  } catch {
+    return []
+  }
+}
+
+export const viewpointOf = ({ role, user, claims }: DataFilters) => ({
+  role,
+  ...(user !== undefined && { user }),
+  ...(claims !== undefined && { claims }),
+})

@@ -1,0 +1,19 @@
+import { Blocks } from 'lucide-react'
+import { Command } from '../../parts/copy-text.tsx'
+import { Empty } from '../../parts/empty.tsx'
+
+export interface AbsentProps {
+  readonly title: string
+  /** The folder below apps/. */
+  readonly folder: string
+  readonly start: string
+}
+
+/** Of an application whose tables are not in this database. */
+export const Absent = ({ title, folder, start }: AbsentProps) => (
+  <Empty title={`${title} is not in this database`} icon={Blocks}>
+    <p>Its migrations make its tables; then it runs in a process of its own, beside this server.</p>
+    <Command text={`npx tidemark schema up --migrations apps/${folder}/migrations`} />
+    <Command text={start} />
+  </Empty>
+)
