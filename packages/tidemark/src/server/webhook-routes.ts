@@ -51,12 +51,10 @@ export const addWebhookRoutes = async (app: FastifyInstance, options: WebhookRou
     }
     const { headers, rawHeaders } = request.raw
     const ip = senderOf(request, ipHeader)
-    void intake
-      .receive({ provider, pathSecret: secret, ip, headers, rawHeaders, body: request.raw })
-      .then(
-        (answer) => send(reply, answer),
-        (error: unknown) => reply.send(error),
-      )
+    void intake.receive({ provider, pathSecret: secret, ip, headers, rawHeaders, body: request.raw }).then(
+      (answer) => send(reply, answer),
+      (error: unknown) => reply.send(error),
+    )
   }
 
   for (const path of ['/webhooks/:provider', '/webhooks/:provider/:secret']) {
