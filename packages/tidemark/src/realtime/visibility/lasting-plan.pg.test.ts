@@ -35,18 +35,18 @@ const cases: Readonly<Record<string, { readonly needs?: string; readonly using: 
     using: `owner = lasting_through()`,
     lasts: false,
   },
+  'a function that Postgres keeps parsed': {
+    needs: `create function lasting_parsed_lie() returns uuid language plpgsql immutable as $f$ begin return (${claim})::uuid; end $f$;
+      create function lasting_parsed() returns uuid language sql stable begin atomic select lasting_parsed_lie(); end`,
+    using: `owner = lasting_parsed()`,
+    lasts: false,
+  },
   'a function that hides a lie': {
     needs: `create function lasting_hidden() returns uuid language plpgsql immutable as $f$ begin return (${claim})::uuid; end $f$;
       create function lasting_quiet() returns uuid language sql stable as $f$ select -- '
         lasting_hidden() -- '
       $f$`,
     using: `owner = lasting_quiet()`,
-    lasts: false,
-  },
-  'a function stored parsed that passes on a lie': {
-    needs: `create function lasting_atom() returns uuid language plpgsql immutable as $f$ begin return (${claim})::uuid; end $f$;
-      create function lasting_parsed() returns uuid language sql stable begin atomic select lasting_atom(); end`,
-    using: `owner = lasting_parsed()`,
     lasts: false,
   },
   'a default that lies': {

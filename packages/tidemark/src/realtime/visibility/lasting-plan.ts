@@ -14,7 +14,10 @@ const plainWords = [
   'jsonb',
 ]
 
-/** A body in SQL becomes part of the plan: it may only read settings, and auth.jwt(), which is looked at itself. One that is stored parsed has no text. */
+/**
+ * A body in SQL becomes part of the plan: it may only read settings, and auth.jwt(), which is looked at itself. One that Postgres keeps parsed
+ * (BEGIN ATOMIC) has no text.
+ */
 const plainBody = `(f.prosrc <> '' and f.prosrc !~ '["\\\\$]|--' and regexp_replace(f.prosrc, '''[^'']*''', '', 'g') ~ '^[[:alnum:]_[:space:]().,:;>-]*$'
   and not exists (select from regexp_matches(regexp_replace(f.prosrc, '''[^'']*''', '', 'g'), '[[:alpha:]_][[:alnum:]_]*', 'g') as words(word)
                    where lower(word[1]) <> all ('{${plainWords.join(',')}}'::text[])))`
