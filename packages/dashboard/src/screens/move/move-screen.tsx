@@ -131,8 +131,10 @@ const Board = ({ board, file }: { readonly board: MoveBoard; readonly file: stri
       <Progress board={board} samples={samples} />
       <div className="columns">
         {board.move && board.gates.length > 0 && <Gates gates={board.gates} state={board.move.state} />}
-        {board.move?.log && <LagChart board={board} samples={samples} />}
-        {job && <JobActivity key={job.job} job={job} />}
+        <div className="beside">
+          {board.move?.log && <LagChart board={board} samples={samples} />}
+          {job && <JobActivity key={job.job} job={job} />}
+        </div>
       </div>
       <Panel title={board.move ? 'Details' : 'Plan'} isFlush>
         <Tabs<MoveTab> label="Details of the move" value={chosen} onChange={(tab) => setFilters({ tab })} tabs={tabs} />

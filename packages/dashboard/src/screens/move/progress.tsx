@@ -44,7 +44,7 @@ export const Progress = ({ board, samples }: Props) => {
           label={isCopying ? 'Rows per second' : 'Changes per second'}
           value={perSecond(isCopying ? copyRate : rateOf(samples, ({ applied }) => applied))}
         >
-          {isCopying ? 'over the last 10 s' : 'followed, over the last 10 s'}
+          over the last 10 s
         </Figure>
       )}
       <Figure
