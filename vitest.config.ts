@@ -9,6 +9,7 @@ const alias = [
   { find: /^tidemark$/, replacement: source('index.ts') },
   { find: /^tidemark\/app$/, replacement: source('app/app.ts') },
   { find: /^tidemark\/store$/, replacement: source('store/store.ts') },
+  { find: /^tidemark\/breaker$/, replacement: source('resilience/breaker.ts') },
   { find: /^tidemark\/limiter$/, replacement: source('resilience/limiter.ts') },
   { find: /^tidemark\/log$/, replacement: source('observability/log.ts') },
   { find: /^tidemark\/testing$/, replacement: source('testing/testing.ts') },

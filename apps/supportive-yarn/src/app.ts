@@ -1,69 +1,82 @@
-/** The yarn over HTTP: `POST /chat`, `GET /history/:sessionId` for those who hold its token, and `GET /health`. */
-import { timingSafeEqual } from 'node:crypto'
+/** The yarn over HTTP: `POST /chat` and `GET /health`, and for those who hold a token `GET /history/:sessionId` and `GET /analytics`. */
+import { createHash, timingSafeEqual } from 'node:crypto'
 import Fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import { createLimiter } from 'tidemark/limiter'
 import { z } from 'zod'
-import { type ChatStore, createChat } from './chat.js'
+import { type ChatOptions, type ChatStore, createChat } from './chat.js'
+import { riskReply } from './conversation/take-turn.js'
 import * as repository from './repository.js'
+import { detectRisk } from './risk/detect.js'
 import type { Wording } from './wording.js'
 
-export interface AppOptions {
+export interface AppOptions extends Pick<ChatOptions, 'respond' | 'budgetMs' | 'idleMs'> {
   readonly store: ChatStore
   readonly wording: Wording
-  readonly respond?: (history: readonly repository.Message[]) => Promise<string>
-  /** Opens `GET /history/:sessionId`; without one there is no such route. */
+  /** Opens `GET /history/:sessionId` and `GET /analytics`; without one there are no such routes. */
   readonly historyToken?: string
   /** Adds what was decided to each answer; never in production. */
   readonly debug?: boolean
   readonly chatPerMinute?: number
   readonly perHour?: number
   readonly perDay?: number
-  /** Hears of failures, never of words. */
-  readonly onError?: (error: unknown) => void
+  /** Proxies in front, whose word for the address of a sender counts. Default 0. */
+  readonly trustedProxies?: number
+  /** Hears of failures. What they raise may quote words: `failureOf` says what may be written down. */
+  readonly onFailure?: (error: unknown) => void
 }
 
-const chatBody = z.object({
-  session_id: z.string().trim().min(1).max(128).optional(),
-  message: z.string().trim().min(1).max(1000),
-})
+/** Text as both stores can hold it: without NUL, and whole where half of a surrogate pair is missing. */
+const text = (max: number) =>
+  z
+    .string()
+    .transform((given) =>
+      given
+        .replaceAll('\0', '')
+        .replace(/\p{Surrogate}/gu, '\ufffd')
+        .trim(),
+    )
+    .pipe(z.string().min(1).max(max))
+
+const chatBody = z.object({ session_id: text(128).optional(), message: text(1000) })
 
 const historyQuery = z.object({ limit: z.coerce.number().int().min(1).max(200).default(50) })
+const analyticsQuery = z.object({ days: z.coerce.number().int().min(1).max(366).default(30) })
 
 const healthBudgetMs = 1000
 
 const minute = 60_000
 
-/** Every limit that a request counts against; the first that is used up answers. */
+/** Every limit that a request counts against; the first that is used up refuses it and says when to come back. */
 const createLimits = ({ chatPerMinute = 30, perHour = 50, perDay = 200 }: AppOptions) => {
-  const chat = createLimiter({ name: 'yarn:chat', limit: chatPerMinute, windowMs: minute })
+  const chat = [createLimiter({ name: 'yarn:chat', limit: chatPerMinute, windowMs: minute })]
   const general = [
     createLimiter({ name: 'yarn:hour', limit: perHour, windowMs: 60 * minute }),
     createLimiter({ name: 'yarn:day', limit: perDay, windowMs: 24 * 60 * minute }),
   ]
-  return async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply | undefined> => {
-    const limits = request.routeOptions.url === '/chat' ? [chat] : general
-    for (const limit of limits) {
+  return async (request: FastifyRequest, reply: FastifyReply): Promise<boolean> => {
+    for (const limit of request.routeOptions.url === '/chat' ? chat : general) {
       const decision = await limit.take(request.ip)
       if (decision.allowed) continue
-      reply.header('retry-after', String(Math.max(1, Math.ceil(decision.retryAfterMs / 1000))))
-      return reply.status(429).send({ error: 'Too many messages. Take a breath, and try again in a moment.' })
+      reply.status(429).header('retry-after', String(Math.max(1, Math.ceil(decision.retryAfterMs / 1000))))
+      return true
     }
-    return undefined
+    return false
   }
 }
 
-const holds = (request: FastifyRequest, token: string): boolean => {
-  const [given, wanted] = [request.headers.authorization ?? '', `Bearer ${token}`].map((text) => Buffer.from(text))
-  return given!.length === wanted!.length && timingSafeEqual(given!, wanted!)
-}
+const digest = (value: string): Buffer => createHash('sha256').update(value).digest()
 
+const holds = (request: FastifyRequest, token: string): boolean =>
+  timingSafeEqual(digest(request.headers.authorization ?? ''), digest(`Bearer ${token}`))
+
+/** Refusals in our own words: those of a parser may quote what was sent. */
 const answerError =
-  (onError: (error: unknown) => void) =>
+  ({ refusals }: Wording, onFailure: (error: unknown) => void) =>
   (error: FastifyError, _request: FastifyRequest, reply: FastifyReply): FastifyReply => {
     const status = error.statusCode ?? 500
-    if (status < 500) return reply.status(status).send({ error: error.message })
-    onError(error)
-    return reply.status(500).send({ error: 'Something went wrong here. Try again in a moment.' })
+    if (status >= 500) onFailure(error)
+    if (status === 413) return reply.status(413).send({ error: refusals.tooLarge })
+    return reply.status(status).send({ error: status < 500 ? refusals.form : refusals.failed })
   }
 
 const connected = async (store: ChatStore): Promise<boolean> => {
@@ -78,37 +91,62 @@ const connected = async (store: ChatStore): Promise<boolean> => {
   return Promise.race([answered, late]).finally(() => clearTimeout(timer))
 }
 
-const addHistory = (app: FastifyInstance, { store }: AppOptions, token: string): void => {
-  app.get('/history/:sessionId', async (request, reply) => {
-    if (!holds(request, token))
-      return reply.status(401).header('www-authenticate', 'Bearer').send({ error: 'A token is needed.' })
-    const query = historyQuery.safeParse(request.query)
-    if (!query.success) return reply.status(400).send({ error: 'limit is a whole number from 1 to 200.' })
-    const { sessionId } = request.params as { readonly sessionId: string }
-    const [session, messages] = await store.read(async (db) => [
-      await repository.getSessionData(db, sessionId),
-      await repository.getHistory(db, sessionId, query.data.limit),
-    ])
-    if (!session) return reply.status(404).send({ error: 'There is no such session.' })
-    return { session_id: sessionId, state: session.fsmState, messages }
+const addOperatorRoutes = (app: FastifyInstance, options: AppOptions, token: string): void => {
+  const { store, wording } = options
+  const limits = createLimits(options)
+  app.register(async (inner) => {
+    inner.addHook('onRequest', async (request, reply) => {
+      if (await limits(request, reply)) return reply.send({ error: wording.refusals.tooMany })
+      if (holds(request, token)) return undefined
+      return reply.status(401).header('www-authenticate', 'Bearer').send({ error: wording.refusals.token })
+    })
+
+    inner.get('/history/:sessionId', async (request, reply) => {
+      const query = historyQuery.safeParse(request.query)
+      if (!query.success) return reply.status(400).send({ error: wording.refusals.limit })
+      const { sessionId } = request.params as { readonly sessionId: string }
+      const [session, messages] = await store.read(async (db) => [
+        await repository.getSessionData(db, sessionId),
+        await repository.getHistory(db, sessionId, query.data.limit),
+      ])
+      if (!session) return reply.status(404).send({ error: wording.refusals.notFound })
+      return { session_id: sessionId, state: session.fsmState, messages }
+    })
+
+    inner.get('/analytics', async (request, reply) => {
+      const query = analyticsQuery.safeParse(request.query)
+      if (!query.success) return reply.status(400).send({ error: wording.refusals.limit })
+      const { days } = query.data
+      const events = await store.read((db) => repository.getAnalytics(db, new Date(Date.now() - days * 24 * 60 * minute)))
+      const started = events.session_started ?? 0
+      return { days, events, completion_rate: started === 0 ? null : (events.session_completed ?? 0) / started }
+    })
   })
 }
 
 /** Makes the app; the caller listens and closes. */
 export const createApp = (options: AppOptions): FastifyInstance => {
-  const { store, wording, respond, historyToken, debug = false, onError = () => {} } = options
-  const app = Fastify({ logger: false, bodyLimit: 16 * 1024 })
+  const { wording, store, historyToken, debug = false, trustedProxies = 0, onFailure = () => {} } = options
+  const trustProxy = (_address: string, hop: number): boolean => hop < trustedProxies
+  const app: FastifyInstance = Fastify({ logger: false, bodyLimit: 16 * 1024, trustProxy })
   // JSON alone is read; anything else is answered with 415.
   app.removeContentTypeParser('text/plain')
   const limits = createLimits(options)
-  const chat = createChat({ store, wording, onStoreError: onError, ...(respond && { respond }) })
-  app.setErrorHandler(answerError(onError))
+  const chat = createChat(options)
+  app.setErrorHandler(answerError(wording, onFailure))
+  app.setNotFoundHandler((_request, reply) => reply.status(404).send({ error: wording.refusals.notFound }))
+  app.addHook('onRequest', async (_request, reply) => {
+    reply.header('cache-control', 'no-store')
+  })
 
   app.post('/chat', async (request, reply) => {
-    if (await limits(request, reply)) return reply
     const body = chatBody.safeParse(request.body)
-    if (!body.success)
-      return reply.status(400).send({ error: 'A message has 1 to 1000 characters, and a session_id at most 128.' })
+    if (await limits(request, reply)) {
+      // Whoever is in danger writes fast: the numbers come with the refusal.
+      const risk = body.success ? detectRisk(body.data.message) : null
+      return reply.send({ error: wording.refusals.tooMany, ...(risk && { reply: riskReply(wording, risk) }) })
+    }
+    if (!body.success) return reply.status(400).send({ error: wording.refusals.message })
     const { message, session_id } = body.data
     const answer = await chat.answer(message, session_id)
     const shown = { reply: answer.reply, session_id: answer.sessionId, state: answer.state }
@@ -121,6 +159,6 @@ export const createApp = (options: AppOptions): FastifyInstance => {
       : reply.status(503).send({ status: 'error', database: 'disconnected' }),
   )
 
-  if (historyToken) addHistory(app, options, historyToken)
+  if (historyToken) addOperatorRoutes(app, options, historyToken)
   return app
 }

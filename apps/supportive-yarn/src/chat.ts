@@ -3,8 +3,10 @@
  * turn is one transaction.
  */
 import { randomUUID } from 'node:crypto'
+import { type Breaker, createBreaker } from 'tidemark/breaker'
 import type { State, Step } from './conversation/states.js'
 import { riskReply, type Turn, takeTurn, type Yarn } from './conversation/take-turn.js'
+import { failureOf } from './failure.js'
 import type { Db } from './repository.js'
 import * as repository from './repository.js'
 import { detectRisk, type Risk } from './risk/detect.js'
@@ -16,25 +18,58 @@ export interface ChatStore {
   write<T>(fn: (db: Db) => Promise<T>): Promise<T>
 }
 
+/** Answers freely after the four steps; the signal says that nobody waits any more. What it raises is answered by the yarn itself. */
+export type Respond = (history: readonly repository.Message[], signal: AbortSignal) => Promise<string>
+
 export interface ChatOptions {
   readonly store: ChatStore
   readonly wording: Wording
-  /** Answers freely after the four steps; none: the yarn closes. */
-  readonly respond?: (history: readonly repository.Message[]) => Promise<string>
+  /** None: the yarn closes after its summary. */
+  readonly respond?: Respond
   /** How long a turn waits for its store (C52). Default 2,000. */
   readonly budgetMs?: number
-  /** Hears of failures of the store, without any words of the yarn. */
-  readonly onStoreError?: (error: unknown) => void
+  /** How long a turn waits for `respond`. Default 8,000. */
+  readonly respondBudgetMs?: number
+  /** After so long without a word a session is over, and the next message begins another one. Default 30 minutes. */
+  readonly idleMs?: number
+  /** Hears of failures of the store and of `respond`. What they raise may quote words: {@link failureOf} says what may be written down. */
+  readonly onFailure?: (error: unknown) => void
 }
 
 export interface Answer {
   readonly reply: string
+  /** Another one than was asked with where that session was over. */
   readonly sessionId: string
   /** null where the store could not be asked. */
   readonly state: State | null
   readonly risk: Risk | null
-  /** True where nothing of this turn was kept. */
+  /** True where the answer did not wait for the store. */
   readonly degraded: boolean
+}
+
+export interface Chat {
+  answer(message: string, sessionId?: string): Promise<Answer>
+  /** What stands between the yarn and a store that is away (R72). */
+  readonly breaker: Pick<Breaker, 'read'>
+}
+
+/** Nobody in danger waits for a store. */
+const riskBudgetMs = 300
+const longestReply = 4000
+
+const late = (what: string, budgetMs: number): Error =>
+  Object.assign(new Error(`${what} did not answer within ${budgetMs} ms`), { name: 'TimeoutError' })
+
+const within = async <T>(work: Promise<T>, budgetMs: number, onLate: () => Error): Promise<T> => {
+  let timer: NodeJS.Timeout | undefined
+  const over = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(onLate()), budgetMs)
+  })
+  try {
+    return await Promise.race([work, over])
+  } finally {
+    clearTimeout(timer)
+  }
 }
 
 const yarnOf = async (db: Db, sessionId: string): Promise<Yarn> => {
@@ -61,66 +96,143 @@ const keepTurn = async (db: Db, sessionId: string, before: Yarn, turn: Turn): Pr
     await repository.completeSession(db, sessionId)
     await repository.saveSessionSummary(db, sessionId, 'complete', before.answers)
   }
-  await repository.saveMessage(db, sessionId, 'bot', turn.reply)
+  await repository.addMessage(db, sessionId, 'bot', turn.reply)
 }
 
-const within = async <T>(work: Promise<T>, budgetMs: number): Promise<T> => {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`the store did not answer within ${budgetMs} ms`)), budgetMs)
-  })
-  try {
-    return await Promise.race([work, late])
-  } finally {
-    clearTimeout(timer)
+/** A yarn that begins. */
+const fresh: Yarn = { state: 'welcome', completed: false, attempts: 0, answers: {}, lastReply: null }
+
+/** A turn as the store keeps it: the words, what they were taken for, and what came of them. */
+const turnIn = async (
+  db: Db,
+  {
+    wording,
+    sessionId,
+    isNew,
+    message,
+    risk,
+    llmEnabled,
+  }: Readonly<{ wording: Wording; sessionId: string; isNew: boolean; message: string; risk: Risk | null; llmEnabled: boolean }>,
+): Promise<Turn> => {
+  await repository.saveMessage(db, sessionId, 'user', message)
+  if (risk) await repository.saveRiskDetection(db, sessionId, risk, message)
+  const before = isNew ? fresh : await yarnOf(db, sessionId)
+  const startedAt = performance.now()
+  const turn = takeTurn(wording, before, message, { risk, llmEnabled })
+  const tookMs = Math.round(performance.now() - startedAt)
+  if (turn.understood)
+    await repository.saveIntentClassification(db, sessionId, message, turn.understood, 1, 'rule_based', before.state, tookMs)
+  if (!turn.free) await keepTurn(db, sessionId, before, turn)
+  return turn
+}
+
+/** Turns that went without the store, until it says so itself. */
+const createOutage = () => {
+  let turns = 0
+  return {
+    add: (count: number): void => {
+      turns += count
+    },
+    /** Gives what is to be noted to one of those who come at once. */
+    take: (): number => {
+      const taken = turns
+      turns = 0
+      return taken
+    },
   }
 }
 
-/** Nobody in danger waits for a store. */
-const riskBudgetMs = 300
-
-export interface Chat {
-  answer(message: string, sessionId?: string): Promise<Answer>
-}
-
 /** Makes the part of the app that talks. */
-export const createChat = ({ store, wording, respond, budgetMs = 2000, onStoreError = () => {} }: ChatOptions): Chat => {
+export const createChat = ({
+  store,
+  wording,
+  respond,
+  budgetMs = 2000,
+  respondBudgetMs = 8000,
+  idleMs = 30 * 60_000,
+  onFailure = () => {},
+}: ChatOptions): Chat => {
   const llmEnabled = respond !== undefined
+  const breaker = createBreaker({
+    service: 'yarn-store',
+    consecutiveTimeouts: 5,
+    recoveryTimeoutMs: 1000,
+    maxRecoveryTimeoutMs: 5000,
+    successesToClose: 1,
+  })
+  const outage = createOutage()
 
-  const turnIn = async (db: Db, sessionId: string, message: string, risk: Risk | null): Promise<Turn> => {
-    await repository.saveMessage(db, sessionId, 'user', message)
-    if (risk) await repository.saveRiskDetection(db, sessionId, risk, message)
-    const before = await yarnOf(db, sessionId)
-    const turn = takeTurn(wording, before, message, { risk, llmEnabled })
-    if (!turn.free) await keepTurn(db, sessionId, before, turn)
-    return turn
+  /** Writes within the budget. What comes too late is undone, so that what was answered as lost is lost; a risk is kept all the same. */
+  const writeInTime = <T>(work: (db: Db) => Promise<T>, risk: Risk | null): Promise<T> =>
+    breaker.run(async () => {
+      const limitMs = risk ? Math.min(budgetMs, riskBudgetMs) : budgetMs
+      let isLate = false
+      const kept = store.write(async (db) => {
+        const result = await work(db)
+        if (isLate && !risk) throw late('The store', limitMs)
+        return result
+      })
+      // Past the budget the answer no longer waits; what the store then says still has to be heard.
+      kept.catch(() => {})
+      return within(kept, limitMs, () => {
+        isLate = true
+        return late('The store', limitMs)
+      })
+    })
+
+  /** A model's words, or null where it has none in time. */
+  const responseOf = async (sessionId: string): Promise<string | null> => {
+    const ending = new AbortController()
+    try {
+      const history = await within(
+        store.read((db) => repository.getHistory(db, sessionId)),
+        budgetMs,
+        () => late('The store', budgetMs),
+      )
+      const reply = await within(respond!(history, ending.signal), respondBudgetMs, () => late('The model', respondBudgetMs))
+      return typeof reply === 'string' && reply.trim() !== '' ? reply.trim().slice(0, longestReply) : null
+    } catch (error) {
+      onFailure(error)
+      return null
+    } finally {
+      ending.abort()
+    }
   }
 
   /** The free part: the model is asked outside of any transaction. */
   const freely = async (sessionId: string, turn: Turn): Promise<string> => {
-    const history = await store.read((db) => repository.getHistory(db, sessionId))
-    const reply = await respond!(history).catch(() => null)
-    await store.write(async (db) => {
+    const reply = await responseOf(sessionId)
+    await writeInTime(async (db) => {
       await repository.saveMessage(db, sessionId, 'bot', reply ?? turn.reply)
       await repository.saveAnalyticsEvent(db, reply === null ? 'llm_fallback_used' : 'llm_turn_completed')
-    })
+      if (reply === null)
+        await repository.logSystemEvent(db, 'WARNING', 'model', 'A turn was answered without the model', sessionId)
+    }, null).catch(onFailure)
     return reply ?? turn.reply
   }
 
   return {
-    answer: async (message, sessionId = randomUUID()) => {
+    breaker,
+    answer: async (message, asked) => {
       const risk = detectRisk(message)
+      const own = randomUUID()
+      const missed = outage.take()
       try {
-        const kept = store.write((db) => turnIn(db, sessionId, message, risk))
-        // Past the budget the answer no longer waits; what the store then says still has to be heard.
-        kept.catch(() => {})
-        const turn = await within(kept, risk ? Math.min(budgetMs, riskBudgetMs) : budgetMs)
+        const { turn, sessionId } = await writeInTime(async (db) => {
+          const isNew = asked === undefined || (await repository.isIdleSince(db, asked, new Date(Date.now() - idleMs)))
+          const sessionId = isNew ? own : asked
+          const turn = await turnIn(db, { wording, sessionId, isNew, message, risk, llmEnabled })
+          if (missed > 0)
+            await repository.logSystemEvent(db, 'WARNING', 'store', `${missed} turns were answered without the store`)
+          return { turn, sessionId }
+        }, risk)
         const reply = turn.free ? await freely(sessionId, turn) : turn.reply
         return { reply, sessionId, state: turn.state, risk, degraded: false }
       } catch (error) {
-        onStoreError(error)
+        outage.add(missed + 1)
+        onFailure(error)
         const reply = risk ? riskReply(wording, risk) : wording.fallback
-        return { reply, sessionId, state: null, risk, degraded: true }
+        return { reply, sessionId: asked ?? own, state: null, risk, degraded: true }
       }
     },
   }

@@ -19,6 +19,8 @@ import {
 } from '../../../packages/tidemark/src/schema/testing/bootstrapped-template.js'
 import type { TestDatabase } from '../../../packages/tidemark/src/testing/database.js'
 import { type ChatStore, createChat } from './chat.js'
+import { cleanUp } from './clean-up.js'
+import { failureOf } from './failure.js'
 import type { Db } from './repository.js'
 import * as repository from './repository.js'
 import { sqliteSchema } from './sqlite-schema.js'
@@ -66,7 +68,7 @@ describe.each(['sqlite', 'postgres'])('the repository on %s', (provider) => {
     return Number(rows[0]!.n)
   }
 
-  it('makes a session in the state it is told', async () => {
+  it('R103, R130: makes a session in the state it is told', async () => {
     const id = randomUUID()
     await repository.createSession(db(), id, 'welcome')
     expect(await repository.getSessionData(db(), id)).toEqual({ sessionId: id, fsmState: 'welcome', completed: false })
@@ -80,7 +82,7 @@ describe.each(['sqlite', 'postgres'])('the repository on %s', (provider) => {
     expect((await repository.getSessionData(db(), id))?.fsmState).toBe('support_people')
   })
 
-  it('C40: a message of a session that was never made is kept', async () => {
+  it('R103, R130, C40: a message of a session that was never made is kept', async () => {
     const id = randomUUID()
     await repository.saveMessage(db(), id, 'user', 'Hello')
     expect(await repository.getHistory(db(), id, 1)).toEqual([{ role: 'user', message: 'Hello' }])
@@ -138,7 +140,7 @@ describe.each(['sqlite', 'postgres'])('the repository on %s', (provider) => {
     expect(await repository.getUserResponses(db(), id)).toEqual([{ step: 'goals', response: 'two', attempts: 0 }])
   })
 
-  it('removes what was completed 31 days ago, and keeps its counts', async () => {
+  it('S3.10: removes what was completed 31 days ago, and keeps its counts', async () => {
     const id = await newSession()
     await repository.updateSessionState(db(), id, 'support_people')
     await repository.saveMessage(db(), id, 'user', 'x')
@@ -153,7 +155,65 @@ describe.each(['sqlite', 'postgres'])('the repository on %s', (provider) => {
     expect(await repository.countAnalytics(db(), 'session_completed')).toBe(events)
   })
 
-  it('holds a whole yarn', async () => {
+  it('R15, R16, R17: everything of a session goes with it, but for the counts, which name none', async () => {
+    const id = await newSession()
+    await repository.saveMessage(db(), id, 'user', 'x')
+    await repository.saveUserResponse(db(), id, 'goals', 'x')
+    await repository.saveRiskDetection(db(), id, { severity: 'high', phrase: 'suicide' }, 'x')
+    await repository.saveSessionSummary(db(), id, 'partial', { goals: 'x' })
+    await repository.saveIntentClassification(db(), id, 'x', 'clear', 1, 'rule_based', 'goals', 0)
+    await repository.logSystemEvent(db(), 'INFO', 'test', 'nothing', id)
+    const tables = [
+      'sessions', 'chat_history', 'user_responses', 'risk_detections', 'session_summaries', 'intent_classifications', 'system_logs',
+    ] as const // biome-ignore format: one line reads better
+    for (const table of tables) expect([table, await count(table, id)]).toEqual([table, 1])
+    const counted = await repository.countAnalytics(db(), 'risk_triggered')
+    await db().deleteFrom('sessions').where('session_id', '=', id).execute()
+    for (const table of tables) expect([table, await count(table, id)]).toEqual([table, 0])
+    expect(await repository.countAnalytics(db(), 'risk_triggered')).toBe(counted)
+  })
+
+  it('R105: counts what happened since a moment', async () => {
+    const since = new Date(Date.now() - 60_000)
+    const before = await repository.getAnalytics(db(), since)
+    const id = await newSession()
+    await repository.completeSession(db(), id)
+    const after = await repository.getAnalytics(db(), since)
+    for (const event of ['session_started', 'session_completed'] as const)
+      expect((after[event] ?? 0) - (before[event] ?? 0)).toBe(1)
+    expect(await repository.getAnalytics(db(), new Date(Date.now() + 86_400_000))).toEqual({})
+  })
+
+  it('lets go of what nobody completed, and of its own notes, in their time', async () => {
+    const id = await newSession()
+    const completed = await newSession()
+    await repository.completeSession(db(), completed)
+    await repository.logSystemEvent(db(), 'INFO', 'test', 'old')
+    const store = storeOf(db())
+    const after = (days: number) =>
+      cleanUp(store, { completedDays: 1000, abandonedDays: 90, logDays: 120 }, new Date(Date.now() + days * 86_400_000))
+    expect(await after(89)).toEqual({ completed: 0, abandoned: 0, logs: 0 })
+    expect((await after(91)).abandoned).toBeGreaterThan(0)
+    expect(await repository.getSessionData(db(), id)).toBeNull()
+    expect(await repository.getSessionData(db(), completed)).not.toBeNull()
+    expect((await after(121)).logs).toBeGreaterThan(0)
+  })
+
+  it('SEC-2: what is written down of a refusal quotes no word of the row', async () => {
+    const id = await newSession()
+    const refused = { session_id: id, role: 'nobody' as 'user', message: 'my secret words' }
+    const error = await db()
+      .insertInto('chat_history')
+      .values(refused)
+      .execute()
+      .catch((reason: unknown) => reason)
+    const failure = failureOf(error)
+    expect(failure.kind).toMatch(/^(23514|SQLITE_CONSTRAINT_CHECK)$/)
+    const quoting = new Error('Failing row contains (1, my secret words\n    at my secret words)')
+    expect(JSON.stringify([failure, failureOf(quoting)])).not.toContain('secret')
+  })
+
+  it('R104, R105: holds a whole yarn', async () => {
     const chat = createChat({ store: storeOf(db()), wording: readWording() })
     const first = await chat.answer('hey there')
     const states = [first.state]
@@ -174,13 +234,36 @@ describe.each(['sqlite', 'postgres'])('the repository on %s', (provider) => {
     ]) // biome-ignore format: one line reads better
     expect(await count('risk_detections', first.sessionId)).toBe(1)
     expect(await count('chat_history', first.sessionId)).toBe(20)
-    expect(await count('session_summaries', first.sessionId)).toBe(1)
+    expect(await repository.getSessionSummaries(db(), first.sessionId)).toEqual([
+      {
+        type: 'complete',
+        data: {
+          support_people: 'my nan and my cousin',
+          strengths: 'footy and drawing',
+          worries: 'Unclear: dunno',
+          goals: 'finish year 10',
+        },
+      },
+    ])
+    const intents = await db()
+      .selectFrom('intent_classifications')
+      .select(['user_message', 'classified_intent', 'method', 'fsm_state'])
+      .where('session_id', '=', first.sessionId)
+      .orderBy('id')
+      .execute()
+    expect(intents.map(({ classified_intent, fsm_state }) => [fsm_state, classified_intent])).toEqual([
+      ['support_people', 'clear'],
+      ['strengths', 'clear'],
+      ['worries', 'unclear'],
+      ['worries', 'unclear'],
+      ['goals', 'clear'],
+    ])
     const answers = await repository.getUserResponses(db(), first.sessionId)
     expect(answers.find(({ step }) => step === 'worries')).toEqual({ step: 'worries', response: 'Unclear: dunno', attempts: 0 })
     expect((await repository.getSessionData(db(), first.sessionId))?.completed).toBe(true)
   })
 
-  it('goes on talking when the store fails', async () => {
+  it('R72: goes on talking when the store fails', async () => {
     const broken: ChatStore = { read: () => Promise.reject(new Error('down')), write: () => Promise.reject(new Error('down')) }
     const wording = readWording()
     const chat = createChat({ store: broken, wording })

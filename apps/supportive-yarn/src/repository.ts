@@ -5,7 +5,7 @@
 import { type Kysely, sql } from 'kysely'
 import type { State, Step } from './conversation/states.js'
 import type { Risk } from './risk/detect.js'
-import type { AnalyticsEvent, Role, SummaryType, Tables } from './tables.js'
+import type { AnalyticsEvent, IntentMethod, LogLevel, Role, SummaryType, Tables } from './tables.js'
 
 export type Db = Kysely<Tables>
 
@@ -29,6 +29,13 @@ export interface StepResponse {
 // Both stores write the moment themselves, to the second, in UTC.
 const now = sql<string>`CURRENT_TIMESTAMP`
 const yes = sql<boolean>`TRUE`
+
+const dayMs = 86_400_000
+
+/** A moment as a text that Postgres reads as UTC, and that compares with the texts of SQLite. */
+const momentText = (at: Date): string => `${at.toISOString().slice(0, 19).replace('T', ' ')}Z`
+
+const daysBefore = (today: Date, days: number): string => momentText(new Date(today.getTime() - days * dayMs))
 
 /** C39: a session that is there keeps its state. True where it was made. */
 export const createSession = async (db: Db, sessionId: string, fsmState: State = 'welcome'): Promise<boolean> => {
@@ -67,8 +74,13 @@ export const completeSession = async (db: Db, sessionId: string): Promise<void> 
 /** C40: makes the session where it is missing, and counts as activity. */
 export const saveMessage = async (db: Db, sessionId: string, role: Role, message: string): Promise<void> => {
   await createSession(db, sessionId)
-  await db.insertInto('chat_history').values({ session_id: sessionId, role, message }).execute()
+  await addMessage(db, sessionId, role, message)
   await db.updateTable('sessions').set({ last_activity: now }).where('session_id', '=', sessionId).execute()
+}
+
+/** For a session that is known to be there, and is active already. */
+export const addMessage = async (db: Db, sessionId: string, role: Role, message: string): Promise<void> => {
+  await db.insertInto('chat_history').values({ session_id: sessionId, role, message }).execute()
 }
 
 /** C43: the newest `limit` messages, oldest first; of one second by their numbers. */
@@ -159,14 +171,99 @@ export const saveSessionSummary = async (
     .execute()
 }
 
+export const getSessionSummaries = async (
+  db: Db,
+  sessionId: string,
+): Promise<readonly { readonly type: SummaryType; readonly data: unknown }[]> => {
+  const rows = await db
+    .selectFrom('session_summaries')
+    .select(['summary_type', 'summary_data'])
+    .where('session_id', '=', sessionId)
+    .orderBy('id')
+    .execute()
+  return rows.map(({ summary_type, summary_data }) => ({
+    type: summary_type,
+    data: typeof summary_data === 'string' ? (JSON.parse(summary_data) as unknown) : summary_data,
+  }))
+}
+
+/** What a message was taken for, and how that was found; `confidence` from 0 to 1. Counted without its session. */
+export const saveIntentClassification = async (
+  db: Db,
+  sessionId: string,
+  userMessage: string,
+  classifiedIntent: string,
+  confidence: number | null = null,
+  method: IntentMethod = 'rule_based',
+  fsmState: State | null = null,
+  inferenceTimeMs: number | null = null,
+): Promise<void> => {
+  await db
+    .insertInto('intent_classifications')
+    .values({
+      session_id: sessionId,
+      user_message: userMessage,
+      classified_intent: classifiedIntent,
+      confidence,
+      method,
+      fsm_state: fsmState,
+      inference_time_ms: inferenceTimeMs,
+    })
+    .execute()
+  if (method !== 'hybrid') await saveAnalyticsEvent(db, `${method}_used`, { intent: classifiedIntent })
+}
+
+/** What happened to the app itself. Neither text may hold words of a yarn. */
+export const logSystemEvent = async (
+  db: Db,
+  level: LogLevel,
+  component: string,
+  message: string,
+  sessionId: string | null = null,
+  errorTrace: string | null = null,
+): Promise<void> => {
+  await db
+    .insertInto('system_logs')
+    .values({ log_level: level, component, message, session_id: sessionId, error_trace: errorTrace })
+    .execute()
+}
+
+/** Whether a session is there in which nothing has happened since `since`. */
+export const isIdleSince = async (db: Db, sessionId: string, since: Date): Promise<boolean> => {
+  const row = await db
+    .selectFrom('sessions')
+    .select('session_id')
+    .where('session_id', '=', sessionId)
+    .where('last_activity', '<', momentText(since))
+    .executeTakeFirst()
+  return row !== undefined
+}
+
+/** Removes sessions that nobody completed, and all that hangs on them, `days` after anything happened in them. Gives how many. */
+export const cleanupAbandonedSessions = async (db: Db, days: number, today: Date): Promise<number> => {
+  const { numDeletedRows } = await db
+    .deleteFrom('sessions')
+    .where('completed', '=', sql<boolean>`FALSE`)
+    .where('last_activity', '<', daysBefore(today, days))
+    .executeTakeFirst()
+  return Number(numDeletedRows)
+}
+
+/** Removes what the app noted of itself `days` ago. Gives how many. */
+export const cleanupSystemLogs = async (db: Db, days: number, today: Date): Promise<number> => {
+  const { numDeletedRows } = await db
+    .deleteFrom('system_logs')
+    .where('created_at', '<', daysBefore(today, days))
+    .executeTakeFirst()
+  return Number(numDeletedRows)
+}
+
 /** Removes completed sessions, and all that hangs on them, `days` after they began. Gives how many. */
 export const cleanupOldSessions = async (db: Db, days: number, today: Date): Promise<number> => {
-  // A text that Postgres reads as UTC, and that compares with the texts of SQLite.
-  const before = `${new Date(today.getTime() - days * 86_400_000).toISOString().slice(0, 19).replace('T', ' ')}Z`
   const { numDeletedRows } = await db
     .deleteFrom('sessions')
     .where('completed', '=', yes)
-    .where('created_at', '<', before)
+    .where('created_at', '<', daysBefore(today, days))
     .executeTakeFirst()
   return Number(numDeletedRows)
 }
@@ -179,6 +276,17 @@ export const countAnalytics = async (db: Db, event: AnalyticsEvent): Promise<num
     .where('event_type', '=', event)
     .executeTakeFirstOrThrow()
   return Number(n)
+}
+
+/** How often each thing happened since a moment. It names no session, and outlives them all. */
+export const getAnalytics = async (db: Db, since: Date): Promise<Readonly<Partial<Record<AnalyticsEvent, number>>>> => {
+  const rows = await db
+    .selectFrom('analytics')
+    .select(['event_type', (row) => row.fn.sum('session_count').as('n')])
+    .where('timestamp', '>=', momentText(since))
+    .groupBy('event_type')
+    .execute()
+  return Object.fromEntries(rows.map(({ event_type, n }) => [event_type, Number(n)]))
 }
 
 /** C45: whether the store answers at all. */

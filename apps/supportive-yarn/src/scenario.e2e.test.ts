@@ -76,7 +76,7 @@ describe('S3: a yarn goes on through the move to Postgres and back', () => {
     expect((await post('{', 'application/json')).status).toBe(400)
   })
 
-  it('step 6: the same yarn goes on, on Postgres, without a restart', async () => {
+  it('step 6 (R83): the same yarn goes on, on Postgres, without a restart', async () => {
     await project.run('move', file, '--into', 'existing', '--map', map, '--until-ready')
     expect((await say('idk')).state).toBe('worries')
     const { ok } = await project.run<{ ok: boolean }>('move', 'cutover', file, '--no-mirror', '--max-pause', '20s')
@@ -88,7 +88,7 @@ describe('S3: a yarn goes on through the move to Postgres and back', () => {
     expect(moves[0]).toMatchObject({ state: 'mirroring', writer: 'postgres' })
   })
 
-  it('step 7: with the database gone a risk is answered at once and anything else kindly, and it comes back', async () => {
+  it('step 7 (R72, R111, C52): with the database gone a risk is answered at once and anything else kindly, and it comes back', async () => {
     await project.end()
     await until(async () => (await fetch(`${url}/health`)).status === 503, { timeoutMs: 20_000, what: 'the loss' })
     expect(await (await fetch(`${url}/health`)).json()).toEqual({ status: 'error', database: 'disconnected' })
@@ -107,7 +107,7 @@ describe('S3: a yarn goes on through the move to Postgres and back', () => {
     expect(new Set(answers.map(({ session_id }) => session_id)).size).toBe(50)
   })
 
-  it('step 9: C47: what was said on Postgres is in SQLite after the way back, and the yarn goes on there', async () => {
+  it('step 9 (R90, R91, C47): what was said on Postgres is in SQLite after the way back, and the yarn goes on there', async () => {
     const lines = ['finish year 10', 'five', 'six', 'seven', 'eight']
     for (const line of lines) await say(line)
     const { ok } = await project.run<{ ok: boolean }>('move', 'rollback', file, '--max-pause', '20s')

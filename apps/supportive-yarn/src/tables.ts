@@ -62,14 +62,14 @@ export interface Tables {
     readonly user_message: string
     readonly classified_intent: string
     readonly confidence: number | null
-    readonly method: 'distilbert' | 'rule_based' | 'hybrid'
+    readonly method: IntentMethod
     readonly fsm_state: string | null
     readonly inference_time_ms: number | null
     readonly created_at: Generated<Moment>
   }
   readonly system_logs: {
     readonly id: Generated<number | string>
-    readonly log_level: 'DEBUG' | 'INFO' | 'WARNING' | 'ERROR' | 'CRITICAL'
+    readonly log_level: LogLevel
     readonly component: string
     readonly message: string
     readonly session_id: string | null
@@ -79,6 +79,8 @@ export interface Tables {
 }
 
 export type Role = 'user' | 'bot'
+export type IntentMethod = 'distilbert' | 'rule_based' | 'hybrid'
+export type LogLevel = 'DEBUG' | 'INFO' | 'WARNING' | 'ERROR' | 'CRITICAL'
 export type SummaryType = 'partial' | 'complete' | 'llm_context'
 export type AnalyticsEvent =
   | 'session_started'

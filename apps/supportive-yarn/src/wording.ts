@@ -19,6 +19,16 @@ const wordingSchema = z.object({
   }),
   closing: text,
   yarn: text,
+  refusals: z.object({
+    tooMany: text,
+    message: text,
+    form: text,
+    tooLarge: text,
+    notFound: text,
+    token: text,
+    limit: text,
+    failed: text,
+  }),
 })
 
 export type Wording = z.infer<typeof wordingSchema>

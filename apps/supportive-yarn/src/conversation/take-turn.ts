@@ -2,7 +2,7 @@
 import type { Risk } from '../risk/detect.js'
 import { helplineBlock, type Wording } from '../wording.js'
 import { isStep, type State, type Step, steps } from './states.js'
-import { understand, wishOf } from './understand.js'
+import { type Understanding, understand, wishOf } from './understand.js'
 
 /** Where a yarn stands before the turn. */
 export interface Yarn {
@@ -21,6 +21,8 @@ export interface Turn {
   readonly answer?: { readonly step: Step; readonly text: string }
   /** The count of unclear answers to this step, where the turn changed it. */
   readonly attempts?: number
+  /** What the answer to a step was taken for. */
+  readonly understood?: Understanding
   readonly completes?: true
   /** The free part: `reply` is what is said where no model answers. */
   readonly free?: true
@@ -55,13 +57,13 @@ const answerStep = (wording: Wording, yarn: Yarn, step: Step, message: string): 
   const { clarify, acknowledge, none, moveOn } = wording.steps[step]
   const understood = understand(message)
   const attempts = yarn.attempts + 1
-  if (understood === 'unclear' && attempts < maxAttempts) return { reply: clarify, state: step, attempts }
+  if (understood === 'unclear' && attempts < maxAttempts) return { reply: clarify, state: step, attempts, understood }
   const text = understood === 'unclear' ? `Unclear: ${message}` : message
   const state = after[step]
   const lead = { clear: acknowledge, none, unclear: moveOn }[understood]
   const next = promptOf(wording, state, { ...yarn.answers, [step]: text })
   const counted = understood === 'unclear' ? attempts : 0
-  return { reply: `${lead} ${next}`, state, answer: { step, text }, attempts: counted }
+  return { reply: `${lead} ${next}`, state, answer: { step, text }, attempts: counted, understood }
 }
 
 /** A yarn is paused while the last thing it said was the helplines, or whether to go on. */

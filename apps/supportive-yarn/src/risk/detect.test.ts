@@ -19,6 +19,17 @@ const harmless = [
   'they help homeless people',
   'I was filling in for my brother',
   'dad is putting up the tent by myself and him',
+  "I'm ready for the weekend",
+  'I feel alone sometimes',
+  'stuck in traffic again',
+  'give peace a chance',
+  'sorry, I missed the train',
+  'my car is stuck, no plan b',
+  'tired of learning maths',
+  "I'm never loving maths",
+  'we live on the edge of town',
+  'I want to dye my hair',
+  'my team got killed on saturday',
 ]
 
 const grave = [
@@ -36,14 +47,18 @@ const grave = [
   "don't want to be here any more",
   'been cutting myself again',
   'self-harm',
+  'gonna top myself',
+  'im so tired of living',
+  "I don't wanna wake up tomorrow",
+  'whats the point, no point in living',
 ]
 
 describe('risk', () => {
-  it.each(harmless)('does not fire for "%s"', (message) => {
+  it.each(harmless)('S3.4: does not fire for "%s"', (message) => {
     expect(detectRisk(message)).toBeNull()
   })
 
-  it.each(grave)('is high for "%s"', (message) => {
+  it.each(grave)('S3.4: is high for "%s"', (message) => {
     expect(detectRisk(message)).toMatchObject({ severity: 'high' })
   })
 

@@ -49,6 +49,19 @@ const high = [
   'overdose',
   'jump off a bridge',
   'slit my wrists',
+  'top myself',
+  'off myself',
+  'end myself',
+  'burn myself',
+  'burning myself',
+  'dont want to wake up',
+  'dont wanna wake up',
+  'never wake up',
+  'tired of living',
+  'sick of living',
+  'no point living',
+  'no point in living',
+  'no point being alive',
 ]
 
 const medium = [
@@ -95,7 +108,17 @@ export const misspellings: Readonly<Record<string, string>> = {
 }
 
 /** Words that are one letter away from one above, and mean what they say. */
-export const innocentWords: ReadonlySet<string> = new Set(['homeless', 'overdone', 'cutting', 'killing', 'living', 'anyone'])
+export const innocentWords: ReadonlySet<string> = new Set([
+  'homeless',
+  'overdone',
+  'cutting',
+  'killing',
+  'living',
+  'loving',
+  'anyone',
+  'learning',
+  'turning',
+])
 
 export interface Phrase {
   readonly text: string

@@ -7,6 +7,8 @@ import type { Verdict } from './breaker/judge.js'
 import { ServiceBreaker } from './breaker/service-breaker.js'
 import type { BreakerRows, SharedCircuits } from './breaker/shared-circuits.js'
 
+export type { Breaker } from './breaker/breaker.js'
+
 export interface BreakerOptions extends Partial<BreakerRules> {
   readonly service: string
   /** What an error says of the service. Default {@link judgeError}: by its HTTP status, and whether it is a time-out. */
