@@ -92,7 +92,8 @@ test('chats come with their counts, and no message', async () => {
 
 test('agents, what they were asked to do, and how well they did', async () => {
   await client.query(
-    `insert into public.agent_instances (agent_id, agent_type, status) values ('writer-1', 'content_generator', 'idle')`,
+    `insert into public.agent_instances (agent_id, agent_type, status)
+     values ('writer-1', 'content_generator', 'idle'), ('asker-1', 'quiz_generator', 'initializing')`,
   )
   await client.query(
     `insert into public.agent_executions (task_id, agent_type, task_type) values ('t1', 'content_generator', 'write')`,

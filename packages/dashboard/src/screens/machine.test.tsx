@@ -1,0 +1,199 @@
+// @vitest-environment happy-dom
+import { fireEvent, screen, waitFor, within } from '@testing-library/react'
+import type { BreakerReport } from 'tidemark/admin'
+import { describe, expect, test } from 'vitest'
+import { failing, renderDashboard, session } from '../testing/render-dashboard.tsx'
+import { ratesOf } from './realtime/realtime-screen.tsx'
+
+const hostile = '<img src=x onerror="globalThis.ran = true">'
+const at = '2026-11-22T10:00:00.000Z'
+const viewer = { 'GET /session': { ...session, operator: { name: 'v', role: 'viewer' } } } as const
+
+const breaker = (given: Partial<BreakerReport> = {}): BreakerReport => ({
+  service: 'crm',
+  state: 'OPEN',
+  scope: 'shared',
+  epoch: 2,
+  failureCount: 5,
+  lastFailureAt: at,
+  lastSuccessAt: null,
+  openedAt: at,
+  retryAfterMs: 4_000,
+  reason: hostile,
+  forced: null,
+  forcedUntil: null,
+  processes: 3,
+  ...given,
+})
+
+const resilience = {
+  limiters: [
+    {
+      name: 'sms',
+      rules: [{ limit: 5, windowMs: 60_000, algorithm: 'log', burst: 1, whenAway: 'local' }],
+      counts: { allowed: 9, refused: 2, remembered: 1, local: 0, open: 0 },
+    },
+  ],
+  journal: { entries: 2, bytes: 2_048, oldestAt: Date.parse(at), refused: 0 },
+  events: [{ id: 'e1', service: 'crm', from: 'CLOSED', to: 'OPEN', failures: 5, reason: '5 failures', instance: '', at }],
+} as never
+
+describe('resilience', () => {
+  const answers = { 'GET /breakers': { scope: 'all processes', breakers: [breaker()], waiting: 0 }, 'GET /resilience': resilience } as const
+
+  test('R61: a breaker is held open after its name was typed, with a reason and an end', async () => {
+    const { askedFor } = renderDashboard('/resilience?service=crm', { ...answers, 'POST /breakers': { scope: 'all processes', breakers: [], waiting: 0 } })
+    const detail = await screen.findByRole('dialog', { name: 'crm' })
+    await within(detail).findByText(/5 failures/)
+    fireEvent.click(within(detail).getByRole('button', { name: 'Hold open…' }))
+    const dialog = await screen.findByRole('dialog', { name: 'Hold open: crm' })
+    const confirm = within(dialog).getByRole('button', { name: 'Hold open' }) as HTMLButtonElement
+    expect(confirm.disabled).toBe(true)
+    fireEvent.change(within(dialog).getByLabelText('Reason'), { target: { value: 'the CRM moves' } })
+    fireEvent.change(within(dialog).getByLabelText('For how long'), { target: { value: '3600000' } })
+    fireEvent.change(within(dialog).getByLabelText('Type crm to confirm'), { target: { value: 'crm' } })
+    fireEvent.click(confirm)
+    await waitFor(() =>
+      expect(askedFor('POST /breakers')[0]?.body).toEqual({ service: 'crm', act: 'open', reason: 'the CRM moves', forMs: 3_600_000 }),
+    )
+    await screen.findByText('crm: hold open, told to all processes.')
+  })
+
+  test('limits, the journal, what breakers did, and no button for whoever only looks', async () => {
+    renderDashboard('/resilience', { ...answers, ...viewer })
+    await screen.findByText('5 in 1 min (log)')
+    screen.getByText('in the journal')
+    screen.getByText('2.0 KiB')
+    fireEvent.click(screen.getAllByText('crm')[0]!)
+    const detail = await screen.findByRole('dialog', { name: 'crm' })
+    expect((within(detail).getByRole('button', { name: 'Let go…' }) as HTMLButtonElement).disabled).toBe(true)
+    expect(document.querySelector('img[src="x"]')).toBeNull()
+    fireEvent.click(within(detail).getByRole('button', { name: 'Close' }))
+    await waitFor(() => expect(screen.queryByRole('dialog')).toBeNull())
+  })
+
+  test('nothing guarded yet', async () => {
+    renderDashboard('/resilience', {
+      'GET /breakers': { scope: 'nothing', breakers: [], waiting: null },
+      'GET /resilience': { limiters: [], journal: null, events: [] },
+    })
+    await screen.findByText('No call is guarded yet')
+    await screen.findByText('nothing is kept on disk')
+  })
+})
+
+const timing = { count: 2, sumMs: 5, maxMs: 4 }
+const pool = {
+  name: 'primary', minConnections: 1, maxConnections: 20, total: 4, idle: 3, inUse: 1, waiting: 0, utilisation: 0.05,
+  acquire: timing, connect: timing, query: timing, retries: 0, timeouts: 0, lost: 0,
+} as const
+const sessions = [
+  { pid: 7, user: 'tidemark_app', application: 'primary', state: 'active', waits: 'Lock: relation', transactionMs: 4_000, stateMs: 3_000, query: hostile, blockedBy: [9] },
+  { pid: 9, user: 'psql', application: 'psql', state: 'idle in transaction', waits: null, transactionMs: 9_000, stateMs: 9_000, query: null, blockedBy: [] },
+]
+const locks = [{ pid: 7, table: 'public.orders', mode: 'RowExclusiveLock', isGranted: false, waitedMs: 3_000 }]
+const statement = { id: '1', query: 'select $1', user: 'app', calls: 3, totalMs: 90, meanMs: 0.4, maxMs: 50, rows: 3, inMemory: null }
+
+describe('queries', () => {
+  const report = { statements: [statement], sessions, locks, pools: [pool] }
+  const open = (name: RegExp): void => void fireEvent.mouseDown(screen.getByRole('tab', { name }), { button: 0 })
+
+  test('sessions, locks, pools and statements', async () => {
+    renderDashboard('/queries', { 'GET /queries': report })
+    await screen.findByText('waits for 9')
+    screen.getByText(hostile)
+    screen.getByText('of another login')
+    open(/Locks/)
+    await screen.findByText('public.orders')
+    open(/Pools/)
+    await screen.findByText('1 of 4, at most 20')
+    open(/Statements/)
+    fireEvent.click(await screen.findByText('select $1'))
+    expect(((await screen.findByLabelText('One statement')) as HTMLTextAreaElement).value).toBe('select $1')
+    expect('ran' in globalThis).toBe(false)
+  })
+
+  test('a plan is shown as a tree, and a refusal is said', async () => {
+    let isRefused = true
+    const plan = { 'Node Type': 'Sort', 'Total Cost': 9, 'Plan Rows': 1, Plans: [{ 'Node Type': 'Seq Scan', 'Relation Name': 'notes', 'Total Cost': 8, 'Plan Rows': 40, Filter: '(id = 1)' }] }
+    const { askedFor } = renderDashboard('/queries?tab=explain', {
+      'GET /queries': { ...report, statements: null },
+      'POST /queries/explain': () => (isRefused ? failing(400, 'TM_SERVER_BAD_REQUEST', 'Postgres refuses it') : { plan }),
+    })
+    fireEvent.change(await screen.findByLabelText('One statement'), { target: { value: 'select 1' } })
+    fireEvent.change(screen.getByLabelText('As'), { target: { value: 'authenticated' } })
+    fireEvent.click(screen.getByRole('button', { name: 'Explain' }))
+    expect((await screen.findByRole('alert')).textContent).toContain('Postgres refuses it')
+    isRefused = false
+    fireEvent.click(screen.getByRole('button', { name: 'Explain' }))
+    const tree = await screen.findByRole('list', { name: 'Plan' })
+    within(tree).getByText('notes')
+    within(tree).getByText('(id = 1)')
+    expect(askedFor('POST /queries/explain').at(-1)?.body).toEqual({ sql: 'select 1', role: 'authenticated' })
+    open(/Statements/)
+    await screen.findByText('Postgres keeps no statistics of statements')
+  })
+
+  test('whoever may only look sees no statement', async () => {
+    renderDashboard('/queries', viewer)
+    await screen.findByText(/this needs the role operator/)
+  })
+})
+
+describe('settings', () => {
+  test('each value with its source; what nobody set is hidden until it is asked for', async () => {
+    const { address } = renderDashboard('/settings', {
+      'GET /settings': {
+        settings: [
+          { option: 'server.port', value: '9999', source: 'PORT' },
+          { option: 'server.host', value: '127.0.0.1', source: 'default' },
+          { option: 'redis.url', value: null, source: null },
+        ],
+      },
+    })
+    await screen.findByText('9999')
+    expect(screen.queryByText('server.host')).toBeNull()
+    fireEvent.change(screen.getByLabelText('Shown'), { target: { value: 'all' } })
+    await screen.findByText('not set')
+    fireEvent.change(screen.getByLabelText('Find'), { target: { value: 'zzz' } })
+    await screen.findByText('No option fits')
+    expect(address()).toContain('find=zzz')
+  })
+
+  test('the audit log, by who and what, and older ones', async () => {
+    const entry = (id: number) => ({ id, actor: 'ann', role: 'operator:admin', requestId: 'r', action: 'POST /move/plan', table: 'tidemark.operations', record: hostile, old: null, new: { body: hostile }, at })
+    const { askedFor, address } = renderDashboard('/settings?tab=audit', { 'GET /audit': { entries: Array.from({ length: 200 }, (_none, n) => entry(900 - n)) } })
+    fireEvent.click((await screen.findAllByText('POST /move/plan'))[0]!)
+    const dialog = await screen.findByRole('dialog', { name: 'POST /move/plan' })
+    expect(dialog.textContent).toContain('onerror')
+    fireEvent.click(within(dialog).getByRole('button', { name: 'Close' }))
+    fireEvent.change(screen.getByLabelText('Who'), { target: { value: 'ann' } })
+    await waitFor(() => expect(askedFor('GET /audit').at(-1)?.url.searchParams.get('actor')).toBe('ann'))
+    fireEvent.click(screen.getByRole('button', { name: 'Older' }))
+    await waitFor(() => expect(decodeURIComponent(address())).toContain('before="701"'))
+    fireEvent.click(await screen.findByRole('button', { name: 'The newest' }))
+    await waitFor(() => expect(address()).not.toContain('before'))
+    expect('ran' in globalThis).toBe(false)
+  })
+})
+
+describe('realtime', () => {
+  test('connections, gaps and servers', async () => {
+    const figure = (name: string, value: number, labels = {}) => ({ name: `tidemark_realtime_${name}`, labels, value })
+    renderDashboard('/realtime', {
+      'GET /realtime': {
+        figures: [figure('connections', 7, { protocol: 'supabase' }), figure('connections', 2, { protocol: 'pusher' }), figure('gaps_total', 1), figure('buffered_bytes', 2_048)],
+        servers: [{ id: 'server-1', seenAt: at, cursors: 3 }],
+      },
+    })
+    await screen.findByText('9', { selector: 'dd' })
+    screen.getByText('clients loaded anew')
+    screen.getByText('server-1')
+    screen.getByText('protocol pusher')
+  })
+
+  test('a rate is of two readings of a counter, and a server that began anew has none', () => {
+    const point = (seconds: number, frames: number) => ({ at: seconds * 1_000, connections: 1, frames })
+    expect(ratesOf([point(0, 10), point(2, 30), point(4, 5), point(5, 6)])).toEqual([null, 10, null, 1])
+  })
+})

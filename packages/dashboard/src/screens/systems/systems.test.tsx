@@ -1,0 +1,120 @@
+// @vitest-environment happy-dom
+import { act, fireEvent, screen, waitFor, within } from '@testing-library/react'
+import { describe, expect, test } from 'vitest'
+import { renderDashboard, session, TestEventSource } from '../../testing/render-dashboard.tsx'
+import { dayOf, spanOf } from './tours.tsx'
+
+const hostile = '<img src=x onerror="globalThis.ran = true">'
+const at = '2026-11-22T10:00:00.000Z'
+
+const stop = { id: 's1', address: hostile, status: 'completed', arrival: at, departure: at, arrivedAt: at, confirmation: 'confirmed', tasks: 2, tasksDone: 1 }
+const tours = {
+  isPresent: true,
+  tours: [{ id: 't1', agent: 'ann', start: at, end: at, status: 'in_progress', crm: 'failed', crmError: 'no answer', stops: [stop] }],
+  states: { scheduled: 4 },
+  crm: { failed: 1 },
+  untold: 3,
+}
+
+describe('systems', () => {
+  test('the day board shows tours with their stops, and another day by its buttons', async () => {
+    const { askedFor, address } = renderDashboard('/systems?day=2026-11-22', { 'GET /systems/tours': tours })
+    await screen.findByRole('heading', { name: 'ann' })
+    screen.getByText(hostile)
+    screen.getByText('1 of 2 tasks')
+    screen.getByText('no answer')
+    expect('ran' in globalThis).toBe(false)
+    fireEvent.click(screen.getByRole('button', { name: 'The day after' }))
+    await waitFor(() => expect(address()).toContain('2026-11-23'))
+    await waitFor(() => expect(askedFor('GET /systems/tours').at(-1)?.url.searchParams.get('from')).toBe(spanOf('2026-11-23').from))
+    fireEvent.click(screen.getByRole('button', { name: 'Today' }))
+    await waitFor(() => expect(address()).not.toContain('day='))
+  })
+
+  test('a change of the feed brings what is there now, however many come at once', async () => {
+    let asked = 0
+    renderDashboard('/systems', { 'GET /systems/tours': () => ({ ...tours, untold: ++asked }) })
+    await screen.findByRole('heading', { name: 'ann' })
+    await waitFor(() => expect(TestEventSource.opened).toHaveLength(1))
+    const source = TestEventSource.opened[0]!
+    expect(decodeURIComponent(source.url)).toContain('tables=public.tours,public.property_visits,public.tasks')
+    source.open()
+    await screen.findByText('by the feed')
+    const before = asked
+    act(() => {
+      for (let n = 0; n < 500; n++) source.emit('change', { type: 'change', table: 'public.tours' })
+    })
+    await waitFor(() => expect(asked).toBe(before + 1))
+    act(() => source.emit('error', { code: 'TM_FEED_TABLE', message: 'no' }))
+    await screen.findByText('every 5 s')
+  })
+
+  test('leads by stage, and the inbox of approvals', async () => {
+    const lead = { id: 'l1', name: hostile, source: 'web', status: 'new', agent: null, since: at, blocked: 'dnc' }
+    const approval = { id: 'a1', lead: 'Lea', channel: 'email', subject: 'Hello', status: 'pending', score: 0.9, at, expiresAt: at, error: null }
+    renderDashboard('/systems?system=leads', {
+      'GET /systems/leads': { isPresent: true, stages: { new: 7 }, leads: [lead], approvals: {}, inbox: [approval] },
+    })
+    const stage = await screen.findByRole('region', { name: 'new' })
+    within(stage).getByText('and 6 more')
+    within(stage).getByText('not to be contacted: dnc')
+    within(stage).getByText(hostile)
+    screen.getByText('Hello')
+  })
+
+  test('yarns and chats, by their states and counts', async () => {
+    const yarn = { id: 'abcdefgh', state: 'worries', startedAt: at, lastAt: at, isCompleted: false, messages: 4, steps: 2, risks: 1 }
+    renderDashboard('/systems?system=yarn', {
+      'GET /systems/yarn': { isPresent: true, states: { worries: 1 }, completed: 2, risksToday: 1, sessions: [yarn] },
+      'GET /systems/chat': {
+        isPresent: true,
+        states: { active: 1 },
+        messagesLastHour: 12,
+        sessions: [{ id: 'c1', user: 'u1', status: 'active', messages: 5, lastAt: null, startedAt: at, undoUntil: at }],
+      },
+    })
+    await screen.findByText('abcdefgh…')
+    screen.getByText('noticed once')
+    screen.getByText('2 of 4')
+    fireEvent.mouseDown(screen.getByRole('tab', { name: 'Chats' }), { button: 0 })
+    await screen.findByText('none yet')
+    screen.getByText('u1')
+  })
+
+  test('agents with their executions, and charts of how they do', async () => {
+    const agent = { id: 'writer-1', type: 'content_generator', status: 'busy', reason: 'slow', task: 't1', beatAt: at, completed: 3, failed: 1 }
+    const execution = { task: 't1', type: 'content_generator', kind: 'write', status: 'failed', priority: 'high', at, seconds: 2.5, score: 0.5, retries: 1, error: hostile }
+    const metrics = [0, 1].map((n) => ({ at: new Date(Date.parse(at) + n * 60_000).toISOString(), completed: 3, failed: n, seconds: 1.5, score: null }))
+    renderDashboard('/systems?system=agents', {
+      'GET /systems/agents': { isPresent: true, agents: [agent], states: { busy: 1 }, tasks: { failed: 1 }, executions: [execution], metrics },
+    })
+    await screen.findByRole('heading', { name: 'writer-1' })
+    screen.getByRole('img', { name: 'Tasks that were done and that failed, over time' })
+    screen.getByText(hostile)
+    screen.getByText('2.5 s')
+    expect('ran' in globalThis).toBe(false)
+  })
+
+  test('an application that is not there names the commands that bring it', async () => {
+    const absent = { isPresent: false }
+    renderDashboard('/systems', {
+      'GET /systems/tours': { ...tours, ...absent },
+      'GET /systems/agents': { ...absent, agents: [], states: {}, tasks: {}, executions: [], metrics: [] },
+    })
+    await screen.findByText('REanna Router is not in this database')
+    screen.getByText('npx tidemark schema up --migrations apps/reanna-router/migrations')
+    expect(TestEventSource.opened).toHaveLength(0)
+    fireEvent.mouseDown(screen.getByRole('tab', { name: 'Agents' }), { button: 0 })
+    await screen.findByText('Agents is not in this database')
+  })
+
+  test('whoever may only look sees none of it', async () => {
+    renderDashboard('/systems', { 'GET /session': { ...session, operator: { name: 'v', role: 'viewer' } } })
+    await screen.findByText(/this needs the role operator/)
+  })
+})
+
+test('a day is one of the calendar, where the reader is', () => {
+  const { from, to } = spanOf('2026-03-01')
+  expect([dayOf(new Date(from)), dayOf(new Date(to))]).toEqual(['2026-03-01', '2026-03-02'])
+})
