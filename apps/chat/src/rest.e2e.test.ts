@@ -64,7 +64,7 @@ afterAll(async () => {
 const refused = { status: 403, error: { code: '42501' } }
 
 describe('S4 step 7: chats over REST, as their users', () => {
-  it('the owner reads it, another user finds nothing: by its id, in a list, through a message, in a count', async () => {
+  it('C76: the owner reads it, another user finds nothing: by its id, in a list, through a message, in a count', async () => {
     const read = 'id, title, chat_messages(seq, role, content)'
     expect((await alice.client.from('chat_sessions').select(read)).data).toEqual([
       { id: session, title: 'of Alice', chat_messages: [{ seq: 1, role: 'user', content: 'hello' }] },

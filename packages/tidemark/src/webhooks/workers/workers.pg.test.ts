@@ -115,7 +115,7 @@ describe.skipIf(program === undefined)('workers', () => {
     },
   )
 
-  test('R67, C8: what fails too often is a dead letter with its stack, and its lane goes on', async () => {
+  test('R67, C8, C27: what fails too often is a dead letter with its stack, and its lane goes on', async () => {
     const signals = createSignals()
     await giveQueued(client, redis, some(6, 2))
     const fails: EventHandler = async (event, context) => {
