@@ -39,10 +39,16 @@ const resilience = {
 } as never
 
 describe('resilience', () => {
-  const answers = { 'GET /breakers': { scope: 'all processes', breakers: [breaker()], waiting: 0 }, 'GET /resilience': resilience } as const
+  const answers = {
+    'GET /breakers': { scope: 'all processes', breakers: [breaker()], waiting: 0 },
+    'GET /resilience': resilience,
+  } as const
 
   test('R61: a breaker is held open after its name was typed, with a reason and an end', async () => {
-    const { askedFor } = renderDashboard('/resilience?service=crm', { ...answers, 'POST /breakers': { scope: 'all processes', breakers: [], waiting: 0 } })
+    const { askedFor } = renderDashboard('/resilience?service=crm', {
+      ...answers,
+      'POST /breakers': { scope: 'all processes', breakers: [], waiting: 0 },
+    })
     const detail = await screen.findByRole('dialog', { name: 'crm' })
     await within(detail).findByText(/5 failures/)
     fireEvent.click(within(detail).getByRole('button', { name: 'Hold open…' }))
@@ -54,7 +60,12 @@ describe('resilience', () => {
     fireEvent.change(within(dialog).getByLabelText('Type crm to confirm'), { target: { value: 'crm' } })
     fireEvent.click(confirm)
     await waitFor(() =>
-      expect(askedFor('POST /breakers')[0]?.body).toEqual({ service: 'crm', act: 'open', reason: 'the CRM moves', forMs: 3_600_000 }),
+      expect(askedFor('POST /breakers')[0]?.body).toEqual({
+        service: 'crm',
+        act: 'open',
+        reason: 'the CRM moves',
+        forMs: 3_600_000,
+      }),
     )
     await screen.findByText('crm: hold open, told to all processes.')
   })
@@ -84,15 +95,57 @@ describe('resilience', () => {
 
 const timing = { count: 2, sumMs: 5, maxMs: 4 }
 const pool = {
-  name: 'primary', minConnections: 1, maxConnections: 20, total: 4, idle: 3, inUse: 1, waiting: 0, utilisation: 0.05,
-  acquire: timing, connect: timing, query: timing, retries: 0, timeouts: 0, lost: 0,
+  name: 'primary',
+  minConnections: 1,
+  maxConnections: 20,
+  total: 4,
+  idle: 3,
+  inUse: 1,
+  waiting: 0,
+  utilisation: 0.05,
+  acquire: timing,
+  connect: timing,
+  query: timing,
+  retries: 0,
+  timeouts: 0,
+  lost: 0,
 } as const
 const sessions = [
-  { pid: 7, user: 'tidemark_app', application: 'primary', state: 'active', waits: 'Lock: relation', transactionMs: 4_000, stateMs: 3_000, query: hostile, blockedBy: [9] },
-  { pid: 9, user: 'psql', application: 'psql', state: 'idle in transaction', waits: null, transactionMs: 9_000, stateMs: 9_000, query: null, blockedBy: [] },
+  {
+    pid: 7,
+    user: 'tidemark_app',
+    application: 'primary',
+    state: 'active',
+    waits: 'Lock: relation',
+    transactionMs: 4_000,
+    stateMs: 3_000,
+    query: hostile,
+    blockedBy: [9],
+  },
+  {
+    pid: 9,
+    user: 'psql',
+    application: 'psql',
+    state: 'idle in transaction',
+    waits: null,
+    transactionMs: 9_000,
+    stateMs: 9_000,
+    query: null,
+    blockedBy: [],
+  },
 ]
 const locks = [{ pid: 7, table: 'public.orders', mode: 'RowExclusiveLock', isGranted: false, waitedMs: 3_000 }]
-const statement = { id: '1', query: 'select $1', user: 'app', calls: 3, totalMs: 90, meanMs: 0.4, maxMs: 50, rows: 3, inMemory: null }
+const statement = {
+  id: '1',
+  query: 'select $1',
+  user: 'app',
+  calls: 3,
+  totalMs: 90,
+  meanMs: 0.4,
+  maxMs: 50,
+  rows: 3,
+  inMemory: null,
+}
 
 describe('queries', () => {
   const report = { statements: [statement], sessions, locks, pools: [pool] }
@@ -115,7 +168,12 @@ describe('queries', () => {
 
   test('a plan is shown as a tree, and a refusal is said', async () => {
     let isRefused = true
-    const plan = { 'Node Type': 'Sort', 'Total Cost': 9, 'Plan Rows': 1, Plans: [{ 'Node Type': 'Seq Scan', 'Relation Name': 'notes', 'Total Cost': 8, 'Plan Rows': 40, Filter: '(id = 1)' }] }
+    const plan = {
+      'Node Type': 'Sort',
+      'Total Cost': 9,
+      'Plan Rows': 1,
+      Plans: [{ 'Node Type': 'Seq Scan', 'Relation Name': 'notes', 'Total Cost': 8, 'Plan Rows': 40, Filter: '(id = 1)' }],
+    }
     const { askedFor } = renderDashboard('/queries?tab=explain', {
       'GET /queries': { ...report, statements: null },
       'POST /queries/explain': () => (isRefused ? failing(400, 'TM_SERVER_BAD_REQUEST', 'Postgres refuses it') : { plan }),
@@ -161,8 +219,21 @@ describe('settings', () => {
   })
 
   test('the audit log, by who and what, and older ones', async () => {
-    const entry = (id: number) => ({ id, actor: 'ann', role: 'operator:admin', requestId: 'r', action: 'POST /move/plan', table: 'tidemark.operations', record: hostile, old: null, new: { body: hostile }, at })
-    const { askedFor, address } = renderDashboard('/settings?tab=audit', { 'GET /audit': { entries: Array.from({ length: 200 }, (_none, n) => entry(900 - n)) } })
+    const entry = (id: number) => ({
+      id,
+      actor: 'ann',
+      role: 'operator:admin',
+      requestId: 'r',
+      action: 'POST /move/plan',
+      table: 'tidemark.operations',
+      record: hostile,
+      old: null,
+      new: { body: hostile },
+      at,
+    })
+    const { askedFor, address } = renderDashboard('/settings?tab=audit', {
+      'GET /audit': { entries: Array.from({ length: 200 }, (_none, n) => entry(900 - n)) },
+    })
     fireEvent.click((await screen.findAllByText('POST /move/plan'))[0]!)
     const dialog = await screen.findByRole('dialog', { name: 'POST /move/plan' })
     expect(dialog.textContent).toContain('onerror')
@@ -182,7 +253,12 @@ describe('realtime', () => {
     const figure = (name: string, value: number, labels = {}) => ({ name: `tidemark_realtime_${name}`, labels, value })
     renderDashboard('/realtime', {
       'GET /realtime': {
-        figures: [figure('connections', 7, { protocol: 'supabase' }), figure('connections', 2, { protocol: 'pusher' }), figure('gaps_total', 1), figure('buffered_bytes', 2_048)],
+        figures: [
+          figure('connections', 7, { protocol: 'supabase' }),
+          figure('connections', 2, { protocol: 'pusher' }),
+          figure('gaps_total', 1),
+          figure('buffered_bytes', 2_048),
+        ],
         servers: [{ id: 'server-1', seenAt: at, cursors: 3 }],
       },
     })

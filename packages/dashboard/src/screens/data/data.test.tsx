@@ -88,7 +88,9 @@ describe('tables', () => {
     const { askedFor } = renderDashboard('/data?table=public.notes&row=1', few)
     const dialog = await screen.findByRole('dialog', { name: 'public.notes' })
     await within(dialog).findByText('null')
-    expect(Object.fromEntries(askedFor('GET /data/rows').find(({ url }) => url.searchParams.has('whole'))!.url.searchParams)).toMatchObject({
+    expect(
+      Object.fromEntries(askedFor('GET /data/rows').find(({ url }) => url.searchParams.has('whole'))!.url.searchParams),
+    ).toMatchObject({
       offset: '1',
       limit: '1',
     })
@@ -142,7 +144,14 @@ describe('the schema', () => {
       screen.getByText('The database is what its files make.')
     })
     differences = [
-      { kind: 'column', schema: 'public', parent: 'notes', name: 'body', state: 'changed', attributes: [{ attribute: 'type', database: 'text', files: 'int' }] },
+      {
+        kind: 'column',
+        schema: 'public',
+        parent: 'notes',
+        name: 'body',
+        state: 'changed',
+        attributes: [{ attribute: 'type', database: 'text', files: 'int' }],
+      },
     ]
     fireEvent.click(screen.getByRole('button', { name: 'Compare' }))
     await screen.findByText('public.notes.body')

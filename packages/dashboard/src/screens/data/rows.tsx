@@ -16,6 +16,8 @@ import { Conditions } from './conditions.tsx'
 import { conditionsOf, useDataFilters, viewpointOf } from './data-filters.ts'
 import { type Pages, usePages } from './use-pages.ts'
 
+const stayMs = 60
+
 interface CellProps {
   readonly pages: Pages
   readonly index: number
@@ -24,9 +26,11 @@ interface CellProps {
 
 const Cell = ({ pages, index, at }: CellProps) => {
   const { want } = pages
-  // The first cell stands for its row.
+  // The first cell stands for its row. What flies by is not asked for.
   useEffect(() => {
-    if (at === 0) want(index)
+    if (at !== 0) return
+    const stayed = setTimeout(() => want(index), stayMs)
+    return () => clearTimeout(stayed)
   }, [at, index, want])
   const row = pages.rowAt(index)
   if (!row) return <span className="dim">…</span>

@@ -103,12 +103,7 @@ export const Drift = () => {
       actions={
         <>
           <CopyAs path="POST /schema/diff" input={{ body: {} }} cli="npx tidemark schema diff" />
-          <Button
-            icon={GitCompare}
-            kind="primary"
-            isBusy={isPending}
-            onClick={() => compare.mutate({ body: {} })}
-          >
+          <Button icon={GitCompare} kind="primary" isBusy={isPending} onClick={() => compare.mutate({ body: {} })}>
             Compare
           </Button>
         </>

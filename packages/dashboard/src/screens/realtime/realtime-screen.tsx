@@ -102,6 +102,32 @@ const Numbers = ({ figures }: Pick<RealtimeReport, 'figures'>) => {
   )
 }
 
+const Charts = ({ points }: { readonly points: readonly Point[] }) => {
+  const times = points.map(({ at }) => at)
+  const charts = [
+    { title: 'Connections', color: '--accent', values: points.map(({ connections }) => connections) },
+    { title: 'Frames a second', color: '--info', values: ratesOf(points) },
+  ]
+  return (
+    <div className="columns">
+      {charts.map(({ title, color, values }) => (
+        <Panel key={title} title={title}>
+          {points.length < 2 ? (
+            <div className="skeleton" style={{ height: 196 }} />
+          ) : (
+            <Chart
+              label={`${title} since this screen was opened`}
+              times={times}
+              series={[{ label: title.toLowerCase(), color, values, isFilled: true }]}
+              format={compact}
+            />
+          )}
+        </Panel>
+      ))}
+    </div>
+  )
+}
+
 /** Who is connected, to what, and how much is told. */
 export const RealtimeScreen = () => {
   const answer = useAnswer('GET /realtime', {}, { everyMs })
@@ -111,31 +137,7 @@ export const RealtimeScreen = () => {
       {({ figures, servers }) => (
         <>
           <Numbers figures={figures} />
-          <div className="columns">
-            <Panel title="Connections">
-              <Chart
-                label="Connections since this screen was opened"
-                times={points.map(({ at }) => at)}
-                series={[
-                  {
-                    label: 'connections',
-                    color: '--accent',
-                    values: points.map(({ connections }) => connections),
-                    isFilled: true,
-                  },
-                ]}
-                format={compact}
-              />
-            </Panel>
-            <Panel title="Frames a second">
-              <Chart
-                label="Frames a second since this screen was opened"
-                times={points.map(({ at }) => at)}
-                series={[{ label: 'frames', color: '--info', values: ratesOf(points) }]}
-                format={compact}
-              />
-            </Panel>
-          </div>
+          <Charts points={points} />
           <Panel title="Servers" isFlush>
             <DataTable
               label="Servers"

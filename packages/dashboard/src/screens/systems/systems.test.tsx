@@ -7,10 +7,22 @@ import { dayOf, spanOf } from './tours.tsx'
 const hostile = '<img src=x onerror="globalThis.ran = true">'
 const at = '2026-11-22T10:00:00.000Z'
 
-const stop = { id: 's1', address: hostile, status: 'completed', arrival: at, departure: at, arrivedAt: at, confirmation: 'confirmed', tasks: 2, tasksDone: 1 }
+const stop = {
+  id: 's1',
+  address: hostile,
+  status: 'completed',
+  arrival: at,
+  departure: at,
+  arrivedAt: at,
+  confirmation: 'confirmed',
+  tasks: 2,
+  tasksDone: 1,
+}
 const tours = {
   isPresent: true,
-  tours: [{ id: 't1', agent: 'ann', start: at, end: at, status: 'in_progress', crm: 'failed', crmError: 'no answer', stops: [stop] }],
+  tours: [
+    { id: 't1', agent: 'ann', start: at, end: at, status: 'in_progress', crm: 'failed', crmError: 'no answer', stops: [stop] },
+  ],
   states: { scheduled: 4 },
   crm: { failed: 1 },
   untold: 3,
@@ -26,7 +38,9 @@ describe('systems', () => {
     expect('ran' in globalThis).toBe(false)
     fireEvent.click(screen.getByRole('button', { name: 'The day after' }))
     await waitFor(() => expect(address()).toContain('2026-11-23'))
-    await waitFor(() => expect(askedFor('GET /systems/tours').at(-1)?.url.searchParams.get('from')).toBe(spanOf('2026-11-23').from))
+    await waitFor(() =>
+      expect(askedFor('GET /systems/tours').at(-1)?.url.searchParams.get('from')).toBe(spanOf('2026-11-23').from),
+    )
     fireEvent.click(screen.getByRole('button', { name: 'Today' }))
     await waitFor(() => expect(address()).not.toContain('day='))
   })
@@ -51,7 +65,17 @@ describe('systems', () => {
 
   test('leads by stage, and the inbox of approvals', async () => {
     const lead = { id: 'l1', name: hostile, source: 'web', status: 'new', agent: null, since: at, blocked: 'dnc' }
-    const approval = { id: 'a1', lead: 'Lea', channel: 'email', subject: 'Hello', status: 'pending', score: 0.9, at, expiresAt: at, error: null }
+    const approval = {
+      id: 'a1',
+      lead: 'Lea',
+      channel: 'email',
+      subject: 'Hello',
+      status: 'pending',
+      score: 0.9,
+      at,
+      expiresAt: at,
+      error: null,
+    }
     renderDashboard('/systems?system=leads', {
       'GET /systems/leads': { isPresent: true, stages: { new: 7 }, leads: [lead], approvals: {}, inbox: [approval] },
     })
@@ -63,7 +87,16 @@ describe('systems', () => {
   })
 
   test('yarns and chats, by their states and counts', async () => {
-    const yarn = { id: 'abcdefgh', state: 'worries', startedAt: at, lastAt: at, isCompleted: false, messages: 4, steps: 2, risks: 1 }
+    const yarn = {
+      id: 'abcdefgh',
+      state: 'worries',
+      startedAt: at,
+      lastAt: at,
+      isCompleted: false,
+      messages: 4,
+      steps: 2,
+      risks: 1,
+    }
     renderDashboard('/systems?system=yarn', {
       'GET /systems/yarn': { isPresent: true, states: { worries: 1 }, completed: 2, risksToday: 1, sessions: [yarn] },
       'GET /systems/chat': {
@@ -82,11 +115,44 @@ describe('systems', () => {
   })
 
   test('agents with their executions, and charts of how they do', async () => {
-    const agent = { id: 'writer-1', type: 'content_generator', status: 'busy', reason: 'slow', task: 't1', beatAt: at, completed: 3, failed: 1 }
-    const execution = { task: 't1', type: 'content_generator', kind: 'write', status: 'failed', priority: 'high', at, seconds: 2.5, score: 0.5, retries: 1, error: hostile }
-    const metrics = [0, 1].map((n) => ({ at: new Date(Date.parse(at) + n * 60_000).toISOString(), completed: 3, failed: n, seconds: 1.5, score: null }))
+    const agent = {
+      id: 'writer-1',
+      type: 'content_generator',
+      status: 'busy',
+      reason: 'slow',
+      task: 't1',
+      beatAt: at,
+      completed: 3,
+      failed: 1,
+    }
+    const execution = {
+      task: 't1',
+      type: 'content_generator',
+      kind: 'write',
+      status: 'failed',
+      priority: 'high',
+      at,
+      seconds: 2.5,
+      score: 0.5,
+      retries: 1,
+      error: hostile,
+    }
+    const metrics = [0, 1].map((n) => ({
+      at: new Date(Date.parse(at) + n * 60_000).toISOString(),
+      completed: 3,
+      failed: n,
+      seconds: 1.5,
+      score: null,
+    }))
     renderDashboard('/systems?system=agents', {
-      'GET /systems/agents': { isPresent: true, agents: [agent], states: { busy: 1 }, tasks: { failed: 1 }, executions: [execution], metrics },
+      'GET /systems/agents': {
+        isPresent: true,
+        agents: [agent],
+        states: { busy: 1 },
+        tasks: { failed: 1 },
+        executions: [execution],
+        metrics,
+      },
     })
     await screen.findByRole('heading', { name: 'writer-1' })
     screen.getByRole('img', { name: 'Tasks that were done and that failed, over time' })
