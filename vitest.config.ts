@@ -35,7 +35,6 @@ const project = (name: string, include: string[], extra: object = {}) => ({
 const alone = [
   'packages/tidemark/src/feed/fan-out/feed-nodes.e2e.test.ts',
   'packages/tidemark/src/server/live-page.e2e.test.ts',
-  'packages/dashboard/src/dashboard.e2e.test.ts',
   'packages/tidemark/src/server/resilience-processes.e2e.test.ts',
 ]
 
