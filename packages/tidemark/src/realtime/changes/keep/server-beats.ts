@@ -105,7 +105,8 @@ export class ServerBeats {
    * written by then. Raises TM_POSTGRES_*.
    */
   async heard(servers: Iterable<string>): Promise<ReadonlySet<string>> {
-    const { clock, silentMs, signal } = this.#options
+    const { clock, signal } = this.#options
+    const silentMs = this.#silentForMs
     const waitingFor = new Map<string, Seen | undefined>()
     for (const id of servers) waitingFor.set(id, undefined)
     const gone = new Set<string>()
@@ -125,6 +126,12 @@ export class ServerBeats {
       if (now >= until) break
     }
     return gone
+  }
+
+  /** When Postgres has just come back, everybody connects at once, and on a busy machine that takes its time. */
+  get #silentForMs(): number {
+    const { clock, silentMs } = this.#options
+    return clock.monotonicMs() - this.#reachableSinceMs < 4 * silentMs ? 2 * silentMs : silentMs
   }
 
   /** Whoever waits looks together with the others, soon. */
