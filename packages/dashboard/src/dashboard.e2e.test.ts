@@ -177,6 +177,12 @@ describe.skipIf(chromium === undefined)('the dashboard in a browser (Debian: apt
         '/cache',
         '/webhooks',
         '/alerts',
+        '/systems',
+        '/data?table=public.alerts&role=service_role',
+        '/queries',
+        '/realtime',
+        '/resilience',
+        '/settings',
       ]) {
         await page.goto(`${url}${path}`)
         await page.locator('#screen > *').first().waitFor()

@@ -44,9 +44,9 @@ const widthOf = (type: string): string =>
   numeric.test(type)
     ? '120px'
     : type === 'uuid'
-      ? '290px'
+      ? '310px'
       : /^(timestamp|date)/.test(type)
-        ? '230px'
+        ? '262px'
         : type === 'boolean'
           ? '90px'
           : 'minmax(160px, 320px)'

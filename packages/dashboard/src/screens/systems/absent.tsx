@@ -1,6 +1,7 @@
 import { Blocks } from 'lucide-react'
 import { Command } from '../../parts/copy-text.tsx'
 import { Empty } from '../../parts/empty.tsx'
+import { Panel } from '../../parts/panel.tsx'
 
 export interface AbsentProps {
   readonly title: string
@@ -11,9 +12,11 @@ export interface AbsentProps {
 
 /** Of an application whose tables are not in this database. */
 export const Absent = ({ title, folder, start }: AbsentProps) => (
-  <Empty title={`${title} is not in this database`} icon={Blocks}>
-    <p>Its migrations make its tables; then it runs in a process of its own, beside this server.</p>
-    <Command text={`npx tidemark schema up --migrations apps/${folder}/migrations`} />
-    <Command text={start} />
-  </Empty>
+  <Panel title={title}>
+    <Empty title={`${title} is not in this database`} icon={Blocks}>
+      <p>Its migrations make its tables; then it runs in a process of its own, beside this server.</p>
+      <Command text={`npx tidemark schema up --migrations apps/${folder}/migrations`} />
+      <Command text={start} />
+    </Empty>
+  </Panel>
 )

@@ -20,9 +20,10 @@ const tables = `
   create table public.open (id int primary key, body text);
   grant select on public.open to anon;
   insert into public.open select n, repeat('x', n) from generate_series(1, 300) n;
-  create function public.writes() returns int language plpgsql volatile as $$ begin insert into public.open values (9999, ''); return 1; end $$;
+  create function public.writes() returns int language plpgsql volatile security definer as $$ begin insert into public.open values (9999, ''); return 1; end $$;
   create view public.sly as select public.writes() as n;
   grant select on public.sly to anon;
+  grant execute on function public.writes() to anon;
   create function public.slow() returns boolean language plpgsql as $$ begin perform pg_sleep(30); return true; end $$;
 `
 
