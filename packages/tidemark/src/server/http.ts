@@ -58,26 +58,16 @@ const measure = (app: FastifyInstance, { log, metrics }: HttpOptions): void => {
   )
   const inFlight = metrics.gauge('tidemark_http_in_flight_entries', 'Requests that are being answered.')
   let count = 0
-  let isShown = true
-  // Once for all that come and go within a turn of the event loop.
-  const show = (): void => {
-    if (!isShown) return
-    isShown = false
-    setImmediate(() => {
-      isShown = true
-      inFlight.set(count)
-    })
-  }
   // With a callback each: a promise for every request costs more than what they do.
   app.addHook('onRequest', (_request, _reply, done) => {
     count += 1
-    show()
+    inFlight.set(count)
     done()
   })
   app.addHook('onResponse', (request, reply, done) => {
     done()
     count -= 1
-    show()
+    inFlight.set(count)
     const route = request.routeOptions.url ?? 'none'
     durations.observe(reply.elapsedTime / 1000, { method: request.method, route, status: reply.statusCode })
     // Thousands a second may come, and each that was accepted has a row.

@@ -37,8 +37,12 @@ const readingPosts: ReadonlySet<string> = new Set([
   'POST /queries/explain',
 ])
 
-/** Reads that are more than looking: the files of the server's machine, rows of people, and what sessions of Postgres do. */
+/** Reads that are more than looking: the files of the server's machine, rows of people wherever they stand, and what sessions of Postgres do. */
 const guardedReads: Readonly<Record<string, OperatorRole>> = {
+  'GET /feed/tail': 'operator',
+  'GET /hooks/show': 'operator',
+  'GET /cache/key': 'operator',
+  'GET /move/rejects': 'operator',
   'GET /move/files': 'operator',
   'GET /data/tables': 'operator',
   'GET /data/rows': 'operator',
