@@ -520,13 +520,15 @@ describe('what operators look at', () => {
     type Report = { readonly hours: number; readonly endpoints: readonly { readonly endpoint: string; readonly hour: string }[] }
     const { status, body } = await ask<Report>('GET', '/ops/errors?hours=3', undefined, adminToken())
     expect([status, body.hours]).toEqual([200, 3])
-    expect(body.endpoints).toMatchObject([
+    // The other tests' requests are there, too.
+    const told = ({ endpoints }: Report) => endpoints.filter(({ endpoint }) => ['/a', '/b', '/c'].includes(endpoint))
+    expect(told(body)).toMatchObject([
       { endpoint: '/a', method: 'GET', requests: 2, errors: 1, error_rate: 0.5 },
       { endpoint: '/b', requests: 2, errors: 0, error_rate: 0 },
       { endpoint: '/c', requests: 1, errors: 1, error_rate: 1 },
     ])
     const day = await ask<Report>('GET', '/ops/errors', undefined, adminToken())
-    expect([day.body.hours, day.body.endpoints.length]).toEqual([24, 4])
+    expect([day.body.hours, told(day.body).length]).toEqual([24, 4])
     expect((await ask('GET', '/ops/errors?hours=0', undefined, adminToken())).status).toBe(422)
     expect((await ask('GET', '/ops/errors', undefined, agent)).status).toBe(403)
   })

@@ -464,8 +464,13 @@ describe('positions', () => {
       let redis = await startTestRedis()
       cleanups.push(() => redis.stop())
       const options = { slot: 'told_away', redisUrl: redis.url }
-      const [reader, other] = [await open(options), await open(options)]
-      await until(() => reader.node.state().role === 'reading' && other.node.state().role === 'tailing')
+      const nodes = [await open(options), await open(options)]
+      const inRole = (role: string) => nodes.find(({ node }) => node.state().role === role)
+      // Either may have been the first to take the slot.
+      const [reader, other] = await until(() => {
+        const [reading, tailing] = [inRole('reading'), inRole('tailing')]
+        return reading && tailing && ([reading, tailing] as const)
+      })
       const [near, far] = [await listen(reader, { bindings: [all('open')] }), await listen(other, { bindings: [all('open')] })]
       let last = 0
       const write = async (count: number) => {

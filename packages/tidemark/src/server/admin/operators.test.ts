@@ -119,7 +119,7 @@ describe('the gate', () => {
     await app.register(
       async (admin) => {
         addGate(admin, { isAuthorized, sessions }, audit)
-        for (const url of ['/overview', '/move/files']) admin.get(url, async () => ({ url }))
+        for (const url of ['/overview', '/move/files', '/feed/tail']) admin.get(url, async () => ({ url }))
         for (const url of ['/alerts/ack', '/move/cutover', '/move/finish', '/hooks/list', '/something/new'])
           admin.post(url, async ({ body }) => {
             bodies.push(body)
@@ -158,6 +158,7 @@ describe('the gate', () => {
       'GET /overview',
       'POST /hooks/list',
       'GET /move/files',
+      'GET /feed/tail',
       'POST /move/cutover',
       'POST /move/finish',
       'POST /something/new',
@@ -168,9 +169,9 @@ describe('the gate', () => {
       for (const one of asked) codes.push(await send(...(one.split(' ') as ['GET' | 'POST', string])))
       return codes
     }
-    expect(await answers('viewer')).toEqual([200, 200, 403, 403, 403, 403])
-    expect(await answers('operator')).toEqual([200, 200, 200, 200, 403, 403])
-    expect(await answers('admin')).toEqual([200, 200, 200, 200, 200, 200])
+    expect(await answers('viewer')).toEqual([200, 200, 403, 403, 403, 403, 403])
+    expect(await answers('operator')).toEqual([200, 200, 200, 200, 200, 403, 403])
+    expect(await answers('admin')).toEqual([200, 200, 200, 200, 200, 200, 200])
   })
 
   test('what reaches beyond the project takes an admin: another database, a command on the machine', async () => {
