@@ -68,7 +68,7 @@ describe('the benchmarks', () => {
     expect([0, 1]).toContain(outcome.code)
   })
 
-  it('bench:capture writes with and without it, compares the files, and ends in its figures', async () => {
+  it.runIf(isLong)('bench:capture writes with and without it, compares the files, and ends in its figures', async () => {
     const outcome = await bench('capture.ts', '--rows', '500', '--writes', '200', '--rounds', '1')
     expect(outcome.stderr).toBe('')
     expect(closing(outcome)).toEqual([
