@@ -225,6 +225,11 @@ describe('a mutation', () => {
     await expect(bad).rejects.toMatchObject({ name: 'MutationError', code: '23514', status: 400 })
     expect(list.texts()).toEqual(['kept'])
     await expect(client.update('notes', { id: -1 }, { text: 'nobody' })).rejects.toMatchObject({ code: 'PGRST116' })
+    // Without a value in the key all rows would be meant.
+    for (const key of [{ id: undefined }, {}] as never[]) {
+      await expect(client.update('notes', key, { text: 'all' })).rejects.toMatchObject({ code: 'KEY_MISSING' })
+      await expect(client.delete('notes', key)).rejects.toMatchObject({ code: 'KEY_MISSING' })
+    }
   })
 
   test('CACHE-5: says where it is, and every later request to the server does', async () => {

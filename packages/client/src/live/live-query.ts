@@ -202,6 +202,8 @@ export class LiveQuery {
     if (!this.#running) return
     const { to, effects } = transitions[this.#state][event]
     const isNew = to !== this.#state
+    // What was told meanwhile is shown together with the word that it is all there.
+    if (isNew && this.#state === 'catching-up') this.#rebase()
     this.#state = to
     if (to === 'live' || to === 'catching-up') this.#disarm('wait', 'poll')
     if (isNew) this.#changed()

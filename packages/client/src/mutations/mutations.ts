@@ -33,6 +33,15 @@ type Mutation = Pick<Overlay, 'table' | 'kind' | 'row'> & { readonly key: AnyRow
 const newId = (): string =>
   globalThis.crypto?.randomUUID?.() ?? `${Date.now().toString(36)}-${Math.random().toString(36).slice(2)}`
 
+/** supabase-js leaves out what is undefined, and without a filter every row would be meant. */
+const requireKey = ({ table, kind, key }: Mutation): void => {
+  const names = Object.keys(key)
+  const missing = names.find((name) => key[name] === undefined || key[name] === null)
+  if (kind === 'insert' || (names.length > 0 && missing === undefined)) return
+  const what = missing === undefined ? 'names no column of a key' : `has no value for ${missing}`
+  throw new MutationError(`A row of ${table} cannot be found: the key ${what}.`, { code: 'KEY_MISSING', status: 0 })
+}
+
 /** Writes rows, and shows what they will be meanwhile. */
 export class Mutations {
   readonly #options: MutationsOptions
@@ -46,7 +55,7 @@ export class Mutations {
     return this.#mutate({ table, kind: 'insert', row, key: {}, values: row }, options) as Promise<AnyRow>
   }
 
-  /** `key`: the primary key. Raises MutationError, PGRST116 where there is no such row. */
+  /** `key`: the primary key. Raises MutationError, PGRST116 where there is no such row, KEY_MISSING where it has no value. */
   update(table: string, key: AnyRow, values: AnyRow, options?: MutateOptions): Promise<AnyRow> {
     return this.#mutate({ table, kind: 'update', row: { ...values, ...key }, key, values }, options) as Promise<AnyRow>
   }
@@ -56,12 +65,14 @@ export class Mutations {
     await this.#mutate({ table, kind: 'delete', row: key, key, values: {} }, options)
   }
 
-  async #mutate({ table, kind, row, ...rest }: Mutation, { optimistic = true }: MutateOptions = {}): Promise<AnyRow | undefined> {
+  async #mutate(mutation: Mutation, { optimistic = true }: MutateOptions = {}): Promise<AnyRow | undefined> {
+    requireKey(mutation)
     const { stage } = this.#options
+    const { table, kind, row } = mutation
     const overlay: Overlay = { id: newId(), table, kind, row, isHidden: !optimistic, outcome: undefined }
     stage.show(overlay)
     try {
-      overlay.outcome = await this.#write({ table, kind, row, ...rest })
+      overlay.outcome = await this.#write(mutation)
     } catch (error) {
       stage.withdraw(overlay)
       throw error

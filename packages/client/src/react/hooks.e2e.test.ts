@@ -122,7 +122,8 @@ describe('hooks', () => {
     await untilShown(() => now().add.isError)
     expect([now().add.error?.code, texts()]).toEqual(['23514', ['n5', 'n4', 'n3', 'n2']])
     await act(async () => void (await now().add.mutateAsync({ text: 'n6' })))
-    await untilShown(() => texts()[0] === 'n6')
+    // With its key: it is shown before the server has given it one.
+    await untilShown(() => texts()[0] === 'n6' && now().list.rows[0]?.id !== undefined)
     const { id } = now().list.rows[0]!
     await act(async () => void (await now().change.mutateAsync({ key: { id }, values: { text: 'six' } })))
     await untilShown(() => texts()[0] === 'six')

@@ -66,20 +66,20 @@ export class TestEventSource {
   }
 }
 
+class TestPath {
+  rect() {}
+  moveTo() {}
+  lineTo() {}
+  arc() {}
+  closePath() {}
+  addPath() {}
+}
+
 /** What happy-dom lacks: sizes, and the context that charts draw on. */
 const standIns = (): void => {
   vi.stubGlobal('EventSource', TestEventSource)
-  vi.stubGlobal(
-    'Path2D',
-    class Path2D {
-      rect() {}
-      moveTo() {}
-      lineTo() {}
-      arc() {}
-      closePath() {}
-      addPath() {}
-    },
-  )
+  // For good: a chart that a test leaves behind is drawn a moment later.
+  Object.assign(globalThis, { Path2D: TestPath })
   const context = new Proxy({}, { get: (kept: Record<string | symbol, unknown>, name) => kept[name] ?? (() => ({ width: 10 })) })
   vi.spyOn(HTMLCanvasElement.prototype, 'getContext').mockReturnValue(context as never)
   vi.spyOn(HTMLElement.prototype, 'clientHeight', 'get').mockReturnValue(600)
