@@ -1,7 +1,4 @@
 // `npm run bench:rest`: /rest/v1 beside bare Fastify routes that run the same statements through the same pool. See README.md.
-import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { fileURLToPath } from 'node:url'
 import { bootstrappedTemplate } from '../packages/tidemark/dist/schema/testing/bootstrapped-template.js'
 import { count, main, parseOptions, UsageError } from '../scripts/options.ts'
 import { openBenchPostgres } from './bench-postgres.ts'
@@ -12,6 +9,7 @@ import { benchSchema, type Case, type CaseName, caseNames, cases } from './rest/
 import type { ServingAddresses } from './rest/serving.ts'
 import { readStartCommand } from './start-command.ts'
 import { idleMemory, timeStart } from './start-server.ts'
+import { startServing } from './start-serving.ts'
 import { percentile, ratios } from './statistics.ts'
 
 const contenders = ['rest', 'bare-transaction', 'bare-batch', 'bare-statement'] as const
@@ -22,27 +20,6 @@ interface Turn {
   readonly perSecond: number
   readonly cpuUs: number
   readonly p50Ms: number
-}
-
-interface Serving {
-  readonly addresses: ServingAddresses
-  stop(): Promise<void>
-}
-
-const startServing = async (url: string): Promise<Serving> => {
-  const script = fileURLToPath(new URL('rest/serving.ts', import.meta.url))
-  const child: ChildProcess = spawn(process.execPath, ['node_modules/.bin/jiti', script], {
-    env: { ...process.env, REST_BENCH: url },
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
-  const ended = once(child, 'close')
-  const stop = async (): Promise<void> => {
-    child.kill('SIGTERM')
-    await ended
-  }
-  const [said] = (await Promise.race([once(child.stdout!, 'data'), ended])) as [Buffer | number | null]
-  if (!Buffer.isBuffer(said)) throw new Error(`the process that serves ended with ${String(said)}`)
-  return { addresses: JSON.parse(said.toString()) as ServingAddresses, stop }
 }
 
 /** A whole request, as supabase-js sends it, or the least that the bare route needs. */
@@ -223,7 +200,7 @@ const reportCases = async (options: Options): Promise<readonly Report[]> => {
     console.log(`${postgres.description} · Node ${process.versions.node} · ${loadText()}`)
     await bootstrappedTemplate.prepare(postgres.url)
     await postgres.client.query(benchSchema)
-    const serving = await startServing(postgres.url)
+    const serving = await startServing<ServingAddresses>('rest/serving.ts', { REST_BENCH: postgres.url })
     try {
       await checkAnswers(serving.addresses)
       const turns = await measure(serving.addresses, options)

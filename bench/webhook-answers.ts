@@ -11,7 +11,7 @@ import { percentile } from './statistics.ts'
 import { runPaced } from './webhooks/paced-load.ts'
 import { ed25519Request, forgedRequest, requestText } from './webhooks/requests.ts'
 import type { WebhookAddresses } from './webhooks/serving.ts'
-import { startServing } from './webhooks/start-serving.ts'
+import { startWebhooks } from './webhooks/start-webhooks.ts'
 
 const usage = `npm run bench:webhook-answers -- [options]
   --rounds <n>    rounds that count (default 3)
@@ -112,7 +112,7 @@ await main(async (signal) => {
   try {
     await bootstrappedTemplate.prepare(postgres.url)
     console.log(`${postgres.description} · Node ${process.versions.node} · ${loadText()}`)
-    const serving = await startServing(postgres.url, redis.url, spki)
+    const serving = await startWebhooks(postgres.url, redis.url, spki)
     const values: Record<Name, number[]> = Object.fromEntries(names.map((name) => [name, []])) as never
     try {
       // The first is for code to be compiled and statements to be prepared.

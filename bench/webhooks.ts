@@ -8,7 +8,7 @@ import { Caller, runLoad } from './rest/callers.ts'
 import { percentile, ratios } from './statistics.ts'
 import { requestText } from './webhooks/requests.ts'
 import type { WebhookAddresses } from './webhooks/serving.ts'
-import { startServing } from './webhooks/start-serving.ts'
+import { startWebhooks } from './webhooks/start-webhooks.ts'
 
 const contenders = ['redis', 'postgres', 'append', 'answer'] as const
 type Contender = (typeof contenders)[number]
@@ -90,7 +90,7 @@ await main(async (signal) => {
   try {
     await bootstrappedTemplate.prepare(postgres.url)
     console.log(`${postgres.description} · Node ${process.versions.node} · ${options.callers} callers · ${loadText()}`)
-    const serving = await startServing(postgres.url, redis.url)
+    const serving = await startWebhooks(postgres.url, redis.url)
     const turns = await measure(serving.addresses, options).finally(() => serving.stop())
     await checkKept(postgres.client as never)
     const pick = (contender: Contender, field: keyof Turn): readonly number[] => turns.get(contender)!.map((turn) => turn[field])

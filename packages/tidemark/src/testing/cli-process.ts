@@ -43,17 +43,19 @@ export const startCli = (args: readonly string[], { cwd, env, input }: Omit<Call
   }
 }
 
-/** Waits until the server answers `/health` with 200, and gives its URL: the one its JSON banner names. */
-export const untilServing = (server: CliProcess, timeoutMs = 60_000): Promise<string> =>
-  until(
-    async () => {
-      if (server.child.exitCode !== null) throw new Error(`it ended with ${server.child.exitCode}:\n${server.stderr}`)
-      const { url } = server.stdout.trimEnd().endsWith('}') ? (JSON.parse(server.stdout) as { url: string }) : { url: undefined }
-      const answer = url === undefined ? undefined : await fetch(`${url}/health`).catch(() => undefined)
-      return answer?.status === 200 ? url : undefined
-    },
-    { timeoutMs, what: 'The start of the server' },
-  )
+/** Waits until the server answers `/health` with 200, and gives its URL: the one its JSON banner names. What it said is part of the error. */
+export const untilServing = async (server: CliProcess, timeoutMs = 60_000): Promise<string> => {
+  const said = (): string => `${server.stdout}\n${server.stderr}`
+  const serving = async (): Promise<string | undefined> => {
+    if (server.child.exitCode !== null) throw new Error(`it ended with ${server.child.exitCode}:\n${said()}`)
+    const { url } = server.stdout.trimEnd().endsWith('}') ? (JSON.parse(server.stdout) as { url: string }) : { url: undefined }
+    const answer = url === undefined ? undefined : await fetch(`${url}/health`).catch(() => undefined)
+    return answer?.status === 200 ? url : undefined
+  }
+  return until(serving, { timeoutMs, what: 'The start of the server' }).catch((cause: unknown) => {
+    throw new Error(`the server did not start: ${said()}`, { cause })
+  })
+}
 
 /** A project folder of its own; remove it with `remove` when nothing runs in it any more. */
 export const createProjectFolder = async (): Promise<{ readonly dir: string; remove(): Promise<void> }> => {

@@ -2,10 +2,6 @@ import type { FastifyInstance } from 'fastify'
 import { TidemarkError } from '../../errors.js'
 import type { Sample } from '../../observability/observability.js'
 import type { Resilience } from '../open-resilience.js'
-import { explainRequest, queriesExplain, queriesReport } from '../operations/queries.js'
-import { realtimeReport } from '../operations/realtime-figures.js'
-import { resilienceReport, resilienceRequest } from '../operations/resilience.js'
-import { settingsList } from '../operations/settings.js'
 import type { Project } from '../project.js'
 import type { Runtime } from '../runtime.js'
 import { validate } from '../validate.js'
@@ -22,6 +18,8 @@ export interface MachineRoutesOptions extends DataRoutesOptions {
   samples(): Promise<readonly Sample[]>
 }
 
+const loadQueries = () => import('../operations/queries.js')
+
 /** What the machine does beneath: /resilience, /queries, /settings and /realtime. */
 export const addMachineRoutes = (app: FastifyInstance, options: MachineRoutesOptions): void => {
   const pools = (): Runtime['pools'] => {
@@ -29,20 +27,29 @@ export const addMachineRoutes = (app: FastifyInstance, options: MachineRoutesOpt
     if (!opened) throw new TidemarkError('TM_SERVER_STARTING', {})
     return opened
   }
-  app.get('/resilience', async (request) =>
-    resilienceReport(pools().primary, validate(resilienceRequest, request.query), options.resilience()),
-  )
+  app.get('/resilience', async (request) => {
+    const { resilienceReport, resilienceRequest } = await import('../operations/resilience.js')
+    return resilienceReport(pools().primary, validate(resilienceRequest, request.query), options.resilience())
+  })
   app.get('/queries', async () => {
     const { primary, analytics, migration, auth } = pools()
+    const { queriesReport } = await loadQueries()
     const own = await options.reads().pool()
     const all = [primary, analytics, migration, ...(auth ? [auth] : [])]
     return queriesReport({ pools: all, logins: [primary, migration, own] })
   })
   app.post('/queries/explain', async (request) => {
+    const { explainRequest, queriesExplain } = await loadQueries()
     const wanted = validate(explainRequest, request.body)
     checkViewpoint(request, wanted)
     return queriesExplain(options.reads(), wanted)
   })
-  app.get('/settings', async () => settingsList(options.project().config))
-  app.get('/realtime', async () => realtimeReport(pools().primary, await options.samples()))
+  app.get('/settings', async () => {
+    const { settingsList } = await import('../operations/settings.js')
+    return settingsList(options.project().config)
+  })
+  app.get('/realtime', async () => {
+    const { realtimeReport } = await import('../operations/realtime-figures.js')
+    return realtimeReport(pools().primary, await options.samples())
+  })
 }

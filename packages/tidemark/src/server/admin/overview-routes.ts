@@ -2,8 +2,7 @@ import type { FastifyInstance } from 'fastify'
 import { TidemarkError } from '../../errors.js'
 import type { Pool } from '../../postgres/postgres.js'
 import type { Jobs } from '../jobs.js'
-import { boardRequest, moveBoard, moveFiles } from '../operations/move-board.js'
-import { type OverviewInput, overview } from '../operations/overview.js'
+import type { OverviewInput } from '../operations/overview.js'
 import type { Project } from '../project.js'
 import { validate } from '../validate.js'
 import { auditList, auditRequest } from './audit.js'
@@ -18,15 +17,21 @@ export interface OverviewRoutesOptions {
   overview(): Promise<OverviewInput | undefined>
 }
 
+const loadBoard = () => import('../operations/move-board.js')
+
 /** What the dashboard's screens ask for and commands do not: /overview, /move/board, /move/files and /audit. */
 export const addOverviewRoutes = (app: FastifyInstance, options: OverviewRoutesOptions): void => {
   app.get('/overview', async () => {
     const input = await options.overview()
     if (!input) throw new TidemarkError('TM_SERVER_STARTING', {})
+    const { overview } = await import('../operations/overview.js')
     return overview(input)
   })
-  app.get('/move/board', async (request) => moveBoard(options.project(), validate(boardRequest, request.query), options.jobs))
-  app.get('/move/files', async () => moveFiles(options.project()))
+  app.get('/move/board', async (request) => {
+    const { boardRequest, moveBoard } = await loadBoard()
+    return moveBoard(options.project(), validate(boardRequest, request.query), options.jobs)
+  })
+  app.get('/move/files', async () => (await loadBoard()).moveFiles(options.project()))
   app.get('/audit', async (request) => {
     const pool = options.pool()
     if (!pool) throw new TidemarkError('TM_SERVER_STARTING', {})

@@ -15,8 +15,8 @@ export interface DashboardFile {
 }
 
 export interface DashboardFiles {
-  /** Of the page's files, by their path: `assets/index-x.js`. */
-  readonly files: ReadonlyMap<string, DashboardFile>
+  /** Of the page's files, by their path: `assets/index-x.js`. Read and zipped when one is asked for first: a start waits for none of them. */
+  readonly files: ReadonlyMap<string, () => Promise<DashboardFile>>
   readonly html: string
   /** The files that each screen needs besides, by its name. */
   readonly screens: Readonly<Record<string, readonly string[]>>
@@ -53,23 +53,31 @@ const fileOf = async (path: string): Promise<DashboardFile> => {
   }
 }
 
-/** Reads all of it: less than a megabyte, once. Undefined where it was not built. */
+/** As it was read the first time; one that could not be read is tried again. */
+const onceRead = (path: string): (() => Promise<DashboardFile>) => {
+  let read: Promise<DashboardFile> | undefined
+  return () => {
+    read ??= fileOf(path).catch((error: unknown) => {
+      read = undefined
+      throw error
+    })
+    return read
+  }
+}
+
+const apart: ReadonlySet<string> = new Set(['index.html', 'screens.json'])
+
+/** Finds what there is. Undefined where it was not built. */
 export const readDashboard = async (folder: string): Promise<DashboardFiles | undefined> => {
   const found = await readdir(folder, { recursive: true, withFileTypes: true }).catch(() => [])
   const paths = found
     .filter((entry) => entry.isFile() && !entry.name.startsWith('.'))
-    .map((entry) => join(entry.parentPath, entry.name))
-  const read = await Promise.all(
-    paths.map(async (path) => [relative(folder, path).split(sep).join('/'), await fileOf(path)] as const),
-  )
-  const files = new Map(read)
-  const [html, screens] = [files.get('index.html'), files.get('screens.json')]
-  if (!html || !screens) return undefined
-  files.delete('index.html')
-  files.delete('screens.json')
+    .map((entry) => relative(folder, join(entry.parentPath, entry.name)).split(sep).join('/'))
+  if (![...apart].every((name) => paths.includes(name))) return undefined
+  const [html, screens] = await Promise.all([...apart].map((name) => readFile(join(folder, name), 'utf8')))
   return {
-    files,
-    html: html.body.toString('utf8'),
-    screens: JSON.parse(screens.body.toString('utf8')) as DashboardFiles['screens'],
+    files: new Map(paths.filter((path) => !apart.has(path)).map((path) => [path, onceRead(join(folder, path))])),
+    html: html!,
+    screens: JSON.parse(screens!) as DashboardFiles['screens'],
   }
 }

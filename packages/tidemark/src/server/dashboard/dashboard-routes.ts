@@ -72,6 +72,6 @@ export const addDashboard = async (app: FastifyInstance, config: TidemarkConfig,
   for (const [path, file] of dashboard?.files ?? [])
     app.get(`/${path}`, async (request, reply) => {
       checkReach(request)
-      return sendFile(request, reply, file, path.startsWith('assets/'))
+      return sendFile(request, reply, await file(), path.startsWith('assets/'))
     })
 }

@@ -7,17 +7,7 @@ export interface SendReplaysOptions {
   readonly renormalise: Renormalise | undefined
 }
 
-interface Row {
-  readonly id: string
-  readonly provider: string
-  readonly tenant: string
-  readonly raw: Buffer
-  readonly headers: Readonly<Record<string, string>>
-  readonly verified: boolean
-  readonly trust: 'statement' | 'hint'
-  readonly received_ms: number
-  readonly normaliser: number
-}
+type Row = Omit<StoredEvent, 'receivedAtMs'> & { readonly received_ms: number }
 
 const storedOf = ({ received_ms: receivedAtMs, ...row }: Row): StoredEvent => ({ ...row, receivedAtMs })
 
