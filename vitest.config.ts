@@ -34,8 +34,8 @@ const project = (name: string, include: string[], extra: object = {}) => ({
 // Promises in seconds, which say nothing of a machine that is busy with other tests: these come when all others have ended.
 const alone = [
   'packages/tidemark/src/feed/fan-out/feed-nodes.e2e.test.ts',
-  'packages/tidemark/src/server/live-page.e2e.test.ts',
-  'packages/tidemark/src/server/resilience-processes.e2e.test.ts',
+  'packages/tidemark/src/server/realtime/live-page.e2e.test.ts',
+  'packages/tidemark/src/server/resilience/resilience-processes.e2e.test.ts',
 ]
 
 const roots = '{packages,apps,scripts,bench}/**'

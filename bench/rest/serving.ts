@@ -18,9 +18,9 @@ import {
 } from '../../packages/tidemark/dist/postgres/postgres.js'
 import { createRest, openCatalogue, type Rest } from '../../packages/tidemark/dist/rest/rest.js'
 import { testUrl } from '../../packages/tidemark/dist/schema/testing/bootstrapped-template.js'
-import { createHttp } from '../../packages/tidemark/dist/server/http.js'
-import { restSettingsOf } from '../../packages/tidemark/dist/server/rest.js'
-import { addRestRoutes } from '../../packages/tidemark/dist/server/rest-routes.js'
+import { createHttp } from '../../packages/tidemark/dist/server/http/http.js'
+import { restSettingsOf } from '../../packages/tidemark/dist/server/rest/rest.js'
+import { addRestRoutes } from '../../packages/tidemark/dist/server/rest/rest-routes.js'
 import { type Case, type CaseName, caseNames, cases } from './cases.ts'
 
 const secret = 'a secret of at least thirty-two characters'
@@ -153,7 +153,7 @@ await addRestRoutes(app, {
   maxBodyBytes: settings.maxBodyBytes,
   sendTimeoutMs: 30_000,
 })
-const bare: FastifyInstance = createRequire(import.meta.resolve('../../packages/tidemark/dist/server/http.js'))('fastify')()
+const bare: FastifyInstance = createRequire(import.meta.resolve('../../packages/tidemark/dist/server/http/http.js'))('fastify')()
 addBareRoutes(bare, pool, recorded as Record<CaseName, Recorded>)
 for (const one of [app, bare]) await one.listen({ host: '127.0.0.1', port: 0 })
 const portOf = ({ server }: FastifyInstance): number => (server.address() as AddressInfo).port

@@ -12,8 +12,8 @@ import { createMetrics } from '../../packages/tidemark/dist/observability/metric
 import { createNamedPool } from '../../packages/tidemark/dist/postgres/postgres.js'
 import { createRedis } from '../../packages/tidemark/dist/redis/create-redis.js'
 import { testUrl } from '../../packages/tidemark/dist/schema/testing/bootstrapped-template.js'
-import { createHttp } from '../../packages/tidemark/dist/server/http.js'
-import { addWebhookRoutes } from '../../packages/tidemark/dist/server/webhook-routes.js'
+import { createHttp } from '../../packages/tidemark/dist/server/http/http.js'
+import { addWebhookRoutes } from '../../packages/tidemark/dist/server/webhooks/webhook-routes.js'
 import { openIntake } from '../../packages/tidemark/dist/webhooks/intake/intake.js'
 import { generic, gohighlevel } from '../../packages/tidemark/dist/webhooks/providers/providers.js'
 import type { Durability } from '../../packages/tidemark/dist/webhooks/webhooks.js'
@@ -31,7 +31,7 @@ export interface WebhookAddresses {
 const { WEBHOOKS_BENCH_POSTGRES: databaseUrl, WEBHOOKS_BENCH_REDIS: redisUrl, WEBHOOKS_BENCH_KEY: publicKey } = process.env
 if (databaseUrl === undefined || redisUrl === undefined) throw new Error('this is started by bench/webhooks.ts')
 
-const load = createRequire(import.meta.resolve('../../packages/tidemark/dist/server/http.js'))
+const load = createRequire(import.meta.resolve('../../packages/tidemark/dist/server/http/http.js'))
 const fastify: () => FastifyInstance = load('fastify')
 const { Redis } = load('ioredis') as { Redis: new (url: string) => Ioredis }
 

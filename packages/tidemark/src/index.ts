@@ -240,20 +240,19 @@ export type {
   SchemaDifference,
   UpReport,
 } from './schema/schema.js'
-
+export { type Database, type OpenDatabaseOptions, openDatabase } from './server/database/database.js'
+export { createPoolGauges, createPoolObserver } from './server/database/pool-metrics.js'
+export { type RateLimitOptions, rateLimit, rateLimitHeaders } from './server/http/rate-limit.js'
 // Server
-export { type ApiMetrics, type ApiMetricsOptions, createApiMetrics } from './server/api-metrics.js'
-export { type Database, type OpenDatabaseOptions, openDatabase } from './server/database.js'
-export { createLiveCounters, type LiveCounters, type LiveCountersOptions } from './server/live-counters.js'
+export { type ApiMetrics, type ApiMetricsOptions, createApiMetrics } from './server/observation/api-metrics.js'
+export { createLiveCounters, type LiveCounters, type LiveCountersOptions } from './server/observation/live-counters.js'
+export type { ProjectStatus } from './server/operations/status.js'
 export {
   type GuardPlan,
   type OpenResilienceOptions,
   openResilience,
   type Resilience,
-} from './server/open-resilience.js'
-export type { ProjectStatus } from './server/operations/status.js'
-export { createPoolGauges, createPoolObserver } from './server/pool-metrics.js'
-export { type RateLimitOptions, rateLimit, rateLimitHeaders } from './server/rate-limit.js'
+} from './server/resilience/open-resilience.js'
 export { createServer, type ServerOptions, type TidemarkServer } from './server/server.js'
 export { type HealthTable, healthTables, type Probe } from './server/supabase-health/health-tables.js'
 export { probeDatabase } from './server/supabase-health/probe-database.js'

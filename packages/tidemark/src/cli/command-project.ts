@@ -1,5 +1,5 @@
 import type { Logger } from '../observability/observability.js'
-import type { Project } from '../server/project.js'
+import type { Project } from '../server/project/project.js'
 import type { CommandContext } from './context.js'
 
 /** The logger of a command that ends: warnings for people, everything with --verbose. */
@@ -18,7 +18,7 @@ export const commandProject = async (context: CommandContext): Promise<Project> 
   const [config, log, { openProject }] = await Promise.all([
     context.config(),
     commandLogger(context),
-    import('../server/project.js'),
+    import('../server/project/project.js'),
   ])
   return openProject({ config, log, cwd: context.io.cwd })
 }

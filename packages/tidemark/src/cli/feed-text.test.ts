@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import type { NodeFollower } from '../server/feed.js'
+import type { NodeFollower } from '../server/feed/feed.js'
 import { lagText } from './feed-text.js'
 
 const textOf = (follower: Partial<NodeFollower>): string =>

@@ -1,4 +1,4 @@
-import type { NodeFollower } from '../server/feed.js'
+import type { NodeFollower } from '../server/feed/feed.js'
 import type { LagReport, SlotReport } from '../server/operations/feed.js'
 import type { OutboxReport } from '../server/operations/feed-outbox.js'
 import type { Told } from '../server/operations/feed-tail.js'

@@ -1,4 +1,4 @@
-import { cachesLine } from '../server/caches.js'
+import { cachesLine } from '../server/caches/caches.js'
 import type { ProjectStatus } from '../server/operations/status.js'
 import type { Colors } from './terminal.js'
 

@@ -5,7 +5,7 @@ import { afterEach, describe, expect, test } from 'vitest'
 import { TidemarkError } from '../errors.js'
 import { createFakeClock } from '../testing/fake-clock.js'
 import { until } from '../time/until.js'
-import { streamJob } from './event-stream.js'
+import { streamJob } from './http/event-stream.js'
 import { createJobs, type Job, type JobContext } from './jobs.js'
 
 /** A job that does what the test says, and ends when the test says. */

@@ -2,12 +2,12 @@
 import type { TidemarkConfig } from '../config/config.js'
 import type { Follower } from '../feed/feed.js'
 import type { Logger } from '../observability/observability.js'
-import type { ServerCaches } from './caches.js'
-import type { Observation } from './observation.js'
+import type { ServerCaches } from './caches/caches.js'
+import type { Observation } from './observation/observation.js'
 import type { Parts } from './parts.js'
-import type { Project } from './project.js'
-import type { ServerChanges } from './realtime-changes.js'
-import type { ServerRelays } from './realtime-relays.js'
+import type { Project } from './project/project.js'
+import type { ServerChanges } from './realtime/realtime-changes.js'
+import type { ServerRelays } from './realtime/realtime-relays.js'
 import type { Role } from './roles.js'
 import type { Runtime } from './runtime.js'
 import type { WhenReachable } from './when-reachable.js'
@@ -38,22 +38,22 @@ interface Connected extends Opening {
 const openResilience = async ({ config, runtime, observation, log, parts, isStopping }: Connected): Promise<void> => {
   const state = parts.get('state')
   if (!state || isStopping()) return
-  const { openServerResilience } = await import('./resilience.js')
+  const { openServerResilience } = await import('./resilience/resilience.js')
   const resilience = await openServerResilience({ config, state, runtime, observation, log })
   parts.add('resilience', resilience, () => resilience.stop())
 }
 
 const openRest = async ({ config, roles, runtime, observation, log, parts, isStopping }: Connected): Promise<void> => {
-  const { openServerRest, servesRest } = await import('./rest.js')
+  const { openServerRest, servesRest } = await import('./rest/rest.js')
   if (!roles.has('rest') || !servesRest(config) || isStopping()) return
   const rest = await openServerRest({ config, runtime, observation, log: log.child('rest') })
   parts.add('rest', rest, () => rest.stop())
 }
 
 const openWebhooks = async ({ config, roles, runtime, observation, log, parts, isStopping }: Connected): Promise<void> => {
-  const { servesWebhooks } = await import('./serves-webhooks.js')
+  const { servesWebhooks } = await import('./webhooks/serves-webhooks.js')
   if (!roles.has('webhooks') || !servesWebhooks(config) || isStopping()) return
-  const { openServerWebhooks } = await import('./webhooks.js')
+  const { openServerWebhooks } = await import('./webhooks/webhooks.js')
   const webhooks = await openServerWebhooks({ config, runtime, observation, log: log.child('webhooks') })
   parts.add('webhooks', webhooks, () => webhooks.stop())
 }
@@ -67,7 +67,7 @@ const openCaches = async ({
   isStopping,
 }: Connected): Promise<ServerCaches | undefined> => {
   if (Object.keys(config.caches).length === 0 || isStopping()) return undefined
-  const { cacheNames, cachesLine, openServerCaches } = await import('./caches.js')
+  const { cacheNames, cachesLine, openServerCaches } = await import('./caches/caches.js')
   const caches = await openServerCaches({ config, runtime, observation, log })
   log.info(`caching ${cachesLine(cacheNames(config))}`)
   return parts.add('caches', caches, () => caches.stop())
@@ -83,9 +83,9 @@ const openChanges = async ({
   isStopping,
   whenReachable,
 }: Connected): Promise<ServerChanges | undefined> => {
-  const { servesRealtime } = await import('./serves-realtime.js')
+  const { servesRealtime } = await import('./realtime/serves-realtime.js')
   if (!roles.has('realtime') || !roles.has('feed') || !servesRealtime(config) || isStopping()) return undefined
-  const { openServerChanges } = await import('./realtime-changes.js')
+  const { openServerChanges } = await import('./realtime/realtime-changes.js')
   const changes = await openServerChanges({ config, runtime, observation, whenReachable, log: log.child('realtime') })
   return parts.add('changes', changes, () => changes.stop())
 }
@@ -99,7 +99,7 @@ const openRelays = async ({
   parts,
   isStopping,
 }: Connected): Promise<ServerRelays | undefined> => {
-  const { hasRelays, openServerRelays } = await import('./realtime-relays.js')
+  const { hasRelays, openServerRelays } = await import('./realtime/realtime-relays.js')
   if (!roles.has('feed') || !hasRelays(config) || isStopping()) return undefined
   const relays = await openServerRelays({ config, runtime, observation, log })
   return parts.add('relays', relays, () => relays.stop())
@@ -116,7 +116,7 @@ const follow = async (opening: Connected): Promise<void> => {
   // Loading the feed takes time, and most of it in a project where nothing follows anything.
   const wanted = roles.has('feed') && (followers.length > 0 || config.feed.tables.length > 0)
   if (!wanted || isStopping()) return
-  const { openServerFeed } = await import('./feed.js')
+  const { openServerFeed } = await import('./feed/feed.js')
   const shared = { config, runtime, observation, followers, log }
   const feed = await openServerFeed({ ...shared, ...changes?.feed, purging: caches?.cache.purging })
   parts.add('feed', feed, () => feed.stop())
@@ -164,7 +164,7 @@ const openRealtime = async ({ log, parts, isStopping, whenReachable }: Opening):
   const [shell, runtime, observation] = [parts.get('shell'), parts.get('runtime'), parts.get('observation')]
   const sockets = shell?.realtime
   if (!sockets || !runtime || !observation || isStopping()) return
-  const { openServerRealtime } = await import('./realtime.js')
+  const { openServerRealtime } = await import('./realtime/realtime.js')
   const changes = parts.get('feed')?.node && parts.get('changes')
   const realtime = await openServerRealtime({ runtime, observation, changes, whenReachable, log: log.child('realtime') })
   parts.add('realtime', realtime, () => realtime.stop())
@@ -175,7 +175,7 @@ const openRealtime = async ({ log, parts, isStopping, whenReachable }: Opening):
 export const openWatching = async ({ config, roles, log, parts, isStopping, project }: Opening): Promise<void> => {
   const [runtime, observation, state] = [parts.get('runtime'), parts.get('observation'), parts.get('state')]
   if (!roles.has('alerts') || !config.alerts.enabled || !runtime || !observation || !state || isStopping()) return
-  const { openServerAlerts } = await import('./alerts.js')
+  const { openServerAlerts } = await import('./alerts/alerts.js')
   const alerts = await openServerAlerts({ config, state, runtime, observation, project, log })
   parts.add('alerts', alerts, () => alerts.stop())
   const realtime = parts.get('realtime')

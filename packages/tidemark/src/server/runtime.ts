@@ -2,9 +2,9 @@ import type { TidemarkConfig } from '../config/config.js'
 import type { Logger, Metrics, Signals } from '../observability/observability.js'
 import type { Pool, Pools, PoolsOptions } from '../postgres/postgres.js'
 import type { State } from '../state/state.js'
-import type { Database } from './database.js'
+import type { Database } from './database/database.js'
+import { createPoolObserver } from './database/pool-metrics.js'
 import { type OpenedRedis, openRedis } from './open-redis.js'
-import { createPoolObserver } from './pool-metrics.js'
 import type { WhenReachable } from './when-reachable.js'
 
 /** Everything a serving process is connected to. */

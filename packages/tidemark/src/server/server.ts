@@ -5,16 +5,16 @@ import type { Follower } from '../feed/feed.js'
 import { type Logger, silentLogger } from '../observability/observability.js'
 import { openState, type State } from '../state/state.js'
 import { systemClock } from '../time/clock.js'
-import type { Database } from './database.js'
-import { drain } from './drain.js'
-import { listen } from './listen.js'
-import type { Observation } from './observation.js'
+import type { Database } from './database/database.js'
+import { drain } from './http/drain.js'
+import { listen } from './http/listen.js'
+import type { Observation } from './observation/observation.js'
 import { type Opening, openConnected, openListening, openWatching, settled } from './open-parts.js'
-import type { Resilience } from './open-resilience.js'
 import type { ProjectStatus } from './operations/status.js'
 import { Parts, type Started } from './parts.js'
-import { announce, findServer, withdraw } from './presence.js'
-import { type Project, projectOver } from './project.js'
+import { announce, findServer, withdraw } from './project/presence.js'
+import { type Project, projectOver } from './project/project.js'
+import type { Resilience } from './resilience/open-resilience.js'
 import { resolveRoles } from './roles.js'
 import type { Runtime } from './runtime.js'
 import { createWhenReachable, type WhenReachable } from './when-reachable.js'
@@ -108,7 +108,7 @@ class Server implements TidemarkServer {
     const log = this.#log ?? (await loadLogger(this.#config))
     this.#log = log
     const opening = this.#opening(roles, log)
-    const database = import('./database.js').then(({ openDatabase }) =>
+    const database = import('./database/database.js').then(({ openDatabase }) =>
       opening.whenReachable(() => openDatabase({ config: this.#config, state, log, cwd: this.#cwd })),
     )
     try {
@@ -147,7 +147,7 @@ class Server implements TidemarkServer {
   async #assemble(opening: Opening, state: State, database: Promise<Database>): Promise<void> {
     // Loading the rest keeps this thread busy. Postgres takes longer to start than that, so it is asked first.
     await Promise.race([database, systemClock.sleep(headStartMs)])
-    const { createObservation } = await import('./observation.js')
+    const { createObservation } = await import('./observation/observation.js')
     const observation = this.#parts.add('observation', createObservation(opening.log))
     await settled([this.#listen(opening, state, observation), this.#connect(opening, state, observation, database)])
   }
@@ -163,7 +163,7 @@ class Server implements TidemarkServer {
   }
 
   async #listen({ roles, log, parts, isStopping }: Opening, state: State, observation: Observation): Promise<void> {
-    const { createShell } = await import('./shell.js')
+    const { createShell } = await import('./http/shell.js')
     const shell = await createShell({
       roles,
       state,
@@ -204,7 +204,7 @@ class Server implements TidemarkServer {
   /** Nobody is kept from starting by it: what was open before is no worse now. */
   async #exposureNotice(runtime: Runtime): Promise<string | undefined> {
     if (!this.#parts.get('rest')) return undefined
-    const { exposureNotice } = await import('./exposure-notice.js')
+    const { exposureNotice } = await import('./rest/exposure-notice.js')
     return exposureNotice(runtime, this.#config).catch((err: unknown) => {
       this.#log?.warn('what is exposed could not be looked at', { err })
       return undefined
@@ -220,7 +220,7 @@ class Server implements TidemarkServer {
 
   async status(): Promise<ProjectStatus> {
     const { state, observation, runtime } = this.#started()
-    const { statusOf } = await import('./server-status.js')
+    const { statusOf } = await import('./project/server-status.js')
     const { body: health } = await observation.health.report()
     return statusOf({ state, runtime, health, config: this.#config, url: this.url, startedAtMs: this.#startedAtMs })
   }

@@ -1,7 +1,7 @@
 import { isCloud } from '../auth/open-callers.js'
 import { isDevelopment } from '../auth/settings.js'
 import { configNotices, type TidemarkConfig } from '../config/config.js'
-import type { Presence } from './presence.js'
+import type { Presence } from './project/presence.js'
 import type { Runtime } from './runtime.js'
 
 const portNotice = ({ server }: TidemarkConfig, url: string): readonly string[] => {

@@ -6,7 +6,7 @@ import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { createNamedPool } from '../postgres/postgres.js'
 import { createRedis } from '../redis/create-redis.js'
 import type { LimitRule } from '../resilience/limiter/limits.js'
-import { openResilience } from '../server/open-resilience.js'
+import { openResilience } from '../server/resilience/open-resilience.js'
 import { systemClock } from '../time/clock.js'
 
 export interface ResilienceProcessOptions {

@@ -1,6 +1,6 @@
 import { defineRule, type Rule } from './rule.js'
 
-/** Gauges that are measured for rules alone, see `server/alert-probes.ts`. */
+/** Gauges that are measured for rules alone, see `server/alerts/alert-probes.ts`. */
 export const probeMetrics = {
   diskFree: 'tidemark_watch_disk_free_ratio',
   clockOffset: 'tidemark_watch_clock_offset_seconds',

@@ -5,7 +5,7 @@ import { alertsText, alertText, silencedText } from '../alerts-text.js'
 import { commandProject } from '../command-project.js'
 import type { CommandContext, Run } from '../context.js'
 
-const ask = () => import('../../server/ask-alerts.js')
+const ask = () => import('../../server/ask/ask-alerts.js')
 
 /** Who says it: the flag, else the user of this machine. */
 const actorOf = ({ by }: { readonly by?: string }): string => {

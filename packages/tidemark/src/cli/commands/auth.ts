@@ -3,7 +3,7 @@ import { addSigningKey, type KeyKind, type KeyReport, keyKinds, listKeys, rotate
 import { isCloud } from '../../auth/open-callers.js'
 import { isDevelopment } from '../../auth/settings.js'
 import { exitCodes, TidemarkError } from '../../errors.js'
-import type { Project } from '../../server/project.js'
+import type { Project } from '../../server/project/project.js'
 import { formatDuration, parseDuration } from '../../time/durations.js'
 import { codesText, keysText } from '../auth-text.js'
 import { commandProject } from '../command-project.js'

@@ -5,7 +5,7 @@ import { breakersText } from '../breakers-text.js'
 import { commandProject } from '../command-project.js'
 import type { Run } from '../context.js'
 
-const ask = () => import('../../server/ask-breakers.js')
+const ask = () => import('../../server/ask/ask-breakers.js')
 
 export const breakersList: Run = async (context) => {
   const report = await (await ask()).askBreakers(await commandProject(context))

@@ -4,7 +4,7 @@ import { evictText, keyText, statsText } from '../cache-text.js'
 import { commandProject } from '../command-project.js'
 import type { Run } from '../context.js'
 
-const ask = () => import('../../server/ask-cache.js')
+const ask = () => import('../../server/ask/ask-cache.js')
 
 export const cacheStats: Run = async (context) => {
   const { terminal } = context

@@ -1,6 +1,6 @@
 import { showsDashboard } from '../../server/dashboard/dashboard-routes.js'
-import { showsLivePage } from '../../server/live-page.js'
 import { hideSecrets } from '../../server/operations/status.js'
+import { showsLivePage } from '../../server/realtime/live-page.js'
 import type { TidemarkServer } from '../../server/server.js'
 import { formatDuration } from '../../time/durations.js'
 import type { CommandContext, Run } from '../context.js'

@@ -65,7 +65,7 @@ const endangered = ({ slots }: operations.LagReport): operations.SlotReport | un
 
 export const feedLag: Run = async (context) => {
   const { terminal } = context
-  const { askFeedLag } = await import('../../server/ask-feed-lag.js')
+  const { askFeedLag } = await import('../../server/ask/ask-feed-lag.js')
   const report = await askFeedLag(await commandProject(context))
   terminal.result(report, () => lagText(report))
   const slot = endangered(report)

@@ -3,14 +3,14 @@ import { userInfo } from 'node:os'
 import { resolve } from 'node:path'
 import { exitCodes, reasonOf, TidemarkError } from '../../errors.js'
 import type { ListRequest, ReplayReport, ReplayRequest } from '../../server/operations/hooks.js'
-import type { Project } from '../../server/project.js'
+import type { Project } from '../../server/project/project.js'
 import { systemClock } from '../../time/clock.js'
 import { parseDuration } from '../../time/durations.js'
 import { commandProject } from '../command-project.js'
 import type { CommandContext, Run } from '../context.js'
 import { listText, replayStateText, replaysText, replayText, sendText, showText } from '../hooks-text.js'
 
-const ask = () => import('../../server/ask-hooks.js')
+const ask = () => import('../../server/ask/ask-hooks.js')
 const operations = () => import('../../server/operations/hooks.js')
 
 export interface SelectionFlags {

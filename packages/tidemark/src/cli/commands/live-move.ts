@@ -69,7 +69,7 @@ export const moveLive: Run<FollowFlags> = async (context, [file], flags) => {
   const outer = await commandProject(context)
   await confirmReplace(context, flags)
   return outer.withDatabase(flags.to, async (database) => {
-    const { projectOver } = await import('../../server/project.js')
+    const { projectOver } = await import('../../server/project/project.js')
     const project = projectOver(database, outer)
     // What is open is what `--to` named, so the operations need not be told again.
     const { to: _opened, ...here } = requestOf(file, flags, files)
@@ -104,7 +104,7 @@ export const moveCutover: Run<SwitchFlags> = async (context, [file = ''], flags)
   const outer = await commandProject(context)
   const { terminal, interrupt } = context
   return outer.withDatabase(flags.to, async (database) => {
-    const { projectOver } = await import('../../server/project.js')
+    const { projectOver } = await import('../../server/project/project.js')
     const project = projectOver(database, outer)
     const { to: _opened, ...request } = switchRequest(file, flags)
     interrupt.setLastWords({

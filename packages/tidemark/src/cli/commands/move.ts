@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import { exitCodes, TidemarkError } from '../../errors.js'
 import type { VerifyReport } from '../../move/move.js'
 import * as operations from '../../server/operations/move.js'
-import type { Project } from '../../server/project.js'
+import type { Project } from '../../server/project/project.js'
 import { commandProject } from '../command-project.js'
 import type { CommandContext, Run } from '../context.js'
 import { moveStatusText } from '../move-status-text.js'
@@ -99,7 +99,7 @@ const moveOnce: Run<PlanFlags & CopyFlags & VerifyFlags> = async (context, [file
   if (context.dryRun) return planOnly(context, outer, request)
   await confirmReplace(context, flags)
   return outer.withDatabase(flags.to, async (database) => {
-    const { projectOver } = await import('../../server/project.js')
+    const { projectOver } = await import('../../server/project/project.js')
     const project = projectOver(database, outer)
     // What is open is what `--to` named, so the operations need not be told again.
     const { to: _opened, ...here } = request

@@ -1,6 +1,6 @@
 import { exitCodes } from '../../errors.js'
-import { findStatus } from '../../server/find-status.js'
 import { hideSecrets, type ProjectStatus } from '../../server/operations/status.js'
+import { findStatus } from '../../server/project/find-status.js'
 import { commandProject } from '../command-project.js'
 import type { Run } from '../context.js'
 import { statusText } from '../status-text.js'

@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import type { Alerts } from '../../alerts/open-alerts.js'
+import { validate } from '../http/validate.js'
 import * as operation from '../operations/alerts.js'
-import { validate } from '../validate.js'
 
 export interface AlertsRoutesOptions {
   /** Undefined while the server starts, and where it has none. */

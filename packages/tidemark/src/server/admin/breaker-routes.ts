@@ -1,8 +1,8 @@
 import type { FastifyInstance } from 'fastify'
-import type { Resilience } from '../open-resilience.js'
+import { validate } from '../http/validate.js'
 import { breakersList, breakersOperate, breakersRequest } from '../operations/breakers.js'
-import type { Project } from '../project.js'
-import { validate } from '../validate.js'
+import type { Project } from '../project/project.js'
+import type { Resilience } from '../resilience/open-resilience.js'
 
 export interface BreakerRoutesOptions {
   /** Raises TM_SERVER_STARTING until Postgres is there. */

@@ -1,9 +1,9 @@
 import type { FastifyInstance } from 'fastify'
 import type { Cache, Definitions } from '../../cache/create-cache.js'
+import { validate } from '../http/validate.js'
 import type { OpenedRedis } from '../open-redis.js'
 import * as cache from '../operations/cache.js'
-import type { Project } from '../project.js'
-import { validate } from '../validate.js'
+import type { Project } from '../project/project.js'
 
 export interface CacheRoutesOptions {
   /** Raises TM_SERVER_STARTING until Postgres is there. */

@@ -1,12 +1,12 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { bootstrappedTemplate, connectTo, testUrl } from '../../schema/testing/bootstrapped-template.js'
 import { useClient, useDatabase } from '../../testing/use-database.js'
-import { openResilience } from '../open-resilience.js'
 import type { DataCount, DataRows, DataTableInfo } from '../operations/data.js'
 import type { ExplainReport, QueriesReport } from '../operations/queries.js'
 import type { RealtimeReport } from '../operations/realtime-figures.js'
 import type { ResilienceReport } from '../operations/resilience.js'
 import type { SettingView } from '../operations/settings.js'
+import { openResilience } from '../resilience/open-resilience.js'
 import { type AdminReads, openAdminReads } from '../testing/open-admin-reads.js'
 
 const [ann, bob] = ['11111111-1111-4111-8111-111111111111', '22222222-2222-4222-8222-222222222222']

@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { validate } from '../http/validate.js'
 import type { ViewpointRequest } from '../operations/data.js'
 import type { RoleReads } from '../operations/role-reads.js'
-import { validate } from '../validate.js'
 import { operatorOf, requireRole } from './operator.js'
 
 export interface DataRoutesOptions {

@@ -2,12 +2,12 @@ import type { ServerResponse } from 'node:http'
 import type { FastifyInstance } from 'fastify'
 import { z } from 'zod'
 import { toTidemarkError } from '../../errors.js'
-import type { ServerFeed } from '../feed.js'
+import type { ServerFeed } from '../feed/feed.js'
+import { validate } from '../http/validate.js'
 import type { OpenedRedis } from '../open-redis.js'
 import * as feed from '../operations/feed.js'
 import { feedTail, type Told, tailRequest } from '../operations/feed-tail.js'
-import type { Project } from '../project.js'
-import { validate } from '../validate.js'
+import type { Project } from '../project/project.js'
 
 export interface FeedRoutesOptions {
   /** Raises TM_SERVER_STARTING until Postgres is there. */

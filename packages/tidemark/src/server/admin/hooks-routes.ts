@@ -1,8 +1,8 @@
 import type { FastifyInstance } from 'fastify'
 import type { Pool } from '../../postgres/postgres.js'
+import { validate } from '../http/validate.js'
 import * as hooks from '../operations/hooks.js'
-import type { Project } from '../project.js'
-import { validate } from '../validate.js'
+import type { Project } from '../project/project.js'
 
 export interface HooksRoutesOptions {
   /** Raises TM_SERVER_STARTING until Postgres is there. */

@@ -1,10 +1,10 @@
 import type { FastifyInstance } from 'fastify'
 import { TidemarkError } from '../../errors.js'
 import type { Sample } from '../../observability/observability.js'
-import type { Resilience } from '../open-resilience.js'
-import type { Project } from '../project.js'
+import { validate } from '../http/validate.js'
+import type { Project } from '../project/project.js'
+import type { Resilience } from '../resilience/open-resilience.js'
 import type { Runtime } from '../runtime.js'
-import { validate } from '../validate.js'
 import { checkViewpoint, type DataRoutesOptions } from './data-routes.js'
 
 export interface MachineRoutesOptions extends DataRoutesOptions {

@@ -1,10 +1,10 @@
 import type { FastifyInstance } from 'fastify'
 import { TidemarkError } from '../../errors.js'
 import type { Pool } from '../../postgres/postgres.js'
+import { validate } from '../http/validate.js'
 import type { Jobs } from '../jobs.js'
 import type { OverviewInput } from '../operations/overview.js'
-import type { Project } from '../project.js'
-import { validate } from '../validate.js'
+import type { Project } from '../project/project.js'
 import { auditList, auditRequest } from './audit.js'
 
 export interface OverviewRoutesOptions {

@@ -2,7 +2,7 @@ import { createHash, hkdfSync, randomBytes, timingSafeEqual } from 'node:crypto'
 import type { TidemarkConfig } from '../../config/config.js'
 import type { State } from '../../state/state.js'
 import { type Clock, systemClock } from '../../time/clock.js'
-import { adminTokensOf } from '../admin-token.js'
+import { adminTokensOf } from '../project/admin-token.js'
 import { type OperatorRole, operatorRoles } from './operator.js'
 
 /** A session of an operator, as the cookie holds it: signed, so that nobody writes one, and not secret. */

@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify'
-import { validate } from '../validate.js'
+import { validate } from '../http/validate.js'
 import type { DataRoutesOptions } from './data-routes.js'
 
 const load = () => import('../operations/systems.js')

@@ -3,7 +3,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { isDevelopment } from '../../auth/settings.js'
 import type { TidemarkConfig } from '../../config/config.js'
 import { TidemarkError } from '../../errors.js'
-import { ownHost } from '../own-host.js'
+import { ownHost } from '../http/own-host.js'
 import { type DashboardFile, type DashboardFiles, findDashboard, readDashboard } from './dashboard-files.js'
 
 /** Whether this server shows the dashboard: where it was asked for, and unasked in development. */

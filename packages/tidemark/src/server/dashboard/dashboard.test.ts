@@ -5,7 +5,7 @@ import { resolveConfig } from '../../config/config.js'
 import { createMetrics } from '../../observability/metrics.js'
 import { silentLogger } from '../../observability/observability.js'
 import { useFolder } from '../../testing/use-folder.js'
-import { createHttp } from '../http.js'
+import { createHttp } from '../http/http.js'
 import { readDashboard } from './dashboard-files.js'
 import { addDashboard } from './dashboard-routes.js'
 

@@ -4,8 +4,8 @@ import type { BreakerSnapshot } from '../../resilience/breaker/breaker.js'
 import { breakerRules } from '../../resilience/breaker/breaker-rules.js'
 import type { BreakerState, Circuit } from '../../resilience/breaker/circuit.js'
 import type { SharedCircuits } from '../../resilience/breaker/shared-circuits.js'
-import type { Resilience } from '../open-resilience.js'
-import type { Project } from '../project.js'
+import type { Project } from '../project/project.js'
+import type { Resilience } from '../resilience/open-resilience.js'
 
 export const breakersRequest = z.strictObject({
   service: z.string().min(1).max(200),

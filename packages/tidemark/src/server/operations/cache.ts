@@ -4,9 +4,9 @@ import type { Cache, Definitions } from '../../cache/create-cache.js'
 import type { TidemarkConfig } from '../../config/config.js'
 import { isTidemarkError } from '../../errors.js'
 import type { RedisState } from '../../redis/redis.js'
-import { encryptionOf } from '../caches.js'
+import { encryptionOf } from '../caches/caches.js'
 import type { OpenedRedis } from '../open-redis.js'
-import type { Project } from '../project.js'
+import type { Project } from '../project/project.js'
 
 const name = z.string().min(1).max(1024)
 

@@ -3,7 +3,7 @@ import { createServer } from 'node:net'
 import { delimiter, dirname, join } from 'node:path'
 import { configNotices } from '../../config/config.js'
 import { reasonOf } from '../../errors.js'
-import type { Project } from '../project.js'
+import type { Project } from '../project/project.js'
 import { type Finding, fail, ok, warn } from './finding.js'
 
 const mebibyte = 1024 ** 2
@@ -113,7 +113,7 @@ const portIsFree = (host: string, port: number): Promise<boolean> =>
 
 export const checkPort = async ({ config, state }: Project): Promise<readonly Finding[]> => {
   const { host, port, portAsked } = config.server
-  const { findServer } = await import('../presence.js')
+  const { findServer } = await import('../project/presence.js')
   const running = await findServer(state)
   if (running) return [ok('server', `running at ${running.url} (pid ${running.pid})`)]
   if (port === 0 || (await portIsFree(host, port))) return [ok('server', `not running; ${host}:${port} is free`)]

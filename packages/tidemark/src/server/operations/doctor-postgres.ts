@@ -3,7 +3,7 @@ import { isTidemarkError, reasonOf, toTidemarkError } from '../../errors.js'
 import type { ConnectOptions } from '../../postgres/postgres.js'
 import type { SchemaClient } from '../../schema/schema.js'
 import { isAlive } from '../../state/state.js'
-import type { Project } from '../project.js'
+import type { Project } from '../project/project.js'
 import { away, type Finding, ok, warn } from './finding.js'
 
 interface Facts {

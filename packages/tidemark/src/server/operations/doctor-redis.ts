@@ -1,7 +1,7 @@
 import { reasonOf, toTidemarkError } from '../../errors.js'
 import type { Redis, RedisReply } from '../../redis/redis.js'
 import { isAlive } from '../../state/state.js'
-import type { Project } from '../project.js'
+import type { Project } from '../project/project.js'
 import { away, type Finding, ok, warn } from './finding.js'
 
 const absence = 'without Redis everything works from memory and Postgres, and several servers share no cache'

@@ -2,7 +2,7 @@
 import { TidemarkError } from '../../errors.js'
 import type { OutboxState } from '../../feed/sources/outbox/prune-outbox.js'
 import { tableIdOf } from '../../feed/table-id.js'
-import type { Project } from '../project.js'
+import type { Project } from '../project/project.js'
 
 export interface OutboxReport extends Omit<OutboxState, 'readers'> {
   /** Tables with its triggers, as `schema.table`. */

@@ -14,9 +14,9 @@ import { formatPosition, type Position, parsePosition } from '../../feed/positio
 import { parseWalEpoch } from '../../feed/sources/wal/wal-epoch.js'
 import { type TableId, tableIdOf } from '../../feed/table-id.js'
 import type { ConnectOptions } from '../../postgres/postgres.js'
-import { sourceKind } from '../feed-sources.js'
+import { sourceKind } from '../feed/feed-sources.js'
 import type { OpenedRedis } from '../open-redis.js'
-import type { Project } from '../project.js'
+import type { Project } from '../project/project.js'
 
 const table = z.string().regex(/^[^.,\s]+\.[^.,]+$/, { error: 'it is not schema.table' })
 

@@ -1,10 +1,10 @@
 import { z } from 'zod'
 import type { Slot } from '../../feed/slots.js'
 import type { ConnectOptions } from '../../postgres/postgres.js'
-import type { Database } from '../database.js'
-import type { FeedDescription } from '../feed.js'
+import type { Database } from '../database/database.js'
+import type { FeedDescription } from '../feed/feed.js'
 import type { OpenedRedis } from '../open-redis.js'
-import type { Project } from '../project.js'
+import type { Project } from '../project/project.js'
 
 export const dropSlotRequest = z.strictObject({ name: z.string().min(1).max(63) })
 

@@ -1,8 +1,8 @@
 import { createHmac, randomUUID } from 'node:crypto'
 import type { TidemarkConfig } from '../../config/config.js'
 import { TidemarkError } from '../../errors.js'
-import { findServer } from '../presence.js'
-import type { Project } from '../project.js'
+import { findServer } from '../project/presence.js'
+import type { Project } from '../project/project.js'
 
 export interface SendRequest {
   readonly provider: string

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import type { Pool } from '../../postgres/postgres.js'
 import type { Replays, ReplayView, StartedReplay } from '../../webhooks/replay/replays.js'
 import type { EventDetail, EventView, StatusCount, StoredEvents } from '../../webhooks/replay/stored-events.js'
-import type { Project } from '../project.js'
+import type { Project } from '../project/project.js'
 
 const name = z.string().min(1).max(255)
 const instant = z.iso.datetime({ offset: true })

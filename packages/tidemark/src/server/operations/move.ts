@@ -2,8 +2,8 @@ import { z } from 'zod'
 import { configSources } from '../../config/config.js'
 import { TidemarkError } from '../../errors.js'
 import type { CopyReport, MoveListener, MovePlan, VerifyReport } from '../../move/move.js'
-import type { Database } from '../database.js'
-import type { Project } from '../project.js'
+import type { Database } from '../database/database.js'
+import type { Project } from '../project/project.js'
 import { resolveFile } from './files.js'
 
 const path = z.string().min(1).max(4096)

@@ -4,8 +4,8 @@ import type { Alerts } from '../../alerts/open-alerts.js'
 import type { Cache, Definitions } from '../../cache/create-cache.js'
 import type { HealthReport } from '../../observability/observability.js'
 import type { Pool, Pools } from '../../postgres/postgres.js'
-import type { ServerFeed } from '../feed.js'
-import type { Resilience } from '../open-resilience.js'
+import type { ServerFeed } from '../feed/feed.js'
+import type { Resilience } from '../resilience/open-resilience.js'
 import type { Runtime } from '../runtime.js'
 
 export interface OverviewInput {

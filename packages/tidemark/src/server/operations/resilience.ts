@@ -3,7 +3,7 @@ import { z } from 'zod'
 import type { Pool } from '../../postgres/postgres.js'
 import type { JournalBacklog } from '../../resilience/journal/journal.js'
 import type { LimiterCounts, WholeRule } from '../../resilience/limiter/limits.js'
-import type { Resilience } from '../open-resilience.js'
+import type { Resilience } from '../resilience/open-resilience.js'
 
 export interface LimiterReport {
   readonly name: string

@@ -3,7 +3,7 @@ import { TidemarkError } from '../../errors.js'
 import type { ConnectOptions } from '../../postgres/postgres.js'
 import type { ExposureReport } from '../../schema/exposure/exposure.js'
 import type { MigrationStatus, SchemaDifference, UpReport } from '../../schema/schema.js'
-import type { Project } from '../project.js'
+import type { Project } from '../project/project.js'
 
 const schemaName = z.string().min(1).max(63)
 

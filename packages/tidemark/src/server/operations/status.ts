@@ -1,7 +1,7 @@
 import type { ApiKeys } from '../../auth/keys/sign-api-key.js'
 import type { RedisDriver, RedisState } from '../../redis/redis.js'
 import { maskSecrets } from '../../secrets.js'
-import type { CacheName } from '../caches.js'
+import type { CacheName } from '../caches/caches.js'
 
 /** What runs in a project. Holds secrets unless {@link hideSecrets} took them out. */
 export interface ProjectStatus {

@@ -10,9 +10,9 @@ import { addMachineRoutes } from '../admin/machine-routes.js'
 import type { OperatorRole } from '../admin/operator.js'
 import type { Session } from '../admin/session.js'
 import { addSystemsRoutes } from '../admin/systems-routes.js'
-import { createHttp } from '../http.js'
-import type { Resilience } from '../open-resilience.js'
+import { createHttp } from '../http/http.js'
 import { createRoleReads } from '../operations/role-reads.js'
+import type { Resilience } from '../resilience/open-resilience.js'
 
 export interface Asked {
   readonly status: number

@@ -15,8 +15,8 @@ import { openState, type State } from '../../state/state.js'
 import { useDatabase } from '../../testing/use-database.js'
 import { useFolder } from '../../testing/use-folder.js'
 import type { Clock } from '../../time/clock.js'
-import { addAuthRoutes } from '../auth-routes.js'
-import { createHttp } from '../http.js'
+import { addAuthRoutes } from '../auth/auth-routes.js'
+import { createHttp } from '../http/http.js'
 
 /** Hashes that take a millisecond: what is tested is what is done with them. */
 export const quickCost = { logN: 8, r: 8, p: 1 }

@@ -15,9 +15,9 @@ import { createRest, type RestSettings } from '../../rest/rest.js'
 import { libraryTemplate, users } from '../../rest/testing/use-library.js'
 import { testUrl } from '../../schema/testing/bootstrapped-template.js'
 import { useDatabase } from '../../testing/use-database.js'
-import { createHttp } from '../http.js'
-import { restSettingsOf } from '../rest.js'
-import { addRestRoutes, type RestPositions } from '../rest-routes.js'
+import { createHttp } from '../http/http.js'
+import { restSettingsOf } from '../rest/rest.js'
+import { addRestRoutes, type RestPositions } from '../rest/rest-routes.js'
 
 const secret = 'a secret of at least thirty-two characters'
 

@@ -11,8 +11,8 @@ import type { Redis } from '../../redis/redis.js'
 import type { Clock } from '../../time/clock.js'
 import { type Intake, type IntakeOptions, openIntake } from '../../webhooks/intake/intake.js'
 import { lofty, type Provider, rollout } from '../../webhooks/providers/providers.js'
-import { createHttp } from '../http.js'
-import { addWebhookRoutes } from '../webhook-routes.js'
+import { createHttp } from '../http/http.js'
+import { addWebhookRoutes } from '../webhooks/webhook-routes.js'
 
 export const rolloutSecret = 'rollout-test-secret'
 export const loftySecret = 'x'.repeat(22) + 'Y'.repeat(21)

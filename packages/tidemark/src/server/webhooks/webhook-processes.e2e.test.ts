@@ -1,0 +1,152 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
+import { once } from 'node:events'
+import { chmod, mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+import pg from 'pg'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { EmbeddedPostgres } from '../../postgres/embedded/embedded.js'
+import { createRedis } from '../../redis/create-redis.js'
+import { findRedisServer } from '../../redis/embedded/find-server.js'
+import { bootstrappedTemplate, testUrl } from '../../schema/testing/bootstrapped-template.js'
+import { startCli, untilServing } from '../../testing/cli-process.js'
+import { startBarePostgres } from '../../testing/prepared-project.js'
+import { startTestRedis, type TestRedis } from '../../testing/redis-server.js'
+import { until } from '../../time/until.js'
+import { rolloutEvent, rolloutSecret, signRollout } from '../testing/use-webhook-server.js'
+import type { WebhookProcessAddresses } from '../testing/webhook-process.js'
+
+const script = fileURLToPath(new URL('../../../dist/server/testing/webhook-process.js', import.meta.url))
+const program = await findRedisServer()
+
+interface Router {
+  readonly child: ChildProcess
+  readonly urls: WebhookProcessAddresses
+  duplicates(): Promise<Readonly<Record<'postgres' | 'redis', number>>>
+}
+
+const startRouter = async (databaseUrl: string, redisUrl: string): Promise<Router> => {
+  const options = JSON.stringify({ databaseUrl: testUrl(databaseUrl, 'app'), redisUrl })
+  const child = spawn(process.execPath, [script, options], { stdio: ['pipe', 'pipe', 'inherit'] })
+  const lines = createInterface({ input: child.stdout })
+  const next = async () => JSON.parse(String((await once(lines, 'line'))[0]))
+  const urls: WebhookProcessAddresses = await next()
+  const duplicates = () => {
+    const said = next()
+    child.stdin.write('\n')
+    return said
+  }
+  return { child, urls, duplicates }
+}
+
+const post = async (url: string, body: string): Promise<number> => {
+  const answer = await fetch(`${url}/webhooks/rollout`, { method: 'POST', body, headers: signRollout(body) })
+  await answer.arrayBuffer()
+  return answer.status
+}
+
+describe.skipIf(program === undefined)('processes that take webhooks', () => {
+  let dir: string
+  let postgres: EmbeddedPostgres
+  let db: pg.Client
+  let redis: TestRedis
+  let routers: readonly Router[]
+
+  beforeAll(async () => {
+    dir = await mkdtemp(join(tmpdir(), 'tidemark-webhooks-e2e-'))
+    await chmod(dir, 0o755)
+    postgres = await startBarePostgres(dir)
+    await bootstrappedTemplate.prepare(postgres.url)
+    db = new pg.Client({ connectionString: postgres.url })
+    await db.connect()
+    redis = await startTestRedis()
+    routers = await Promise.all([1, 2, 3, 4].map(() => startRouter(postgres.url, redis.url)))
+  })
+
+  afterAll(async () => {
+    for (const { child } of routers ?? []) {
+      if (child.exitCode !== null || child.signalCode !== null) continue
+      child.kill('SIGKILL')
+      await once(child, 'close')
+    }
+    await redis?.stop()
+    await db?.end()
+    await postgres?.stop()
+    await rm(dir, { recursive: true, force: true, maxRetries: 5 })
+  })
+
+  const entries = async (id: string): Promise<number> => {
+    const client = await createRedis({ url: redis.url })
+    const all = await client.command<[string, string[]][]>(['XRANGE', 'webhooks:events', '-', '+'])
+    await client.stop()
+    return all.filter(([, fields]) => fields.some((field) => field.includes(id))).length
+  }
+
+  it.each(['postgres', 'redis'] as const)(
+    'keep one event of a hundred that are the same, over four of them, durability %s (F7)',
+    async (durability) => {
+      const before = await Promise.all(routers.map((router) => router.duplicates()))
+      const eventId = randomUUID()
+      const body = rolloutEvent({ eventId })
+      const statuses = await Promise.all(Array.from({ length: 100 }, (_, n) => post(routers[n % 4]!.urls[durability], body)))
+      expect(new Set(statuses)).toEqual(new Set([202]))
+      expect(await entries(eventId)).toBe(1)
+      const after = await Promise.all(routers.map((router) => router.duplicates()))
+      const counted = after.reduce((sum, each, at) => sum + each[durability] - before[at]![durability], 0)
+      expect(counted).toBe(99)
+      const { rows } = await db.query('select 1 from webhook_events where dedupe_key = $1', [eventId])
+      expect(rows).toHaveLength(durability === 'postgres' ? 1 : 0)
+    },
+  )
+
+  it('lose nothing when one is killed between the row and the stream: the row tells that it is in none (F8)', async () => {
+    const eventId = randomUUID()
+    const body = rolloutEvent({ eventId })
+    const [victim, other] = routers
+    const row = async () => (await db.query('select status, queued from webhook_events where dedupe_key = $1', [eventId])).rows[0]
+    redis.signal('SIGSTOP')
+    try {
+      const unanswered = post(victim!.urls.postgres, body).catch(() => 'no answer')
+      await until(row)
+      victim!.child.kill('SIGKILL')
+      expect(await unanswered).toBe('no answer')
+    } finally {
+      redis.signal('SIGCONT')
+    }
+    expect(await row()).toEqual({ status: 'accepted', queued: false })
+    await until(async () => (await post(other!.urls.postgres, body)) === 202)
+    expect((await db.query('select 1 from webhook_events where dedupe_key = $1', [eventId])).rows).toHaveLength(1)
+  })
+
+  it('are the role webhooks of the command line, alone (R68, C25)', async () => {
+    const cwd = await mkdtemp(join(tmpdir(), 'tidemark-webhooks-role-'))
+    const env = {
+      DATABASE_URL: postgres.url,
+      REDIS_URL: redis.url,
+      PORT: '0',
+      ROLLOUT_CLIENT_SECRET: rolloutSecret,
+      ENV: 'production',
+    }
+    const server = startCli(['start', '--roles', 'webhooks', '--json'], { cwd, env })
+    try {
+      const url = await untilServing(server)
+      const body = rolloutEvent()
+      expect(await post(url, body)).toBe(202)
+      expect(await post(url, `${body} `).then(() => post(url, body))).toBe(202)
+      expect((await fetch(`${url}/webhooks/gohighlevel`, { method: 'POST', body })).status).toBe(404)
+      expect((await fetch(`${url}/rest/v1/things`)).status).toBe(404)
+      const metrics = await (await fetch(`${url}/metrics`)).text()
+      expect(metrics).toContain('tidemark_webhook_stored_total{provider="rollout",store="postgres"} 1')
+      expect(metrics).toContain('tidemark_webhook_verified_total{provider="rollout",key="client-secret"}')
+    } finally {
+      server.child.kill('SIGTERM')
+      const { exitCode, stderr, stdout } = await server.ended
+      await rm(cwd, { recursive: true, force: true })
+      expect(exitCode).toBe(0)
+      expect(stderr + stdout).not.toContain(rolloutSecret)
+    }
+  })
+})
