@@ -60,7 +60,7 @@ export default defineConfig({
       }),
     ],
     // One more than the smallest machine has processors: much of a test is waiting for a server or a child.
-    maxWorkers: 3,
+    maxWorkers: 4,
     coverage: {
       provider: 'v8',
       include: ['packages/*/src/**/*.{ts,tsx}'],
