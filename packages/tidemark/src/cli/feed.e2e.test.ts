@@ -262,12 +262,14 @@ describe('a feed that cannot start', () => {
   test('is no reason for the server not to: one line says so, and /health', async () => {
     await end(server)
     const url = await serve({ TIDEMARK_FEED_TABLES: 'nowhere' })
-    const { components } = (await (await fetch(`${url}/health`)).json()) as {
-      components: Record<string, { status: string; detail: string }>
-    }
-    expect(components['feed']).toMatchObject({ status: 'down', detail: expect.stringContaining('nowhere') })
-    await until(() => server.stderr.includes('Feed: '))
     // While it tries once more, there is no problem to tell for a moment.
+    await until(async () => {
+      const { components } = (await (await fetch(`${url}/health`)).json()) as {
+        components: Record<string, { status: string; detail: string }>
+      }
+      return components['feed']?.status === 'down' && components['feed'].detail.includes('nowhere')
+    })
+    await until(() => server.stderr.includes('Feed: '))
     const problem = async () => ((await json(['feed', 'lag'])).data as { node?: { problem: string | null } }).node?.problem
     await until(async () => (await problem())?.includes('nowhere') === true, { timeoutMs: 20_000 })
   })

@@ -130,7 +130,7 @@ describe('C60, C61: a relay that keeps what it has to tell in Postgres', () => {
   })
 
   it('is sent by one process at a time, in its order, and by another when that one has gone', async () => {
-    const [one, other] = [openQueue('three', { leaseMs: 150 }), openQueue('three', { leaseMs: 150 })]
+    const [one, other] = [openQueue('three', { leaseMs: 2_000 }), openQueue('three', { leaseMs: 2_000 })]
     await one.add([message(1), message(2)])
     expect((await one.peek(10)).map(({ id }) => id)).toEqual(['1 new', '2 new'])
     expect(await other.peek(10)).toEqual([])
