@@ -69,7 +69,7 @@ export const addAgentRoutes = (app: FastifyInstance, { db, reads, writes, clock 
       const agent = await agentById(tx, task.agent_instance_id!)
       if (agent) await announce(eventsOf.agent(agent))
       return task
-    })
+    }, request)
     return result === null ? reply.status(204).send() : { ...result, degraded }
   })
 }

@@ -80,6 +80,26 @@ describe('the app as a whole', () => {
     await until(async () => (await count(second, 'agent_instances')) === 0)
   })
 
+  it('R75, R99, R127: what a task went through is in the audit log: who, in which request, from what to what', async () => {
+    const agents = await open()
+    const name = newName('audited')
+    await register(agents, name)
+    await post(agents, `/agent-instances/${name}/heartbeat`, {})
+    const { body } = await post(agents, '/tasks', { agent_type: 'quiz_generator', task_type: 'quiz', input: { grade: 4 } })
+    const { body: claimed } = await post(agents, `/agent-instances/${name}/claim`, {})
+    expect(claimed['task_id']).toBe(body['task_id'])
+    const { rows } = await first.owner.query(
+      `select action, actor_role, request_id is not null as asked, old_data ->> 'status' as before, new_data ->> 'status' as after,
+              new_data -> 'input_data' as input from audit_log where table_name = 'agent_executions' and record_id = $1 order by id`,
+      [body['id']],
+    )
+    const by = { actor_role: 'service_role', asked: true, input: { grade: 4 } }
+    expect(rows).toEqual([
+      { ...by, action: 'INSERT', before: null, after: 'queued' },
+      { ...by, action: 'UPDATE', before: 'queued', after: 'running' },
+    ])
+  })
+
   it('C60: two servers tell of everything once, whichever was written through', async () => {
     const [one, other] = [await open({ pusher: endpoint.url }), await open({ pusher: endpoint.url })]
     const names = Array.from({ length: 20 }, () => newName('told'))

@@ -1,5 +1,5 @@
 /** Tasks over HTTP: asked for by whoever has signed in, run by the service. */
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { type Caller, requireService, requireUser } from './access.js'
 import { AgentsError } from './agents-error.js'
 import type { RouteContext } from './app.js'
@@ -35,24 +35,24 @@ const announceTask = async (tx: Db, announce: Announce, task: Execution, agentId
 }
 
 export const addTaskRoutes = (app: FastifyInstance, { db, writes, clock, backoff }: RouteContext): void => {
-  const create = (make: (tx: Db) => Promise<NewTask>) =>
+  const create = (request: FastifyRequest, make: (tx: Db) => Promise<NewTask>) =>
     writes.write(async (tx, announce) => {
       const task = await createTask(tx, await make(tx))
       await announce(eventsOf.task(task))
       return task
-    })
+    }, request)
 
   app.post('/tasks', async (request, reply) => {
     requireUser(request.caller)
     const { agent_type, ...asked } = parse(newTask, request.body)
-    const { result, degraded } = await create(async () => ({ ...taskOf(asked, request.caller), agent_type }))
+    const { result, degraded } = await create(request, async () => ({ ...taskOf(asked, request.caller), agent_type }))
     return reply.status(202).send({ ...result, degraded })
   })
 
   app.post<OfAgent>('/agent-instances/:agentId/tasks', async (request, reply) => {
     requireUser(request.caller)
     const asked = parse(newTaskOfAgent, request.body)
-    const { result, degraded } = await create(async (tx) => {
+    const { result, degraded } = await create(request, async (tx) => {
       const { id, agent_type } = await requireAgent(tx, request.params.agentId)
       return { ...taskOf(asked, request.caller), agent_type, agent_instance_id: id }
     })
@@ -71,7 +71,7 @@ export const addTaskRoutes = (app: FastifyInstance, { db, writes, clock, backoff
       const task = await changeTask(tx, request.params.taskId, change, { now: new Date(clock.now()), backoff })
       await announceTask(tx, announce, task, before.status === 'running' ? before.agent_instance_id : null)
       return task
-    })
+    }, request)
     return { ...result, degraded }
   })
 
@@ -82,7 +82,7 @@ export const addTaskRoutes = (app: FastifyInstance, { db, writes, clock, backoff
       const task = await cancelTask(tx, request.params.taskId)
       await announce(eventsOf.task(task))
       return task
-    })
+    }, request)
     return reply.status(result.status === 'cancelled' ? 200 : 202).send({ ...result, degraded })
   })
 

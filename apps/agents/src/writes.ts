@@ -3,6 +3,7 @@
  * database.
  */
 import type { Position, RelayMessage } from 'tidemark'
+import type { Caller } from './access.js'
 import type { Db } from './rows.js'
 import type { Secondary } from './secondary.js'
 
@@ -15,8 +16,15 @@ export interface Written<T> {
   readonly position?: Position
 }
 
+/** A request, of whose caller the audit tells. */
+export interface Asking {
+  readonly caller: Caller
+  readonly id: string
+}
+
 export interface Writes {
-  write<T>(fn: (db: Db, announce: Announce) => Promise<T>): Promise<Written<T>>
+  /** Without a request it is the server itself that writes. */
+  write<T>(fn: (db: Db, announce: Announce) => Promise<T>, request?: Asking): Promise<Written<T>>
 }
 
 export interface WritesOptions {
@@ -29,16 +37,24 @@ export interface WritesOptions {
   readonly secondary?: Pick<Secondary, 'settle'> | undefined
 }
 
+const acting = `select set_config('request.jwt.claims', $1, true), set_config('tidemark.request_id', $2, true)`
+
+const actAs = async (db: Db, { caller, id }: Asking): Promise<void> => {
+  const { role, userId } = caller
+  await db.query(acting, [JSON.stringify({ role, ...(userId !== null && { sub: userId }) }), id])
+}
+
 export const createWrites = ({ transaction, tell, told = () => {}, secondary }: WritesOptions): Writes => ({
-  write: async (fn) => {
+  write: async (fn, request) => {
     let hasTold = false
-    const written = await transaction((db) =>
-      fn(db, async (messages) => {
+    const written = await transaction(async (db) => {
+      if (request) await actAs(db, request)
+      return fn(db, async (messages) => {
         if (!tell || messages.length === 0) return
         hasTold = true
         await tell(db, messages)
-      }),
-    )
+      })
+    })
     if (hasTold) told()
     return { ...written, degraded: secondary ? !(await secondary.settle()) : false }
   },

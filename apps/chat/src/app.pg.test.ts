@@ -124,6 +124,33 @@ describe('the routes', () => {
     expect(refusal(await ask(alice, 'POST', `/chats/${id}/undo`))).toEqual([409, 'CHAT_NOT_DELETED'])
   })
 
+  it('R75, R127: leave in the audit log who did what to a chat and in which request, and no word of it', async () => {
+    const { id } = await newChat(alice, { title: 'my secret' })
+    await say(alice, id, 'a secret of mine')
+    const asked = [
+      await ask(alice, 'PATCH', `/chats/${id}`, { title: 'another secret', metadata: { secret: 1 } }),
+      await ask(alice, 'PATCH', `/chats/${id}`, { status: 'archived' }),
+      await ask(alice, 'DELETE', `/chats/${id}`),
+    ]
+    const { rows } = await database.owner.query<Record<string, unknown>>(
+      `select action, actor_role, request_id, old_data ->> 'status' as before, new_data ->> 'status' as after, actor = new_data ->> 'user_id' as own,
+              concat(old_data, new_data) as words from audit_log where table_name = 'chat_sessions' and record_id = $1 order by id`,
+      [id],
+    )
+    expect(rows.map(({ words: _words, request_id: _id, ...row }) => row)).toEqual(
+      [
+        [null, 'active'],
+        ['active', 'active'],
+        ['active', 'archived'],
+        ['archived', 'deleted'],
+      ].map(([before, after], n) => ({
+        ...{ action: n === 0 ? 'INSERT' : 'UPDATE', actor_role: 'authenticated', own: true, before, after },
+      })),
+    )
+    expect(rows.slice(1).map(({ request_id }) => request_id)).toEqual(asked.map(({ headers }) => headers['x-request-id']))
+    expect(JSON.stringify(rows)).not.toContain('secret')
+  })
+
   it('R100: page through a list of chats', async () => {
     for (let n = 0; n < 5; n += 1) await newChat(alice, { title: String(n) })
     const list = async (query: string) =>

@@ -1,10 +1,12 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import { contextOf, fromRead, fromWrite, type Read } from 'tidemark/app'
+import { contextOf, fromRead, fromWrite, type Read, type WrittenAt } from 'tidemark/app'
+import { actAs } from './act-as.js'
 import type { RouteContext } from './app.js'
 import { ChatError } from './chat-error.js'
 import { chatChange, listQuery, newChat, parse } from './input.js'
 import { sessionIdOf } from './legacy-ids.js'
 import { limits } from './limits.js'
+import type { Db } from './rows.js'
 import {
   changeSession,
   createSession,
@@ -23,6 +25,12 @@ const firstOf = ({ chats, next }: SessionPage, limit: number): SessionPage =>
   chats.length <= limit ? { chats, next } : { chats: chats.slice(0, limit), next: cursorOf(chats[limit - 1]!) }
 
 export const addSessionRoutes = (app: FastifyInstance, { db, reads, writes, undoMs }: RouteContext): void => {
+  const writeAs = <T>({ caller, id }: FastifyRequest, fn: (tx: Db) => Promise<T>): Promise<WrittenAt<T>> =>
+    writes.write(async (tx) => {
+      await actAs(tx, caller.userId, id)
+      return fn(tx)
+    })
+
   app.get('/chats', async (request, reply) => {
     const { userId } = request.caller
     const { status, cursor, limit } = parse(listQuery, request.query)
@@ -36,7 +44,7 @@ export const addSessionRoutes = (app: FastifyInstance, { db, reads, writes, undo
 
   app.post('/chats', async (request, reply) => {
     const body = parse(newChat, request.body ?? undefined)
-    const written = await writes.write((tx) => createSession(tx, request.caller.userId, body))
+    const written = await writeAs(request, (tx) => createSession(tx, request.caller.userId, body))
     return reply.status(201).send(fromWrite(reply, written))
   })
 
@@ -48,7 +56,7 @@ export const addSessionRoutes = (app: FastifyInstance, { db, reads, writes, undo
 
   app.patch('/chats/:id', async (request, reply) => {
     const change = parse(chatChange, request.body)
-    return fromWrite(reply, await writes.write((tx) => changeSession(tx, request.caller.userId, chatOf(request), change)))
+    return fromWrite(reply, await writeAs(request, (tx) => changeSession(tx, request.caller.userId, chatOf(request), change)))
   })
 
   app.delete('/chats/:id', async (request, reply) => {

@@ -404,6 +404,22 @@ describe('feedback', () => {
     ])
   })
 
+  it('R75, R127: that somebody leaves and works on is in the audit log: who, in which request, what it was and what it became', async () => {
+    const { visit } = await atVisit()
+    const { body, headers } = await ask<Feedback>('POST', '/feedback/sms', { visit_id: visit.id, message: 'Too  loud.' })
+    const processed = await ask('PUT', `/feedback/${body.id}/process`)
+    const { rows } = await database.owner.query(
+      `select action, actor, actor_role, request_id, old_data ->> 'processed_feedback' as before, new_data ->> 'processed_feedback' as after
+         from audit_log where table_name = 'feedback' and record_id = $1 order by id limit 2`,
+      [body.id],
+    )
+    const who = { actor: 'agent123', actor_role: 'authenticated' }
+    expect(rows).toEqual([
+      { ...who, action: 'INSERT', request_id: headers['x-request-id'], before: null, after: null },
+      { ...who, action: 'UPDATE', request_id: processed.headers['x-request-id'], before: null, after: 'Too loud.' },
+    ])
+  })
+
   it('is given up after its attempts, and asked for again with what is unsent', async () => {
     const { visit } = await atVisit()
     sms.answer(() => ({ status: 500 }))

@@ -17,7 +17,7 @@ const mostUnsent = 100
 
 export const addFeedbackRoutes = (app: FastifyInstance, { database, calls }: RouteContext): void => {
   const receive = async (request: FastifyRequest, reply: FastifyReply, given: NewFeedback): Promise<FastifyReply> => {
-    const written = await database.write(request.caller, (db) => addFeedback(db, given))
+    const written = await database.write(request.caller, (db) => addFeedback(db, given), { requestId: request.id })
     return reply.status(201).send(fromWrite(reply, written))
   }
 
@@ -44,7 +44,10 @@ export const addFeedbackRoutes = (app: FastifyInstance, { database, calls }: Rou
   app.put('/feedback/:id/process', async (request, reply) => {
     const { processed_feedback: words } = parse(processing, request.body ?? undefined)
     const id = idIn(request)
-    const feedback = fromWrite(reply, await database.write(request.caller, (db) => processFeedback(db, id, words)))
+    const feedback = fromWrite(
+      reply,
+      await database.write(request.caller, (db) => processFeedback(db, id, words), { requestId: request.id }),
+    )
     // The listing agent is told behind the answer.
     void calls.make('feedback.notify', id).catch(() => undefined)
     return feedback
@@ -53,14 +56,17 @@ export const addFeedbackRoutes = (app: FastifyInstance, { database, calls }: Rou
   // 200 once the listing agent has been told, 202 while that is tried.
   app.put('/feedback/:id/notify', async (request, reply) => {
     const id = idIn(request)
-    await database.write(request.caller, (db) => requestNotification(db, id))
+    await database.write(request.caller, (db) => requestNotification(db, id), { requestId: request.id })
     await calls.make('feedback.notify', id)
     const feedback = await database.read(request.caller, (db) => requireFeedback(db, id))
     return reply.status(feedback.sent_to_agent ? 200 : 202).send(feedback)
   })
 
   app.post('/feedback/process-unsent', async (request, reply) => {
-    const ids = fromWrite(reply, await database.write(request.caller, (db) => requestUnsent(db, mostUnsent)))
+    const ids = fromWrite(
+      reply,
+      await database.write(request.caller, (db) => requestUnsent(db, mostUnsent), { requestId: request.id }),
+    )
     void calls.drain().catch(() => undefined)
     return reply.status(202).send({ requested: ids.length, feedback: ids })
   })

@@ -222,6 +222,48 @@ describe('publish_alert (R77)', () => {
     expect(await rowsOf()).toHaveLength(1)
   })
 
+  it('R75, R127: each alert that begins, is taken on and ends is in the audit log, with what it was before', async () => {
+    const alerts = await open()
+    const id = await publish('heard', 'error')
+    await until(async () => (await rowsOf()).length === 1)
+    await alerts.acknowledge(id, 'ann')
+    await resolve('heard')
+    await until(async () => (await rowsOf())[0]?.status === 'resolved')
+    const { rows } = await admin.query(
+      `select action, actor, old_data ->> 'status' as before, new_data ->> 'status' as after from audit_log
+        where table_name = 'alerts' and record_id = $1 order by id`,
+      [id],
+    )
+    const server = 'tidemark_app'
+    expect(rows).toEqual([
+      { action: 'INSERT', actor: server, before: null, after: 'active' },
+      { action: 'UPDATE', actor: 'ann', before: 'active', after: 'acknowledged' },
+      { action: 'UPDATE', actor: server, before: 'acknowledged', after: 'resolved' },
+    ])
+  })
+
+  it.each(['anon', 'authenticated', 'service_role', 'authenticator', 'tidemark_app', 'tidemark_feed'])(
+    'R127: %s changes and removes no line of the audit log, whatever it claims to be',
+    async (role) => {
+      await admin.query(`insert into public.audit_log (action, table_name) values ('X', 'x')`)
+      for (const sql of [
+        'delete from public.audit_log',
+        `update public.audit_log set actor = 'bob'`,
+        'truncate public.audit_log',
+        'alter table public.audit_log disable trigger audit_log_append_only',
+        'drop table public.audit_log',
+      ]) {
+        await admin.query('begin')
+        await admin.query(
+          `select set_config('role', $1, true), set_config('tidemark.origin', 'move', true), set_config('request.jwt.claims', $2, true)`,
+          [role, JSON.stringify({ sub: 'boss', role: 'service_role', app_metadata: { role: 'admin' } })],
+        )
+        await expect(admin.query(sql), sql).rejects.toThrow(/only added to|permission denied|must be owner/)
+        await admin.query('rollback')
+      }
+    },
+  )
+
   it('is named as a node names it, whatever is in the labels', async () => {
     const text = fc.string({ unit: 'grapheme', maxLength: 12 }).filter((value) => !value.includes('\0'))
     const labels = fc.dictionary(fc.stringMatching(/^[a-z_]{1,8}$/), text, { maxKeys: 4 })

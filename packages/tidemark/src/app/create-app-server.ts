@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import type { Client } from '../postgres/postgres.js'
 import type { Authenticate } from './bearer.js'
@@ -83,7 +84,9 @@ export const createAppServer = <C>(options: AppServerOptions<C>): FastifyInstanc
     bodyLimit = 1024 ** 2,
     onFailure = () => {},
   } = options
-  const app = fastify({ logger: false, bodyLimit, routerOptions: { maxParamLength: 256 } })
+  // Logs and audits of many processes hold them.
+  const app = fastify({ logger: false, bodyLimit, routerOptions: { maxParamLength: 256 }, genReqId: () => randomUUID() })
+  app.addHook('onRequest', async (request, reply) => void reply.header('x-request-id', request.id))
   readJsonAlone(app)
   letGoOnClose(app)
   app.setErrorHandler(answerError(errors, onFailure))
