@@ -15,6 +15,8 @@ export interface AccessCase {
 
 export interface AccessMatrix {
   readonly cases: readonly AccessCase[]
+  /** What it was made of. */
+  readonly declaration: AccessDeclaration
 }
 
 const holds = (what: string, violations: readonly string[]): void => {
@@ -60,5 +62,5 @@ export const accessMatrix = <const Owner extends string, const Name extends stri
       run: async (session) => holds(`functions, ${caller}`, await checkFunctions(session, declared, caller)),
     }),
   )
-  return { cases: [...whole, ...tables, ...functions] }
+  return { cases: [...whole, ...tables, ...functions], declaration: declared }
 }

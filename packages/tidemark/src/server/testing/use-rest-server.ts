@@ -3,6 +3,7 @@ import { PostgrestClient } from '@supabase/postgrest-js'
 import type { FastifyInstance } from 'fastify'
 import { SignJWT } from 'jose'
 import { afterAll, beforeAll } from 'vitest'
+import type { Caller } from '../../auth/caller.js'
 import { createFindCaller, digestOf } from '../../auth/find-caller.js'
 import { signApiKey } from '../../auth/keys/sign-api-key.js'
 import { createVerifier } from '../../auth/verifier.js'
@@ -14,6 +15,7 @@ import { type OpenCatalogue, openCatalogue } from '../../rest/catalogue/open-cat
 import { createRest, type RestSettings } from '../../rest/rest.js'
 import { libraryTemplate, users } from '../../rest/testing/use-library.js'
 import { testUrl } from '../../schema/testing/bootstrapped-template.js'
+import type { TestTemplate } from '../../testing/database.js'
 import { useDatabase } from '../../testing/use-database.js'
 import { createHttp } from '../http/http.js'
 import { restSettingsOf } from '../rest/rest.js'
@@ -35,9 +37,15 @@ export interface RestServer {
   token(claims: Readonly<Record<string, unknown>>): Promise<string>
   /** A client of postgrest-js: with no key, with one of the project's, or signed in. */
   client(as: 'nobody' | 'anon' | 'service' | 'ann' | 'bob'): Promise<LibraryClient>
+  /** Of whoever has that role and those claims. */
+  clientOf(caller: Caller): Promise<LibraryClient>
 }
 
 export interface RestServerOptions {
+  /** Default: the library. */
+  readonly template?: TestTemplate
+  /** The one that is served. Default `api`. */
+  readonly schema?: string
   readonly settings?: Partial<RestSettings>
   readonly sendTimeoutMs?: number
   readonly positions?: RestPositions
@@ -45,16 +53,21 @@ export interface RestServerOptions {
   readonly prepare?: (url: string) => Promise<void>
 }
 
-/** A server of `/rest/v1` over the library, for the tests of a file. */
+/** A server of `/rest/v1` over the library or another schema, for the tests of a file. */
 export const useRestServer = ({
+  template = libraryTemplate,
+  schema = 'api',
   settings = {},
   sendTimeoutMs = 5_000,
   positions,
   prepare,
 }: RestServerOptions = {}): RestServer => {
-  const database = useDatabase({ template: libraryTemplate })
+  const database = useDatabase({ template })
   const logged: string[] = []
   const parts = { logged, databaseUrl: database.url } as unknown as { -readonly [K in keyof RestServer]: RestServer[K] }
+
+  const clientWith = (headers: Record<string, string>): LibraryClient =>
+    new PostgrestClient(`${parts.url}/rest/v1`, { headers, schema }) as unknown as LibraryClient
 
   parts.token = (claims) =>
     new SignJWT({ aud: 'authenticated', ...claims })
@@ -66,8 +79,13 @@ export const useRestServer = ({
   parts.client = async (as) => {
     const key = as === 'nobody' ? undefined : as === 'service' ? parts.keys.service : parts.keys.anon
     const bearer = as === 'ann' || as === 'bob' ? await parts.token({ ...users[as].claims, role: users[as].role }) : key
-    const headers = key === undefined ? {} : { apikey: key, authorization: `Bearer ${bearer}` }
-    return new PostgrestClient(`${parts.url}/rest/v1`, { headers, schema: 'api' }) as unknown as LibraryClient
+    return clientWith(key === undefined ? {} : { apikey: key, authorization: `Bearer ${bearer}` })
+  }
+  parts.clientOf = async ({ role, claims }) => {
+    const { anon, service } = parts.keys
+    if (role === 'anon') return clientWith({ apikey: anon, authorization: `Bearer ${anon}` })
+    if (role === 'service_role') return clientWith({ apikey: service, authorization: `Bearer ${service}` })
+    return clientWith({ apikey: anon, authorization: `Bearer ${await parts.token({ ...claims, role })}` })
   }
 
   beforeAll(async () => {
@@ -75,9 +93,9 @@ export const useRestServer = ({
     const config = resolveConfig({ env: {} })
     const log = createLogger({ level: 'debug', destination: { write: (line: string) => void logged.push(line) } as never })
     parts.pool = createNamedPool('rest', { url: testUrl(database.url, 'authenticator'), pools: { rest: { minConnections: 0 } } })
-    parts.catalogue = openCatalogue({ pool: parts.pool, schemas: ['api'], pollMs: 60_000 })
+    parts.catalogue = openCatalogue({ pool: parts.pool, schemas: [schema], pollMs: 60_000 })
     await parts.catalogue.ready()
-    const all = { ...restSettingsOf(config), schemas: ['api'], plans: true, ...settings }
+    const all = { ...restSettingsOf(config), schemas: [schema], plans: true, ...settings }
     const rest = createRest({ pool: parts.pool, catalogue: parts.catalogue, settings: all, log })
     const issuedAt = Math.floor(Date.now() / 1000)
     parts.keys = {

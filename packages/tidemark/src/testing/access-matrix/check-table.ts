@@ -87,26 +87,34 @@ const checkMoves = async (subject: Subject, access: Access): Promise<readonly Vi
   const { scene, table, caller, callerName, owners } = subject
   const violations: Violation[] = []
   const allowed = allowedMoves(access)
-  for (const to of owners) {
+  for (const to of owners)
     for (const from of owners.filter((other) => other !== to)) {
       const outcome = await scene.move(caller, table, from, to)
       violations.push(
         ...violationOf({ what: `update that gives ${from}'s row to ${to} by ${callerName}`, access, allowed, outcome }),
       )
     }
-    if (to === caller.owner) continue
+  return violations
+}
+
+const checkMovesOfAll = async (subject: Subject, access: Access): Promise<readonly Violation[]> => {
+  const { scene, table, caller, callerName, owners } = subject
+  const violations: Violation[] = []
+  for (const to of owners.filter((owner) => owner !== caller.owner)) {
     const outcome = await scene.moveAll(caller, table, to)
-    violations.push(...violationOf({ what: `update that gives everything to ${to} by ${callerName}`, access, allowed, outcome }))
+    const what = `update that gives everything to ${to} by ${callerName}`
+    violations.push(...violationOf({ what, access, allowed: allowedMoves(access), outcome }))
   }
   return violations
 }
 
-/** Tries everything that one caller could do with one table. */
+/** Tries everything that one caller could do with one table: through the scene's door, and by SQL also what has no condition. */
 export const checkTable = async (
   scene: Scene,
   declaration: AccessDeclaration,
   table: string,
   callerName: string,
+  door: 'sql' | 'api' = 'sql',
 ): Promise<readonly Violation[]> => {
   const [declared, caller] = [declaration.tables[table], declaration.callers[callerName]]
   const wanted = declared?.access[callerName]
@@ -121,11 +129,14 @@ export const checkTable = async (
     else violations.push(...(await checkRows(subject, operation, access)))
   }
   violations.push(...(await checkCount(subject, accessOf(wanted, 'select'))))
-  for (const operation of ['update', 'delete'] as const)
-    violations.push(...(await checkSweep(subject, operation, accessOf(wanted, operation))))
   const update = accessOf(wanted, 'update')
-  if (ownerColumnsOf(declared).length > 0) violations.push(...(await checkMoves(subject, update)))
+  const isOwned = ownerColumnsOf(declared).length > 0
+  if (isOwned) violations.push(...(await checkMoves(subject, update)))
   else if (update === 'own')
     violations.push(`update by ${callerName} is declared 'own': name the columns of the owner in \`owner\`.`)
+  if (door === 'api') return violations
+  if (isOwned) violations.push(...(await checkMovesOfAll(subject, update)))
+  for (const operation of ['update', 'delete'] as const)
+    violations.push(...(await checkSweep(subject, operation, accessOf(wanted, operation))))
   return violations
 }

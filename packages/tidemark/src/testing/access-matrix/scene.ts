@@ -1,4 +1,5 @@
 import { type AccessDeclaration, type Caller, ownerColumnsOf, type RowOf, type TableAccess, type Values } from './declaration.js'
+import type { Door } from './door.js'
 import { type Outcome, outcomeOfError, outcomeOfRows } from './outcome.js'
 
 /** A session that may act as every caller, and whom no policy holds: of a superuser, or of `postgres` in a Supabase project. */
@@ -21,6 +22,7 @@ interface Column {
   readonly name: string
   readonly key: boolean
   readonly writable: boolean
+  readonly generated: boolean
 }
 
 /** The database while one case looks at it: rows of every owner, in a transaction that ends with the case. */
@@ -29,26 +31,37 @@ export class Scene {
   readonly #declaration: AccessDeclaration
   /** May leave triggers and foreign keys aside. */
   readonly #superuser: boolean
+  readonly #door: Door
   readonly #rows: Rows = {}
   readonly #columns = new Map<string, Promise<readonly Column[]>>()
 
-  private constructor(session: AccessSession, declaration: AccessDeclaration, superuser: boolean) {
+  private constructor(session: AccessSession, declaration: AccessDeclaration, superuser: boolean, door?: Door) {
     this.#session = session
     this.#superuser = superuser
     this.#declaration = declaration
+    this.#door = door ?? this.#sql
+  }
+
+  static async #open(session: AccessSession, declaration: AccessDeclaration, door?: Door): Promise<Scene> {
+    const { rows } = await session.query("select current_setting('is_superuser') = 'on' as superuser")
+    const scene = new Scene(session, declaration, rows[0]?.['superuser'] === true, door)
+    await scene.#seed()
+    return scene
   }
 
   /** Makes the rows, runs `work`, and takes everything back. */
   static async play<T>(session: AccessSession, declaration: AccessDeclaration, work: (scene: Scene) => Promise<T>): Promise<T> {
     await session.query('begin')
     try {
-      const { rows } = await session.query("select current_setting('is_superuser') = 'on' as superuser")
-      const scene = new Scene(session, declaration, rows[0]?.['superuser'] === true)
-      await scene.#seed()
-      return await work(scene)
+      return await work(await Scene.#open(session, declaration))
     } finally {
       await session.query('rollback')
     }
+  }
+
+  /** Makes the rows for good, to be looked at through that door. */
+  static async lay(session: AccessSession, declaration: AccessDeclaration, door: Door): Promise<Scene> {
+    return Scene.#open(session, declaration, door)
   }
 
   #relation(table: string): string {
@@ -130,7 +143,8 @@ export class Scene {
     }
   }
 
-  #columnsOf(table: string, role: string): Promise<readonly Column[]> {
+  /** Without a role, as they are to the session. */
+  #columnsOf(table: string, role = ''): Promise<readonly Column[]> {
     const key = JSON.stringify([table, role])
     const known = this.#columns.get(key) ?? this.#readColumns(table, role)
     this.#columns.set(key, known)
@@ -141,7 +155,8 @@ export class Scene {
     const { rows } = await this.#session.query(
       `select a.attname::text as name,
               coalesce((select a.attnum = any(i.indkey) from pg_index i where i.indrelid = a.attrelid and i.indisprimary), false) as key,
-              a.attgenerated = '' and a.attidentity <> 'a' and has_column_privilege($2, a.attrelid, a.attnum, 'UPDATE') as writable
+              a.attgenerated = '' and a.attidentity <> 'a' and has_column_privilege(coalesce(nullif($2, ''), current_user), a.attrelid, a.attnum, 'UPDATE') as writable,
+              a.attgenerated <> '' as generated
          from pg_attribute a where a.attrelid = $1::regclass and a.attnum > 0 and not a.attisdropped order by a.attnum`,
       [this.#relation(table), role],
     )
@@ -151,8 +166,11 @@ export class Scene {
   /** How the row of an owner is found. */
   async #where(table: string, access: TableAccess, owner: string): Promise<Values> {
     if (access.find) return access.find(this.of(owner))
-    const row = this.rowOf(table, owner) ?? {}
-    const keys = (await this.#columnsOf(table, 'public')).filter(({ key }) => key)
+    return this.#keyOf(table, this.rowOf(table, owner) ?? {})
+  }
+
+  async #keyOf(table: string, row: Values): Promise<Values> {
+    const keys = (await this.#columnsOf(table)).filter(({ key }) => key)
     if (keys.length === 0) throw new Error(`${table} has no primary key: say in \`find\` how the row of an owner is found.`)
     return Object.fromEntries(keys.map(({ name }) => [name, row[name]]))
   }
@@ -164,28 +182,40 @@ export class Scene {
     return `(${columns.map(quote).join(', ')}) = (select ${given} ${from})`
   }
 
+  readonly #sql: Door = {
+    select: async (caller, table, where) => {
+      const columns = Object.keys(where)
+      if (columns.length === 0) return this.#attempt(caller, `select from ${this.#relation(table)}`, [])
+      const text = `select from ${this.#relation(table)} where ${this.#condition(table, columns, 1)}`
+      return this.#attempt(caller, text, [json(where)])
+    },
+    insert: (caller, table, values) => {
+      const given = Object.keys(values).length > 0 ? [json(values)] : []
+      return this.#tryWrite(caller, table, 'INSERT', this.#insertText(table, values), given)
+    },
+    update: (caller, table, values, where) => {
+      const text = `${this.#setText(table, values)} where ${this.#condition(table, Object.keys(where), 2)}`
+      return this.#tryWrite(caller, table, 'UPDATE', text, [json(values), json(where)])
+    },
+    delete: (caller, table, where) => {
+      const text = `delete from ${this.#relation(table)} where ${this.#condition(table, Object.keys(where), 1)}`
+      return this.#tryWrite(caller, table, 'DELETE', text, [json(where)])
+    },
+  }
+
   async select(caller: Caller, table: string, owner: string): Promise<Outcome> {
-    const where = await this.#where(table, this.#access(table), owner)
-    const condition = this.#condition(table, Object.keys(where), 1)
-    return this.#attempt(caller, `select from ${this.#relation(table)} where ${condition}`, [json(where)])
+    return this.#door.select(caller, table, await this.#where(table, this.#access(table), owner))
   }
 
   /** How many rows there are: for the session itself, or for a caller. */
   async count(table: string, caller?: Caller): Promise<Outcome> {
-    const text = `select from ${this.#relation(table)}`
-    return caller ? this.#attempt(caller, text, []) : outcomeOfRows((await this.#session.query(text)).rowCount ?? 0)
+    if (caller) return this.#door.select(caller, table, {})
+    return outcomeOfRows((await this.#session.query(`select from ${this.#relation(table)}`)).rowCount ?? 0)
   }
 
   async insert(caller: Caller, table: string, owner: string): Promise<Outcome> {
     const access = this.#access(table)
-    const values = access.row?.(this.of(owner)) ?? access.find?.(this.of(owner)) ?? {}
-    return this.#tryWrite(
-      caller,
-      table,
-      'INSERT',
-      this.#insertText(table, values),
-      Object.keys(values).length > 0 ? [json(values)] : [],
-    )
+    return this.#door.insert(caller, table, access.row?.(this.of(owner)) ?? access.find?.(this.of(owner)) ?? {})
   }
 
   async update(caller: Caller, table: string, owner: string): Promise<Outcome> {
@@ -194,14 +224,32 @@ export class Scene {
   }
 
   async delete(caller: Caller, table: string, owner: string): Promise<Outcome> {
-    const where = await this.#where(table, this.#access(table), owner)
-    const condition = this.#condition(table, Object.keys(where), 1)
-    return this.#tryWrite(caller, table, 'DELETE', `delete from ${this.#relation(table)} where ${condition}`, [json(where)])
+    return this.#door.delete(caller, table, await this.#where(table, this.#access(table), owner))
   }
 
   /** Gives the row of one owner to another. */
   async move(caller: Caller, table: string, from: string, to: string): Promise<Outcome> {
     return this.#write(caller, table, from, this.#ownership(table, to))
+  }
+
+  /** Removes the row of an owner, makes it again and changes it, past policies and triggers: what followers of changes are told of. */
+  async stir(table: string, owner: string): Promise<void> {
+    const row = this.rowOf(table, owner) ?? {}
+    const where = await this.#keyOf(table, row)
+    const columns = await this.#columnsOf(table)
+    const names = columns.filter(({ generated }) => !generated).map(({ name }) => quote(name))
+    const changed = quote(columns.find(({ writable }) => writable)!.name)
+    const condition = this.#condition(table, Object.keys(where), 1)
+    const relation = this.#relation(table)
+    await this.#session.query("set session_replication_role = 'replica'")
+    await this.#session.query(`delete from ${relation} where ${condition}`, [json(where)])
+    await this.#session.query(
+      `insert into ${relation} (${names.join(', ')}) overriding system value
+         select ${names.join(', ')} from jsonb_populate_record(null::${relation}, $1::jsonb)`,
+      [json(row)],
+    )
+    await this.#session.query(`update ${relation} set ${changed} = ${changed} where ${condition}`, [json(where)])
+    await this.#session.query("set session_replication_role = 'origin'")
   }
 
   /**
@@ -256,8 +304,6 @@ export class Scene {
   }
 
   async #write(caller: Caller, table: string, owner: string, values: Values): Promise<Outcome> {
-    const where = await this.#where(table, this.#access(table), owner)
-    const text = `${this.#setText(table, values)} where ${this.#condition(table, Object.keys(where), 2)}`
-    return this.#tryWrite(caller, table, 'UPDATE', text, [json(values), json(where)])
+    return this.#door.update(caller, table, values, await this.#where(table, this.#access(table), owner))
   }
 }
