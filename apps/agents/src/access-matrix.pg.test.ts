@@ -3,5 +3,7 @@ import { describeAccess } from '../../../packages/tidemark/src/testing/describe-
 import { matrix } from './access-matrix.js'
 import { agents } from './agents.js'
 
+// Agents, tasks and health are told live to whoever may see them.
+// @holds R58
 describeAccess(matrix, agents)
 describeDoors(matrix, agents)

@@ -6,13 +6,13 @@ import { AgentsError } from './agents-error.js'
 import type { RouteContext } from './app.js'
 import { eventsOf } from './events.js'
 import { agentChange, agentsQuery, beat, newAgent, parse } from './input.js'
-import { agentById, changeAgent, createAgent, heartbeat, listAgents, requireAgent } from './instances.js'
+import { agentById, heartbeat, listAgents, requireAgent } from './instances.js'
 import { cancellationsOf, claimTask } from './queue.js'
 import type { AgentInstance } from './rows.js'
 
 type OfAgent = { Params: { agentId: string } }
 
-export const addAgentRoutes = (app: FastifyInstance, { db, reads, writes, clock }: RouteContext): void => {
+export const addAgentRoutes = (app: FastifyInstance, { db, reads, writes, service, clock }: RouteContext): void => {
   app.get('/agent-instances', async (request) => {
     const query = parse(agentsQuery, request.query)
     return request.caller.role === 'anon' ? { agents: [], next: null } : listAgents(db, query)
@@ -27,24 +27,12 @@ export const addAgentRoutes = (app: FastifyInstance, { db, reads, writes, clock 
 
   app.post('/agent-instances', async (request, reply) => {
     requireService(request.caller)
-    const agent = parse(newAgent, request.body)
-    const { result, degraded } = await writes.write(async (tx, announce) => {
-      const made = await createAgent(tx, agent, new Date(clock.now()))
-      await announce(eventsOf.agent(made))
-      return made
-    })
-    return reply.status(201).send({ ...result, degraded })
+    return reply.status(201).send(await service.createAgentInstance(parse(newAgent, request.body), request))
   })
 
   app.patch<OfAgent>('/agent-instances/:agentId', async (request) => {
     requireService(request.caller)
-    const change = parse(agentChange, request.body)
-    const { result, degraded } = await writes.write(async (tx, announce) => {
-      const changed = await changeAgent(tx, request.params.agentId, change)
-      await announce(eventsOf.agent(changed))
-      return changed
-    })
-    return { ...result, degraded }
+    return service.updateAgentInstance(request.params.agentId, parse(agentChange, request.body), request)
   })
 
   app.post<OfAgent>('/agent-instances/:agentId/heartbeat', async (request) => {

@@ -7,11 +7,11 @@ import { addAgentRoutes } from './agent-routes.js'
 import { AgentsError } from './agents-error.js'
 import type { Alerts } from './alerts.js'
 import { addMetricRoutes } from './metric-routes.js'
-import type { Backoff } from './queue.js'
 import type { AgentReads } from './reads.js'
 import type { Db } from './rows.js'
 import type { Secondary } from './secondary.js'
 import type { SupabaseHealth } from './supabase-health.js'
+import type { SupabaseService } from './supabase-service.js'
 import { addTaskRoutes } from './task-routes.js'
 import type { Writes } from './writes.js'
 
@@ -26,8 +26,8 @@ export interface RouteContext {
   readonly db: Db
   readonly reads: AgentReads
   readonly writes: Writes
+  readonly service: SupabaseService
   readonly clock: { now(): number }
-  readonly backoff: Backoff
   readonly alerts: Alerts
   /** Undefined where realtime is switched off. */
   readonly realtime: Pick<Relay, 'getStatus'> | undefined

@@ -1,14 +1,13 @@
 /** Metrics and health over HTTP. */
 import type { FastifyInstance } from 'fastify'
+import { fromRead } from 'tidemark/app'
 import { requireService } from './access.js'
 import type { RouteContext } from './app.js'
-import { eventsOf } from './events.js'
-import { healthSummary, listHealth } from './health.js'
+import { listHealth } from './health.js'
 import { hoursQuery, metricsQuery, newMetric, parse } from './input.js'
-import { requireAgent } from './instances.js'
-import { listMetrics, storeMetric } from './metrics.js'
+import { listMetrics } from './metrics.js'
 
-export const addMetricRoutes = (app: FastifyInstance, { db, writes, clock, alerts, realtime }: RouteContext): void => {
+export const addMetricRoutes = (app: FastifyInstance, { db, reads, service, clock, alerts, realtime }: RouteContext): void => {
   const now = (): Date => new Date(clock.now())
 
   app.get('/metrics', async (request) => {
@@ -18,13 +17,8 @@ export const addMetricRoutes = (app: FastifyInstance, { db, writes, clock, alert
 
   app.post('/metrics', async (request, reply) => {
     requireService(request.caller)
-    const { agent_id, ...metric } = parse(newMetric, request.body)
-    const { result, degraded } = await writes.write(async (tx, announce) => {
-      const stored = await storeMetric(tx, await requireAgent(tx, agent_id), metric)
-      await announce(eventsOf.metric(stored))
-      return stored
-    })
-    return reply.status(result.version === 1 ? 201 : 200).send({ ...result, degraded })
+    const stored = await service.storeAgentMetrics(parse(newMetric, request.body), request)
+    return reply.status(stored.version === 1 ? 201 : 200).send(stored)
   })
 
   app.get('/health', async (request) => {
@@ -32,9 +26,9 @@ export const addMetricRoutes = (app: FastifyInstance, { db, writes, clock, alert
     return { health: request.caller.role === 'anon' ? [] : await listHealth(db, query, now()) }
   })
 
-  app.get('/health/summary', async (request) => {
+  app.get('/health/summary', async (request, reply) => {
     requireService(request.caller)
-    return healthSummary(db)
+    return fromRead(reply, await reads.summary())
   })
 
   app.get('/realtime/status', async (request) => {

@@ -37,16 +37,19 @@ const open = async (options: Partial<AgentsOptions> = {}): Promise<Agents> => {
   return agents
 }
 
+const signed = async (): Promise<Record<string, string>> => {
+  const token = new SignJWT({ role: 'service_role' }).setProtectedHeader({ alg: 'HS256' }).setExpirationTime('1h')
+  return { authorization: `Bearer ${await token.sign(new TextEncoder().encode(secret))}` }
+}
+
+const get = async ({ server }: Agents, path: string) => server.inject({ url: `/api/v1${path}`, headers: await signed() })
+
 const post = async (
   { server }: Agents,
   path: string,
   body: object,
 ): Promise<{ status: number; body: Record<string, unknown> }> => {
-  const token = await new SignJWT({ role: 'service_role' })
-    .setProtectedHeader({ alg: 'HS256' })
-    .setExpirationTime('1h')
-    .sign(new TextEncoder().encode(secret))
-  const headers = { authorization: `Bearer ${token}` }
+  const headers = await signed()
   const { statusCode, body: text } = await server.inject({ method: 'POST', url: `/api/v1${path}`, headers, payload: body })
   return { status: statusCode, body: JSON.parse(text) as Record<string, unknown> }
 }
@@ -98,6 +101,61 @@ describe('the app as a whole', () => {
       { ...by, action: 'INSERT', before: null, after: 'queued' },
       { ...by, action: 'UPDATE', before: 'queued', after: 'running' },
     ])
+  })
+
+  it('R98, C62: the service has its documented methods, tasks their history and the whole its health', async () => {
+    const { service } = await open()
+    const name = newName('served')
+    const made = await service.createAgentInstance({ agent_id: name, agent_type: 'code_reviewer' })
+    expect(made).toMatchObject({ agent_id: name, status: 'initializing', configuration: {}, degraded: false })
+    expect((await service.updateAgentInstance(name, { status: 'idle' })).status).toBe('idle')
+    expect((await service.getAgentInstance(name))?.status).toBe('idle')
+    expect(await service.getAgentInstance('nobody')).toBeNull()
+    expect((await service.getAllAgentInstances()).map(({ agent_id }) => agent_id)).toContain(name)
+    await expect(service.createAgentInstance({ agent_id: name, agent_type: 'code_reviewer' })).rejects.toMatchObject({
+      code: 'AGENTS_TAKEN',
+    })
+
+    const asked = { agent_type: 'code_reviewer', task_type: 'review', input: { file: 'a' } } as const
+    const task = await service.createTaskExecution(asked)
+    expect(task).toMatchObject({ status: 'queued', input_data: { file: 'a' }, user_id: null })
+    await first.owner.query("update agent_executions set agent_instance_id = $2, status = 'running' where task_id = $1", [
+      task.task_id,
+      made.id,
+    ])
+    const done = await service.updateTaskExecution(task.task_id, { status: 'completed', quality_score: 0.5 })
+    expect(done).toMatchObject({ status: 'completed', quality_score: 0.5 })
+    expect(await service.getTaskExecution(task.task_id)).toMatchObject({ id: task.id, status: 'completed' })
+    expect(await service.getTaskExecution('nothing')).toBeNull()
+    expect((await service.getAgentTaskHistory(name)).map(({ task_id }) => task_id)).toEqual([task.task_id])
+    expect(await service.getAgentTaskHistory('nobody')).toEqual([])
+
+    const end = Date.now()
+    const window = { period_start: new Date(end - 300_000).toISOString(), period_end: new Date(end).toISOString() }
+    expect(await service.storeAgentMetrics({ agent_id: name, ...window, tasks_completed: 1 })).toMatchObject({ success_rate: 1 })
+    expect(await service.getAgentMetrics(name)).toMatchObject([{ agent_instance_id: made.id, tasks_completed: 1 }])
+    expect(await service.getAgentMetrics('nobody')).toEqual([])
+    const measured = { responseTimeMs: 1, realtimeLagMs: null, poolUtilisation: 0.1, activeAlerts: 0, degraded: [] }
+    const health = await service.storeSystemHealth(measured)
+    expect(health.total_agents).toBeGreaterThan(0)
+    expect((await service.getSystemHealth(1)).map(({ id }) => id)).toContain(health.id)
+    expect(await service.healthCheck()).toMatchObject({ status: 'healthy', realtime_enabled: true })
+    expect(await service.isAvailable()).toBe(true)
+  })
+
+  it('R48: an agent and the sum of all come from the cache until an agent changes', async () => {
+    const agents = await open()
+    const name = newName('cached')
+    await register(agents, name)
+    for (const path of [`/agent-instances/${name}`, '/health/summary']) {
+      await until(async () => (await get(agents, path)).headers['x-cache'] === 'HIT')
+      const before = (await get(agents, path)).body
+      await first.owner.query(
+        "update agent_instances set status = case status when 'error' then 'initializing' else 'error' end::agent_status where agent_id = $1",
+        [name],
+      )
+      await until(async () => (await get(agents, path)).body !== before)
+    }
   })
 
   it('C60: two servers tell of everything once, whichever was written through', async () => {

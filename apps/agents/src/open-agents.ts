@@ -25,6 +25,7 @@ import { type Backoff, defaultBackoff } from './queue.js'
 import { agentCaches, createCachedReads } from './reads.js'
 import { createSecondary, type Secondary } from './secondary.js'
 import { createSupabaseHealth } from './supabase-health.js'
+import { SupabaseService } from './supabase-service.js'
 import { createWrites } from './writes.js'
 
 export interface AgentsOptions extends Partial<Omit<CachePlaces, 'encryption'>> {
@@ -47,6 +48,8 @@ export interface AgentsOptions extends Partial<Omit<CachePlaces, 'encryption'>> 
 
 export interface Agents extends RunningApp {
   readonly jobs: Jobs
+  /** What the routes do, for programs of the same process. */
+  readonly service: SupabaseService
   readonly relay: Relay | undefined
   readonly secondary: Secondary | undefined
   readonly signals: Signals
@@ -142,22 +145,24 @@ export const openAgents = (options: AgentsOptions): Promise<Agents> =>
       }
     }
     const jobs = createJobs({ writes, pool, clock, backoff, signals, log, measure })
+    const supabaseHealth = createSupabaseHealth(secondaryPool ?? pool, isRealtime)
+    const service = new SupabaseService({ db: pool, writes, clock, backoff, health: supabaseHealth })
     const server = createApp({
       db: pool,
       reads: createCachedReads(cache),
       writes,
+      service,
       clock,
-      backoff,
       alerts,
       realtime: telling?.relay,
       jwtSecret,
       secondary,
-      supabaseHealth: createSupabaseHealth(secondaryPool ?? pool, isRealtime),
+      supabaseHealth,
       onFailure: logFailures(log),
     })
     onStop(() => jobs.stop())
     onStop(() => server.close())
-    return { server, start: jobs.start, jobs, relay: telling?.relay, secondary, signals }
+    return { server, start: jobs.start, jobs, service, relay: telling?.relay, secondary, signals }
   })
 
 /** Nobody waits for it at a start, and it is given up soon: what is written waits in the spool. */

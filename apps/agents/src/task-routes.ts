@@ -1,15 +1,14 @@
 /** Tasks over HTTP: asked for by whoever has signed in, run by the service. */
-import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { FastifyInstance } from 'fastify'
 import { type Caller, requireService, requireUser } from './access.js'
 import { AgentsError } from './agents-error.js'
 import type { RouteContext } from './app.js'
 import { eventsOf } from './events.js'
-import { createTask, findTask, listTasks, type NewTask } from './executions.js'
+import { findTask, listTasks, type NewTask } from './executions.js'
 import { executionsQuery, newTask, newTaskOfAgent, parse, taskChange } from './input.js'
-import { agentById, requireAgent } from './instances.js'
-import { cancelTask, changeTask, queueState } from './queue.js'
-import type { Db, Execution } from './rows.js'
-import type { Announce } from './writes.js'
+import { requireAgent } from './instances.js'
+import { cancelTask, queueState } from './queue.js'
+import type { Db } from './rows.js'
 
 type OfTask = { Params: { taskId: string } }
 type OfAgent = { Params: { agentId: string } }
@@ -27,36 +26,23 @@ const taskOf = (asked: Asked, caller: Caller): Omit<NewTask, 'agent_type'> => {
   return { ...task, input_data: input_data ?? input ?? {}, user_id: user_id ?? caller.userId }
 }
 
-/** The task, and the agent whose state went with it. */
-const announceTask = async (tx: Db, announce: Announce, task: Execution, agentId: string | null): Promise<void> => {
-  await announce(eventsOf.task(task))
-  const agent = agentId === null ? null : await agentById(tx, agentId)
-  if (agent) await announce(eventsOf.agent(agent))
-}
-
-export const addTaskRoutes = (app: FastifyInstance, { db, writes, clock, backoff }: RouteContext): void => {
-  const create = (request: FastifyRequest, make: (tx: Db) => Promise<NewTask>) =>
-    writes.write(async (tx, announce) => {
-      const task = await createTask(tx, await make(tx))
-      await announce(eventsOf.task(task))
-      return task
-    }, request)
-
+export const addTaskRoutes = (app: FastifyInstance, { db, writes, service, clock }: RouteContext): void => {
   app.post('/tasks', async (request, reply) => {
     requireUser(request.caller)
     const { agent_type, ...asked } = parse(newTask, request.body)
-    const { result, degraded } = await create(request, async () => ({ ...taskOf(asked, request.caller), agent_type }))
-    return reply.status(202).send({ ...result, degraded })
+    const task = { ...taskOf(asked, request.caller), agent_type }
+    return reply.status(202).send(await service.queueTask(async () => task, request))
   })
 
   app.post<OfAgent>('/agent-instances/:agentId/tasks', async (request, reply) => {
     requireUser(request.caller)
     const asked = parse(newTaskOfAgent, request.body)
-    const { result, degraded } = await create(request, async (tx) => {
+    const task = taskOf(asked, request.caller)
+    const make = async (tx: Db) => {
       const { id, agent_type } = await requireAgent(tx, request.params.agentId)
-      return { ...taskOf(asked, request.caller), agent_type, agent_instance_id: id }
-    })
-    return reply.status(202).send({ ...result, degraded })
+      return { ...task, agent_type, agent_instance_id: id }
+    }
+    return reply.status(202).send(await service.queueTask(make, request))
   })
 
   app.get('/executions', async (request) => listTasks(db, parse(executionsQuery, request.query), request.caller))
@@ -65,14 +51,7 @@ export const addTaskRoutes = (app: FastifyInstance, { db, writes, clock, backoff
 
   app.patch<OfTask>('/executions/:taskId', async (request) => {
     requireService(request.caller)
-    const change = parse(taskChange, request.body)
-    const { result, degraded } = await writes.write(async (tx, announce) => {
-      const before = await findTask(tx, request.params.taskId, request.caller)
-      const task = await changeTask(tx, request.params.taskId, change, { now: new Date(clock.now()), backoff })
-      await announceTask(tx, announce, task, before.status === 'running' ? before.agent_instance_id : null)
-      return task
-    }, request)
-    return { ...result, degraded }
+    return service.updateTaskExecution(request.params.taskId, parse(taskChange, request.body), request)
   })
 
   app.post<OfTask>('/executions/:taskId/cancel', async (request, reply) => {

@@ -3,5 +3,7 @@ import { describeAccess } from '../../../packages/tidemark/src/testing/describe-
 import { matrix } from './access-matrix.js'
 import { chat } from './chat.js'
 
+// Talks of the chatbot and chats of users: neither app has a table of the other.
+// @holds C75
 describeAccess(matrix, chat)
 describeDoors(matrix, chat)

@@ -243,22 +243,22 @@ describe('messages', () => {
     expect(await findSession(db, user, id)).toMatchObject({ message_count: 2, version: 3, last_message_preview: 'x'.repeat(120) })
   })
 
-  it('S4.3: twenty writers number them 1 to n without a gap', async () => {
+  it('R34, R131, S4.3: fifty writers on a pool of twenty number them 1 to n without a gap', async () => {
     const { user, id } = await newChat()
-    const each = 5
+    const [writers, each] = [50, 4]
     await Promise.all(
-      times(20).map(async (writer) => {
+      times(writers).map(async (writer) => {
         for (const n of times(each)) await append(user, id, { content: `${writer}/${n}`, clientMessageId: `${writer}/${n}` })
       }),
     )
     const page = await messagePage(db, user, id, { limit: 200 })
-    expect(page?.messages.map(({ seq }) => seq)).toEqual(times(20 * each).map((index) => index + 1))
+    expect(page?.messages.map(({ seq }) => seq)).toEqual(times(writers * each).map((index) => index + 1))
     // Each writer's own come in the order it sent them.
-    for (const writer of times(20)) {
+    for (const writer of times(writers)) {
       const own = page?.messages.filter(({ content }) => content.startsWith(`${writer}/`)).map(({ content }) => content)
       expect(own).toEqual(times(each).map((n) => `${writer}/${n}`))
     }
-    expect(await stored(id)).toMatchObject({ message_count: 100, next_seq: '101', version: '101' })
+    expect(await stored(id)).toMatchObject({ message_count: 200, next_seq: '201', version: '201' })
   })
 
   it('leave no gap where a writer rolls back', async () => {

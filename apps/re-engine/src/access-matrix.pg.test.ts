@@ -3,5 +3,7 @@ import { describeAccess } from '../../../packages/tidemark/src/testing/describe-
 import { matrix } from './access-matrix.js'
 import { reEngine } from './re-engine.js'
 
+// Leads, approvals and what happened are told live to whoever may see them.
+// @holds R58
 describeAccess(matrix, reEngine)
 describeDoors(matrix, reEngine)

@@ -541,6 +541,29 @@ describe('approvals', () => {
     }
   })
 
+  it('R129: of thirty who send the same, through two workers and by the routes, one does', async () => {
+    const { draft, person } = await newApproved()
+    carrier.requests.length = 0
+    const resilience = await openResilience({})
+    const courier = createHttpCourier({ url: carrier.url, resilience, breaker: { failureThreshold: 50, recoveryTimeoutMs: 100 } })
+    const senders = [1, 2].map(() => createSender({ pool: database.pool, courier, baseMs: 60_000 }))
+    try {
+      await database.owner.query('update approvals set send_requested_at = now() where id = $1', [draft.id])
+      await Promise.all(
+        Array.from({ length: 30 }, (_none, n) =>
+          n % 3 === 0 ? step(draft.id, 'send', person.token) : senders[n % 3 === 1 ? 0 : 1]!.send(draft.id),
+        ),
+      )
+      await until(async () => (await ask<Approval>('GET', `/approvals/${draft.id}`)).body.status === 'sent')
+      expect(carrier.requests).toHaveLength(1)
+      const { rows } = await database.owner.query("select from events where approval_id = $1 and event_type = 'sent'", [draft.id])
+      expect(rows).toHaveLength(1)
+    } finally {
+      for (const sender of senders) await sender.stop()
+      await resilience.stop()
+    }
+  })
+
   it('a channel that is sick, or has had enough, costs no attempt; who died while the lead said STOP is not sent again', async () => {
     const resilience = await openResilience({})
     const courier = createHttpCourier({

@@ -67,7 +67,7 @@ const newLead = async (more: Partial<Lead> = {}): Promise<Lead> => {
 const period = { from: '2026-05-01', until: '2026-11-22' }
 
 describe('the tables', () => {
-  it('R12, R13: have the documented columns, indexes and defaults', async () => {
+  it('R11, R12, R13: have the documented columns, indexes and defaults', async () => {
     const indexes = await rows<{ indexname: string; indexdef: string }>(
       "select indexname, indexdef from pg_indexes where tablename = 'leads'",
     )

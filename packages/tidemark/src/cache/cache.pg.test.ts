@@ -203,6 +203,47 @@ describe.skipIf(program === undefined)('a cache', () => {
     await until(() => b!.entries.item.peek({ id: 1 }) === undefined)
   })
 
+  it('R43: has what it was told of at the start, answers with the old while it loads anew, loads again what somebody looks at, and counts', async () => {
+    const viewed = new Set(['1'])
+    const value = async (id: unknown, db: LoadClient) =>
+      (await db.query<{ n: number }>('select n from items where id = $1', [id])).rows[0]?.n ?? null
+    await set(1, 1)
+    await set(2, 2)
+    const cache = await open({
+      first: cached('first:{id}', {
+        ttl: '5m',
+        from: { items: 'id' },
+        load: ({ id }, db: LoadClient) => value(id, db),
+        warmOnStart: async (db) => (await db.query<{ id: string }>('select id from items where id < 2')).rows,
+        warm: ({ id }) => viewed.has(String(id)),
+      }),
+      behind: cached('behind:{id}', {
+        ttl: 1,
+        staleWhileRevalidate: '1h',
+        memoryOnly: true,
+        from: { items: 'id' },
+        load: ({ id }, db: LoadClient) => value(id, db),
+      }),
+    })
+    await until(() => cache.entries.first.peek({ id: 1 }) === 1)
+    expect([(await cache.entries.first.lookup({ id: 1 })).source, cache.entries.first.peek({ id: 2 })]).toEqual([
+      'memory',
+      undefined,
+    ])
+    expect(await cache.entries.first.get({ id: 2 })).toBe(2)
+    await set(1, 10)
+    await set(2, 20)
+    await until(() => cache.entries.first.peek({ id: 1 }) === 10)
+    expect(cache.entries.first.peek({ id: 2 })).toBeUndefined()
+    await until(async () => (await cache.entries.behind.lookup({ id: 1 })).source === 'stale')
+    expect((await cache.entries.behind.lookup({ id: 1 })).value).toBe(10)
+    const { loads } = cache.stats()['behind']!
+    await until(async () => {
+      await cache.entries.behind.get({ id: 1 })
+      return cache.stats()['behind']!.loads > loads
+    })
+  })
+
   it('works alone, from memory', async () => {
     const [a] = await nodes(1, { redis: undefined })
     await set(1, 1)
