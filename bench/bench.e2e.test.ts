@@ -68,6 +68,14 @@ describe('the benchmarks', () => {
     expect([0, 1]).toContain(outcome.code)
   })
 
+  it.runIf(isLong)('bench:yarn talks alone and with others, and ends in its figures', async () => {
+    const outcome = await bench('yarn.ts', '--rounds', '1', '--sessions', '3', '--yarns', '1')
+    expect(outcome.stderr).toBe('')
+    expect(closing(outcome)[0]).toMatch(/^yarn-answer-p95 ratio to one-at-a-time \d/)
+    expect(closing(outcome)).toHaveLength(6)
+    expect([0, 1]).toContain(outcome.code)
+  })
+
   it.runIf(isLong)('bench:capture writes with and without it, compares the files, and ends in its figures', async () => {
     const outcome = await bench('capture.ts', '--rows', '500', '--writes', '200', '--rounds', '1')
     expect(outcome.stderr).toBe('')
