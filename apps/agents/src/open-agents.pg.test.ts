@@ -1,10 +1,12 @@
-import { SignJWT } from 'jose'
+import { randomUUID } from 'node:crypto'
+import { type JWTPayload, SignJWT } from 'jose'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import {
   type PusherEndpoint,
   startPusherEndpoint,
 } from '../../../packages/tidemark/src/realtime/relay/testing/pusher-endpoint.js'
 import { type AppDatabase, openAppDatabase } from '../../../packages/tidemark/src/testing/app-database.js'
+import { checkRoutes } from '../../../packages/tidemark/src/testing/check-routes.js'
 import { useCleanups } from '../../../packages/tidemark/src/testing/use-cleanups.js'
 import { until } from '../../../packages/tidemark/src/time/until.js'
 import { agents as agentsApp } from './agents.js'
@@ -37,10 +39,10 @@ const open = async (options: Partial<AgentsOptions> = {}): Promise<Agents> => {
   return agents
 }
 
-const signed = async (): Promise<Record<string, string>> => {
-  const token = new SignJWT({ role: 'service_role' }).setProtectedHeader({ alg: 'HS256' }).setExpirationTime('1h')
-  return { authorization: `Bearer ${await token.sign(new TextEncoder().encode(secret))}` }
-}
+const tokenOf = (claims: JWTPayload): Promise<string> =>
+  new SignJWT(claims).setProtectedHeader({ alg: 'HS256' }).setExpirationTime('1h').sign(new TextEncoder().encode(secret))
+
+const signed = async () => ({ authorization: `Bearer ${await tokenOf({ role: 'service_role' })}` })
 
 const get = async ({ server }: Agents, path: string) => server.inject({ url: `/api/v1${path}`, headers: await signed() })
 
@@ -156,6 +158,41 @@ describe('the app as a whole', () => {
       )
       await until(async () => (await get(agents, path)).body !== before)
     }
+  })
+
+  it('R121: each route wants a token, users reach their own tasks, and what agents do the service alone', async () => {
+    const agents = await open()
+    const agentId = newName('routed')
+    await register(agents, agentId)
+    const { body } = await post(agents, '/tasks', { agent_type: 'quiz_generator', task_type: 'quiz', user_id: randomUUID() })
+    const violations = await checkRoutes(agents.server, {
+      stranger: await tokenOf({ role: 'authenticated', sub: randomUUID() }),
+      names: { agentId, taskId: String(body['task_id']) },
+      routes: {
+        'GET /health': 'open',
+        'GET /api/v1/health/supabase': 'open',
+        'GET /api/v1/agent-instances': 'shared',
+        'GET /api/v1/agent-instances/:agentId': 'shared',
+        'POST /api/v1/agent-instances': 'staff',
+        'PATCH /api/v1/agent-instances/:agentId': 'staff',
+        'POST /api/v1/agent-instances/:agentId/heartbeat': 'staff',
+        'POST /api/v1/agent-instances/:agentId/claim': 'staff',
+        'POST /api/v1/agent-instances/:agentId/tasks': 'shared',
+        'POST /api/v1/tasks': 'shared',
+        'GET /api/v1/executions': 'shared',
+        'GET /api/v1/executions/:taskId': 'own',
+        'PATCH /api/v1/executions/:taskId': 'staff',
+        'POST /api/v1/executions/:taskId/cancel': 'own',
+        'GET /api/v1/queue': 'shared',
+        'GET /api/v1/metrics': 'shared',
+        'POST /api/v1/metrics': 'staff',
+        'GET /api/v1/health': 'shared',
+        'GET /api/v1/health/summary': 'staff',
+        'GET /api/v1/realtime/status': 'staff',
+        'GET /api/v1/alerts': 'staff',
+      },
+    })
+    expect(violations).toEqual([])
   })
 
   it('C60: two servers tell of everything once, whichever was written through', async () => {

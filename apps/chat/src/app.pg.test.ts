@@ -5,6 +5,7 @@ import { createPools, type Position } from 'tidemark'
 import type { Failure, ReadContext } from 'tidemark/app'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { type AppDatabase, openAppDatabase } from '../../../packages/tidemark/src/testing/app-database.js'
+import { checkRoutes } from '../../../packages/tidemark/src/testing/check-routes.js'
 import { type AppOptions, createApp } from './app.js'
 import { chat } from './chat.js'
 import { sessionIdOf, userIdOf } from './legacy-ids.js'
@@ -196,6 +197,31 @@ describe('the routes', () => {
     }
     expect((await ask(bob, 'GET', '/chats')).json()).toEqual({ chats: [], next: null })
     expect((await ask(alice, 'GET', at)).json()).toMatchObject({ title: 'of Alice', message_count: 1 })
+  })
+
+  it('R121: are nobody else’s, each of them', async () => {
+    const { id } = await newChat(alice)
+    const message = await say(alice, id, 'hello')
+    const words = { content: 'x' }
+    const violations = await checkRoutes(app, {
+      stranger: bob,
+      names: { id, messageId: message.id },
+      routes: {
+        'GET /health': 'open',
+        'GET /chats': 'shared',
+        'POST /chats': 'shared',
+        'GET /chats/:id': 'own',
+        'PATCH /chats/:id': { who: 'own', body: { title: 'x' } },
+        'DELETE /chats/:id': 'own',
+        'POST /chats/:id/undo': 'own',
+        'GET /chats/:id/messages': 'own',
+        'POST /chats/:id/messages': { who: 'own', body: words },
+        'PATCH /chats/:id/messages/:messageId': { who: 'own', body: words },
+        'DELETE /chats/:id/messages/:messageId': 'own',
+      },
+    })
+    expect(violations).toEqual([])
+    expect((await ask(alice, 'GET', `/chats/${id}/messages`)).json()).toMatchObject({ messages: [{ content: 'hello' }] })
   })
 
   it("let the app's own server answer in a user's chat, and no user write as an assistant", async () => {

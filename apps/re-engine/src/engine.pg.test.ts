@@ -7,6 +7,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { testUrl } from '../../../packages/tidemark/src/schema/testing/bootstrapped-template.js'
 import { type AppDatabase, openAppDatabase } from '../../../packages/tidemark/src/testing/app-database.js'
 import { adminToken, secret, tokenOf } from '../../../packages/tidemark/src/testing/app-tokens.js'
+import { checkRoutes } from '../../../packages/tidemark/src/testing/check-routes.js'
 import { openEventStream } from '../../../packages/tidemark/src/testing/event-stream.js'
 import { type HttpRecorder, startHttpRecorder } from '../../../packages/tidemark/src/testing/http-recorder.js'
 import { until } from '../../../packages/tidemark/src/time/until.js'
@@ -230,28 +231,54 @@ describe('leads', () => {
     expect(await refusalOf(ask('PATCH', `/leads/${lead.id}`, { city: 'Parap', version: 1 }))).toEqual([409, 'ENGINE_CHANGED'])
   })
 
-  it('that are another’s are not there, by any route', async () => {
+  it('R121: that are another’s are not there, by any route', async () => {
     const [own, other] = [await newPerson(), await newPerson()]
     const lead = await newLead({ assigned_agent: own.id })
     const draft = await newDraft(lead, own.token)
     await until(async () => (await ask('GET', `/leads/${lead.id}`, undefined, own.token)).headers['x-cache'] === 'HIT')
-    const foreign: readonly (readonly [Method, string, object?])[] = [
-      ['GET', `/leads/${lead.id}`],
-      ['PATCH', `/leads/${lead.id}`, { city: 'x' }],
-      ['DELETE', `/leads/${lead.id}`],
-      ['GET', `/leads/${lead.id}/events`],
-      ['POST', `/leads/${lead.id}/events`, { event_type: 'note', content: 'x' }],
-      ['POST', `/leads/${lead.id}/assign`, {}],
-      ['POST', '/approvals', { lead_id: lead.id, channel: 'email', draft_text: 'x' }],
-      ['GET', `/approvals/${draft.id}`],
-      ['PATCH', `/approvals/${draft.id}`, { draft_text: 'x' }],
-      ...['submit', 'withdraw', 'cancel', 'approve', 'send'].map((what) => ['POST', `/approvals/${draft.id}/${what}`] as const),
-      ['POST', `/approvals/${draft.id}/reject`, { reason: 'x' }],
-      ['GET', `/agents/${own.id}`],
-      ['GET', `/agents/${own.id}/board`],
-    ]
-    for (const [method, path, body] of foreign)
-      expect([path, ...(await refusalOf(ask(method, path, body, other.token)))]).toEqual([path, 404, 'ENGINE_NOT_FOUND'])
+    const steps = ['submit', 'withdraw', 'cancel', 'approve', 'send'].map(
+      (what) => [`POST /approvals/:id/${what}`, 'own'] as const,
+    )
+    const reports = ['conversion', 'first-response', 'league', 'funnel', 'trends', 'approvals'].map(
+      (what) => [`GET /analytics/${what}`, 'staff'] as const,
+    )
+    const violations = await checkRoutes(engine.server, {
+      stranger: other.token,
+      names: { id: { '/leads': lead.id, '/approvals': draft.id, '/agents': own.id } },
+      routes: {
+        'GET /health': 'open',
+        'GET /metrics': 'open',
+        'GET /openapi.json': 'open',
+        'GET /leads': 'shared',
+        'POST /leads': 'shared',
+        'GET /leads/updates': 'shared',
+        'GET /leads/:id': 'own',
+        'PATCH /leads/:id': { who: 'own', body: { city: 'x' } },
+        'DELETE /leads/:id': 'own',
+        'GET /leads/:id/events': 'own',
+        'POST /leads/:id/events': { who: 'own', body: { event_type: 'note', content: 'x' } },
+        'POST /leads/:id/assign': { who: 'own', body: {} },
+        'GET /agents': 'shared',
+        'POST /agents': { who: 'staff', body: { name: 'x', email: 'x@example.com' } },
+        'GET /agents/:id': 'own',
+        'PATCH /agents/:id': { who: 'staff', body: { name: 'x' } },
+        'GET /agents/:id/board': 'own',
+        'GET /approvals': 'shared',
+        'POST /approvals': { who: 'own', body: { lead_id: lead.id, channel: 'email', draft_text: 'x' } },
+        'GET /approvals/:id': 'own',
+        'PATCH /approvals/:id': { who: 'own', body: { draft_text: 'x' } },
+        'POST /approvals/:id/reject': { who: 'own', body: { reason: 'x' } },
+        'POST /approvals/decisions': 'shared',
+        ...Object.fromEntries(steps),
+        ...Object.fromEntries(reports),
+        'POST /analytics/refresh': 'staff',
+        'GET /settings': 'staff',
+        'PUT /settings': 'staff',
+        'POST /inbound': 'staff',
+        'GET /ops/overview': 'staff',
+      },
+    })
+    expect(violations).toEqual([])
     expect((await ask<{ leads: Lead[] }>('GET', '/leads', undefined, other.token)).body.leads).toEqual([])
     // Its address says nothing of it either.
     const duplicate = await ask('POST', '/leads', { first_name: 'A', last_name: 'B', email: lead.email }, other.token)

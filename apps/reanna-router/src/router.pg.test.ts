@@ -5,6 +5,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { testUrl } from '../../../packages/tidemark/src/schema/testing/bootstrapped-template.js'
 import { type AppDatabase, openAppDatabase } from '../../../packages/tidemark/src/testing/app-database.js'
 import { adminToken, secret, tokenOf } from '../../../packages/tidemark/src/testing/app-tokens.js'
+import { checkRoutes } from '../../../packages/tidemark/src/testing/check-routes.js'
 import { type HttpRecorder, startHttpRecorder } from '../../../packages/tidemark/src/testing/http-recorder.js'
 import { until } from '../../../packages/tidemark/src/time/until.js'
 import { openReanna } from './open-reanna.js'
@@ -524,6 +525,67 @@ describe('the CRM', () => {
     await synced(tour.id)
     const told = crm.requests.filter(({ path }) => path.endsWith(tour.id)).map(({ body }) => (body as Tour).status)
     expect(told).toEqual(['scheduled', 'in_progress'])
+  })
+})
+
+describe('R121: the routes', () => {
+  it('each want a token, show a stranger nothing of a tour, and users nothing of the operators', async () => {
+    const tour = await makeTour()
+    const visit = tour.visits[0]!
+    await ask('PUT', `/property-visits/${visit.id}/arrival`)
+    const { id: feedback } = (await ask<Feedback>('POST', '/feedback/sms', { visit_id: visit.id, message: 'x' })).body
+    const { tasks } = (await ask<{ tasks: Task[] }>('GET', `/tasks?visit_id=${visit.id}`)).body
+    const violations = await checkRoutes(app.server, {
+      stranger,
+      names: {
+        id: {
+          '/tours': tour.id,
+          '/property-visits/tour': tour.id,
+          '/property-visits': visit.id,
+          '/tasks': tasks[0]!.id,
+          '/feedback': feedback,
+          '/ops': tour.id,
+        },
+      },
+      routes: {
+        'GET /health': 'open',
+        'GET /tours': 'shared',
+        'POST /tours': 'shared',
+        'GET /tours/:id': 'own',
+        'PUT /tours/:id/status': { who: 'own', body: { status: 'cancelled' } },
+        'GET /tours/:id/journal': 'own',
+        'POST /tours/:id/crm-sync': 'own',
+        'GET /board': 'shared',
+        'GET /property-visits': 'shared',
+        'POST /property-visits': { who: 'own', body: { tour_id: tour.id, address: 'x' } },
+        'GET /property-visits/:id': 'own',
+        'GET /property-visits/tour/:id/next': 'own',
+        'GET /property-visits/tour/:id/current': 'own',
+        'PUT /property-visits/:id/arrival': 'own',
+        'PUT /property-visits/:id/departure': 'own',
+        'PUT /property-visits/:id/status': { who: 'own', body: { status: 'cancelled' } },
+        'GET /tasks': 'shared',
+        'PUT /tasks/:id/status': { who: 'own', body: { status: 'completed' } },
+        'POST /feedback/sms': { who: 'own', body: { visit_id: visit.id, message: 'x' } },
+        'POST /feedback/voice': { who: 'own', body: { visit_id: visit.id, transcript: 'x' } },
+        'GET /feedback': 'shared',
+        'GET /feedback/:id': 'own',
+        'PUT /feedback/:id/process': 'own',
+        'PUT /feedback/:id/notify': 'own',
+        'POST /feedback/process-unsent': 'shared',
+        'GET /ops/overview': 'staff',
+        'GET /ops/breakers': 'staff',
+        'GET /ops/limits': 'staff',
+        'GET /ops/webhooks': 'staff',
+        'POST /ops/webhooks/replay': 'staff',
+        'GET /ops/webhooks/replays': 'staff',
+        'GET /ops/alerts': 'staff',
+        'GET /ops/errors': 'staff',
+        'GET /ops/calls': 'staff',
+        'POST /ops/calls/:id/retry': 'staff',
+      },
+    })
+    expect(violations).toEqual([])
   })
 })
 

@@ -213,7 +213,7 @@ describe.each(['sqlite', 'postgres'])('the repository on %s', (provider) => {
     expect(JSON.stringify([failure, failureOf(quoting)])).not.toContain('secret')
   })
 
-  it('R104, R105: holds a whole yarn', async () => {
+  it('R104, R105, R106: holds a whole yarn', async () => {
     const chat = createChat({ store: storeOf(db()), wording: readWording() })
     const first = await chat.answer('hey there')
     const states = [first.state]

@@ -36,8 +36,9 @@ describe('resolveConfig', () => {
     expect(config.move.workers).toBeLessThanOrEqual(2)
   })
 
-  it('R92: the provider is what is named, and otherwise follows from the stores that an application has', () => {
-    expect(resolveConfig({ env: {} }).database.provider).toBeUndefined()
+  it('R92, C51: the provider is what is named, and otherwise follows from the stores that an application has, wherever it runs', () => {
+    for (const env of [{}, { ENV: 'development' }, { ENV: 'staging' }, { ENV: 'production', NODE_ENV: 'production' }])
+      expect(resolveConfig({ env }).database.provider).toBeUndefined()
     expect(resolveConfig({ env: { DATABASE_PROVIDER: 'Supabase' } }).database.provider).toBe('supabase')
     expect(resolveConfig({ env: { DATABASE_PROVIDER: 'postgres' } }).database.provider).toBe('postgres')
   })

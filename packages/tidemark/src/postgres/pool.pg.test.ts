@@ -57,7 +57,7 @@ const occupy = async (pool: Pool, count = 1) => {
 }
 
 describe('the pools', () => {
-  it('R28, R33: have the documented sizes by default, which fit the server together (C73)', async () => {
+  it('R28, R33, C32: are there as they are named, with the documented sizes by default, which fit the server together (C73)', async () => {
     const { primary, analytics, migration, secondary } = open({ secondaryUrl: database.url })
     const sizes = [primary, analytics, migration, secondary!].map((pool) => pool.stats())
     expect(sizes.map(({ name, maxConnections, minConnections }) => [name, maxConnections, minConnections])).toEqual([
