@@ -1,3 +1,4 @@
+import { readdir } from 'node:fs/promises'
 import { SignJWT } from 'jose'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -389,7 +390,8 @@ describe('S5: agents take tasks, tell of them once, and outlive each other and t
   it('step 10 (R85, R86): migrations are known, and a column that somebody made by hand is found', async () => {
     const { migrator } = first
     const status = await migrator.status()
-    expect(status.filter(({ source }) => source === 'app:agents').map(({ state }) => state)).toEqual(Array(5).fill('applied'))
+    const own = status.filter(({ source }) => source === 'app:agents').map(({ state }) => state)
+    expect([own.length, new Set(own)]).toEqual([(await readdir(agentsApp.migrations)).length, new Set(['applied'])])
     expect(await migrator.diff()).toEqual([])
     await owner.query('alter table agent_instances add column by_hand text')
     expect(JSON.stringify(await migrator.diff())).toContain('by_hand')

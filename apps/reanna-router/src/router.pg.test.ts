@@ -499,10 +499,13 @@ describe('the CRM', () => {
     expect(failed.crm_sync_error).toBe('crm answered with 502.')
     expect(crm.requests.filter(({ path }) => path.endsWith(tour.id))).toHaveLength(4)
     crm.answer(() => ({}))
-    expect(await ask('POST', `/tours/${tour.id}/crm-sync`)).toMatchObject({
-      status: 200,
-      body: { crm_sync_status: 'synced', crm_sync_error: null },
+    // 202 where the job had it already.
+    expect([200, 202]).toContain((await ask('POST', `/tours/${tour.id}/crm-sync`)).status)
+    const synced = await until(async () => {
+      const { body } = await ask<Tour>('GET', `/tours/${tour.id}`)
+      return body.crm_sync_status === 'synced' ? body : undefined
     })
+    expect(synced.crm_sync_error).toBeNull()
   })
 
   it('that refuses is not asked twice', async () => {
