@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { boolean, durationMs, httpUrl, integer, type Kind, text } from './kinds.js'
+import { boolean, durationMs, httpUrl, integer, type Kind, secrets, separated, text } from './kinds.js'
 import { option } from './option.js'
 
 /** A one-time code on its way to whom it belongs. */
@@ -36,12 +36,6 @@ const sendCode: Kind<SendCode> = {
   expected: 'a function that delivers a code: async ({ kind, to, code, link }) => { … }',
 }
 
-const separated = (value: string): readonly string[] =>
-  value
-    .split(',')
-    .map((part) => part.trim())
-    .filter((part) => part !== '')
-
 const scheme = /^[a-z][a-z0-9+.-]*:\/\/\S+$/i
 
 const redirectUrls: Kind<readonly string[]> = {
@@ -57,15 +51,6 @@ const redirectUrls: Kind<readonly string[]> = {
   fromText: separated,
   expected: 'URLs separated by commas, such as https://app.example.com/** (* stands for one part, ** for anything)',
   argument: 'urls',
-}
-
-const secrets: Kind<readonly string[]> = {
-  schema: z.array(z.string({ error: 'a secret in it is not text' }).min(1, { error: 'a secret in it is empty' }), {
-    error: 'it is not a list',
-  }),
-  fromText: separated,
-  expected: 'secrets separated by commas',
-  argument: 'secrets',
 }
 
 const hourMs = 3_600_000

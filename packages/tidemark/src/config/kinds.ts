@@ -188,6 +188,22 @@ export const paths: Kind<readonly string[]> = {
   argument: 'folders',
 }
 
+/** What stands between commas. */
+export const separated = (value: string): readonly string[] =>
+  value
+    .split(',')
+    .map((part) => part.trim())
+    .filter((part) => part !== '')
+
+export const secrets: Kind<readonly string[]> = {
+  schema: z.array(z.string({ error: 'a secret in it is not text' }).min(1, { error: 'a secret in it is empty' }), {
+    error: 'it is not a list',
+  }),
+  fromText: separated,
+  expected: 'secrets separated by commas',
+  argument: 'secrets',
+}
+
 /** Tables as `schema.table`; without a schema, of the schema public. */
 export const tableNames: Kind<readonly string[]> = {
   schema: z.array(

@@ -4,7 +4,7 @@ import { authOptions } from './auth-options.js'
 import { cacheOptions } from './cache-options.js'
 import { dashboardOptions } from './dashboard-options.js'
 import { feedOptions } from './feed-options.js'
-import { boolean, bytes, durationMs, host, integer, names, oneOf, paths, tableNames, text } from './kinds.js'
+import { boolean, bytes, durationMs, host, integer, names, oneOf, paths, secrets, tableNames, text } from './kinds.js'
 import { type Given, option, type Resolved } from './option.js'
 import { postgresOptions } from './postgres-options.js'
 import { pusherOptions } from './pusher-options.js'
@@ -50,6 +50,11 @@ const serverOptions = {
       defaultText: 'drawn once and kept in the state folder',
     },
   ),
+  'server.previousAdminTokens': option(secrets, {
+    help: 'Tokens that TIDEMARK_ADMIN_TOKEN held before: they go on to open /admin/v1, until nobody uses them.',
+    secret: true,
+    defaultText: 'none',
+  }),
   'server.startTimeoutMs': option(durationMs(0, 3_600_000), {
     help: 'How long a start waits for a Postgres that cannot be reached, such as one that starts at the same time; 0 not at all.',
     env: ['TIDEMARK_START_TIMEOUT'],

@@ -1,4 +1,4 @@
-import { durationMs, integer, oneOf, postgresUrl } from './kinds.js'
+import { durationMs, integer, oneOf, postgresUrl, text } from './kinds.js'
 import { option } from './option.js'
 
 type Pool = 'primary' | 'analytics' | 'migration' | 'secondary' | 'auth' | 'rest' | 'realtime'
@@ -68,6 +68,10 @@ export const postgresOptions = {
     env: ['PGCHANNELBINDING'],
     defaultText: 'what the URL says, else prefer',
     systems: ['RE Engine'],
+  }),
+  'postgres.archiveDir': option(text({ expected: 'the path of a folder', argument: 'folder' }), {
+    help: 'Where the embedded Postgres archives its write-ahead log, so that `tidemark db restore` reaches any moment. Counts from its next start on.',
+    defaultText: 'nowhere',
   }),
   'postgres.driver': option(oneOf(['pg', 'neon']), {
     help: "neon speaks Neon's WebSocket protocol and needs the package @neondatabase/serverless.",

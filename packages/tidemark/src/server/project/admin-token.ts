@@ -4,11 +4,13 @@ import type { State } from '../../state/state.js'
 
 /**
  * The tokens that open /admin/v1. The first is the one to show: the configured one, else the project's own. The project's own
- * always counts, because the commands of this project find it in the state folder, whatever the server was started with.
+ * always counts, because the commands of this project find it in the state folder, whatever the server was started with; those of before
+ * count too, so that a token can be replaced while its users go on.
  */
 export const adminTokensOf = async ({ server }: TidemarkConfig, state: State): Promise<readonly [string, ...string[]]> => {
   const own = await state.secret('admin-token')
-  return server.adminToken === undefined ? [own] : [server.adminToken, own]
+  const others = server.previousAdminTokens ?? []
+  return server.adminToken === undefined ? [own, ...others] : [server.adminToken, own, ...others]
 }
 
 const digest = (text: string): Buffer => createHash('sha256').update(text).digest()

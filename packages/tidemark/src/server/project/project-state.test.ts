@@ -6,7 +6,7 @@ import { resolveConfig } from '../../config/config.js'
 import { openState, type State } from '../../state/state.js'
 import { rolePasswords } from '../database/role-passwords.js'
 import { hideSecrets, type ProjectStatus } from '../operations/status.js'
-import { adminTokensOf } from './admin-token.js'
+import { adminTokensOf, createTokenCheck } from './admin-token.js'
 import { announce, findServer, withdraw } from './presence.js'
 
 let dir: string
@@ -26,6 +26,15 @@ describe('keys', () => {
       'configured-token-1234',
       own,
     ])
+  })
+
+  test('R76: the token of before goes on to open, so that it can be replaced while servers and their users go on', async () => {
+    const [before, after] = ['the-token-of-before', 'the-token-from-now-on']
+    const env = { TIDEMARK_ADMIN_TOKEN: after, TIDEMARK_SERVER_PREVIOUS_ADMIN_TOKENS: before }
+    const opens = createTokenCheck(await adminTokensOf(configOf(env), state))
+    expect([before, after, 'the-token-of-nobody'].map((token) => opens(`Bearer ${token}`))).toEqual([true, true, false])
+    const later = createTokenCheck(await adminTokensOf(configOf({ TIDEMARK_ADMIN_TOKEN: after }), state))
+    expect(later(`Bearer ${before}`)).toBe(false)
   })
 })
 
