@@ -171,6 +171,39 @@ export const errorTable = {
     'Set DATABASE_URL to a Postgres server.',
     'configuration',
   ),
+  TM_POSTGRES_NOT_EMBEDDED: entry(
+    'The Postgres of this project is not its embedded one, so its files are not at hand.',
+    'Use its own backups: those of the service, or pg_basebackup and a WAL archive. docs/backups.md says what to look to.',
+    'configuration',
+    409,
+  ),
+  TM_POSTGRES_BACKUP_FAILED: entry(
+    'The backup was not made: {reason}.',
+    'Nothing was changed, and what was copied is removed. Run it again when that is mended.',
+    'failed',
+  ),
+  TM_POSTGRES_BACKUP_MISSING: entry(
+    'There is no backup in {folder} {wanted}.',
+    'See what there is: tidemark db backups {folder}',
+    'usage',
+    404,
+  ),
+  TM_POSTGRES_BACKUP_DAMAGED: entry(
+    'The backup cannot be used: {path}: {reason}.',
+    'Nothing was changed. Take another backup.',
+    'failed',
+  ),
+  TM_POSTGRES_RESTORE_FAILED: entry(
+    'The backup was not restored: {reason}.',
+    'The data is as it was before. See postgres.log in the state folder.',
+    'failed',
+  ),
+  TM_POSTGRES_IN_USE: entry(
+    'The data in {dataDir} is in use by process {pids}.',
+    'Stop it, and run the command again.',
+    'gate',
+    409,
+  ),
 
   TM_REDIS_UNREACHABLE: entry(
     'Redis at {target} cannot be reached: {reason}.',

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { acquirePort, type ChildRecord, isAlive } from '../../state/state.js'
 import { type Clock, systemClock } from '../../time/clock.js'
 import { until } from '../../time/until.js'
+import { archiveSettings, prepareArchive } from './backup/archive.js'
 import { ensureCluster, resetPassword } from './cluster.js'
 import { confirm } from './confirm.js'
 import type { EmbeddedPostgresOptions } from './embedded.js'
@@ -44,10 +45,11 @@ const projectPort = (dir: string): number => firstPort + (createHash('sha256').u
 /** Finds binaries, folders, port and password, and makes what of them is missing. */
 export const resolveContext = async (options: EmbeddedPostgresOptions): Promise<Context> => {
   const { state, preferredPort, disposable = false, settings = {}, timeoutMs = startTimeoutMs } = options
-  const { log = () => undefined, clock = systemClock } = options
+  const { archiveDir, log = () => undefined, clock = systemClock } = options
   const binaries = await findBinaries()
   const place = await preparePlace(state.dir, binaries)
   await linkLibraries(place.nativeDir, place.libraryDir)
+  const archive = archiveDir === undefined ? {} : archiveSettings(await prepareArchive(archiveDir, place.account))
   const record = state.child('postgres')
   return {
     place,
@@ -55,7 +57,7 @@ export const resolveContext = async (options: EmbeddedPostgresOptions): Promise<
     record,
     password: await state.secret('postgres-superuser'),
     preferredPort: (await record.read())?.port ?? preferredPort ?? projectPort(state.dir),
-    settings: { ...defaultSettings, ...(disposable ? disposableSettings : {}), ...settings },
+    settings: { ...defaultSettings, ...(disposable ? disposableSettings : {}), ...archive, ...settings },
     disposable,
     timeoutMs,
     log,

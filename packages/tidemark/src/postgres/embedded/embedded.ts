@@ -9,6 +9,10 @@ import { findPostmaster, stopPostmaster } from './postmaster.js'
 import { startFailure } from './start-failure.js'
 import { type Locked, supervise, type Watch } from './supervise.js'
 
+export { pruneArchive } from './backup/archive.js'
+export { listBackups, type Manifest } from './backup/manifest.js'
+export { type RestoreReport, restoreBackup } from './backup/restore-backup.js'
+export { takeBackup } from './backup/take-backup.js'
 export { embeddedPlatformPackage } from './platform.js'
 
 export interface EmbeddedPostgresOptions {
@@ -19,6 +23,8 @@ export interface EmbeddedPostgresOptions {
   readonly disposable?: boolean
   /** Server settings on top of Tidemark's own. */
   readonly settings?: Readonly<Record<string, string>>
+  /** Where the server archives its write-ahead log, for {@link restoreBackup}. Counts from the next start of the server on. */
+  readonly archiveDir?: string
   /** How long a start (with recovery after a crash) may take. Default 60,000. */
   readonly timeoutMs?: number
   /** Restart the server when it dies while this process uses it. Default true. */

@@ -41,7 +41,7 @@ interface Given {
   readonly directUrl: string | undefined
 }
 
-const reach = async ({ config, state, log, url }: OpenDatabaseOptions): Promise<Given> => {
+const reach = async ({ config, state, log, cwd, url }: OpenDatabaseOptions): Promise<Given> => {
   const { postgres } = config
   if (url !== undefined) return { embedded: undefined, adminUrl: url, directUrl: undefined }
   const configured = postgres.migrationUrl ?? postgres.url
@@ -54,7 +54,11 @@ const reach = async ({ config, state, log, url }: OpenDatabaseOptions): Promise<
   }
   const { startEmbeddedPostgres } = await import('../../postgres/postgres.js')
   const own = log.child('postgres')
-  const embedded = await startEmbeddedPostgres({ state, log: (message) => own.info(message) })
+  const embedded = await startEmbeddedPostgres({
+    state,
+    log: (message) => own.info(message),
+    ...(postgres.archiveDir !== undefined && { archiveDir: resolve(cwd, postgres.archiveDir) }),
+  })
   return { embedded, adminUrl: embedded.url, directUrl: undefined }
 }
 
