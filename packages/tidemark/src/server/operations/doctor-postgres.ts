@@ -4,7 +4,8 @@ import type { ConnectOptions } from '../../postgres/postgres.js'
 import type { SchemaClient } from '../../schema/schema.js'
 import { isAlive } from '../../state/state.js'
 import type { Project } from '../project/project.js'
-import { away, type Finding, ok, warn } from './finding.js'
+import { checkFeed } from './doctor-feed.js'
+import { away, type Finding, fail, ok, warn } from './finding.js'
 
 interface Facts {
   readonly version: string
@@ -146,10 +147,10 @@ const checkPooler = async ({ config }: Project): Promise<readonly Finding[]> => 
   if ((given ?? directUrl(url)) !== undefined)
     return [ok('postgres pooler', 'DATABASE_URL leads to a transaction pooler; sessions go past it')]
   return [
-    warn(
+    fail(
       'postgres pooler',
-      'DATABASE_URL leads to a transaction pooler',
-      'Set DIRECT_URL to the server itself, for migrations and moves.',
+      'DATABASE_URL leads to a transaction pooler, and there is no way past it',
+      'Set DIRECT_URL to the server itself, for migrations, moves and the feed.',
     ),
   ]
 }
@@ -174,6 +175,7 @@ const inspect = async (project: Project, { options, embedded }: Place): Promise<
             `the connection to ${host} is not encrypted`,
             'Add sslmode=require (or verify-full) to the URL, or set PGSSLMODE.',
           ),
+      ...(facts.wal_level === 'logical' ? await checkFeed(client as SchemaClient) : []),
       ...(await checkOpen(project, client, facts)),
     ]
   } finally {
@@ -184,8 +186,10 @@ const inspect = async (project: Project, { options, embedded }: Place): Promise<
 /** Reaches Postgres where it runs, and looks at what matters to Tidemark. */
 export const checkPostgres = async (project: Project): Promise<readonly Finding[]> => {
   try {
-    const place = await locate(project)
     const pooler = await checkPooler(project)
+    // Nothing below works without a session.
+    if (pooler.some(({ verdict }) => verdict === 'fail')) return pooler
+    const place = await locate(project)
     return 'options' in place ? [...pooler, ...(await inspect(project, place))] : [...pooler, ...place]
   } catch (error) {
     const known = toTidemarkError(error)

@@ -26,14 +26,24 @@ const setting = async (redis: Redis, name: string): Promise<string | undefined> 
 
 const inspect = async (redis: Redis): Promise<readonly Finding[]> => {
   const info = String(await redis.command(['INFO']))
-  const [policy, appendOnly] = [await setting(redis, 'maxmemory-policy'), await setting(redis, 'appendonly')]
   const findings = [ok('redis', `Redis ${field(info, 'redis_version') ?? 'of unknown version'} at ${redis.target}`)]
+  const [policy, appendOnly] = [await setting(redis, 'maxmemory-policy'), await setting(redis, 'appendonly')]
   if (policy !== undefined && policy !== 'noeviction') {
     findings.push(
       warn(
         'redis eviction',
         `maxmemory-policy is ${policy}`,
         'Set noeviction: streams must not be evicted, and Tidemark bounds its caches itself.',
+      ),
+    )
+  }
+  const full = Number(field(info, 'used_memory') ?? 0) / Number(field(info, 'maxmemory') ?? 0)
+  if (Number.isFinite(full) && full > 0.8) {
+    findings.push(
+      warn(
+        'redis memory',
+        `${Math.round(full * 100)} % of maxmemory is used`,
+        'Raise maxmemory, or lower cache.redis.maxBytes and the length of streams: a full Redis takes no events.',
       ),
     )
   }
@@ -49,12 +59,26 @@ const inspect = async (redis: Redis): Promise<readonly Finding[]> => {
   return findings
 }
 
+const checkTls = ({ config: { redis } }: Project): readonly Finding[] => {
+  const url = redis.restUrl ?? redis.url
+  if (url === undefined || /^(?:rediss|https):/.test(url)) return []
+  const host = new URL(url).hostname
+  if (['localhost', '127.0.0.1', '[::1]'].includes(host)) return []
+  return [
+    warn(
+      'redis tls',
+      `the connection to ${host} is not encrypted`,
+      'Use rediss:// (services: copy the address with TLS), unless the network between them is your own.',
+    ),
+  ]
+}
+
 const checkConfigured = async (project: Project): Promise<readonly Finding[]> => {
   const redis = await configuredRedis(project)
   try {
     if (redis.state !== 'up')
       return [away('redis', `Redis at ${redis.target} does not answer`, `Start it, or correct REDIS_URL; ${absence}.`)]
-    return await inspect(redis)
+    return [...checkTls(project), ...(await inspect(redis))]
   } finally {
     await redis.stop()
   }
