@@ -3,11 +3,11 @@ import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { parseEnv } from 'node:util'
 import { describe, expect, it, test } from 'vitest'
-import { standardRules } from '../packages/tidemark/src/alerts/rules/standard-rules.ts'
-import { createProgram } from '../packages/tidemark/src/cli/program.ts'
-import { configFlags, configNotices, resolveConfig } from '../packages/tidemark/src/config/config.ts'
-import { isTransactionPooler } from '../packages/tidemark/src/postgres/pooler.ts'
-import { resolveRoles } from '../packages/tidemark/src/server/roles.ts'
+import { standardRules } from '../packages/tidemark/dist/alerts/rules/standard-rules.js'
+import { createProgram } from '../packages/tidemark/dist/cli/program.js'
+import { configFlags, configNotices, resolveConfig } from '../packages/tidemark/dist/config/config.js'
+import { isTransactionPooler } from '../packages/tidemark/dist/postgres/pooler.js'
+import { resolveRoles } from '../packages/tidemark/dist/server/roles.js'
 import { root } from './repository.ts'
 
 const read = (path: string): string => readFileSync(join(root, path), 'utf8')
@@ -153,12 +153,16 @@ describe('docker-compose.yml', () => {
       '  node-a:',
       '  node-b:',
       'target: webhooks',
-      './deploy/proxy.conf:/etc/nginx/conf.d/default.conf:ro',
+      './deploy/haproxy.cfg:/usr/local/etc/haproxy/haproxy.cfg:ro',
     ])
       expect(text).toContain(line)
     expect(text).not.toContain('\t')
-    const proxy = read('deploy/proxy.conf')
-    for (const server of ['node-a:8080', 'node-b:8080', 'webhooks:8000']) expect(proxy).toContain(`server ${server}`)
+    const proxy = read('deploy/haproxy.cfg')
+    for (const server of ['node-a:8080', 'node-b:8080', 'webhooks:8000']) expect(proxy).toMatch(new RegExp(` ${server} check`))
+    // Longer than two looks of the proxy.
+    const [, everySeconds] = /inter (\d+)s fall 1/.exec(proxy)!
+    const [, leaveSeconds] = /TIDEMARK_LEAVE: (\d+)s/.exec(text)!
+    expect(Number(leaveSeconds)).toBeGreaterThan(2 * Number(everySeconds))
   })
 
   it('sets variables that there are, asks for secrets that have no default, and is open to this machine alone', () => {

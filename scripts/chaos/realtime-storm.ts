@@ -32,6 +32,8 @@ export interface StormOptions {
   readonly young: boolean
   readonly dice: Dice
   readonly tell: (text: string) => void
+  /** More settings of the servers. */
+  readonly env?: Readonly<Record<string, string>>
 }
 
 interface Node {
@@ -70,6 +72,7 @@ export class Storm {
   /** The last number that is committed for sure. */
   written = 0
   restarts = 0
+  anonKey = ''
   readonly #state: State
   readonly #nodes: Node[] = []
   #isWriting = false
@@ -112,6 +115,7 @@ export class Storm {
     await client.query(policies)
     await client.end()
     const anonKey = await signApiKey('anon', secret, Math.floor(Date.now() / 1000) - 60)
+    this.anonKey = anonKey
     const clients: ChaosClient[] = []
     const { dice } = this.options
     for (let n = 0; n < 2 * this.options.clients; n++) {
@@ -149,6 +153,7 @@ export class Storm {
       TIDEMARK_STATE_DIR: join(node.dir, 'state'),
       LOG_LEVEL: 'error',
       NO_COLOR: '1',
+      ...this.options.env,
     }
     const started = runCommand(node.dir, process.execPath, [executable, 'start', '--json'], { ...process.env, ...env })
     node.process = started
@@ -203,6 +208,20 @@ export class Storm {
     await running?.ended
   }
 
+  /** Ends it in good order, as a release does: nobody is owed anything. */
+  async endNode(index: number): Promise<void> {
+    const node = this.#nodes[index]!
+    node.isKilled = true
+    node.process?.child.kill('SIGTERM')
+    await node.process?.ended
+  }
+
+  /** Where a server listens, and its process; no pid while it is down. */
+  nodeAt(index: number): { readonly port: number; readonly pid: number | undefined } {
+    const { port, process: running, isKilled } = this.#nodes[index]!
+    return { port, pid: isKilled ? undefined : running?.child.pid }
+  }
+
   /** Servers may write nothing down for a while. */
   writingFails(): void {
     this.#failedAt = performance.now()
@@ -223,6 +242,15 @@ export class Storm {
     try {
       const { rows } = await client.query<{ pid: number }>(`select pid from pg_stat_activity where backend_type = 'checkpointer'`)
       return rows[0]!.pid
+    } finally {
+      await client.end().catch(() => undefined)
+    }
+  }
+
+  async rows<R extends pg.QueryResultRow>(sql: string): Promise<readonly R[]> {
+    const client = await openSession(this.postgres.url)
+    try {
+      return (await client.query<R>(sql)).rows
     } finally {
       await client.end().catch(() => undefined)
     }

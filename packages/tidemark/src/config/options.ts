@@ -60,6 +60,11 @@ const serverOptions = {
     env: ['TIDEMARK_START_TIMEOUT'],
     default: 30_000,
   }),
+  'server.leaveMs': option(durationMs(0, 600_000), {
+    help: 'How long after SIGTERM everything is still answered while /readyz says 503, so that a balancer sends nobody here when the server stops listening. A little longer than the balancer takes to notice.',
+    env: ['TIDEMARK_LEAVE'],
+    default: 0,
+  }),
   'server.drainTimeoutMs': option(durationMs(0, 3_600_000), {
     help: 'How long SIGTERM waits for what is under way.',
     env: ['TIDEMARK_DRAIN_TIMEOUT'],

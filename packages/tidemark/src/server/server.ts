@@ -252,6 +252,8 @@ class Server implements TidemarkServer {
     const [state, shell] = [this.#parts.get('state'), this.#parts.get('shell')]
     this.#parts.get('observation')?.health.setPhase('draining')
     if (state) await withdraw(state).catch((err: unknown) => this.#log?.warn('the record of this server stays', { err }))
+    // Whoever balances asks at /readyz now and then, and sends requests here until it has.
+    if (this.#isServing) await systemClock.sleep(this.#config.server.leaveMs)
     // Whom a server that never came up would answer is answered by another.
     if (shell) await drain(shell, this.#isServing ? this.#config.server.drainTimeoutMs : 0)
     await shell?.realtime?.stop()

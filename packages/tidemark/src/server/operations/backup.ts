@@ -2,7 +2,7 @@ import { rm } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { TidemarkError } from '../../errors.js'
 import type { Manifest, RestoreReport } from '../../postgres/embedded/embedded.js'
-import type { Project } from '../project.js'
+import type { Project } from '../project/project.js'
 
 /** A backup as it is told: what it holds file by file is in its manifest. */
 export type Backup = Omit<Manifest, 'format' | 'files' | 'folders'> & { readonly path: string; readonly files: number }
