@@ -1,5 +1,5 @@
 /** Who calls: the subject and the role of a signed token, and nothing else that a request brings along. */
-import { createBearer } from 'tidemark/app'
+import { claimsAdmin, createBearer } from 'tidemark/app'
 import { AgentsError } from './agents-error.js'
 
 export interface Caller {
@@ -16,11 +16,11 @@ export const createAuthenticate = (secret: string) =>
   createBearer<Caller>({
     errors: AgentsError,
     secret,
-    callerOf: ({ role, claims: { sub, app_metadata: metadata } }) => {
+    callerOf: ({ role, claims }) => {
+      const { sub } = claims
       if (role === 'anon' || role === 'service_role') return { role, userId: null, isAdmin: false }
       if (role !== 'authenticated' || typeof sub !== 'string' || !uuid.test(sub)) return null
-      const isAdmin = (metadata as { role?: unknown } | undefined)?.role === 'admin'
-      return { role, userId: sub.toLowerCase(), isAdmin }
+      return { role, userId: sub.toLowerCase(), isAdmin: claimsAdmin(claims) }
     },
   })
 

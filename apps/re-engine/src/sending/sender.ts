@@ -8,7 +8,7 @@
  *               failed
  */
 import { isTidemarkError, type Logger, type Pool, silentLogger } from 'tidemark'
-import { type Alert, CallError, raiseAlert, resolveAlert } from 'tidemark/app'
+import { type Alert, CallError, createWorkUnderWay, raiseAlert, resolveAlert } from 'tidemark/app'
 import type { Db } from '../rows.js'
 import { selected } from '../tables.js'
 import type { Courier, Message } from './courier.js'
@@ -110,7 +110,7 @@ export const createSender = (options: SenderOptions): Sender => {
     log = silentLogger,
   } = options
   let isStopping = false
-  const running = new Set<Promise<unknown>>()
+  const underWay = createWorkUnderWay()
   const now = (): Date => new Date(clock.now())
 
   const claim = async (id?: string): Promise<Claimed | undefined> => {
@@ -181,33 +181,23 @@ export const createSender = (options: SenderOptions): Sender => {
     return settle(claimed, outcome)
   }
 
-  const tracked = <T>(work: Promise<T>): Promise<T> => {
-    const ended = work.then(
-      () => undefined,
-      () => undefined,
-    )
-    running.add(ended)
-    void ended.finally(() => running.delete(ended))
-    return work
-  }
-
   const lane = async (signal: AbortSignal | undefined): Promise<void> => {
     while (!isStopping && !signal?.aborted && (await sendOne()) !== 'none');
   }
 
   return {
     drain: (signal) =>
-      tracked(
+      underWay.track(
         (async () => {
           // Most of the time nothing is due.
           if (isStopping || (await sendOne()) === 'none') return
           await Promise.all(Array.from({ length: lanes }, () => lane(signal)))
         })(),
       ),
-    send: async (id) => (isStopping ? 'none' : tracked(sendOne(id))),
+    send: async (id) => (isStopping ? 'none' : underWay.track(sendOne(id))),
     stop: async () => {
       isStopping = true
-      await Promise.all(running)
+      await underWay.ended()
     },
   }
 }

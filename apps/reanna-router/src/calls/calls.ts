@@ -7,7 +7,7 @@
  *      └──────────┘               failed for now, put off, or asked for again meanwhile
  */
 import { isTidemarkError, type Logger, type Pool, silentLogger } from 'tidemark'
-import { CallError } from 'tidemark/app'
+import { CallError, createWorkUnderWay } from 'tidemark/app'
 import type { Db } from '../rows.js'
 
 export const callKinds = ['crm.sync_tour', 'feedback.notify', 'crm.fetch_contact', 'crm.fetch_appointment'] as const
@@ -97,7 +97,7 @@ const isPutOff = (error: unknown): boolean => isTidemarkError(error) && notMade.
 export const createCalls = (options: CallsOptions): Calls => {
   const { pool, handlers, attempts = 8, baseMs = 1_000, maxMs = 900_000, leaseMs = 60_000, log = silentLogger } = options
   const stopping = new AbortController()
-  const running = new Set<Promise<unknown>>()
+  const underWay = createWorkUnderWay()
   const kinds = callKinds.filter((kind) => handlers[kind] !== undefined)
 
   const claim = async (kind?: CallKind, subject?: string): Promise<Claimed | undefined> => {
@@ -195,16 +195,6 @@ export const createCalls = (options: CallsOptions): Calls => {
     return settle(claimed, outcome, noted(handler, claimed.subject, outcome))
   }
 
-  const tracked = <T>(work: Promise<T>): Promise<T> => {
-    const ended = work.then(
-      () => undefined,
-      () => undefined,
-    )
-    running.add(ended)
-    void ended.finally(() => running.delete(ended))
-    return work
-  }
-
   const lane = async (signal: AbortSignal | undefined): Promise<void> => {
     while (!stopping.signal.aborted && !signal?.aborted && (await makeOne()) !== 'none');
   }
@@ -212,11 +202,11 @@ export const createCalls = (options: CallsOptions): Calls => {
   return {
     drain: async (signal) => {
       if (kinds.length === 0) return
-      await tracked(Promise.all(Array.from({ length: lanes }, () => lane(signal))))
+      await underWay.track(Promise.all(Array.from({ length: lanes }, () => lane(signal))))
     },
     make: async (kind, subject) => {
       if (!kinds.includes(kind) || stopping.signal.aborted) return 'none'
-      return tracked(makeOne(kind, subject))
+      return underWay.track(makeOne(kind, subject))
     },
     resume: async () => {
       await pool.query(
@@ -226,7 +216,7 @@ export const createCalls = (options: CallsOptions): Calls => {
     },
     stop: async () => {
       stopping.abort()
-      await Promise.all(running)
+      await underWay.ended()
     },
   }
 }
