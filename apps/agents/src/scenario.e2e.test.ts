@@ -236,9 +236,9 @@ describe('S5: agents take tasks, tell of them once, and outlive each other and t
     for (const worker of started) await worker.stop()
     expect(new Set(done.map(({ id }) => id)).size).toBe(50)
     expect(done).toHaveLength(50)
-    // Four at a time: at the boundary one may pass another.
-    expect(done.slice(0, 21).every(({ priority }) => priority === 'critical')).toBe(true)
-    expect(done.slice(-21).every(({ priority }) => priority === 'low')).toBe(true)
+    // Who takes a low one finds no critical one left but what the three others have in hand, however slow they are.
+    const criticalsAfter = done.map((_, place) => done.slice(place).filter(({ priority }) => priority === 'critical').length)
+    expect(done.findIndex(({ priority }, place) => priority === 'low' && criticalsAfter[place]! > 3)).toBe(-1)
     const { rows } = await owner.query(
       "select sum(total_tasks_completed) as n from agent_instances where agent_type = 'code_reviewer'",
     )

@@ -154,6 +154,7 @@ describe('S4: chats come out of Redis, are answered from caches, and are never o
       `select user_id, id from chat_sessions where message_count > 0 and status = 'active' limit 1`,
     )
     const { user_id: user, id } = rows[0]!
+    const startedAt = performance.now()
     await until(async () => (await ask('/chats', { user })).cache === 'HIT', { what: 'A hit', timeoutMs: 20_000 })
     for (const path of [`/chats/${id}`, `/chats/${id}/messages`])
       await until(async () => (await ask(path, { user })).cache === 'HIT', { timeoutMs: 20_000 })
@@ -166,7 +167,7 @@ describe('S4: chats come out of Redis, are answered from caches, and are never o
         const ttl = await keys.command<number>(['TTL', key])
         return ttl > 0 ? ttl : undefined
       })
-      expect(left).toBeGreaterThan(seconds * 0.88)
+      expect(left + (performance.now() - startedAt) / 1_000).toBeGreaterThan(seconds * 0.88)
       expect(left).toBeLessThanOrEqual(seconds)
     }
   })
@@ -203,7 +204,7 @@ describe('S4: chats come out of Redis, are answered from caches, and are never o
       await reading
       for (const node of [0, 1])
         await until(async () => (await page(id, { user, node })).body.messages.at(-1)?.content === `behind ${round}`, {
-          timeoutMs: 5000,
+          timeoutMs: 20_000,
         })
     }
   })

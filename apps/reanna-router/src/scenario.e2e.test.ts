@@ -543,7 +543,7 @@ describe('S1: a REanna file moves into the tables of its new home, and a day in 
       return passed
     }
     let passed = 0
-    for (let n = 1; n <= 4 && passed < 100; n++) passed = await attempt(`agent-busy-${n}`)
+    for (let n = 1; n <= 12 && passed < 100; n++) passed = await attempt(`agent-busy-${n}`)
     expect(passed).toBe(100)
   })
 
@@ -553,10 +553,12 @@ describe('S1: a REanna file moves into the tables of its new home, and a day in 
     const env = { PATH: process.env['PATH'], ROUTER: router, TOKEN: tokenOf('agent-readme') }
     const { stdout } = await promisify(execFile)('bash', ['-euo', 'pipefail', '-c', commands ?? 'exit 1'], { env })
     const { entries } = JSON.parse(stdout.slice(stdout.lastIndexOf('{"tour_id"'))) as { entries: JournalEntry[] }
-    expect(entries.at(-1)).toMatchObject({ subject: 'task', entry: 'completed' })
-    expect(entries.map(({ subject, entry }) => `${subject} ${entry}`)).toEqual(
-      expect.arrayContaining(['tour scheduled', 'tour in_progress', 'visit arrived', 'visit completed', 'feedback received']),
-    )
+    // What the CRM is told comes in between, whenever that is.
+    const told = entries.filter(({ subject }) => subject !== 'crm').map(({ subject, entry }) => `${subject} ${entry}`)
+    expect(told.at(-1)).toBe('task completed')
+    const walk = ['tour scheduled', 'visit arrived', 'visit completed', 'feedback received']
+    expect(told.filter((entry) => walk.includes(entry))).toEqual([...walk])
+    expect(told).toContain('tour in_progress')
   })
 
   it('step 13 (R90): after the way back the file has what Postgres took, and takes the writes again', async () => {
