@@ -333,11 +333,14 @@ describe('S5: agents take tasks, tell of them once, and outlive each other and t
       expect([table, await count(there, table)]).toEqual([table, await count(owner, table)])
     const rows = (client: pg.Client) => client.query('select * from agent_executions order by id').then((result) => result.rows)
     expect(await rows(there)).toEqual(await rows(owner))
-    const { body } = await ask<{ degraded: boolean }>('POST', '/agent-instances', {
-      body: { agent_id: 'back-1', agent_type: 'terrain_generator' },
-    })
-    expect(body.degraded).toBe(false)
-    expect((await there.query("select from agent_instances where agent_id = 'back-1'")).rowCount).toBe(1)
+    // A second database that is late on a busy machine is one that is away.
+    let tries = 0
+    const isWhole = async () => {
+      const body = { agent_id: `back-${++tries}`, agent_type: 'terrain_generator' }
+      return !(await ask<{ degraded: boolean }>('POST', '/agent-instances', { body })).body.degraded
+    }
+    await until(isWhole, { timeoutMs: 30_000, what: 'An answer that is not degraded' })
+    expect((await there.query('select from agent_instances where agent_id = $1', [`back-${tries}`])).rowCount).toBe(1)
   })
 
   it('step 8 (R112): the health of the second database tells which tables answer', async () => {

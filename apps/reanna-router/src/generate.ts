@@ -15,11 +15,15 @@ export interface GenerateOptions {
   readonly seed?: number
   /** Default 200. At least 3: each flaw has a tour of its own. */
   readonly tours?: number
+  /** The first day on which one begins. Default 6 January 2025. */
+  readonly firstDay?: Date
+  /** Over how many days they are spread. Default 361. */
+  readonly days?: number
   /** With the CRM and notification columns that later releases added. Default false. */
   readonly enhanced?: boolean
 }
 
-const firstDayMs = Date.UTC(2025, 0, 6)
+const defaultFirstDay = new Date(Date.UTC(2025, 0, 6))
 
 const flawsOf = (index: number): TourFlaws => ({
   ...(index % 50 === 0 ? { route: 'repr' } : index % 50 === 25 || index === 1 ? { route: 'cut' } : {}),
@@ -60,7 +64,7 @@ export const openNew = (path: string, enhanced = false): Database.Database => {
 
 /** Writes the file and tells what is in it, with the flaws that a move must report. */
 export const generate = (path: string, options: GenerateOptions = {}): SampleCounts => {
-  const { seed = 1, tours = 200, enhanced = false } = options
+  const { seed = 1, tours = 200, enhanced = false, firstDay = defaultFirstDay, days = 361 } = options
   if (!Number.isInteger(tours) || tours < 3) throw new Error('there must be at least 3 tours')
   const random = createRandom(seed)
   const database = openNew(path, enhanced)
@@ -69,7 +73,7 @@ export const generate = (path: string, options: GenerateOptions = {}): SampleCou
       database,
       (function* () {
         for (let index = 0; index < tours; index += 1) {
-          const rows = makeTour(random, firstDayMs, flawsOf(index))
+          const rows = makeTour(random, { firstDayMs: firstDay.getTime(), days }, flawsOf(index))
           yield enhanced ? enhancedRows(rows, index) : rows
         }
       })(),
@@ -89,7 +93,7 @@ export const generateAcceptanceSample = (path: string): SampleCounts => {
   }
 }
 
-const usage = 'Usage: generate.js FILE [--seed N] [--tours N] [--enhanced] [--acceptance]\n'
+const usage = 'Usage: generate.js FILE [--seed N] [--tours N] [--first-day YYYY-MM-DD] [--days N] [--enhanced] [--acceptance]\n'
 
 /** The command line; answers with the exit code. */
 export const main = (argv: readonly string[]): number => {
@@ -100,6 +104,8 @@ export const main = (argv: readonly string[]): number => {
       options: {
         seed: { type: 'string', default: '1' },
         tours: { type: 'string', default: '200' },
+        'first-day': { type: 'string', default: defaultFirstDay.toISOString().slice(0, 10) },
+        days: { type: 'string', default: '361' },
         enhanced: { type: 'boolean', default: false },
         acceptance: { type: 'boolean', default: false },
       },
@@ -108,7 +114,11 @@ export const main = (argv: readonly string[]): number => {
     if (path === undefined || rest.length > 0) throw new Error('name one file')
     const [seed, tours] = [Number(values.seed), Number(values.tours)]
     if (!Number.isInteger(seed)) throw new Error('--seed takes a whole number')
-    const counts = values.acceptance ? generateAcceptanceSample(path) : generate(path, { seed, tours, enhanced: values.enhanced })
+    const [firstDay, days] = [new Date(`${values['first-day']}T00:00:00Z`), Number(values.days)]
+    if (Number.isNaN(firstDay.getTime())) throw new Error('--first-day takes a day, such as 2026-01-31')
+    if (!Number.isInteger(days) || days < 1) throw new Error('--days takes a whole number above 0')
+    const options = { seed, tours, firstDay, days, enhanced: values.enhanced }
+    const counts = values.acceptance ? generateAcceptanceSample(path) : generate(path, options)
     process.stdout.write(`${path}: ${tableNames.map((name) => `${counts[name]} ${name}`).join(', ')}\n`)
     return 0
   } catch (error) {

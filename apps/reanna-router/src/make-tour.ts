@@ -189,10 +189,16 @@ const addStop = (draft: Draft, tourId: string, index: number): string => {
   return askedId
 }
 
+/** When tours begin. */
+export interface Span {
+  readonly firstDayMs: number
+  readonly days: number
+}
+
 /** Makes one tour. The same stream of random numbers and the same arguments give the same rows. */
-export const makeTour = (random: Random, firstDayMs: number, flaws: TourFlaws = {}): TourRows => {
+export const makeTour = (random: Random, { firstDayMs, days }: Span, flaws: TourFlaws = {}): TourRows => {
   const stamp = createStamp(random)
-  const startMs = firstDayMs + random.integer(0, 360) * day + (8 * 60 + random.integer(0, 12) * 15) * minute
+  const startMs = firstDayMs + random.integer(0, days - 1) * day + (8 * 60 + random.integer(0, 12) * 15) * minute
   const createdMs = startMs - random.integer(1, 20) * day - random.integer(0, 86_399) * 1000
   const status: TourStatus = random.pick(['scheduled', 'in_progress', 'completed', 'completed', 'completed', 'cancelled'])
   const draft: Draft = { random, stamp, status, startMs, createdMs, visits: [], tasks: [], feedback: [] }

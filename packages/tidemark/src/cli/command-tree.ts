@@ -18,6 +18,10 @@ export const describeProject = (program: Command, lazily: Lazily): void => {
   program
     .command('dev')
     .description('start a server for trying things out, with its own Postgres (and Redis, where one is installed)')
+    .argument(
+      '[command...]',
+      'after --, a command to run beside it, with the variables by which it finds its Postgres, Redis and keys',
+    )
     .option('--sample <file>', 'a SQLite file to move in on the first run, into a schema of its own')
     .option(...showKeys)
     .action(lazily(async () => (await import('./commands/dev.js')).dev))

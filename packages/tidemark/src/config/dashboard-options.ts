@@ -1,4 +1,4 @@
-import { boolean, durationMs, text } from './kinds.js'
+import { boolean, databaseNames, durationMs, text } from './kinds.js'
 import { option } from './option.js'
 
 export const dashboardOptions = {
@@ -6,6 +6,11 @@ export const dashboardOptions = {
     help: 'Whether the server shows the dashboard at /, for whoever can reach the server. Unset, it is shown in development, to this machine alone.',
     env: ['TIDEMARK_DASHBOARD'],
     defaultText: 'in development, for browsers of this machine',
+  }),
+  'dashboard.databases': option(databaseNames, {
+    help: "Databases beside the project's own, on the same Postgres, in which the screen Systems looks for applications that are not in it.",
+    env: ['TIDEMARK_DASHBOARD_DATABASES'],
+    default: ['re_engine'],
   }),
   'dashboard.sessionMs': option(durationMs(60_000, 86_400_000), {
     help: 'How long an operator stays signed in without doing anything.',

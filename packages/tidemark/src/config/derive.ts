@@ -1,5 +1,6 @@
 import { resolve } from 'node:path'
 import { TidemarkError } from '../errors.js'
+import { withDatabase } from './database-in-url.js'
 import { databaseUrl } from './supabase.js'
 
 type Values = Map<string, unknown>
@@ -62,6 +63,18 @@ const placeSupabase = (values: Values, sources: Sources): void => {
   if (values.get(key) === undefined) set(values, sources, key, url, 'supabase.database')
 }
 
+const databaseUrls = ['postgres.url', 'postgres.directUrl', 'postgres.analyticsUrl', 'postgres.migrationUrl'] as const
+
+/** All that connect to the primary mean the same database. */
+const placeDatabase = (values: Values): void => {
+  const name = values.get('postgres.database') as string | undefined
+  if (name === undefined) return
+  for (const key of databaseUrls) {
+    const url = values.get(key) as string | undefined
+    if (url !== undefined) values.set(key, withDatabase(url, name))
+  }
+}
+
 /** Without a name the only key is the current one. What is wrong with a name is told by the cache, which never repeats it. */
 const chooseEncryptionKey = (values: Values, sources: Sources): void => {
   const names = Object.keys((values.get('cache.encryptionKeys') as object | undefined) ?? {})
@@ -80,6 +93,7 @@ export const derive = (values: Values, sources: Sources, cwd: string): void => {
   requirePair(values, 'redis.restToken', 'Set UPSTASH_REDIS_REST_TOKEN beside UPSTASH_REDIS_REST_URL.', 'redis.restUrl')
   requirePair(values, 'redis.restUrl', 'Set UPSTASH_REDIS_REST_URL beside UPSTASH_REDIS_REST_TOKEN.', 'redis.restToken')
   placeSupabase(values, sources)
+  placeDatabase(values)
   chooseEncryptionKey(values, sources)
   if (values.get('supabase.debug') === true && isDefault(sources, 'log.level'))
     set(values, sources, 'log.level', 'debug', sources.get('supabase.debug')!)

@@ -147,6 +147,22 @@ export const names: Kind<readonly string[]> = {
   argument: 'names',
 }
 
+/** As it stands in a URL, and in psql without quotes. */
+export const databaseName: Kind<string> = text({
+  pattern: /^[a-z_][a-z0-9_]{0,62}$/,
+  reason: 'it is not lower-case letters, digits and underscores',
+  expected: 'a name of lower-case letters, digits and underscores',
+  argument: 'name',
+})
+
+/** Perhaps none. */
+export const databaseNames: Kind<readonly string[]> = {
+  schema: z.array(databaseName.schema, { error: 'it is not a list' }),
+  fromText: names.fromText,
+  expected: 'names of databases, separated by commas',
+  argument: 'names',
+}
+
 /** Schemas of a database, in the order in which they are given; perhaps none. */
 export const schemaNames: Kind<readonly string[]> = {
   schema: z

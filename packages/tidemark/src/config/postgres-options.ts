@@ -1,4 +1,4 @@
-import { durationMs, integer, oneOf, postgresUrl, text } from './kinds.js'
+import { databaseName, durationMs, integer, oneOf, postgresUrl, text } from './kinds.js'
 import { option } from './option.js'
 
 type Pool = 'primary' | 'analytics' | 'migration' | 'secondary' | 'auth' | 'rest' | 'realtime'
@@ -29,6 +29,12 @@ export const postgresOptions = {
     secret: true,
     defaultText: 'an embedded Postgres in the state folder',
     systems: ['REanna Router'],
+  }),
+  'postgres.database': option(databaseName, {
+    help: 'A database beside the one of postgres.url, or of the embedded Postgres, for an application of its own; made where there is none. It takes the place of the one that URLs name.',
+    env: ['TIDEMARK_DATABASE'],
+    flag: 'database',
+    defaultText: 'the one of postgres.url',
   }),
   'postgres.directUrl': option(postgresUrl, {
     help: 'The same database past a transaction pooler, for migrations, LISTEN and replication.',

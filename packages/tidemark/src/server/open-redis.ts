@@ -10,6 +10,8 @@ export type RedisSource = 'configured' | 'embedded' | 'none'
 export interface OpenedRedis {
   readonly redis: Redis
   readonly source: RedisSource
+  /** With its password; undefined where there is none, and for Upstash over REST. */
+  readonly url: string | undefined
   /** One line for people: what there is, or why there is none and what follows. */
   readonly notice: string
   /** Opens another connection to the same server, for reads that block. Whoever asks for it stops it. */
@@ -81,6 +83,7 @@ export const openRedis = async (options: OpenRedisOptions): Promise<OpenedRedis>
     return {
       redis,
       source,
+      url: address.url,
       notice: noticeOf(redis, address),
       // Its losses are those of the shared connection, which has told of them.
       connect: (name) => createRedis({ ...shared, name }),

@@ -36,6 +36,8 @@ export interface TidemarkServer {
   readonly notices: readonly string[]
   /** Raises TM_SERVER_STARTING before `start` resolved. */
   status(): Promise<ProjectStatus>
+  /** Variables by which a program beside it finds what it uses, secrets included. Raises TM_SERVER_STARTING before `start` resolved. */
+  environment(): Promise<Readonly<Record<string, string>>>
   /** The project over the connections that the server holds. Raises TM_SERVER_STARTING before `start` resolved. */
   project(): Project
   /** The caches of the configuration; undefined where it has none. Raises TM_SERVER_STARTING before `start` resolved. */
@@ -223,6 +225,12 @@ class Server implements TidemarkServer {
     const { statusOf } = await import('./project/server-status.js')
     const { body: health } = await observation.health.report()
     return statusOf({ state, runtime, health, config: this.#config, url: this.url, startedAtMs: this.#startedAtMs })
+  }
+
+  async environment(): Promise<Readonly<Record<string, string>>> {
+    const { state, runtime } = this.#started()
+    const { programEnvironment } = await import('./program-environment.js')
+    return programEnvironment({ state, runtime, config: this.#config, url: this.url })
   }
 
   project(): Project {

@@ -8,14 +8,21 @@ export interface AbsentProps {
   /** The folder below apps/. */
   readonly folder: string
   readonly start: string
+  /** One of its own, beside the project's. */
+  readonly database?: string
 }
 
 /** Of an application whose tables are not in this database. */
-export const Absent = ({ title, folder, start }: AbsentProps) => (
+export const Absent = ({ title, folder, start, database }: AbsentProps) => (
   <Panel title={title}>
     <Empty title={`${title} is not in this database`} icon={Blocks}>
-      <p>Its migrations make its tables; then it runs in a process of its own, beside this server.</p>
-      <Command text={`npx tidemark schema up --migrations apps/${folder}/migrations`} />
+      <p>
+        Its migrations make its tables; then it runs in a process of its own, beside this server. <code>npm start</code> brings
+        all five.
+      </p>
+      <Command
+        text={`npx tidemark schema up ${database === undefined ? '' : `--database ${database} `}--migrations apps/${folder}/migrations`}
+      />
       <Command text={start} />
     </Empty>
   </Panel>

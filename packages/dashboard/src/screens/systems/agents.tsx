@@ -108,7 +108,7 @@ const Charts = ({ metrics }: { readonly metrics: readonly AgentMetrics[] }) => {
 export const Agents = () => {
   const answer = useAnswer('GET /systems/agents', {}, { everyMs: 5_000 })
   const tables = ['public.agent_instances', 'public.agent_executions']
-  const isListening = useLiveTables('GET /systems/agents', tables, answer.data?.isPresent ?? false)
+  const isListening = useLiveTables('GET /systems/agents', tables, answer.data)
   return (
     <Answered of={answer} height={320}>
       {({ isPresent, agents, states, tasks, executions, metrics }) =>

@@ -37,7 +37,7 @@ const columns: readonly Column<ChatView>[] = [
 /** Chats by when somebody last wrote. Titles and messages are their users'. */
 export const Chat = () => {
   const answer = useAnswer('GET /systems/chat', {}, { everyMs: 5_000 })
-  const isListening = useLiveTables('GET /systems/chat', ['public.chat_sessions'], answer.data?.isPresent ?? false)
+  const isListening = useLiveTables('GET /systems/chat', ['public.chat_sessions'], answer.data)
   return (
     <Answered of={answer} height={320}>
       {({ isPresent, sessions, states, messagesLastHour }) =>

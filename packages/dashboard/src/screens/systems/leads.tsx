@@ -78,7 +78,7 @@ const columns: readonly Column<ApprovalView>[] = [
 /** Leads by stage, and what waits for somebody's leave. */
 export const Leads = () => {
   const answer = useAnswer('GET /systems/leads', {}, { everyMs: 5_000 })
-  const isListening = useLiveTables('GET /systems/leads', ['public.leads', 'public.approvals'], answer.data?.isPresent ?? false)
+  const isListening = useLiveTables('GET /systems/leads', ['public.leads', 'public.approvals'], answer.data)
   return (
     <Answered of={answer} height={320}>
       {({ isPresent, stages: totals, leads, inbox }) =>
@@ -115,7 +115,8 @@ export const Leads = () => {
           <Absent
             title="RE Engine"
             folder="re-engine"
-            start="DATABASE_URL=$(npx tidemark db url --role app) JWT_SECRET=… npm start -w apps/re-engine"
+            database="re_engine"
+            start="DATABASE_URL=$(npx tidemark db url --database re_engine --role app) JWT_SECRET=… npm start -w apps/re-engine"
           />
         )
       }

@@ -20,6 +20,7 @@ const stop = {
 }
 const tours = {
   isPresent: true,
+  database: null,
   tours: [
     { id: 't1', agent: 'ann', start: at, end: at, status: 'in_progress', crm: 'failed', crmError: 'no answer', stops: [stop] },
   ],
@@ -77,7 +78,14 @@ describe('systems', () => {
       error: null,
     }
     renderDashboard('/systems?system=leads', {
-      'GET /systems/leads': { isPresent: true, stages: { new: 7 }, leads: [lead], approvals: {}, inbox: [approval] },
+      'GET /systems/leads': {
+        isPresent: true,
+        database: null,
+        stages: { new: 7 },
+        leads: [lead],
+        approvals: {},
+        inbox: [approval],
+      },
     })
     const stage = await screen.findByRole('region', { name: 'new' })
     within(stage).getByText('and 6 more')
@@ -98,9 +106,17 @@ describe('systems', () => {
       risks: 1,
     }
     renderDashboard('/systems?system=yarn', {
-      'GET /systems/yarn': { isPresent: true, states: { worries: 1 }, completed: 2, risksToday: 1, sessions: [yarn] },
+      'GET /systems/yarn': {
+        isPresent: true,
+        database: null,
+        states: { worries: 1 },
+        completed: 2,
+        risksToday: 1,
+        sessions: [yarn],
+      },
       'GET /systems/chat': {
         isPresent: true,
+        database: null,
         states: { active: 1 },
         messagesLastHour: 12,
         sessions: [{ id: 'c1', user: 'u1', status: 'active', messages: 5, lastAt: null, startedAt: at, undoUntil: at }],
@@ -147,6 +163,7 @@ describe('systems', () => {
     renderDashboard('/systems?system=agents', {
       'GET /systems/agents': {
         isPresent: true,
+        database: null,
         agents: [agent],
         states: { busy: 1 },
         tasks: { failed: 1 },
@@ -162,7 +179,7 @@ describe('systems', () => {
   })
 
   test('an application that is not there names the commands that bring it', async () => {
-    const absent = { isPresent: false }
+    const absent = { isPresent: false, database: null }
     renderDashboard('/systems', {
       'GET /systems/tours': { ...tours, ...absent },
       'GET /systems/agents': { ...absent, agents: [], states: {}, tasks: {}, executions: [], metrics: [] },

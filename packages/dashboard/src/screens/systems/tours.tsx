@@ -101,7 +101,7 @@ export const Tours = () => {
   const query = spanOf(day)
   const answer = useAnswer('GET /systems/tours', { query }, { everyMs: 5_000 })
   const tables = ['public.tours', 'public.property_visits', 'public.tasks']
-  const isListening = useLiveTables('GET /systems/tours', tables, answer.data?.isPresent ?? false)
+  const isListening = useLiveTables('GET /systems/tours', tables, answer.data)
   return (
     <Answered of={answer} height={320}>
       {({ isPresent, tours, states, crm, untold }) =>

@@ -44,7 +44,7 @@ const columns: readonly Column<YarnView>[] = [
 /** Where yarns are. What was said stays with who said it. */
 export const Yarn = () => {
   const answer = useAnswer('GET /systems/yarn', {}, { everyMs: 5_000 })
-  const isListening = useLiveTables('GET /systems/yarn', ['public.sessions'], answer.data?.isPresent ?? false)
+  const isListening = useLiveTables('GET /systems/yarn', ['public.sessions'], answer.data)
   return (
     <Answered of={answer} height={320}>
       {({ isPresent, sessions, completed, risksToday, states }) =>

@@ -61,8 +61,8 @@ const banner = async (
   )
 }
 
-/** A server for trying things out: everything embedded, a sample to look at, and a word on what to do next. */
-export const dev: Run<DevFlags> = async (context, _operands, { sample, showKeys = false }) => {
+/** A server for trying things out: everything embedded, a sample to look at, a word on what to do next, and beside it a command of yours. */
+export const dev: Run<DevFlags> = async (context, operands, { sample, showKeys = false }) => {
   const { terminal, interrupt } = context
   const { defaultLogger } = await import('../../server/logger.js')
   const screen = createScreen(terminal)
@@ -76,7 +76,11 @@ export const dev: Run<DevFlags> = async (context, _operands, { sample, showKeys 
   return serve(context, log, async (server) => {
     for (const notice of server.notices) terminal.note(`${terminal.colors.yellow('!')} ${notice}`)
     const moved = sample === undefined ? undefined : await moveSample(context, screen, server.project(), sample)
-    if (interrupt.signal.aborted) return
+    if (interrupt.signal.aborted) return undefined
     await banner(context, server, moved, showKeys)
+    const command = operands.filter((word) => word !== undefined)
+    if (command.length === 0) return undefined
+    const { runBeside } = await import('../run-beside.js')
+    return runBeside(context, command, await server.environment())
   })
 }

@@ -2,6 +2,7 @@ import { exitCodes } from '../../errors.js'
 import type { Logger } from '../../observability/observability.js'
 import type { TidemarkServer } from '../../server/server.js'
 import type { CommandContext } from '../context.js'
+import type { Beside } from '../run-beside.js'
 
 const aborted = (signal: AbortSignal): Promise<void> =>
   new Promise((resolve) => {
@@ -17,27 +18,32 @@ const holdOpen = (): (() => void) => {
 
 /**
  * Runs a server until SIGINT or SIGTERM, then drains it; a second signal ends the process at once.
- * `whenServing` is called once it serves.
+ * `whenServing` is called once it serves; what it gives is stopped before the server is.
  */
 export const serve = async (
   context: CommandContext,
   log: Logger,
-  whenServing: (server: TidemarkServer) => Promise<void>,
+  whenServing: (server: TidemarkServer) => Promise<Beside | undefined>,
 ): Promise<number> => {
   const { interrupt, io } = context
   interrupt.setLastWords({ state: 'the server was still starting; nothing is lost.', fix: 'Start it again when you like.' })
   const [config, { createServer }] = await Promise.all([context.config(), import('../../server/server.js')])
   const server = createServer({ config, log, cwd: io.cwd })
-  const stop = () => void server.stop()
-  interrupt.signal.addEventListener('abort', stop, { once: true })
+  let beside: Beside | undefined
+  // What uses the server ends before it does.
+  const stop = async (): Promise<void> => {
+    await beside?.stop()
+    await server.stop()
+  }
+  interrupt.signal.addEventListener('abort', () => void stop(), { once: true })
   const release = holdOpen()
   try {
     await server.start()
-    await whenServing(server)
+    beside = await whenServing(server)
     await aborted(interrupt.signal)
     return exitCodes.ok
   } finally {
-    await server.stop()
+    await stop()
     release()
   }
 }

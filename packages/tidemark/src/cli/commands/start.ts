@@ -13,5 +13,6 @@ export const start: Run<{ readonly showKeys?: boolean }> = async (context, _oper
     const status = await server.status()
     const shown = showKeys ? status : hideSecrets(status)
     context.terminal.result(status, (colors) => (context.io.stdout.isTTY ? statusText(shown, colors) : ''))
+    return undefined
   })
 }

@@ -20,7 +20,7 @@ import { addHooksRoutes, type HooksRoutesOptions } from './hooks-routes.js'
 import { addMachineRoutes, type MachineRoutesOptions } from './machine-routes.js'
 import { addOverviewRoutes, type OverviewRoutesOptions } from './overview-routes.js'
 import { runJob } from './run-job.js'
-import { addSystemsRoutes } from './systems-routes.js'
+import { addSystemsRoutes, type SystemsRoutesOptions } from './systems-routes.js'
 
 export interface AdminRoutesOptions
   extends FeedRoutesOptions,
@@ -30,6 +30,7 @@ export interface AdminRoutesOptions
     HooksRoutesOptions,
     OverviewRoutesOptions,
     DataRoutesOptions,
+    SystemsRoutesOptions,
     MachineRoutesOptions,
     GateOptions {
   readonly jobs: Jobs

@@ -37,7 +37,7 @@ beforeAll(async () => {
   await owner.query(tables)
   await owner.end()
   resilience.limiter({ name: 'sms', rules: [{ limit: 5, windowMs: 60_000 }] })
-  admin = await openAdminReads(database.url, resilience)
+  admin = await openAdminReads(database.url, { resilience })
 })
 afterAll(async () => {
   await admin?.stop()

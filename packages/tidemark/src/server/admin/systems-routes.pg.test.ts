@@ -11,7 +11,8 @@ const folderOf = (app: string): URL => new URL(`../../../../../apps/${app}/migra
 
 const [first, second] = [useDatabase({ template: bootstrappedTemplate }), useDatabase({ template: bootstrappedTemplate })]
 const [client, other] = [useClient(first), useClient(second)]
-let [admin, leads]: AdminReads[] = []
+let [admin, leads, both]: AdminReads[] = []
+let beside: string
 
 const migrate = (url: string, apps: readonly string[]) =>
   createMigrator({
@@ -24,10 +25,13 @@ beforeAll(async () => {
   await migrate(second.url, ['re-engine'])
   admin = await openAdminReads(first.url)
   leads = await openAdminReads(second.url)
+  beside = new URL(second.url).pathname.slice(1)
+  both = await openAdminReads(first.url, { others: { nobody_made_it: 'postgres://nowhere.invalid', [beside]: second.url } })
 })
 afterAll(async () => {
   await admin?.stop()
   await leads?.stop()
+  await both?.stop()
 })
 
 const ask = async <T>(from: AdminReads | undefined, path: string): Promise<T> => (await from!.get(path)).body as T
@@ -42,6 +46,13 @@ test('which systems have their tables here is told by columns, since two call a 
     agents: false,
   })
   expect(await ask<LeadsReport>(admin, '/systems/leads')).toMatchObject({ isPresent: false, leads: [] })
+})
+
+test("an application that is not in the project's database is found in one beside it, and told to be there", async () => {
+  const all = { tours: true, leads: true, yarn: true, chat: true, agents: true }
+  expect(await ask<SystemsReport>(both, '/systems')).toEqual(all)
+  expect(await ask<LeadsReport>(both, '/systems/leads')).toMatchObject({ isPresent: true, database: beside })
+  expect(await ask<ChatReport>(both, '/systems/chat')).toMatchObject({ isPresent: true, database: null })
 })
 
 test('the tours of a day with their stops', async () => {

@@ -1,11 +1,15 @@
 import type { FastifyInstance } from 'fastify'
 import { validate } from '../http/validate.js'
-import type { DataRoutesOptions } from './data-routes.js'
+import type { SystemReads } from '../operations/systems.js'
+
+export interface SystemsRoutesOptions {
+  systems(): SystemReads
+}
 
 const load = () => import('../operations/systems.js')
 
 /** /systems, and a path below for each of the five. */
-export const addSystemsRoutes = (app: FastifyInstance, { reads }: DataRoutesOptions): void => {
+export const addSystemsRoutes = (app: FastifyInstance, { systems: reads }: SystemsRoutesOptions): void => {
   app.get('/systems', async () => (await load()).systemsList(reads()))
   app.get('/systems/tours', async (request) => {
     const { dayRequest, systemTours } = await load()

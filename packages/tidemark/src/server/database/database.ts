@@ -1,5 +1,6 @@
 import { basename, dirname, join, resolve } from 'node:path'
 import type { TidemarkConfig } from '../../config/config.js'
+import { withDatabase } from '../../config/database-in-url.js'
 import { isTidemarkError } from '../../errors.js'
 import type { Logger } from '../../observability/observability.js'
 import type { ConnectOptions, EmbeddedPostgres } from '../../postgres/postgres.js'
@@ -59,7 +60,8 @@ const reach = async ({ config, state, log, cwd, url }: OpenDatabaseOptions): Pro
     log: (message) => own.info(message),
     ...(postgres.archiveDir !== undefined && { archiveDir: resolve(cwd, postgres.archiveDir) }),
   })
-  return { embedded, adminUrl: embedded.url, directUrl: undefined }
+  const adminUrl = postgres.database === undefined ? embedded.url : withDatabase(embedded.url, postgres.database)
+  return { embedded, adminUrl, directUrl: undefined }
 }
 
 /** What every session of the project's database has in common. */
@@ -69,12 +71,47 @@ const sessionOptions = ({ postgres }: TidemarkConfig): Omit<ConnectOptions, 'url
   ...(postgres.channelBinding !== undefined && { channelBinding: postgres.channelBinding }),
 })
 
-/** Not by the class URL, which refuses a connection string without a host (`postgres:///app?host=/run/postgresql`). */
-const withDatabase = (url: string, database: string): string =>
-  url.replace(/^(\w+:\/\/[^/?]*)(?:\/[^?]*)?/, (_whole, server: string) => `${server}/${encodeURIComponent(database)}`)
+/** Which every Postgres has: where one logs in to make another. */
+const maintenanceDatabase = 'postgres'
+
+const madeMeanwhile: readonly string[] = ['42P04', '23505']
+
+/** Makes the database that was asked for by its name. */
+const createDatabase = async (url: string, name: string, options: OpenDatabaseOptions): Promise<void> => {
+  const [{ connectPostgres, sqlstateOf }, { quoteIdentifier }] = await Promise.all([
+    import('../../postgres/postgres.js'),
+    import('../../schema/sql-errors.js'),
+  ])
+  const client = await connectPostgres({
+    ...sessionOptions(options.config),
+    url: withDatabase(url, maintenanceDatabase),
+    name: 'create database',
+  })
+  try {
+    await client.query(`create database ${quoteIdentifier(name)} template template0`)
+  } catch (error) {
+    if (!madeMeanwhile.includes(sqlstateOf(error) ?? '')) throw error
+  } finally {
+    await client.end().catch(() => undefined)
+  }
+}
+
+const connectAdmin = async (url: string, options: OpenDatabaseOptions): Promise<SchemaClient> => {
+  const { connectPostgres } = await import('../../postgres/postgres.js')
+  const { database } = options.config.postgres
+  const connect = async () =>
+    (await connectPostgres({ ...sessionOptions(options.config), url, name: 'bootstrap' })) as SchemaClient
+  try {
+    return await connect()
+  } catch (error) {
+    if (database === undefined || options.url !== undefined || !isTidemarkError(error, 'TM_POSTGRES_NO_DATABASE')) throw error
+    await createDatabase(url, database, options)
+    return connect()
+  }
+}
 
 const prepare = async (given: Given, options: OpenDatabaseOptions): Promise<BootstrapReport> => {
-  const [{ connectPostgres, parseConnection }, { sessionUrl }, { bootstrap }] = await Promise.all([
+  const [{ parseConnection }, { sessionUrl }, { bootstrap }] = await Promise.all([
     import('../../postgres/postgres.js'),
     import('../../postgres/connect.js'),
     import('../../schema/bootstrap.js'),
@@ -82,13 +119,13 @@ const prepare = async (given: Given, options: OpenDatabaseOptions): Promise<Boot
   const shared = sessionOptions(options.config)
   const url = sessionUrl(given.adminUrl, given.directUrl)
   const passwords = await rolePasswords(parseConnection(url).password, options.state)
-  const client = await connectPostgres({ ...shared, url, name: 'bootstrap' })
+  const client = await connectAdmin(url, options)
   try {
-    const report = await bootstrap(client as SchemaClient, { passwords, url })
+    const report = await bootstrap(client, { passwords, url })
     if (!report.upToDate || (await canLogIn({ ...shared, url: report.urls.migrator }))) return report
     // Prepared by another node under an older password: give the roles theirs anew.
     await client.query('comment on schema tidemark is null')
-    return await bootstrap(client as SchemaClient, { passwords, url })
+    return await bootstrap(client, { passwords, url })
   } finally {
     await client.end().catch(() => undefined)
   }

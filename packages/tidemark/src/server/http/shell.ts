@@ -5,6 +5,7 @@ import type { Auth } from '../../auth/open-auth.js'
 import { type Callers, isCloud, openCallers } from '../../auth/open-callers.js'
 import type { Cache, Definitions } from '../../cache/create-cache.js'
 import type { TidemarkConfig } from '../../config/config.js'
+import { withDatabase } from '../../config/database-in-url.js'
 import { TidemarkError } from '../../errors.js'
 import type { Logger } from '../../observability/observability.js'
 import type { Changes } from '../../realtime/realtime.js'
@@ -21,6 +22,7 @@ import { type ApiMetrics, createApiMetrics } from '../observation/api-metrics.js
 import type { Observation } from '../observation/observation.js'
 import { createRoleReads, type RoleReads } from '../operations/role-reads.js'
 import type { ProjectStatus } from '../operations/status.js'
+import type { SystemReads } from '../operations/systems.js'
 import { adminTokensOf, createTokenCheck } from '../project/admin-token.js'
 import type { Project } from '../project/project.js'
 import { type MountedRealtime, mountRealtime, servesAnyRealtime } from '../realtime/mount-realtime.js'
@@ -114,8 +116,8 @@ const mountWebhooks = async (app: FastifyInstance, { roles, config, webhooks }: 
   await addWebhookRoutes(app, { providers: webhookProviders(config), ipHeader, intake: () => webhooks()?.intake })
 }
 
-/** What operators see as one of the roles of callers. Few look at a time. */
-const openReads = (app: FastifyInstance, options: ShellOptions): (() => RoleReads) => {
+/** What operators see as one of the roles of callers, of the project's database or of one beside it. Few look at a time. */
+const openReads = (app: FastifyInstance, options: ShellOptions, database?: string): RoleReads => {
   const { config, observation, log } = options
   const reads = createRoleReads(async () => {
     const runtime = options.runtime()
@@ -124,11 +126,15 @@ const openReads = (app: FastifyInstance, options: ShellOptions): (() => RoleRead
       import('../../postgres/postgres.js'),
       import('../database/caller-pool.js'),
     ])
-    const { pools, ...given } = await callerPoolOptions('rest', { config, runtime, observation, log })
-    return createNamedPool('rest', { ...given, pools: { rest: { ...pools?.rest, minConnections: 0, maxConnections: 2 } } })
+    const { pools, url, ...given } = await callerPoolOptions('rest', { config, runtime, observation, log })
+    return createNamedPool('rest', {
+      ...given,
+      url: database === undefined ? url : withDatabase(url, database),
+      pools: { rest: { ...pools?.rest, minConnections: 0, maxConnections: 2 } },
+    })
   })
   app.addHook('onClose', () => reads.stop())
-  return () => reads
+  return reads
 }
 
 /** `/admin/v1`, and the dashboard in front of it. */
@@ -138,6 +144,11 @@ const mountAdmin = async (app: FastifyInstance, options: ShellOptions, parts: Pi
   const isAuthorized = createTokenCheck(await adminTokensOf(config, state))
   const [sessions, audit] = [await createSessions(config, state), createAudit({ pool, log: log.child('audit') })]
   const gate = { isAuthorized, sessions, audit }
+  const reads = openReads(app, options)
+  const systems: SystemReads = {
+    own: reads,
+    others: new Map(config.dashboard.databases.map((name) => [name, openReads(app, options, name)])),
+  }
   await addAdminRoutes(app, {
     ...gate,
     jobs: parts.jobs,
@@ -149,7 +160,8 @@ const mountAdmin = async (app: FastifyInstance, options: ShellOptions, parts: Pi
     cache: options.cache,
     resilience: options.resilience,
     alerts: options.alerts,
-    reads: openReads(app, options),
+    reads: () => reads,
+    systems: () => systems,
     pools: () => options.runtime()?.pools,
     samples: () => {
       observation.refreshGauges()

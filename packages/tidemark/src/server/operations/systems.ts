@@ -29,9 +29,47 @@ const presentSql = `
 
 export type SystemsReport = Readonly<Record<SystemName, boolean>>
 
-/** Which of them have their tables here. */
-export const systemsList = (reads: RoleReads): Promise<SystemsReport> =>
+/** Where applications are looked for. */
+export interface SystemReads {
+  /** The project's own database. */
+  readonly own: RoleReads
+  /** Databases beside it, by name. */
+  readonly others: ReadonlyMap<string, RoleReads>
+}
+
+const presentIn = (reads: RoleReads): Promise<SystemsReport> =>
   reads.json<SystemsReport>(everything, presentSql, [JSON.stringify(tellTales)])
+
+/** Of the others those that somebody has made. */
+const made = async ({ own, others }: SystemReads): Promise<readonly (readonly [database: string, reads: RoleReads])[]> => {
+  if (others.size === 0) return []
+  const sql = `select coalesce(json_agg(datname), '[]')::text from pg_database where datname = any ($1::text[])`
+  const names = await own.json<readonly string[]>(everything, sql, [`{${[...others.keys()].join(',')}}`])
+  return [...others].filter(([name]) => names.includes(name))
+}
+
+/** Which of them have their tables here. */
+export const systemsList = async (reads: SystemReads): Promise<SystemsReport> => {
+  const places = [reads.own, ...(await made(reads)).map(([, each]) => each)]
+  const all = await Promise.all(places.map(presentIn))
+  return Object.fromEntries(systemNames.map((name) => [name, all.some((report) => report[name])])) as SystemsReport
+}
+
+/** Where an application is: in the project's own database before any other. */
+const findSystem = async (
+  reads: SystemReads,
+  name: SystemName,
+): Promise<{ readonly database: string | null; readonly reads: RoleReads } | undefined> => {
+  if ((await presentIn(reads.own))[name]) return { database: null, reads: reads.own }
+  for (const [database, other] of await made(reads)) if ((await presentIn(other))[name]) return { database, reads: other }
+  return undefined
+}
+
+/** Whether an application's tables are here, and in which database beside the project's own; null is that one, whose changes the feed tells. */
+export interface SystemPlace {
+  readonly isPresent: boolean
+  readonly database: string | null
+}
 
 export type Counts = Readonly<Record<string, number>>
 
@@ -66,8 +104,7 @@ export interface TourView {
   readonly stops: readonly TourStop[]
 }
 
-export interface ToursReport {
-  readonly isPresent: boolean
+export interface ToursReport extends SystemPlace {
   readonly tours: readonly TourView[]
   /** Of all days. */
   readonly states: Counts
@@ -77,7 +114,7 @@ export interface ToursReport {
 }
 
 const toursSql = `
-  select json_build_object('isPresent', true, 'states', ${countsOf('tours', 'status')}, 'crm', ${countsOf('tours', 'crm_sync_status')},
+  select json_build_object('states', ${countsOf('tours', 'status')}, 'crm', ${countsOf('tours', 'crm_sync_status')},
     'untold', (select count(*)::int from public.feedback where not sent_to_agent),
     'tours', (select coalesce(json_agg(t), '[]') from (
       select t.id, t.agent_id as agent, t.start_time as start, t.end_time as "end", t.status, t.crm_sync_status as crm, left(t.crm_sync_error, 300) as "crmError",
@@ -112,8 +149,7 @@ export interface ApprovalView {
   readonly error: string | null
 }
 
-export interface LeadsReport {
-  readonly isPresent: boolean
+export interface LeadsReport extends SystemPlace {
   readonly stages: Counts
   /** The latest of each stage. */
   readonly leads: readonly LeadView[]
@@ -123,7 +159,7 @@ export interface LeadsReport {
 }
 
 const leadsSql = `
-  select json_build_object('isPresent', true, 'stages', ${countsOf('leads', 'status')}, 'approvals', ${countsOf('approvals', 'status')},
+  select json_build_object('stages', ${countsOf('leads', 'status')}, 'approvals', ${countsOf('approvals', 'status')},
     'leads', (select coalesce(json_agg(l), '[]') from (
       select id, name, source, status, agent, since, blocked from (
         select l.id, concat_ws(' ', l.first_name, l.last_name) as name, l.source, l.status, a.name as agent, l.status_changed_at as since,
@@ -148,8 +184,7 @@ export interface YarnView {
   readonly risks: number
 }
 
-export interface YarnReport {
-  readonly isPresent: boolean
+export interface YarnReport extends SystemPlace {
   readonly states: Counts
   readonly completed: number
   readonly risksToday: number
@@ -157,7 +192,7 @@ export interface YarnReport {
 }
 
 const yarnSql = `
-  select json_build_object('isPresent', true, 'states', ${countsOf('sessions', 'fsm_state', 'not completed')},
+  select json_build_object('states', ${countsOf('sessions', 'fsm_state', 'not completed')},
     'completed', (select count(*)::int from public.sessions where completed),
     'risksToday', (select count(*)::int from public.risk_detections where detected_at > now() - interval '24 hours'),
     'sessions', (select coalesce(json_agg(s), '[]') from (
@@ -177,15 +212,14 @@ export interface ChatView {
   readonly undoUntil: string | null
 }
 
-export interface ChatReport {
-  readonly isPresent: boolean
+export interface ChatReport extends SystemPlace {
   readonly states: Counts
   readonly messagesLastHour: number
   readonly sessions: readonly ChatView[]
 }
 
 const chatSql = `
-  select json_build_object('isPresent', true, 'states', ${countsOf('chat_sessions', 'status')},
+  select json_build_object('states', ${countsOf('chat_sessions', 'status')},
     'messagesLastHour', (select count(*)::int from public.chat_messages where created_at > now() - interval '1 hour'),
     'sessions', (select coalesce(json_agg(s), '[]') from (
       select id, user_id as "user", status, message_count as messages, last_message_at as "lastAt", created_at as "startedAt", undo_until as "undoUntil"
@@ -224,8 +258,7 @@ export interface AgentMetrics {
   readonly score: number | null
 }
 
-export interface AgentsReport {
-  readonly isPresent: boolean
+export interface AgentsReport extends SystemPlace {
   readonly agents: readonly AgentView[]
   readonly states: Counts
   readonly tasks: Counts
@@ -234,7 +267,7 @@ export interface AgentsReport {
 }
 
 const agentsSql = `
-  select json_build_object('isPresent', true, 'states', ${countsOf('agent_instances', 'status')}, 'tasks', ${countsOf('agent_executions', 'status')},
+  select json_build_object('states', ${countsOf('agent_instances', 'status')}, 'tasks', ${countsOf('agent_executions', 'status')},
     'agents', (select coalesce(json_agg(a), '[]') from (
       select agent_id as id, agent_type as type, status, left(status_reason, 300) as reason, current_task_id as task, last_heartbeat as "beatAt",
              total_tasks_completed as completed, total_tasks_failed as failed
@@ -257,27 +290,31 @@ interface Reports {
   readonly agents: AgentsReport
 }
 
+const notPresent: SystemPlace = { isPresent: false, database: null }
+
 const absent: Reports = {
-  tours: { isPresent: false, tours: [], states: {}, crm: {}, untold: 0 },
-  leads: { isPresent: false, stages: {}, leads: [], approvals: {}, inbox: [] },
-  yarn: { isPresent: false, states: {}, completed: 0, risksToday: 0, sessions: [] },
-  chat: { isPresent: false, states: {}, messagesLastHour: 0, sessions: [] },
-  agents: { isPresent: false, agents: [], states: {}, tasks: {}, executions: [], metrics: [] },
+  tours: { ...notPresent, tours: [], states: {}, crm: {}, untold: 0 },
+  leads: { ...notPresent, stages: {}, leads: [], approvals: {}, inbox: [] },
+  yarn: { ...notPresent, states: {}, completed: 0, risksToday: 0, sessions: [] },
+  chat: { ...notPresent, states: {}, messagesLastHour: 0, sessions: [] },
+  agents: { ...notPresent, agents: [], states: {}, tasks: {}, executions: [], metrics: [] },
 }
 
 const reportOf = async <N extends SystemName>(
-  reads: RoleReads,
+  reads: SystemReads,
   name: N,
   sql: string,
   values: readonly string[] = [],
 ): Promise<Reports[N]> => {
-  const present = await systemsList(reads)
-  return present[name] ? reads.json<Reports[N]>(everything, sql, values) : absent[name]
+  const found = await findSystem(reads, name)
+  if (found === undefined) return absent[name]
+  const report = await found.reads.json<Omit<Reports[N], keyof SystemPlace>>(everything, sql, values)
+  return { isPresent: true, database: found.database, ...report } as Reports[N]
 }
 
-export const systemTours = (reads: RoleReads, { from, to }: z.output<typeof dayRequest>): Promise<ToursReport> =>
+export const systemTours = (reads: SystemReads, { from, to }: z.output<typeof dayRequest>): Promise<ToursReport> =>
   reportOf(reads, 'tours', toursSql, [from, to])
-export const systemLeads = (reads: RoleReads): Promise<LeadsReport> => reportOf(reads, 'leads', leadsSql)
-export const systemYarn = (reads: RoleReads): Promise<YarnReport> => reportOf(reads, 'yarn', yarnSql)
-export const systemChat = (reads: RoleReads): Promise<ChatReport> => reportOf(reads, 'chat', chatSql)
-export const systemAgents = (reads: RoleReads): Promise<AgentsReport> => reportOf(reads, 'agents', agentsSql)
+export const systemLeads = (reads: SystemReads): Promise<LeadsReport> => reportOf(reads, 'leads', leadsSql)
+export const systemYarn = (reads: SystemReads): Promise<YarnReport> => reportOf(reads, 'yarn', yarnSql)
+export const systemChat = (reads: SystemReads): Promise<ChatReport> => reportOf(reads, 'chat', chatSql)
+export const systemAgents = (reads: SystemReads): Promise<AgentsReport> => reportOf(reads, 'agents', agentsSql)

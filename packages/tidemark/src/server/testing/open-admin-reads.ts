@@ -11,7 +11,7 @@ import type { OperatorRole } from '../admin/operator.js'
 import type { Session } from '../admin/session.js'
 import { addSystemsRoutes } from '../admin/systems-routes.js'
 import { createHttp } from '../http/http.js'
-import { createRoleReads } from '../operations/role-reads.js'
+import { createRoleReads, type RoleReads } from '../operations/role-reads.js'
 import type { Resilience } from '../resilience/open-resilience.js'
 
 export interface Asked {
@@ -38,18 +38,31 @@ const sessionOf = (role: OperatorRole): Session => ({
   endsAtMs: Number.MAX_SAFE_INTEGER,
 })
 
-export const openAdminReads = async (databaseUrl: string, resilience?: Resilience): Promise<AdminReads> => {
-  const pools = createPools({
-    url: testUrl(databaseUrl, 'app'),
-    migrationUrl: testUrl(databaseUrl, 'migrator'),
-    pools: { primary: { minConnections: 0 }, analytics: { minConnections: 0 }, migration: { minConnections: 0 } },
-  })
-  const reads = createRoleReads(async () =>
+export interface AdminReadsOptions {
+  readonly resilience?: Resilience
+  /** Databases beside it, by name. */
+  readonly others?: Readonly<Record<string, string>>
+}
+
+const readsOf = (databaseUrl: string): RoleReads =>
+  createRoleReads(async () =>
     createNamedPool('rest', {
       url: testUrl(databaseUrl, 'authenticator'),
       pools: { rest: { minConnections: 0, maxConnections: 2 } },
     }),
   )
+
+export const openAdminReads = async (
+  databaseUrl: string,
+  { resilience, others = {} }: AdminReadsOptions = {},
+): Promise<AdminReads> => {
+  const pools = createPools({
+    url: testUrl(databaseUrl, 'app'),
+    migrationUrl: testUrl(databaseUrl, 'migrator'),
+    pools: { primary: { minConnections: 0 }, analytics: { minConnections: 0 }, migration: { minConnections: 0 } },
+  })
+  const reads = readsOf(databaseUrl)
+  const systems = { own: reads, others: new Map(Object.entries(others).map(([name, url]) => [name, readsOf(url)])) }
   const metrics = createMetrics()
   metrics.gauge('tidemark_realtime_connections', 'Clients.', ['protocol']).set(7, { protocol: 'supabase' })
   const config = resolveConfig({ env: { PORT: '9999', TIDEMARK_ADMIN_TOKEN: 'a-token-that-nobody-may-see' } })
@@ -68,7 +81,7 @@ export const openAdminReads = async (databaseUrl: string, resilience?: Resilienc
       addGate(admin, { isAuthorized: () => false, sessions }, { begun: note, failed: note })
       const given = { reads: () => reads }
       addDataRoutes(admin, given)
-      addSystemsRoutes(admin, given)
+      addSystemsRoutes(admin, { systems: () => systems })
       addMachineRoutes(admin, {
         ...given,
         project: () => ({ config }),
@@ -94,7 +107,7 @@ export const openAdminReads = async (databaseUrl: string, resilience?: Resilienc
     audited,
     stop: async () => {
       await app.close()
-      await reads.stop()
+      for (const each of [reads, ...systems.others.values()]) await each.stop()
       await pools.stop()
     },
   }
