@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto'
+import { randomInt, randomUUID } from 'node:crypto'
 import { accessMatrix, people } from 'tidemark/testing'
 
 // Chats are their owner's alone: there is no admin among those who come over the API. What is deleted can be taken back, so nobody but the
@@ -9,6 +9,9 @@ const chats = { anon: 'denied', alice: own, bob: own, admin: none, pretender: no
 
 const closed = { anon: 'denied', alice: 'denied', bob: 'denied', admin: 'denied', pretender: 'denied' } as const
 const readable = { select: 'all', insert: 'denied', update: 'denied', delete: 'denied' } as const
+
+/** Of no message. */
+const blockOf = (first: number) => ({ first_seq: first, last_seq: first - 1 })
 
 /** Who may do what over the API. */
 export const matrix = accessMatrix({
@@ -31,6 +34,16 @@ export const matrix = accessMatrix({
       access: { ...closed, service: readable, server: readable },
     },
     chat_import_runs: { row: () => ({}), access: { ...closed, service: 'all', server: 'all' } },
+    chat_import_blocks: {
+      row: ({ rows }) => ({
+        run_id: rows['chat_import_runs']?.['id'],
+        session_id: rows['chat_sessions']?.['id'],
+        is_new: true,
+        ...blockOf(randomInt(1, 2 ** 40)),
+        version: 1,
+      }),
+      access: { ...closed, service: 'all', server: 'all' },
+    },
     chat_import_rejects: {
       row: ({ rows }) => ({
         source_key: `chat:${randomUUID()}`,

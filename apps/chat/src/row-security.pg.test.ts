@@ -103,10 +103,13 @@ describe('R121: row security', () => {
     await expect(as(alice, back, [message])).rejects.toMatchObject({ code: 'PT409' })
   })
 
-  it.each(['chat_audit', 'chat_import_runs', 'chat_import_rejects'])('shows %s to no user', async (table) => {
-    await expect(as(alice, `select from ${table}`)).rejects.toMatchObject(denied)
-    await expect(database.as('anon', {}, `select from ${table}`)).rejects.toMatchObject(denied)
-  })
+  it.each(['chat_audit', 'chat_import_runs', 'chat_import_blocks', 'chat_import_rejects'])(
+    'shows %s to no user',
+    async (table) => {
+      await expect(as(alice, `select from ${table}`)).rejects.toMatchObject(denied)
+      await expect(database.as('anon', {}, `select from ${table}`)).rejects.toMatchObject(denied)
+    },
+  )
 
   it('lets nobody but its triggers write the audit', async () => {
     const insert = `insert into chat_audit (actor, action, table_name, record_id) values ('x', 'purge', 'chat_sessions', '${session}')`

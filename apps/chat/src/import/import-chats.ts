@@ -1,14 +1,15 @@
 /** Brings the chats of a Redis into Postgres: reads all, writes what is missing, and compares both sides. Redis is only read. */
-import { type Pool, type Redis, retry } from 'tidemark'
+import type { Pool, Redis } from 'tidemark'
+import { inTransaction } from './in-transaction.js'
 import { type Listing, parseChat, type RawChat, rejectChat } from './parse-chat.js'
 import type { Note, Parsed, PlannedChat } from './plan.js'
 import { type Keys, type Lists, readChats, readKeys, readLists, type Source } from './read-redis.js'
 import { countNotes, createReport, createVerification, type ImportReport } from './report.js'
 import { verifyBatch } from './verify-batch.js'
-import { BatchOvertaken, judgeBatch, keepNotes, type WrittenChat, writeBatch } from './write-batch.js'
+import { judgeBatch, keepNotes, type WrittenChat, writeBatch } from './write-batch.js'
 
 export interface Progress {
-  readonly phase: 'import' | 'verify'
+  readonly phase: 'import' | 'verify' | 'remove'
   readonly done: number
   readonly total: number
 }
@@ -38,16 +39,6 @@ interface Run {
   readonly onProgress: (progress: Progress) => void
 }
 
-const isWorthAnotherTry = (error: unknown): boolean =>
-  error instanceof BatchOvertaken || (error instanceof Error && 'retryable' in error && error.retryable === true)
-
-/** A batch may be done twice: the second time it is there already. */
-const inTransaction = <T>({ pool, source }: Run, fn: Parameters<Pool['transaction']>[0]): Promise<T> =>
-  retry(() => pool.transaction(fn) as Promise<T>, {
-    retryable: isWorthAnotherTry,
-    ...(source.signal && { signal: source.signal }),
-  })
-
 const listingsOf = ({ lists }: Run, { key, legacyId }: RawChat): readonly Listing[] =>
   lists.listings.get(key) ?? lists.listings.get(`chat:${legacyId}`) ?? []
 
@@ -67,11 +58,15 @@ const writeParsed = async (run: Run, runId: string | null, parsed: readonly Pars
   const written =
     runId === null
       ? await judgeBatch(run.pool, planned)
-      : await inTransaction<readonly WrittenChat[]>(run, async (db) => {
-          const keys = rejected.map(({ key }) => key)
-          if (keys.length > 0) await keepNotes(db, runId, keys, notes)
-          return writeBatch(db, runId, planned)
-        })
+      : await inTransaction<readonly WrittenChat[]>(
+          run.pool,
+          async (db) => {
+            const keys = rejected.map(({ key }) => key)
+            if (keys.length > 0) await keepNotes(db, runId, keys, notes)
+            return writeBatch(db, runId, planned)
+          },
+          run.source.signal,
+        )
   const { report } = run
   report.chats.seen += parsed.length
   report.chats.rejected += rejected.length
@@ -116,7 +111,7 @@ const importAll = async (run: Run, runId: string | null): Promise<void> => {
   countNotes(run.report, missing)
   if (runId === null || missing.length === 0) return
   const keys = missing.map(({ key }) => key)
-  await inTransaction(run, (db) => keepNotes(db, runId, keys, missing))
+  await inTransaction(run.pool, (db) => keepNotes(db, runId, keys, missing), run.source.signal)
 }
 
 const verifyAll = async (run: Run): Promise<void> => {
@@ -157,6 +152,7 @@ export const importChats = async (options: ImportOptions): Promise<ImportReport>
     otherKeys: lists.others,
   })
   const runId = dryRun || verifyOnly ? null : await beginRun(pool)
+  report.run = runId
   if (!verifyOnly) await importAll(run, runId)
   if (!dryRun) await verifyAll(run)
   if (runId !== null)

@@ -41,6 +41,8 @@ export interface Verification {
 
 export interface ImportReport {
   readonly dryRun: boolean
+  /** By which it can be taken back; null where nothing was written. */
+  run: string | null
   readonly source: { lists: number; listEntries: number; cacheKeys: number; otherKeys: number }
   readonly chats: ChatCounts
   readonly messages: MessageCounts
@@ -54,6 +56,7 @@ const mostExamples = 20
 
 export const createReport = (dryRun: boolean): ImportReport => ({
   dryRun,
+  run: null,
   source: { lists: 0, listEntries: 0, cacheKeys: 0, otherKeys: 0 },
   chats: { seen: 0, imported: 0, grown: 0, present: 0, deleted: 0, purged: 0, rejected: 0 },
   messages: { seen: 0, imported: 0, present: 0, skipped: 0, rejected: 0 },

@@ -6,6 +6,7 @@
 import type { Db } from '../rows.js'
 import { cleanText } from '../storable.js'
 import { cutTo } from './cut.js'
+import { BatchOvertaken } from './in-transaction.js'
 import { countedOnly, type Note, type PlannedChat, type PlannedMessage } from './plan.js'
 
 export type ChatOutcome = 'imported' | 'grown' | 'present' | 'deleted' | 'purged' | 'rejected'
@@ -23,10 +24,8 @@ interface KnownSession {
   readonly legacy_key: string
   readonly status: string
   readonly next_seq: string
+  readonly version: string
 }
-
-/** Another import was faster with one of the chats: begin the batch again. */
-export class BatchOvertaken extends Error {}
 
 interface Standing {
   readonly known: ReadonlyMap<string, KnownSession>
@@ -38,7 +37,7 @@ interface Standing {
 const standingOf = async (db: Db, chats: readonly PlannedChat[], isDryRun: boolean): Promise<Standing> => {
   const keys = chats.map(({ key }) => key)
   const known = await db.query<KnownSession>(
-    `select id, legacy_key, status, next_seq::text from public.chat_sessions where legacy_key = any($1)
+    `select id, legacy_key, status, next_seq::text, version::text from public.chat_sessions where legacy_key = any($1)
       order by id ${isDryRun ? '' : 'for update'}`,
     [keys],
   )
@@ -140,10 +139,7 @@ const growSessions = async (db: Db, growths: readonly Growth[]): Promise<void> =
   )
 }
 
-const insertMessages = async (
-  db: Db,
-  sessions: readonly { readonly id: string; readonly firstSeq: number; readonly messages: readonly PlannedMessage[] }[],
-): Promise<void> => {
+const insertMessages = async (db: Db, sessions: readonly Pick<Brought, 'id' | 'firstSeq' | 'messages'>[]): Promise<void> => {
   const rows = sessions.flatMap(({ id: session_id, firstSeq, messages }) =>
     messages.map(({ id, role, content, metadata, createdAt }, index) => ({
       id,
@@ -162,6 +158,32 @@ const insertMessages = async (
        from json_to_recordset($1::json) as r (id uuid, session_id uuid, seq bigint, role text, content text, metadata jsonb,
          created_at timestamptz)`,
     [JSON.stringify(rows)],
+  )
+}
+
+interface Brought {
+  readonly id: string
+  readonly firstSeq: number
+  readonly messages: readonly PlannedMessage[]
+  /** Of a chat that was there. */
+  readonly versionBefore: string | null
+}
+
+/** What this import brought in, by which it can be taken back. */
+const noteBlocks = async (db: Db, runId: string, sessions: readonly Brought[]): Promise<void> => {
+  if (sessions.length === 0) return
+  const rows = sessions.map(({ id, firstSeq, messages, versionBefore }) => ({
+    id,
+    first: firstSeq,
+    last: firstSeq + messages.length - 1,
+    version_before: versionBefore,
+  }))
+  await db.query(
+    `insert into public.chat_import_blocks (run_id, session_id, is_new, first_seq, last_seq, version_before, version)
+     select $2, s.id, r.version_before is null, r.first, r.last, r.version_before, s.version
+       from json_to_recordset($1::json) as r (id uuid, first bigint, last bigint, version_before bigint)
+       join public.chat_sessions s on s.id = r.id`,
+    [JSON.stringify(rows), runId],
   )
 }
 
@@ -204,10 +226,17 @@ export const writeBatch = async (db: Db, runId: string, chats: readonly PlannedC
   )
   await insertSessions(db, fresh)
   await growSessions(db, growths)
-  await insertMessages(db, [
-    ...fresh.map(({ id, messages }) => ({ id, firstSeq: 1, messages })),
-    ...growths.map(({ session, messages }) => ({ id: session.id, firstSeq: Number(session.next_seq), messages })),
-  ])
+  const brought: readonly Brought[] = [
+    ...fresh.map(({ id, messages }) => ({ id, firstSeq: 1, messages, versionBefore: null })),
+    ...growths.map(({ session: { id, next_seq, version }, messages }) => ({
+      id,
+      firstSeq: Number(next_seq),
+      messages,
+      versionBefore: version,
+    })),
+  ]
+  await insertMessages(db, brought)
+  await noteBlocks(db, runId, brought)
   const notes = judged.flatMap(({ chat, outcome, notes: own }) => (outcome === 'purged' ? [] : [...chat.notes, ...own]))
   await keepNotes(
     db,
