@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { closingLine, countsOf, lineCoverage, skippedTests, type VitestReport } from './test-report.ts'
+import { closingLine, countsOf, coverageGates, lineCoverage, skippedTests, type VitestReport } from './test-report.ts'
 
 const file = (status: string, ...tests: readonly string[]): VitestReport['testResults'][number] => ({
   name: 'x.test.ts',
@@ -35,15 +35,27 @@ describe('the count of a test run', () => {
   })
 })
 
-describe('the coverage of a package', () => {
-  it('adds up the lines of its files alone', () => {
+describe('gates of coverage', () => {
+  const lines = (total: number, covered: number) => ({ lines: { total, covered } })
+
+  it('add up the lines of their own files alone', () => {
     const summary = {
-      total: { lines: { total: 1000, covered: 0 } },
-      '/r/packages/a/src/x.ts': { lines: { total: 10, covered: 10 } },
-      '/r/packages/a/src/y.ts': { lines: { total: 30, covered: 20 } },
-      '/r/packages/ab/src/x.ts': { lines: { total: 50, covered: 0 } },
+      total: lines(1000, 0),
+      '/r/packages/a/src/x.ts': lines(10, 10),
+      '/r/packages/a/src/y.ts': lines(30, 20),
+      '/r/packages/ab/src/x.ts': lines(50, 0),
     }
-    expect(lineCoverage(summary, '/r/packages/a')).toBe(75)
-    expect(lineCoverage(summary, '/r/packages/none')).toBe(100)
+    const [gate, empty] = coverageGates(['a', 'none'], [])
+    expect(lineCoverage(summary, '/r', gate!)).toBe(75)
+    expect(lineCoverage(summary, '/r', empty!)).toBe(100)
+  })
+
+  it('tell repositories of applications from what is around them, and leave out what only runs as a process', () => {
+    const gates = coverageGates([], ['chat', 're-engine'])
+    const gatesOf = (path: string) => gates.filter(({ covers }) => covers(path)).map(({ name, percent }) => `${name} ${percent}`)
+    expect(gatesOf('apps/chat/src/messages.ts')).toEqual(['apps/chat, repository 95'])
+    expect(gatesOf('apps/chat/src/import/plan.ts')).toEqual(['apps/chat, services 85'])
+    expect(gatesOf('apps/re-engine/src/repository/leads.ts')).toEqual(['apps/re-engine, repository 95'])
+    expect(gatesOf('apps/re-engine/src/main.ts')).toEqual([])
   })
 })

@@ -45,10 +45,51 @@ export const countsOf = (report: VitestReport): Counts => {
 export const closingLine = ({ passed, failed, skipped }: Counts): string =>
   `${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`
 
-/** Percent of lines covered in the files of one package; 100 where it has none. */
-export const lineCoverage = (summary: CoverageSummary, folder: string): number => {
-  const files = Object.entries(summary).filter(([path]) => path.startsWith(`${folder}/`))
+/** How much of some files tests have to cover. */
+export interface CoverageGate {
+  readonly name: string
+  readonly percent: number
+  /** By its path from the root of the checkout. */
+  covers(path: string): boolean
+}
+
+/** Percent of lines covered in the files of a gate; 100 where it has none. */
+export const lineCoverage = (summary: CoverageSummary, root: string, { covers }: Pick<CoverageGate, 'covers'>): number => {
+  const files = Object.entries(summary).filter(([path]) => path.startsWith(`${root}/`) && covers(path.slice(root.length + 1)))
   const total = files.reduce((sum, [, { lines }]) => sum + lines.total, 0)
   const covered = files.reduce((sum, [, { lines }]) => sum + lines.covered, 0)
   return total === 0 ? 100 : (covered / total) * 100
 }
+
+/** What asks the database in each application; chat and agents have a file for each of their tables. */
+const repositories: readonly RegExp[] = [
+  /^apps\/(re-engine|reanna-router)\/src\/repository\//,
+  /^apps\/supportive-yarn\/src\/repository\.ts$/,
+  /^apps\/chat\/src\/(sessions|messages)\.ts$/,
+  /^apps\/agents\/src\/(instances|executions|queue|metrics|health)\.ts$/,
+]
+
+/** What runs only in a process of its own, which end-to-end tests start and nobody measures. */
+const programs = /\/src\/(import\/)?(main|seed)\.ts$/
+
+const isRepository = (path: string): boolean => repositories.some((form) => form.test(path))
+
+/** The gates of packages and applications, by their folders' names. */
+export const coverageGates = (packages: readonly string[], apps: readonly string[]): readonly CoverageGate[] => [
+  ...packages.map((name) => ({
+    name: `packages/${name}`,
+    percent: 85,
+    covers: (path: string) => path.startsWith(`packages/${name}/`),
+  })),
+  ...apps.flatMap((name) => {
+    const isOfApp = (path: string): boolean => path.startsWith(`apps/${name}/`)
+    return [
+      { name: `apps/${name}, repository`, percent: 95, covers: (path: string) => isOfApp(path) && isRepository(path) },
+      {
+        name: `apps/${name}, services`,
+        percent: 85,
+        covers: (path: string) => isOfApp(path) && !isRepository(path) && !programs.test(path),
+      },
+    ]
+  }),
+]

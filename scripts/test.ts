@@ -10,12 +10,11 @@ import {
   type CoverageSummary,
   closingLine,
   countsOf,
+  coverageGates,
   lineCoverage,
   skippedTests,
   type VitestReport,
 } from './test-report.ts'
-
-const gatePercent = 85
 
 const bin = (name: string): string => join(root, 'node_modules/.bin', name)
 
@@ -36,11 +35,13 @@ const steps: readonly (readonly (readonly [string, string, readonly string[]])[]
 const readJson = <T>(path: string): T | undefined =>
   existsSync(path) ? (JSON.parse(readFileSync(path, 'utf8')) as T) : undefined
 
-const uncoveredPackages = (summary: CoverageSummary): readonly string[] =>
-  readdirSync(join(root, 'packages')).flatMap((name) => {
-    const percent = lineCoverage(summary, join(root, 'packages', name))
-    console.log(`coverage: packages/${name} ${percent.toFixed(1)} % of lines (at least ${gatePercent})`)
-    return percent < gatePercent ? [name] : []
+const folders = (name: string): readonly string[] => readdirSync(join(root, name))
+
+const failedGates = (summary: CoverageSummary): readonly string[] =>
+  coverageGates(folders('packages'), folders('apps')).flatMap((gate) => {
+    const percent = lineCoverage(summary, root, gate)
+    console.log(`coverage: ${gate.name} ${percent.toFixed(1)} % of lines (at least ${gate.percent})`)
+    return percent < gate.percent ? [gate.name] : []
   })
 
 const inMemory = '/dev/shm'
@@ -71,7 +72,7 @@ const runTests = async (filters: readonly string[]): Promise<Counts> => {
     const counts = countsOf(report)
     for (const name of skippedTests(report)) console.log(`skipped: ${name}`)
     const summary = isWhole ? readJson<CoverageSummary>(join(folder, 'coverage/coverage-summary.json')) : {}
-    const below = summary === undefined ? ['(no report)'] : isWhole ? uncoveredPackages(summary) : []
+    const below = summary === undefined ? ['(no report)'] : isWhole ? failedGates(summary) : []
     const others = below.length + (exit !== 0 && counts.failed === 0 ? 1 : 0)
     return { ...counts, failed: counts.failed + others }
   } finally {

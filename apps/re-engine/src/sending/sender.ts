@@ -7,8 +7,8 @@
  *                 ▼ │
  *               failed
  */
-import { isTidemarkError, type Logger, type Pool, silentLogger } from 'tidemark'
-import { type Alert, CallError, createWorkUnderWay, raiseAlert, resolveAlert } from 'tidemark/app'
+import { type Logger, type Pool, silentLogger } from 'tidemark'
+import { type Alert, createWorkUnderWay, type FailedCall, failedCall, raiseAlert, resolveAlert } from 'tidemark/app'
 import type { Db } from '../rows.js'
 import { selected } from '../tables.js'
 import type { Courier, Message } from './courier.js'
@@ -49,9 +49,7 @@ interface Claimed extends Message {
   readonly version: number
 }
 
-type Outcome =
-  | { readonly end: 'sent'; readonly messageId: string | null }
-  | { readonly end: 'failed' | 'retrying' | 'put off'; readonly error: string; readonly waitMs: number }
+type Outcome = { readonly end: 'sent'; readonly messageId: string | null } | FailedCall
 
 /** Side by side in one process. */
 const lanes = 4
@@ -82,20 +80,6 @@ const claimSql = `
   returning a.id as approval_id, a.lead_id, a.channel, a.action_type, a.draft_to as "to", a.draft_subject as subject, a.draft_text as text,
             a.idempotency_key, a.retry_count, a.max_retries, a.version`
 
-const notMade: readonly string[] = ['TM_RESILIENCE_BREAKER_OPEN', 'TM_RESILIENCE_RATE_LIMITED', 'TM_RESILIENCE_THROTTLED']
-
-/** What may be told of an error: never what was sent, or what came back. */
-const wordsOf = (error: unknown): string => {
-  if (error instanceof CallError) return error.message
-  return isTidemarkError(error) ? `${error.code}: ${error.message}` : 'It could not be handed over.'
-}
-
-const waitOf = (error: unknown): number => {
-  const asked =
-    error instanceof CallError ? error.retryAfterMs : isTidemarkError(error) ? Number(error.parameters.retryAfterMs ?? 0) : 0
-  return Number.isFinite(asked) ? asked : 0
-}
-
 const alertOf = (approvalId: string): Alert => ({ type: 'send_failed', entityId: approvalId, entityType: 'approval' })
 
 export const createSender = (options: SenderOptions): Sender => {
@@ -125,12 +109,7 @@ export const createSender = (options: SenderOptions): Sender => {
     try {
       return { end: 'sent', messageId: await courier.send(message, key, AbortSignal.timeout(leaseMs / 2)) }
     } catch (error) {
-      const asked = waitOf(error)
-      const isPutOff = isTidemarkError(error) && notMade.includes(error.code)
-      if (isPutOff) return { end: 'put off', error: wordsOf(error), waitMs: Math.max(asked, baseMs / 2) }
-      const isLast = failures >= most || (error instanceof CallError && !error.retryable)
-      const backoff = Math.min(maxMs, baseMs * 2 ** failures) * (0.5 + Math.random() / 2)
-      return { end: isLast ? 'failed' : 'retrying', error: wordsOf(error), waitMs: Math.max(asked, backoff) }
+      return failedCall(error, { failures, isLast: failures >= most, baseMs, maxMs, otherwise: 'It could not be handed over.' })
     }
   }
 

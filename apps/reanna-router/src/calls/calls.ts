@@ -6,8 +6,8 @@
  *      ▲          ├─► failed      attempts used up, or refused for good
  *      └──────────┘               failed for now, put off, or asked for again meanwhile
  */
-import { isTidemarkError, type Logger, type Pool, silentLogger } from 'tidemark'
-import { CallError, createWorkUnderWay } from 'tidemark/app'
+import { type Logger, type Pool, silentLogger } from 'tidemark'
+import { createWorkUnderWay, type FailedCall, failedCall, wordsOfFailure } from 'tidemark/app'
 import type { Db } from '../rows.js'
 
 export const callKinds = ['crm.sync_tour', 'feedback.notify', 'crm.fetch_contact', 'crm.fetch_appointment'] as const
@@ -65,34 +65,17 @@ interface Claimed {
   readonly attempts: number
 }
 
-type Outcome =
-  | { readonly end: 'done'; readonly answer: unknown }
-  | { readonly end: 'failed' | 'retrying'; readonly error: string; readonly waitMs: number }
-  | { readonly end: 'put off'; readonly error: string; readonly waitMs: number }
+type Outcome = { readonly end: 'done'; readonly answer: unknown } | FailedCall
 
 /** Side by side in one process. */
 const lanes = 4
-
-/** What may be told of an error: never what was sent, or what came back. */
-const wordsOf = (error: unknown): string => {
-  if (error instanceof CallError) return error.message
-  return isTidemarkError(error) ? `${error.code}: ${error.message}` : 'The call failed.'
-}
-
-const waitOf = (error: unknown): number => {
-  const asked =
-    error instanceof CallError ? error.retryAfterMs : isTidemarkError(error) ? Number(error.parameters.retryAfterMs ?? 0) : 0
-  return Number.isFinite(asked) ? asked : 0
-}
 
 class TakenOver extends Error {}
 
 /** Its rows take no changes for the moment: a move is under way. */
 const unpreparedMs = 5_000
 
-const notMade: readonly string[] = ['TM_RESILIENCE_BREAKER_OPEN', 'TM_RESILIENCE_RATE_LIMITED', 'TM_RESILIENCE_THROTTLED']
-
-const isPutOff = (error: unknown): boolean => isTidemarkError(error) && notMade.includes(error.code)
+const otherwise = 'The call failed.'
 
 export const createCalls = (options: CallsOptions): Calls => {
   const { pool, handlers, attempts = 8, baseMs = 1_000, maxMs = 900_000, leaseMs = 60_000, log = silentLogger } = options
@@ -121,11 +104,7 @@ export const createCalls = (options: CallsOptions): Calls => {
     try {
       return { end: 'done', answer: await handlers[kind]!.make(prepared, `${id}-${generation}`, signal) }
     } catch (error) {
-      const asked = waitOf(error)
-      if (isPutOff(error)) return { end: 'put off', error: wordsOf(error), waitMs: Math.max(asked, baseMs / 2) }
-      const isLast = made >= attempts || (error instanceof CallError && !error.retryable)
-      const backoff = Math.min(maxMs, baseMs * 2 ** (made - 1)) * (0.5 + Math.random() / 2)
-      return { end: isLast ? 'failed' : 'retrying', error: wordsOf(error), waitMs: Math.max(asked, backoff) }
+      return failedCall(error, { failures: made - 1, isLast: made >= attempts, baseMs, maxMs, otherwise })
     }
   }
 
@@ -186,7 +165,11 @@ export const createCalls = (options: CallsOptions): Calls => {
     try {
       prepared = await pool.transaction((db) => handler.prepare(db, claimed.subject))
     } catch (error) {
-      return settle(claimed, { end: 'put off', error: wordsOf(error), waitMs: unpreparedMs }, async () => undefined)
+      return settle(
+        claimed,
+        { end: 'put off', error: wordsOfFailure(error, otherwise), waitMs: unpreparedMs },
+        async () => undefined,
+      )
     }
     if (prepared === undefined) return settle(claimed, { end: 'done', answer: undefined }, async () => undefined)
     const outcome = await attempt(claimed, prepared)

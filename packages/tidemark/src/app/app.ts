@@ -27,6 +27,7 @@ export {
   readEnvironment,
   variables,
 } from './environment.js'
+export { type FailedCall, type FailedCallOptions, failedCall, wordsOfFailure } from './failed-call.js'
 export { type Failure, logFailedJobs, logFailures } from './failures.js'
 export { CallError, createHttpService, type HttpCall, type HttpService, type HttpServiceOptions } from './http-service.js'
 export { createInput, type Input, type Place, placeOf } from './input.js'

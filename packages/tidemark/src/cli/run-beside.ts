@@ -34,6 +34,7 @@ export const runBeside = async (
     stdio: ['ignore', stdout, 2],
   })
   const ended = once(child, 'close').catch(() => undefined)
+  child.on('error', () => undefined)
   let isStopping = false
   await once(child, 'spawn').catch((error: Error) => {
     throw new TidemarkError('TM_CLI_USAGE', { reason: `${program} cannot be run: ${error.message}.`, command: 'tidemark dev' })
