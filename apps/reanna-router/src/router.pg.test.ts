@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -645,5 +646,52 @@ describe('while a move holds the tables', () => {
       await database.owner.query('drop trigger fence on tours')
     }
     expect((await ask('POST', '/tours', day)).status).toBe(201)
+  })
+})
+
+describe('tasks and what is collected by them', () => {
+  const tasksOf = async (query: string, token?: string): Promise<readonly Task[]> =>
+    (await ask<{ tasks: readonly Task[] }>('GET', `/tasks?${query}`, undefined, token)).body.tasks
+
+  it('are listed by visit, kind and whether they are open, to whoever may see their tour', async () => {
+    const [first] = (await makeTour()).visits
+    await ask('PUT', `/property-visits/${first!.id}/arrival`)
+    await ask('PUT', `/property-visits/${first!.id}/departure`)
+    const kinds = async (query: string) => (await tasksOf(`visit_id=${first!.id}${query}`)).map(({ task_type }) => task_type)
+    expect((await kinds('')).toSorted()).toEqual(['feedback_collection', 'property_tour'])
+    expect(await kinds('&pending=true')).toEqual(['feedback_collection'])
+    expect(await kinds('&pending=false')).toEqual(['property_tour'])
+    expect(await kinds('&task_type=property_tour')).toEqual(['property_tour'])
+    expect(await tasksOf(`visit_id=${first!.id}`, stranger)).toEqual([])
+  })
+
+  it('go from state to state as drawn; the same state twice is no harm, and what another has is not there', async () => {
+    const [first] = (await makeTour()).visits
+    const [task] = await tasksOf(`visit_id=${first!.id}`)
+    const put = (status: string, token?: string) => ask<Task>('PUT', `/tasks/${task!.id}/status`, { status }, token)
+    expect((await put('in_progress', stranger)).status).toBe(404)
+    expect((await put('completed')).status).toBe(409)
+    expect((await put('in_progress')).body).toMatchObject({ status: 'in_progress', completed_time: null })
+    expect((await put('in_progress')).status).toBe(200)
+    expect((await put('completed')).body).toMatchObject({ status: 'completed', completed_time: expect.any(String) })
+    expect((await put('scheduled')).status).toBe(409)
+    expect((await ask('PUT', `/tasks/${randomUUID()}/status`, { status: 'completed' })).status).toBe(404)
+  })
+
+  it('feedback of a task completes the one that collects it, and of another kind leaves it as it is', async () => {
+    const [first] = (await makeTour()).visits
+    await ask('PUT', `/property-visits/${first!.id}/arrival`)
+    await ask('PUT', `/property-visits/${first!.id}/departure`)
+    const byKind = async () => new Map((await tasksOf(`visit_id=${first!.id}`)).map((task) => [task.task_type, task]))
+    const tasks = await byKind()
+    const tell = (kind: string) =>
+      ask<Feedback>('POST', '/feedback/sms', { task_id: tasks.get(kind)!.id, message: `of ${kind}` })
+    expect((await tell('property_tour')).body).toMatchObject({ raw_feedback: 'of property_tour' })
+    expect((await byKind()).get('feedback_collection')).toMatchObject({ status: 'scheduled' })
+    expect((await tell('feedback_collection')).status).toBe(201)
+    expect((await byKind()).get('feedback_collection')).toMatchObject({ status: 'completed' })
+    const nowhere = { task_id: randomUUID(), message: 'x' }
+    expect((await ask('POST', '/feedback/sms', nowhere)).status).toBe(404)
+    expect((await ask('PUT', `/feedback/${randomUUID()}/process`)).status).toBe(404)
   })
 })
