@@ -3,7 +3,8 @@ import { type AppDatabase, openAppDatabase } from '../../../packages/tidemark/sr
 import type { Caller } from './access.js'
 import { agents as agentsApp } from './agents.js'
 import { createTask, listTasks } from './executions.js'
-import { agentById, changeAgent, createAgent, findAgent, heartbeat } from './instances.js'
+import { forgetHealth, healthSummary, listHealth, storeHealth } from './health.js'
+import { agentById, changeAgent, createAgent, findAgent, heartbeat, listAgents, requireAgent } from './instances.js'
 import { cancellationsOf, cancelTask, changeTask, claimTask, queueState, retryDelayMs } from './queue.js'
 import type { AgentInstance, AgentType, Db, Execution, TaskPriority } from './rows.js'
 import { silenceAgents } from './silence.js'
@@ -212,5 +213,67 @@ describe('the queue', () => {
     const version = (await findAgent(database.pool, agent.agent_id))!.version
     await heartbeat(database.pool, agent.agent_id, new Date())
     expect((await findAgent(database.pool, agent.agent_id))!.version).toBe(version)
+  })
+})
+
+describe('agents, and how the whole is', () => {
+  it('agents come in pages, the newest first, of a type and a state alone where that is asked for', async () => {
+    const made: string[] = []
+    for (let n = 0; n < 5; n++) made.push((await idleAgent(n === 4 ? 'quiz_generator' : 'script_generator')).agent_id)
+    await changeAgent(database.pool, made[0]!, { status: 'maintenance', status_reason: 'a new model' })
+    const found: string[] = []
+    let cursor: string | undefined
+    do {
+      const page = await listAgents(database.pool, { limit: 2, cursor })
+      expect(page.agents.length).toBeLessThanOrEqual(2)
+      found.push(...page.agents.map(({ agent_id }) => agent_id))
+      cursor = page.next ?? undefined
+    } while (cursor !== undefined)
+    expect(found).toHaveLength(5)
+    expect(new Set(found)).toEqual(new Set(made))
+    const some = await listAgents(database.pool, { agent_type: 'script_generator', status: 'idle', limit: 10 })
+    expect(new Set(some.agents.map(({ agent_id }) => agent_id))).toEqual(new Set(made.slice(1, 4)))
+    expect(some.next).toBeNull()
+  })
+
+  it('whom nobody knows has no heartbeat, no change, no task and no page', async () => {
+    const unknown = { code: 'AGENTS_NOT_FOUND' }
+    await expect(requireAgent(database.pool, 'nobody')).rejects.toMatchObject(unknown)
+    await expect(heartbeat(database.pool, 'nobody', new Date())).rejects.toMatchObject(unknown)
+    await expect(changeAgent(database.pool, 'nobody', { status: 'idle' })).rejects.toMatchObject(unknown)
+    await expect(claim('nobody')).rejects.toMatchObject(unknown)
+    await expect(change('nothing', 'completed')).rejects.toMatchObject(unknown)
+  })
+
+  it('what waits is counted by type and priority, with how long it has', async () => {
+    for (const priority of ['low', 'critical', 'low'] as const) await task('quiz_generator', { priority })
+    await task('code_reviewer')
+    const { by_status, waiting } = await queueState(database.pool, new Date(Date.now() + 60_000))
+    expect(Object.values(by_status).reduce((sum, n) => sum + n, 0)).toBe(4)
+    const tasks = waiting.map(({ agent_type, priority, tasks }) => `${agent_type} ${priority} ${tasks}`)
+    expect(tasks[0]).toBe('quiz_generator critical 1')
+    expect(tasks.at(-1)).toBe('quiz_generator low 2')
+    expect(waiting.every(({ oldest_seconds }) => oldest_seconds > 30)).toBe(true)
+  })
+
+  it('R26: health is measured, shown for some hours, summed up, and forgotten after its days', async () => {
+    await database.owner.query('delete from system_health')
+    const agent = await idleAgent('quiz_generator')
+    await task('quiz_generator')
+    const taken = await claim(agent.agent_id)
+    await change(taken!.task_id, 'completed')
+    const now = new Date()
+    const measured = { responseTimeMs: 12, realtimeLagMs: null, poolUtilisation: 0.5, activeAlerts: 2 }
+    const old = await storeHealth(database.pool, new Date(now.getTime() - 40 * 86_400_000), { ...measured, degraded: [] })
+    const whole = await storeHealth(database.pool, now, { ...measured, degraded: [] })
+    expect(whole).toMatchObject({ status: 'healthy', total_agents: 1, idle_agents: 1, completed_tasks: 1, success_rate: 1 })
+    const ill = await storeHealth(database.pool, now, { ...measured, degraded: ['the second database is away'] })
+    expect(ill).toMatchObject({ status: 'degraded', details: { degraded: ['the second database is away'] } })
+    const shown = await listHealth(database.pool, { hours: 24, limit: 10 }, now)
+    expect(new Set(shown.map(({ id }) => id))).toEqual(new Set([whole.id, ill.id]))
+    expect(await healthSummary(database.pool)).toMatchObject({ total_agents: 1, success_rate: 1 })
+    expect(await forgetHealth(database.pool, now, 30)).toBe(1)
+    const { rows } = await database.owner.query('select id from system_health where id = $1', [old.id])
+    expect(rows).toEqual([])
   })
 })
