@@ -12,6 +12,8 @@ describe('the command behind npm start', () => {
       join(root, 'data/a.db'),
       '--quiet',
     ])
+    expect(parseStartScript('node bin/x.js dev -- jiti y.ts')).toMatchObject({ text: 'node bin/x.js dev', args: { length: 2 } })
+    expect(readStartCommand().args).not.toContain('--')
     expect(readStartCommand().args[0]).toBe(join(root, 'packages/tidemark/bin/tidemark.js'))
   })
 
