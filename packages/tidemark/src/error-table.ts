@@ -1049,5 +1049,11 @@ export const errorTable = {
     422,
   ),
   TM_WEBHOOKS_NOT_FOUND: entry('There is no event {id}.', '`tidemark hooks list` shows the ids of events.', 'failed', 404),
+  TM_WEBHOOKS_BAD_EDIT: entry(
+    'The event cannot be sent through with this body: {reason}.',
+    'Correct the body, or wait until the event is processed or dead; the body that came is kept in any case.',
+    'failed',
+    400,
+  ),
   TM_WEBHOOKS_BAD_OPTION: entry('The option {option} of webhooks is not valid: {reason}.', 'Correct it.', 'configuration', 400),
 } as const satisfies Readonly<Record<string, ErrorEntry>>

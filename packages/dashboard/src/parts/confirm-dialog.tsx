@@ -10,6 +10,9 @@ export interface ConfirmDialogProps {
   /** On the button: the verb of what happens. */
   readonly verb: string
   readonly isDanger?: boolean
+  readonly isWide?: boolean
+  /** Nothing to confirm so far. */
+  readonly isDisabled?: boolean
   /** What has to be typed first; left out where a look is enough. */
   readonly typed?: string
   readonly isOpen: boolean
@@ -22,10 +25,11 @@ export interface ConfirmDialogProps {
 
 /** Asks before something that is not undone by a click. */
 export const ConfirmDialog = (props: ConfirmDialogProps) => {
-  const { title, description, verb, isDanger = false, typed, isOpen, isBusy = false, error, onConfirm, onClose, children } = props
+  const { title, description, verb, isDanger = false, isWide = false, isDisabled = false, typed, isOpen, isBusy = false } = props
+  const { error, onConfirm, onClose, children } = props
   const [given, setGiven] = useState('')
   const form = useId()
-  const isConfirmed = typed === undefined || given.trim() === typed
+  const isConfirmed = !isDisabled && (typed === undefined || given.trim() === typed)
   const close = (): void => {
     setGiven('')
     onClose()
@@ -39,6 +43,7 @@ export const ConfirmDialog = (props: ConfirmDialogProps) => {
       title={title}
       description={description}
       isOpen={isOpen}
+      isWide={isWide}
       onClose={close}
       actions={
         <>

@@ -5,7 +5,7 @@ import { alert, change, detail, event, node } from '../testing/answers.ts'
 import { failing, renderDashboard, TestEventSource } from '../testing/render-dashboard.tsx'
 import { familiesOf } from './cache/cache-screen.tsx'
 import { added, maxRows } from './feed/tail.ts'
-import { pretty } from './webhooks/event-detail.tsx'
+import { pretty } from './webhooks/pretty.ts'
 
 const slot = {
   name: 'tidemark',
@@ -239,6 +239,7 @@ describe('webhooks', () => {
     sent: 1,
     status: 'running',
     error: null,
+    edited: false,
     createdAt: '2026-11-22T10:00:00Z',
     finishedAt: null,
   } as const
@@ -289,9 +290,50 @@ describe('webhooks', () => {
     await within(dialog).findByText('verified')
     within(dialog).getByText('boom')
     fireEvent.click(within(dialog).getByRole('button', { name: 'Replay' }))
-    await waitFor(() => expect(askedFor('POST /hooks/replay')[0]?.body).toEqual({ ids: [event().id] }))
+    await waitFor(() => expect(askedFor('POST /hooks/replay')[0]?.body).toEqual({ ids: [event().id], status: ['dead'] }))
+    expect(pretty({ raw: '{"id":9007199254740993}', rawEncoding: 'utf8' })).toBe('{"id":9007199254740993}')
     expect(pretty({ raw: 'no json', rawEncoding: 'utf8' })).toBe('no json')
     expect(pretty({ raw: 'AA==', rawEncoding: 'base64' })).toBe('AA==')
+  })
+
+  test('R50: an event goes through with an edited body; what came and what was written are shown, and only the text is sent', async () => {
+    const raw = '{"id": 9007199254740993}'
+    const edit = { replayId: 'r1', actor: 'ann', at: event().receivedAt, raw: '{"a":2}', rawEncoding: 'utf8' } as const
+    let shown = detail({ raw })
+    const { askedFor } = renderDashboard(`/webhooks?id=${event().id}`, {
+      'POST /hooks/list': list,
+      'GET /hooks/replays': { replays: [{ ...replay, edited: true }] },
+      'GET /hooks/show': () => shown,
+      'POST /hooks/replay': () => {
+        shown = detail({ raw, edited: true, edits: [edit] })
+        return { dryRun: false, selected: 1, replay: undefined }
+      },
+    })
+    await screen.findByText('verified')
+    fireEvent.click(screen.getByRole('button', { name: 'Edit and replay…' }))
+    const dialog = await screen.findByRole('dialog', { name: 'Replay with an edited body' })
+    const body = within(dialog).getByLabelText<HTMLTextAreaElement>('Body')
+    expect(body.value).toBe(raw)
+    const send = within(dialog).getByRole<HTMLButtonElement>('button', { name: 'Replay edited' })
+    expect(send.disabled).toBe(true)
+    fireEvent.change(body, { target: { value: '{"a":2}' } })
+    fireEvent.click(send)
+    await screen.findByText('Edited bodies')
+    expect(askedFor('POST /hooks/replay')[0]?.body).toEqual({ ids: [event().id], payload: '{"a":2}' })
+    screen.getByText('Body, as it came')
+    screen.getByText(raw)
+    screen.getByText('ann', { exact: false, selector: 'summary' })
+  })
+
+  test('an event on its way cannot be sent again', async () => {
+    renderDashboard(`/webhooks?id=${event().id}`, {
+      'POST /hooks/list': list,
+      'GET /hooks/replays': { replays: [] },
+      'GET /hooks/show': detail({ status: 'processing', reason: null, error: null }),
+    })
+    await screen.findByText('verified')
+    for (const name of ['Replay', 'Edit and replay…'])
+      expect(screen.getByRole<HTMLButtonElement>('button', { name }).disabled).toBe(true)
   })
 
   test('an event that is gone says so', async () => {

@@ -232,6 +232,7 @@ export const event = (given: Partial<EventView> = {}): EventView => ({
   receivedAt: at,
   processedAt: null,
   nextAttemptAt: null,
+  edited: false,
   ...given,
 })
 
@@ -250,5 +251,6 @@ export const detail = (given: Partial<EventDetail> = {}): EventDetail => ({
   payload: { a: 1 },
   raw: '{"a":1}',
   rawEncoding: 'utf8',
+  edits: [],
   ...given,
 })

@@ -356,6 +356,7 @@ export const describeHooks = (program: Command, lazily: Lazily): void => {
     .argument('[ids...]', 'of the events')
     .description('send events through again: dead letters, unless --status says otherwise; --dry-run counts them')
     .option('--all', 'every dead letter')
+    .option('--body <file>', 'send one event through with the body in this file; what came is kept')
     .option('--wait', 'show how far it is, until it is over')
     .action(lazily(async () => (await hooks()).hooksReplay))
   events

@@ -46,6 +46,7 @@ export const showText = (event: EventDetail, { bold }: Colors): string =>
     `about ${event.entity ?? 'nothing that has a name'}; lane ${event.lane}; partition ${event.partition}`,
     `${event.verified ? 'signed' : 'not signed'}, told as a ${event.trust}; attempts ${event.attempts}`,
     ...(event.replayId === null ? [] : [`sent again by replay ${event.replayId}`]),
+    ...(event.edited ? [`its last run was with a body that ${event.edits[0]?.actor ?? 'an operator'} wrote`] : []),
     ...(event.error === null ? [] : [event.error]),
     ...Object.entries(event.headers).map(([name, value]) => `${name}: ${value}`),
     event.raw,

@@ -53,6 +53,16 @@ test('R67 F17: an event is sent, fails, is found among the dead letters and goes
   const replayed = await project.run<ReplayReport>('hooks', 'replay', dead.id, '--wait')
   expect(replayed.replay).toMatchObject({ status: 'done', sent: 1, selected: 1 })
   await until(async () => (await project.run<EventDetail>('hooks', 'show', dead.id)).status === 'processed')
+
+  await writeFile(join(project.dir, 'mended.json'), JSON.stringify({ ...body('evt-1'), resourceIds: [8] }))
+  const edited = await project.run<ReplayReport>('hooks', 'replay', dead.id, '--body', 'mended.json', '--wait')
+  expect(edited.replay).toMatchObject({ status: 'done', edited: true })
+  const mended = await until(async () => {
+    const event = await project.run<EventDetail>('hooks', 'show', dead.id)
+    return event.status === 'processed' && event.edited ? event : undefined
+  })
+  expect([mended.entity, JSON.parse(mended.raw)]).toEqual(['contact 8', body('evt-1')])
+
   const { counts } = await project.run<ListReport>('hooks', 'list', '--since', '1h')
   expect(counts).toEqual([{ status: 'processed', reason: null, events: 1 }])
 
@@ -65,5 +75,6 @@ test('R67 F17: an event is sent, fails, is found among the dead letters and goes
 
 test('what is asked for has to be said', async () => {
   expect((await project.json('hooks', 'replay')).exitCode).toBe(2)
+  expect((await project.json('hooks', 'replay', '--all', '--body', 'none.json')).exitCode).toBe(2)
   expect((await project.json('hooks', 'list', '--since', 'soon')).exitCode).toBe(2)
 })

@@ -18,7 +18,7 @@ export type EnvelopeHead = Omit<WebhookEvent, 'data'>
 
 /**
  * The envelope as JSON: `{"id", "provider", "tenant", "type", "source_type", "timestamp", "received_at", "entity": {"type",
- * "external_id"}, "verified", "trust", "data"}`. `data` is JSON text that stands in it as it came.
+ * "external_id"}, "verified", "trust", "data"}`, and `"edited": true` where it is. `data` is JSON text that stands in it as it came.
  */
 export const envelopeJson = (head: EnvelopeHead, data: string): string => `${headJson(head).slice(0, -1)},"data":${data}}`
 
@@ -35,6 +35,7 @@ const headJson = (head: EnvelopeHead): string => {
     entity: entity ? { type: entity.type, external_id: entity.externalId } : null,
     verified: head.verified,
     trust: head.trust,
+    ...(head.edited && { edited: true }),
   })
 }
 
@@ -80,5 +81,6 @@ export const readEnvelope = (text: string): WebhookEvent | undefined => {
     data: isObject(value['data']) ? value['data'] : {},
     verified: value['verified'] === true,
     trust: (value['trust'] === 'hint' ? 'hint' : 'statement') satisfies Trust,
+    ...(value['edited'] === true && { edited: true }),
   }
 }

@@ -50,8 +50,11 @@ export interface WebhookEvent {
   readonly entity: EntityRef | undefined
   /** What the provider sent, as JSON values. An integer beyond 2^53 is text, digit for digit. */
   readonly data: Readonly<Record<string, unknown>>
+  /** Never where it is edited: no signature covers what an operator wrote. */
   readonly verified: boolean
   readonly trust: Trust
+  /** True where an operator sent it through again with another body: `data` is that one's. */
+  readonly edited?: boolean
 }
 
 /** What handlers get beside the event. */
@@ -62,7 +65,7 @@ export interface HandlerContext {
   readonly attempt: number
   /** Set where an operator sent the event through again. */
   readonly replayId: string | undefined
-  /** The body as it was received. */
+  /** The body as it was received; of an edited event, the edited one. */
   raw(): Promise<Buffer>
   /** Aborts at the handler's time-out and when the worker loses its lease. */
   readonly signal: AbortSignal
@@ -123,6 +126,8 @@ export interface StoredEvent {
   readonly receivedAtMs: number
   /** Of the code that made the envelope. */
   readonly normaliser: number
+  /** True where `raw` is what an operator wrote in place of what came. */
+  readonly edited?: boolean
 }
 
 /** The envelope of a stored event as the code of today makes it. */

@@ -1,4 +1,5 @@
-import { RotateCw } from 'lucide-react'
+import { Pencil, RotateCw } from 'lucide-react'
+import { useState } from 'react'
 import type { EventDetail as Detail } from 'tidemark/admin'
 import { useMay } from '../../api/session.ts'
 import { useAction, useAnswer } from '../../api/use-answer.ts'
@@ -12,24 +13,17 @@ import { Note } from '../../parts/note.tsx'
 import { Since } from '../../parts/since.tsx'
 import { Status } from '../../parts/status.tsx'
 import { useSay } from '../../shell/say.tsx'
+import { EditReplay } from './edit-replay.tsx'
+import { Edits } from './edits.tsx'
+import { pretty } from './pretty.ts'
 import { statusKind } from './status-kind.ts'
-
-/** JSON as people read it; anything else as it came. */
-export const pretty = ({ raw, rawEncoding }: Pick<Detail, 'raw' | 'rawEncoding'>): string => {
-  if (rawEncoding === 'base64') return raw
-  try {
-    return JSON.stringify(JSON.parse(raw), null, 2)
-  } catch {
-    return raw
-  }
-}
 
 const Facts = ({ event }: { readonly event: Detail }) => (
   <dl className="pairs">
     <dt>State</dt>
     <dd>
       <Status kind={statusKind(event.status)}>{event.status}</Status>
-      {event.reason !== null && ` (${event.reason})`}
+      {event.reason !== null && ` (${event.reason})`} {event.edited && <Status kind="warn">edited</Status>}
     </dd>
     <dt>Signature</dt>
     <dd>
@@ -73,7 +67,11 @@ export const EventDetail = ({ id, onClose }: { readonly id: string; readonly onC
   const may = useMay('operator')
   const answer = useAnswer('GET /hooks/show', { query: { id } }, { everyMs: 2_000 })
   const replay = useAction('POST /hooks/replay')
-  const body = { ids: [id] }
+  const [isEditing, setEditing] = useState(false)
+  const { data: event } = answer
+  // What waits for its turn has nothing to be repeated.
+  const isDone = event !== undefined && event.status !== 'accepted' && event.status !== 'processing'
+  const body = { ids: [id], ...(event && { status: [event.status] }) }
   return (
     <Dialog
       title={answer.data ? `${answer.data.provider}: ${answer.data.type}` : 'Event'}
@@ -85,11 +83,27 @@ export const EventDetail = ({ id, onClose }: { readonly id: string; readonly onC
         <>
           <CopyAs path="GET /hooks/show" input={{ query: { id } }} cli={`npx tidemark hooks show ${id}`} />
           <Button
+            icon={Pencil}
+            disabled={!may || !isDone || event.rawEncoding === 'base64'}
+            title={event?.rawEncoding === 'base64' ? 'What came is no text.' : undefined}
+            onClick={() => setEditing(true)}
+          >
+            Edit and replay…
+          </Button>
+          <Button
             kind="primary"
             icon={RotateCw}
-            disabled={!may}
+            disabled={!may || !isDone}
             isBusy={replay.isPending}
-            onClick={() => replay.mutate({ body }, { onSuccess: () => say('It is sent through again.') })}
+            onClick={() =>
+              replay.mutate(
+                { body },
+                {
+                  onSuccess: ({ selected }) =>
+                    say(selected > 0 ? 'It is sent through again.' : 'It is on its way already: nothing was begun.'),
+                },
+              )
+            }
           >
             Replay
           </Button>
@@ -119,11 +133,16 @@ export const EventDetail = ({ id, onClose }: { readonly id: string; readonly onC
                 </div>
               ))}
             </dl>
-            <h3>Body{event.rawEncoding === 'base64' ? ', in base64' : ''}</h3>
+            <h3>
+              Body{event.edits.length > 0 ? ', as it came' : ''}
+              {event.rawEncoding === 'base64' ? ', in base64' : ''}
+            </h3>
             {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by the keyboard. */}
             <pre className="code" tabIndex={0}>
               {pretty(event)}
             </pre>
+            <Edits edits={event.edits} />
+            {isEditing && <EditReplay event={event} onClose={() => setEditing(false)} />}
           </>
         )}
       </Answered>

@@ -42,7 +42,11 @@ const columns: readonly Column<ReplayView>[] = [
     name: 'selection',
     title: 'Which',
     width: 'minmax(160px, 2fr)',
-    cell: ({ selection }) => <code>{JSON.stringify(selection)}</code>,
+    cell: ({ selection, edited }) => (
+      <>
+        {edited && <Status kind="warn">edited</Status>} <code>{JSON.stringify(selection)}</code>
+      </>
+    ),
   },
 ]
 
@@ -79,7 +83,7 @@ export const ReplayAll = ({ filters }: { readonly filters: WebhookFilters }) => 
       </Button>
       <ConfirmDialog
         title="Replay"
-        description={`${counted(selected ?? 0, 'event')} would be sent through again, a little at a time. Each has its effect once.`}
+        description={`${counted(selected ?? 0, filters.status === 'all' ? 'dead letter' : 'event')} would be sent through again, a little at a time. Each has its effect once.`}
         verb="Replay"
         isOpen={selected !== undefined}
         isBusy={replay.isPending}

@@ -23,7 +23,12 @@ const columns: readonly Column<EventView>[] = [
   { name: 'provider', title: 'Provider', width: '120px', cell: ({ provider }) => provider },
   { name: 'type', title: 'Event', width: 'minmax(160px, 2fr)', cell: ({ type }) => <strong>{type}</strong> },
   { name: 'entity', title: 'About', width: 'minmax(140px, 1fr)', cell: ({ entity }) => <code>{entity ?? ''}</code> },
-  { name: 'status', title: 'State', width: '130px', cell: ({ status }) => <Status kind={statusKind(status)}>{status}</Status> },
+  {
+    name: 'status',
+    title: 'State',
+    width: '130px',
+    cell: ({ status, edited }) => <Status kind={statusKind(status)}>{edited ? `${status}, edited` : status}</Status>,
+  },
   { name: 'attempts', title: 'Attempts', width: '84px', align: 'end', cell: ({ attempts }) => count(attempts) },
   {
     name: 'error',

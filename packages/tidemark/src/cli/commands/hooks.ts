@@ -26,6 +26,11 @@ export interface SelectionFlags {
 const usage = (command: string, reason: string) =>
   new TidemarkError('TM_CLI_USAGE', { reason, command: `tidemark hooks ${command}` })
 
+const readBody = (cwd: string, file: string, command: string): Promise<Buffer> =>
+  readFile(resolve(cwd, file)).catch((error: unknown) => {
+    throw usage(command, `${file} cannot be read: ${reasonOf(error)}.`)
+  })
+
 /** `2h` is two hours ago; anything else is a time. */
 const instantOf = (text: string, command: string): string => {
   const agoMs = /[a-z]$/.test(text) ? parseDuration(text) : undefined
@@ -94,15 +99,25 @@ const watch = async ({ terminal, interrupt }: CommandContext, project: Project, 
 interface ReplayFlags extends SelectionFlags {
   readonly all?: boolean
   readonly wait?: boolean
+  /** A file with the body that one event is sent through with. */
+  readonly body?: string
 }
 
-export const hooksReplay: Run<ReplayFlags> = async (context, operands, { all, wait, ...flags }) => {
+const bodyOf = async ({ io }: CommandContext, file: string): Promise<string> => {
+  const bytes = await readBody(io.cwd, file, 'replay')
+  const text = bytes.toString('utf8')
+  if (!Buffer.from(text).equals(bytes)) throw usage('replay', `${file} is no text in UTF-8.`)
+  return text
+}
+
+export const hooksReplay: Run<ReplayFlags> = async (context, operands, { all, wait, body, ...flags }) => {
   const { terminal } = context
   const ids = operands.filter((id) => id !== undefined)
   const wanted = { ...selectionOf(flags, 'replay'), ...(ids.length > 0 && { ids }) }
   if (Object.keys(wanted).length === 0 && all !== true)
     throw usage('replay', 'Say which: ids, a filter such as --provider, or --all for every dead letter.')
-  const given = { ...wanted, dryRun: context.dryRun, actor: userInfo().username }
+  const payload = body === undefined ? {} : { payload: await bodyOf(context, body) }
+  const given = { ...wanted, ...payload, dryRun: context.dryRun, actor: userInfo().username }
   const request: ReplayRequest = checked((await operations()).replayRequest as Schema<ReplayRequest>, given, 'replay')
   const project = await commandProject(context)
   const report = await (await ask()).askHooksReplay(project, request)
@@ -137,9 +152,7 @@ export const hooksSend: Run<{ readonly header?: readonly string[] }> = async (
   { header = [] },
 ) => {
   const headers = headersOf(header)
-  const body = await readFile(resolve(context.io.cwd, file)).catch((error: unknown) => {
-    throw usage('send', `${file} cannot be read: ${reasonOf(error)}.`)
-  })
+  const body = await readBody(context.io.cwd, file, 'send')
   const { hooksSend: send } = await import('../../server/operations/hooks-send.js')
   const report = await send(await commandProject(context), { provider, body, headers })
   context.terminal.result(report, () => sendText(report))

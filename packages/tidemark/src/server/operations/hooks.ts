@@ -1,6 +1,8 @@
 import { z } from 'zod'
+import { TidemarkError } from '../../errors.js'
 import type { Pool } from '../../postgres/postgres.js'
 import type { Replays, ReplayView, StartedReplay } from '../../webhooks/replay/replays.js'
+import type { Selection } from '../../webhooks/replay/selection.js'
 import type { EventDetail, EventView, StatusCount, StoredEvents } from '../../webhooks/replay/stored-events.js'
 import type { Project } from '../project/project.js'
 
@@ -26,6 +28,8 @@ export const replayRequest = z.strictObject({
   ...selection,
   dryRun: z.boolean().optional(),
   actor: z.string().min(1).max(100).default('operator'),
+  /** In place of what came; of one event, which `ids` names. Not written to the audit log: the event has it. */
+  payload: z.string().max(1_048_576).optional(),
 })
 export const replayIdRequest = z.strictObject({ id: z.uuid() })
 
@@ -79,13 +83,24 @@ export const hooksList = (project: Project, { limit, ...given }: ListRequest, po
 export const hooksShow = (project: Project, id: string, pool?: Pool): Promise<EventDetail> =>
   withEvents(project, pool, (events) => events.show(id))
 
-/** Has events sent through again. */
+/** Of the event that is edited: nothing else may be said beside it. */
+const onlyId = ({ ids = [], ...others }: Selection, dryRun: boolean): string => {
+  const [id] = ids
+  if (id !== undefined && ids.length === 1 && !dryRun && Object.keys(others).length === 0) return id
+  throw new TidemarkError('TM_WEBHOOKS_BAD_EDIT', { reason: 'an edited body belongs to one event, named by its id' })
+}
+
+/** Has events sent through again; one of them with another body, where one is given. */
 export const hooksReplay = (
   project: Project,
-  { dryRun = false, actor, ...given }: ReplayRequest,
+  { dryRun = false, actor, payload, ...given }: ReplayRequest,
   pool?: Pool,
 ): Promise<ReplayReport> =>
   withReplays(project, pool, async (replays) => {
+    if (payload !== undefined) {
+      const replay = await replays.startEdited(onlyId(given, dryRun), Buffer.from(payload), actor)
+      return { dryRun, selected: replay.selected, replay }
+    }
     if (dryRun) return { dryRun, selected: await replays.count(given), replay: undefined }
     const replay = await replays.start(given, actor)
     return { dryRun, selected: replay.selected, replay }

@@ -23,10 +23,11 @@ export const createRenormalise = ({ providers, partitions = 1, maxDepth = 100 }:
     const understood = understand({ ...provider, batches: false }, headOfStored(stored.headers), read, stored.raw)
     if (typeof understood === 'string') return { unparseable: understood }
     const { facts, type, sourceType, data } = understood[0]!
-    const { id, provider: name, tenant, verified, trust } = stored
+    const { id, provider: name, tenant, trust, edited = false } = stored
+    const verified = stored.verified && !edited
     const place = placeOf({ facts }, { provider: name, tenant, partitions }, id)
     const receivedAt = new Date(stored.receivedAtMs).toISOString()
-    const head = { id, provider: name, tenant, type, sourceType, verified, trust, receivedAt, entity: place.entity }
+    const head = { id, provider: name, tenant, type, sourceType, verified, trust, receivedAt, entity: place.entity, edited }
     return {
       type,
       sourceType,

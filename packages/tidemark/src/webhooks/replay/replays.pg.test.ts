@@ -5,6 +5,8 @@ import { useCleanups } from '../../testing/use-cleanups.js'
 import { useClient, useDatabase } from '../../testing/use-database.js'
 import { useRedis } from '../../testing/use-redis.js'
 import { until } from '../../time/until.js'
+import { createRenormalise } from '../intake/renormalise.js'
+import { generic } from '../providers/generic.js'
 import { giveQueued } from '../testing/give-events.js'
 import { createTestPool, openTestWorkers, type TestWorkersOptions } from '../testing/use-workers.js'
 import type { EventHandler } from '../webhooks.js'
@@ -124,6 +126,44 @@ describe.skipIf(program === undefined)('replays (F17)', () => {
       reason: 'unparseable',
       error: 'no',
     })
+  })
+
+  test('R50: an event goes through with the body that an operator wrote; the body that came stays, and no signature covers the other', async () => {
+    const seen: unknown[] = []
+    const { replays, events, pool } = await giveDead(2, {
+      renormalise: createRenormalise({ providers: [generic()] }),
+      on: {
+        mended: async ({ data, verified, edited }, context) => {
+          seen.push({ data, verified, edited, raw: String(await context.raw()) })
+        },
+        'contact.created': handler,
+      },
+    })
+    const [{ id }] = events as [{ id: string }]
+    const stored = createStoredEvents(pool)
+    const came = await stored.show(id)
+    const edit = Buffer.from('{"event_type":"mended","big":9007199254740993}')
+    for (const broken of ['', '{', `${'['.repeat(200)}${']'.repeat(200)}`])
+      await expect(replays.startEdited(id, Buffer.from(broken), 'ada')).rejects.toMatchObject({ code: 'TM_WEBHOOKS_BAD_EDIT' })
+    await expect(replays.startEdited('00000000-0000-4000-8000-000000000000', edit, 'ada')).rejects.toMatchObject({
+      code: 'TM_WEBHOOKS_NOT_FOUND',
+    })
+    const [one, two] = await Promise.all([replays.startEdited(id, edit, 'ada'), replays.startEdited(id, edit, 'ada')])
+    expect([one.id, one.edited, one.selected]).toEqual([two.id, true, 1])
+    await until(async () => (await stored.show(id)).status === 'processed')
+    expect(seen).toEqual([
+      { data: { event_type: 'mended', big: '9007199254740993' }, verified: false, edited: true, raw: String(edit) },
+    ])
+    const after = await stored.show(id)
+    expect(after).toMatchObject({ raw: came.raw, verified: came.verified, edited: true, replayId: one.id })
+    expect(after.edits).toMatchObject([{ replayId: one.id, actor: 'ada', raw: String(edit) }])
+    expect((await stored.list({ ids: [id] }, 1))[0]?.edited).toBe(true)
+    // A plain replay means what came.
+    await replays.start({ ids: [id], status: ['processed'] }, 'ada')
+    await until(async () => (await stored.show(id)).edited === false && (await stored.show(id)).status === 'processed')
+    expect((await stored.show(id)).edits).toHaveLength(1)
+    await client.query('delete from webhook_events where id = $1', [id])
+    expect(await count('tidemark.webhook_replays where event_id is not null')).toBe(0)
   })
 
   test('a replay that nobody works on is taken up by whoever comes', async () => {

@@ -1,5 +1,9 @@
+import { createHash } from 'node:crypto'
+import { TidemarkError } from '../../errors.js'
 import type { Client, Pool } from '../../postgres/postgres.js'
-import { replaySelection, type Selection, whereOf } from './selection.js'
+import { readJson } from '../json-text.js'
+import type { EventStatus } from '../webhooks.js'
+import { replayable, replaySelection, type Selection, whereOf } from './selection.js'
 
 export type ReplayStatus = 'running' | 'done' | 'failed' | 'cancelled'
 
@@ -12,6 +16,8 @@ export interface ReplayView {
   readonly sent: number
   readonly status: ReplayStatus
   readonly error: string | null
+  /** It carries a body that its actor wrote. */
+  readonly edited: boolean
   readonly createdAt: string
   readonly finishedAt: string | null
 }
@@ -26,6 +32,11 @@ export interface Replays {
   /** How many events a replay would send. */
   count(selection: Selection): Promise<number>
   start(selection: Selection, actor: string): Promise<StartedReplay>
+  /**
+   * Sends one event through with another body. What came stays as it is; handlers are told that the event is edited, and that no
+   * signature covers it. Raises TM_WEBHOOKS_BAD_EDIT, and TM_WEBHOOKS_NOT_FOUND.
+   */
+  startEdited(id: string, body: Buffer, actor: string): Promise<StartedReplay>
   get(id: string): Promise<ReplayView | undefined>
   /** The newest first. */
   list(limit?: number): Promise<readonly ReplayView[]>
@@ -33,20 +44,29 @@ export interface Replays {
   cancel(id: string): Promise<ReplayView | undefined>
 }
 
-const columns = `id, actor, selection, selected::float8 as selected, sent::float8 as sent, status, error,
+const columns = `id, actor, selection, selected::float8 as selected, sent::float8 as sent, status, error, body is not null as edited,
   to_char(created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as "createdAt",
   to_char(finished_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as "finishedAt"`
 
-const written = (selection: Selection): string => JSON.stringify(selection)
+/** What is meant, and of an edit which: another edit of the same event is another replay. */
+const written = (selection: Selection, body?: Buffer): string =>
+  JSON.stringify({ ...selection, ...(body && { edit: createHash('sha256').update(body).digest('hex') }) })
 
 const find = async (db: Pick<Client, 'query'>, where: string, values: readonly unknown[]): Promise<readonly ReplayView[]> =>
   (await db.query<ReplayView>(`select ${columns} from tidemark.webhook_replays where ${where}`, values)).rows
 
+interface Begun {
+  readonly selection: Selection
+  readonly actor: string
+  /** Of an edit, which selects one event by its id. */
+  readonly body?: Buffer
+}
+
 /** Notes which events are meant: they are known by it from then on, whatever else comes to fit the selection. */
-const begin = async (db: Client, selection: Selection, actor: string): Promise<ReplayView> => {
+const begin = async (db: Client, { selection, actor, body }: Begun): Promise<ReplayView> => {
   const { rows } = await db.query<{ id: string }>(
-    'insert into tidemark.webhook_replays (actor, selection, selected) values ($1, $2, 0) returning id',
-    [actor, written(selection)],
+    'insert into tidemark.webhook_replays (actor, selection, selected, event_id, body) values ($1, $2, 0, $3, $4) returning id',
+    [actor, written(selection, body), body ? selection.ids?.[0] : null, body ?? null],
   )
   const { id } = rows[0]!
   const { text, values } = whereOf(selection, 2)
@@ -65,6 +85,30 @@ const begin = async (db: Client, selection: Selection, actor: string): Promise<R
   return (await find(db, 'id = $1', [id]))[0]!
 }
 
+const start = (pool: Pool, begun: Begun): Promise<StartedReplay> =>
+  pool.transaction(async (db) => {
+    // Who clicks twice waits for the first click, and finds what that began.
+    await db.query(`select pg_advisory_xact_lock(hashtextextended('tidemark.webhook_replays', 0))`)
+    const same = written(begun.selection, begun.body)
+    const [running] = await find(db, `status = 'running' and selection = $1::jsonb`, [same])
+    return running ? { ...running, again: true } : { ...(await begin(db, begun)), again: false }
+  })
+
+const maxDepth = 100
+
+/** As strict as the intake: what could not have come is not sent through either. */
+const checkEdit = (body: Buffer): void => {
+  const read = readJson(body, { maxDepth })
+  if (!read.ok) throw new TidemarkError('TM_WEBHOOKS_BAD_EDIT', { reason: read.reason })
+}
+
+const checkEvent = async (pool: Pool, id: string): Promise<void> => {
+  const { rows } = await pool.query<{ status: EventStatus }>('select status from public.webhook_events where id = $1', [id])
+  if (!rows[0]) throw new TidemarkError('TM_WEBHOOKS_NOT_FOUND', { id })
+  if (replaySelection({ status: [rows[0].status] }).status?.length === 0)
+    throw new TidemarkError('TM_WEBHOOKS_BAD_EDIT', { reason: 'the event is on its way' })
+}
+
 export const createReplays = (pool: Pool): Replays => ({
   count: async (given) => {
     const { text, values } = whereOf(replaySelection(given))
@@ -74,15 +118,12 @@ export const createReplays = (pool: Pool): Replays => ({
     )
     return rows[0]!.n
   },
-  start: (given, actor) =>
-    pool.transaction(async (db) => {
-      const selection = replaySelection(given)
-      // Who clicks twice waits for the first click, and finds what that began.
-      await db.query(`select pg_advisory_xact_lock(hashtextextended('tidemark.webhook_replays', 0))`)
-      const [running] = await find(db, `status = 'running' and selection = $1::jsonb`, [written(selection)])
-      if (running) return { ...running, again: true }
-      return { ...(await begin(db, selection, actor)), again: false }
-    }),
+  start: (given, actor) => start(pool, { selection: replaySelection(given), actor }),
+  startEdited: async (id, body, actor) => {
+    checkEdit(body)
+    await checkEvent(pool, id)
+    return start(pool, { selection: { ids: [id], status: replayable }, actor, body })
+  },
   get: async (id) => (await find(pool, 'id = $1', [id]))[0],
   list: (limit = 50) => find(pool, 'true order by created_at desc limit $1', [limit]),
   cancel: async (id) => {

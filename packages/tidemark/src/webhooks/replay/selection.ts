@@ -40,7 +40,8 @@ export const whereOf = (selection: Selection, from = 1): Where => {
   return { text: parts.length === 0 ? 'true' : parts.join(' and '), values }
 }
 
-const replayable: readonly EventStatus[] = ['dead', 'failed', 'processed']
+/** What can be sent again: everything that does not wait for its turn already. */
+export const replayable: readonly EventStatus[] = ['dead', 'failed', 'processed']
 
 /** What a replay of a selection means: dead letters, unless it says otherwise. What waits for its turn has nothing to be repeated. */
 export const replaySelection = (selection: Selection): Selection => ({

@@ -20,10 +20,26 @@ export interface EventView {
   readonly processedAt: string | null
   /** Null where it waits for nothing, or behind another of its lane. */
   readonly nextAttemptAt: string | null
+  /** Its last run was with a body that an operator wrote. */
+  readonly edited: boolean
+}
+
+/** A body that an operator wrote in place of what came. */
+export interface EventEdit extends BodyText {
+  /** The replay that carries it. */
+  readonly replayId: string
+  readonly actor: string
+  readonly at: string
+}
+
+export interface BodyText {
+  /** As text; base64 where it is none. */
+  readonly raw: string
+  readonly rawEncoding: 'utf8' | 'base64'
 }
 
 /** Everything that is known of one. */
-export interface EventDetail extends EventView {
+export interface EventDetail extends EventView, BodyText {
   readonly lane: string
   readonly partition: number
   readonly claims: number
@@ -35,9 +51,8 @@ export interface EventDetail extends EventView {
   readonly normaliser: number
   readonly headers: Readonly<Record<string, string>>
   readonly payload: unknown
-  /** As text; base64 where it is none. */
-  readonly raw: string
-  readonly rawEncoding: 'utf8' | 'base64'
+  /** The newest first; `raw` stays what came. */
+  readonly edits: readonly EventEdit[]
 }
 
 export interface StatusCount {
@@ -61,12 +76,24 @@ const time = (column: string, name: string): string =>
 const viewColumns = `id, provider, tenant, event_type as type, source_type as "sourceType",
   case when entity_id is null then null else entity_type || ' ' || entity_id end as entity, status, attempts, dead_reason as reason,
   ${time('received_at', 'receivedAt')}, ${time('processed_at', 'processedAt')},
-  ${time(`case when next_attempt_at < 'infinity' then next_attempt_at end`, 'nextAttemptAt')}`
+  ${time(`case when next_attempt_at < 'infinity' then next_attempt_at end`, 'nextAttemptAt')},
+  exists (select from tidemark.webhook_replays r where r.id = replay_id and r.body is not null) as edited`
 
-const rawOf = (raw: Buffer): Pick<EventDetail, 'raw' | 'rawEncoding'> => {
+const rawOf = (raw: Buffer): BodyText => {
   const text = raw.toString('utf8')
   if (Buffer.from(text, 'utf8').equals(raw)) return { raw: text, rawEncoding: 'utf8' }
   return { raw: raw.toString('base64'), rawEncoding: 'base64' }
+}
+
+const mostEdits = 20
+
+const editsOf = async (pool: Pool, id: string): Promise<readonly EventEdit[]> => {
+  const { rows } = await pool.query<Omit<EventEdit, keyof BodyText> & { body: Buffer }>(
+    `select id as "replayId", actor, ${time('created_at', 'at')}, body from tidemark.webhook_replays
+      where event_id = $1 order by created_at desc limit $2`,
+    [id, mostEdits],
+  )
+  return rows.map(({ body, ...edit }) => ({ ...edit, ...rawOf(body) }))
 }
 
 const uuid = /^[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}$/i
@@ -83,7 +110,7 @@ export const createStoredEvents = (pool: Pool): StoredEvents => ({
   },
   show: async (id) => {
     if (!uuid.test(id)) throw new TidemarkError('TM_WEBHOOKS_NOT_FOUND', { id: id.slice(0, 64) })
-    const { rows } = await pool.query<Omit<EventDetail, 'raw' | 'rawEncoding'> & { raw: Buffer }>(
+    const { rows } = await pool.query<Omit<EventDetail, keyof BodyText | 'edits'> & { raw: Buffer }>(
       `select ${viewColumns}, error, lane, partition, claims, queued, stream_id as "streamId", replay_id as "replayId", verified, trust,
               normaliser, headers, payload, raw
          from public.webhook_events where id = $1`,
@@ -91,7 +118,7 @@ export const createStoredEvents = (pool: Pool): StoredEvents => ({
     )
     const [row] = rows
     if (!row) throw new TidemarkError('TM_WEBHOOKS_NOT_FOUND', { id })
-    return { ...row, ...rawOf(row.raw) }
+    return { ...row, ...rawOf(row.raw), edits: await editsOf(pool, id) }
   },
   counts: async () => {
     const { rows } = await pool.query<StatusCount>(

@@ -23,9 +23,13 @@ export const eventOf = (held: HeldEvent): WebhookEvent | undefined => {
   return event && { ...event, id: held.id, type: held.type }
 }
 
+/** What it is run with: of an edited replay, what its operator wrote. */
+const rawText = `select coalesce(replay.body, event.raw) as raw from public.webhook_events event
+  left join tidemark.webhook_replays replay on replay.id = event.replay_id where event.id = $1`
+
 const readRaw = async (held: HeldEvent, db: Client): Promise<Buffer> => {
   if (held.whole) return held.whole.raw
-  const { rows } = await db.query<{ raw: Buffer }>('select raw from public.webhook_events where id = $1', [held.id])
+  const { rows } = await db.query<{ raw: Buffer }>(rawText, [held.id])
   const [row] = rows
   if (!row) throw new TidemarkError('TM_WEBHOOKS_NOT_FOUND', { id: held.id })
   return row.raw
