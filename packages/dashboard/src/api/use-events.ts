@@ -4,6 +4,8 @@ export interface EventsOptions {
   /** Undefined: nothing is listened to. */
   readonly url: string | undefined
   readonly types: readonly string[]
+  /** The event that says that nothing is missed from now on; without it, that the connection is open says so. */
+  readonly readyType?: string
   /** All events since the last frame, the oldest first. */
   onEvents(events: readonly ServerEvent[]): void
   onState?(state: 'connecting' | 'open' | 'closed'): void
@@ -18,7 +20,7 @@ export interface ServerEvent {
 const againMs = 2_000
 
 /** Listens to Server-Sent Events, and tells them at most once per frame, however many come. */
-export const useEvents = ({ url, types, onEvents, onState }: EventsOptions): void => {
+export const useEvents = ({ url, types, readyType, onEvents, onState }: EventsOptions): void => {
   const tell = useEffectEvent(onEvents)
   const tellState = useEffectEvent((state: 'connecting' | 'open' | 'closed') => onState?.(state))
   const names = types.join(',')
@@ -50,7 +52,8 @@ export const useEvents = ({ url, types, onEvents, onState }: EventsOptions): voi
       const opened = new EventSource(url)
       source = opened
       tellState('connecting')
-      opened.onopen = () => tellState('open')
+      if (readyType === undefined) opened.onopen = () => tellState('open')
+      else opened.addEventListener(readyType, () => tellState('open'))
       opened.onerror = () => tellState(opened.readyState === EventSource.CLOSED ? 'closed' : 'connecting')
       for (const type of names.split(',')) opened.addEventListener(type, (event) => heard(type, event as MessageEvent<string>))
     }
@@ -61,5 +64,5 @@ export const useEvents = ({ url, types, onEvents, onState }: EventsOptions): voi
       if (frame !== undefined) cancelAnimationFrame(frame)
       if (waiting.length > 0) tell(waiting)
     }
-  }, [url, names])
+  }, [url, names, readyType])
 }

@@ -199,6 +199,24 @@ describe('queries', () => {
 })
 
 describe('settings', () => {
+  test('C2: keys are masked; one is shown to an admin who asks, until the dialog is closed', async () => {
+    const keys = [
+      { name: 'anon', shown: 'ey-public-anon-key', fingerprint: 'aaa' },
+      { name: 'service_role', shown: '***', fingerprint: 'bbb' },
+    ] as const
+    const { askedFor } = renderDashboard('/settings?tab=keys', {
+      'GET /keys': { keys },
+      'POST /keys/reveal': { value: 'the-secret-itself' },
+    })
+    fireEvent.click(await screen.findByRole('button', { name: 'Reveal service_role' }))
+    const dialog = await screen.findByRole('dialog', { name: 'The key service_role' })
+    within(dialog).getByText('the-secret-itself')
+    expect(askedFor('POST /keys/reveal')[0]?.body).toEqual({ name: 'service_role' })
+    fireEvent.click(within(dialog).getByRole('button', { name: 'Close' }))
+    await waitFor(() => expect(screen.queryByText('the-secret-itself')).toBeNull())
+    expect(screen.queryByRole('button', { name: 'Reveal anon' })).toBeNull()
+  })
+
   test('each value with its source; what nobody set is hidden until it is asked for', async () => {
     const { address } = renderDashboard('/settings', {
       'GET /settings': {

@@ -39,6 +39,9 @@ describe('the feed', () => {
     const source = TestEventSource.opened[0]!
     expect(source.url).toBe('/admin/v1/feed/tail')
     source.open()
+    // The connection is there, and the slot is not.
+    screen.getByText('connecting')
+    act(() => source.emit('listening', {}))
     act(() => {
       for (let n = 0; n < 3; n++) source.emit('change', change({ new: { id: String(n), state: 'paid' } }))
       source.emit('change', change({ table: 'public.api_metrics', kind: 'insert' }))
@@ -70,7 +73,7 @@ describe('the feed', () => {
     expect((await screen.findByRole('alert')).textContent).toContain('no such table')
     const before = TestEventSource.opened.length
     await waitFor(() => expect(TestEventSource.opened.length).toBe(before + 1))
-    TestEventSource.opened.at(-1)?.open()
+    act(() => TestEventSource.opened.at(-1)?.emit('listening', {}))
     await waitFor(() => expect(screen.queryByRole('alert')).toBeNull())
   })
 

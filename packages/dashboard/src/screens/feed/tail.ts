@@ -42,6 +42,7 @@ export const useTail = (tables: string | undefined): Tail => {
   useEvents({
     url: isLive ? `/admin/v1/feed/tail${query}` : undefined,
     types,
+    readyType: 'listening',
     onState: (next) => {
       setState(next)
       if (next === 'open') setError(undefined)

@@ -15,8 +15,9 @@ import { Since } from '../../parts/since.tsx'
 import { Status } from '../../parts/status.tsx'
 import { Tabs } from '../../parts/tabs.tsx'
 import { textOf, useFilters, wordOf } from '../../shell/filters.ts'
+import { Keys } from './keys.tsx'
 
-const tabs = ['configuration', 'audit'] as const
+const tabs = ['configuration', 'keys', 'audit'] as const
 const shownOf = ['set', 'all'] as const
 
 const read = (search: Readonly<Record<string, unknown>>) => ({
@@ -206,6 +207,7 @@ export const SettingsScreen = () => {
       onChange={(next) => setFilters({ tab: next })}
       tabs={[
         { value: 'configuration', label: 'Configuration', content: <Configuration /> },
+        { value: 'keys', label: 'Keys', content: <Keys /> },
         { value: 'audit', label: 'Audit log', content: <Audit /> },
       ]}
     />

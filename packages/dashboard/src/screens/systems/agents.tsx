@@ -1,4 +1,4 @@
-import { Bot } from 'lucide-react'
+import { Ban, Bot } from 'lucide-react'
 import type { AgentMetrics, AgentView, ExecutionView } from 'tidemark/admin'
 import { useAnswer } from '../../api/use-answer.ts'
 import { count, duration, percent } from '../../format/format.ts'
@@ -12,9 +12,10 @@ import { Since } from '../../parts/since.tsx'
 import { StateCounts } from '../../parts/state-counts.tsx'
 import { Status } from '../../parts/status.tsx'
 import { Absent } from './absent.tsx'
+import { ActButton } from './act-button.tsx'
 import { kindOf } from './kinds.ts'
 import { LivePanel } from './live-panel.tsx'
-import { useLiveTables } from './use-live-tables.ts'
+import { useLiveSystem } from './use-live-system.ts'
 
 const Agent = ({ agent }: { readonly agent: AgentView }) => (
   <li className="card">
@@ -39,6 +40,8 @@ const Agent = ({ agent }: { readonly agent: AgentView }) => (
   </li>
 )
 
+const underWay: ReadonlySet<string> = new Set(['pending', 'queued', 'running', 'retrying'])
+
 const columns: readonly Column<ExecutionView>[] = [
   { name: 'at', title: 'Asked', width: '110px', cell: ({ at }) => <Since at={at} /> },
   { name: 'status', title: 'State', width: '120px', cell: ({ status }) => <Status kind={kindOf(status)}>{status}</Status> },
@@ -60,6 +63,22 @@ const columns: readonly Column<ExecutionView>[] = [
     title: 'Error',
     width: 'minmax(160px, 2fr)',
     cell: ({ error }) => <span title={error ?? ''}>{error ?? ''}</span>,
+  },
+  {
+    name: 'cancel',
+    title: 'Cancel',
+    width: '110px',
+    cell: ({ task, status }) =>
+      underWay.has(status) && (
+        <ActButton
+          icon={Ban}
+          label={`Cancel ${task}`}
+          action={{ action: 'cancel-task', id: task }}
+          done={status === 'running' ? 'Its agent is asked to leave off.' : 'Cancelled.'}
+        >
+          Cancel
+        </ActButton>
+      ),
   },
 ]
 
@@ -107,8 +126,7 @@ const Charts = ({ metrics }: { readonly metrics: readonly AgentMetrics[] }) => {
 /** Who is there, what they were asked to do, and how well they do. */
 export const Agents = () => {
   const answer = useAnswer('GET /systems/agents', {}, { everyMs: 5_000 })
-  const tables = ['public.agent_instances', 'public.agent_executions']
-  const isListening = useLiveTables('GET /systems/agents', tables, answer.data)
+  const isListening = useLiveSystem('agents', answer.data)
   return (
     <Answered of={answer} height={320}>
       {({ isPresent, agents, states, tasks, executions, metrics }) =>

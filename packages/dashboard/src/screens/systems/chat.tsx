@@ -12,7 +12,7 @@ import { Status } from '../../parts/status.tsx'
 import { Absent } from './absent.tsx'
 import { kindOf } from './kinds.ts'
 import { LivePanel } from './live-panel.tsx'
-import { useLiveTables } from './use-live-tables.ts'
+import { useLiveSystem } from './use-live-system.ts'
 
 const columns: readonly Column<ChatView>[] = [
   {
@@ -37,7 +37,7 @@ const columns: readonly Column<ChatView>[] = [
 /** Chats by when somebody last wrote. Titles and messages are their users'. */
 export const Chat = () => {
   const answer = useAnswer('GET /systems/chat', {}, { everyMs: 5_000 })
-  const isListening = useLiveTables('GET /systems/chat', ['public.chat_sessions'], answer.data)
+  const isListening = useLiveSystem('chat', answer.data)
   return (
     <Answered of={answer} height={320}>
       {({ isPresent, sessions, states, messagesLastHour }) =>

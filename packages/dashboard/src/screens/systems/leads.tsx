@@ -9,9 +9,11 @@ import { Empty } from '../../parts/empty.tsx'
 import { Since } from '../../parts/since.tsx'
 import { Status } from '../../parts/status.tsx'
 import { Absent } from './absent.tsx'
+import { Approval } from './approval.tsx'
 import { kindOf } from './kinds.ts'
 import { LivePanel } from './live-panel.tsx'
-import { useLiveTables } from './use-live-tables.ts'
+import { useSystemsFilters } from './systems-filters.ts'
+import { useLiveSystem } from './use-live-system.ts'
 
 const stages = ['new', 'contacted', 'qualified', 'nurturing', 'converted', 'lost', 'closed'] as const
 
@@ -77,8 +79,9 @@ const columns: readonly Column<ApprovalView>[] = [
 
 /** Leads by stage, and what waits for somebody's leave. */
 export const Leads = () => {
+  const [{ approval }, setFilters] = useSystemsFilters()
   const answer = useAnswer('GET /systems/leads', {}, { everyMs: 5_000 })
-  const isListening = useLiveTables('GET /systems/leads', ['public.leads', 'public.approvals'], answer.data)
+  const isListening = useLiveSystem('leads', answer.data)
   return (
     <Answered of={answer} height={320}>
       {({ isPresent, stages: totals, leads, inbox }) =>
@@ -103,6 +106,8 @@ export const Leads = () => {
                 columns={columns}
                 rows={inbox}
                 rowKey={({ id }) => id}
+                onOpen={({ id }) => setFilters({ approval: id })}
+                openKey={approval}
                 empty={
                   <Empty title="Nothing waits for anybody" icon={Inbox}>
                     <p>Drafts that are submitted come here, the oldest first, until they are sent or turned down.</p>
@@ -110,6 +115,7 @@ export const Leads = () => {
                 }
               />
             </LivePanel>
+            {approval !== undefined && <Approval id={approval} onClose={() => setFilters({ approval: undefined })} />}
           </div>
         ) : (
           <Absent

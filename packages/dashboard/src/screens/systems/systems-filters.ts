@@ -6,6 +6,8 @@ export interface SystemsFilters {
   readonly system: (typeof systems)[number]
   /** `2026-11-22`; undefined is today. */
   readonly day: string | undefined
+  /** Of the approval that is open. */
+  readonly approval: string | undefined
 }
 
 const dayForm = /^\d{4}-\d{2}-\d{2}$/
@@ -15,6 +17,7 @@ const read = (search: Readonly<Record<string, unknown>>): SystemsFilters => {
   return {
     system: wordOf(search['system'], systems),
     day: day !== undefined && dayForm.test(day) && !Number.isNaN(Date.parse(day)) ? day : undefined,
+    approval: textOf(search['approval']),
   }
 }
 

@@ -52,14 +52,20 @@ describe('systems', () => {
     await screen.findByRole('heading', { name: 'ann' })
     await waitFor(() => expect(TestEventSource.opened).toHaveLength(1))
     const source = TestEventSource.opened[0]!
-    expect(decodeURIComponent(source.url)).toContain('tables=public.tours,public.property_visits,public.tasks')
+    expect(source.url).toBe('/admin/v1/systems/changes')
     source.open()
+    screen.getByText('every 5 s')
+    const first = asked
+    act(() => source.emit('listening', { systems: ['chat', 'tours'] }))
     await screen.findByText('by the feed')
+    // What was committed before somebody listened.
+    await waitFor(() => expect(asked).toBeGreaterThan(first))
     const before = asked
     act(() => {
-      for (let n = 0; n < 500; n++) source.emit('change', { type: 'change', table: 'public.tours' })
+      for (let n = 0; n < 500; n++) source.emit('changed', { systems: ['tours'] })
     })
     await waitFor(() => expect(asked).toBe(before + 1))
+    act(() => source.emit('changed', { systems: ['chat'] }))
     act(() => source.emit('error', { code: 'TM_FEED_TABLE', message: 'no' }))
     await screen.findByText('every 5 s')
   })
@@ -92,6 +98,85 @@ describe('systems', () => {
     within(stage).getByText('not to be contacted: dnc')
     within(stage).getByText(hostile)
     screen.getByText('Hello')
+  })
+
+  test('R50: an approval is read and decided on: what is approved is the words that were shown', async () => {
+    const row = {
+      id: 'a1',
+      lead: 'Lea',
+      channel: 'email',
+      subject: 'Hello',
+      status: 'pending',
+      score: null,
+      at,
+      expiresAt: null,
+      error: null,
+    }
+    const words = {
+      id: 'a1',
+      lead: 'Lea',
+      channel: 'email',
+      to: 'lea@example.com',
+      subject: 'Hello',
+      text: hostile,
+      hash: 'h1',
+      author: 'bot',
+      editor: null,
+      error: null,
+    }
+    let status = 'pending'
+    const { askedFor, address } = renderDashboard('/systems?system=leads', {
+      'GET /systems/leads': { isPresent: true, database: null, stages: {}, leads: [], approvals: {}, inbox: [row] },
+      'GET /systems/approval': () => ({ ...words, status }),
+      'POST /systems/act': ({ body }) => {
+        status = (body as { readonly action: string }).action === 'approve' ? 'approved' : status
+        return { status }
+      },
+    })
+    fireEvent.click(await screen.findByText('Hello'))
+    const dialog = await screen.findByRole('dialog', { name: 'For Lea' })
+    within(dialog).getByText(hostile)
+    expect(address()).toContain('approval=a1')
+    const button = (name: string) => within(dialog).getByRole<HTMLButtonElement>('button', { name })
+    expect(button('Send').disabled).toBe(true)
+    fireEvent.click(button('Approve'))
+    await waitFor(() => expect(button('Send').disabled).toBe(false))
+    expect(button('Approve').disabled).toBe(true)
+    fireEvent.click(button('Send'))
+    await waitFor(() => expect(screen.queryByRole('dialog')).toBeNull())
+    expect(askedFor('POST /systems/act').map(({ body }) => body)).toEqual([
+      { action: 'approve', id: 'a1', hash: 'h1' },
+      { action: 'send', id: 'a1' },
+    ])
+  })
+
+  test('an approval is rejected with a reason, and not without', async () => {
+    const { askedFor } = renderDashboard('/systems?system=leads&approval=a1', {
+      'GET /systems/leads': { isPresent: true, database: null, stages: {}, leads: [], approvals: {}, inbox: [] },
+      'GET /systems/approval': {
+        id: 'a1',
+        lead: 'Lea',
+        channel: 'sms',
+        to: '+61400000000',
+        subject: null,
+        text: 'Hi',
+        hash: 'h1',
+        author: 'bot',
+        editor: 'eve',
+        status: 'pending',
+        error: null,
+      },
+      'POST /systems/act': { status: 'rejected' },
+    })
+    await screen.findByText('bot, changed by eve')
+    fireEvent.click(screen.getByRole('button', { name: 'Reject…' }))
+    const dialog = await screen.findByRole('dialog', { name: 'Reject' })
+    const reject = within(dialog).getByRole<HTMLButtonElement>('button', { name: 'Reject' })
+    expect(reject.disabled).toBe(true)
+    fireEvent.change(within(dialog).getByLabelText('Reason'), { target: { value: 'Not now' } })
+    fireEvent.click(reject)
+    await screen.findByText('Rejected.')
+    expect(askedFor('POST /systems/act')[0]?.body).toEqual({ action: 'reject', id: 'a1', reason: 'Not now' })
   })
 
   test('yarns and chats, by their states and counts', async () => {

@@ -1,4 +1,4 @@
-import { CalendarDays, ChevronLeft, ChevronRight } from 'lucide-react'
+import { CalendarDays, ChevronLeft, ChevronRight, RotateCw } from 'lucide-react'
 import type { TourStop, TourView } from 'tidemark/admin'
 import { useAnswer } from '../../api/use-answer.ts'
 import { count, timeOfDay } from '../../format/format.ts'
@@ -12,10 +12,11 @@ import { Meter } from '../../parts/meter.tsx'
 import { StateCounts } from '../../parts/state-counts.tsx'
 import { Status } from '../../parts/status.tsx'
 import { Absent } from './absent.tsx'
+import { ActButton } from './act-button.tsx'
 import { kindOf } from './kinds.ts'
 import { LivePanel } from './live-panel.tsx'
 import { useSystemsFilters } from './systems-filters.ts'
-import { useLiveTables } from './use-live-tables.ts'
+import { useLiveSystem } from './use-live-system.ts'
 
 /** `2026-11-22`, where the reader is. */
 export const dayOf = (at: Date): string =>
@@ -77,6 +78,16 @@ const Tour = ({ tour }: { readonly tour: TourView }) => {
       <footer className="dim">
         <Status kind={kindOf(tour.crm)}>CRM: {tour.crm.replace('_', ' ')}</Status>
         {tour.crmError !== null && <p>{tour.crmError}</p>}
+        {(tour.crm === 'failed' || tour.crm === 'not_synced') && (
+          <ActButton
+            icon={RotateCw}
+            label={`Tell the CRM of the tour of ${tour.agent}`}
+            action={{ action: 'sync-tour', id: tour.id }}
+            done="The CRM is told as soon as it answers."
+          >
+            Tell the CRM
+          </ActButton>
+        )}
       </footer>
     </li>
   )
@@ -100,8 +111,7 @@ export const Tours = () => {
   const day = filters.day ?? dayOf(new Date())
   const query = spanOf(day)
   const answer = useAnswer('GET /systems/tours', { query }, { everyMs: 5_000 })
-  const tables = ['public.tours', 'public.property_visits', 'public.tasks']
-  const isListening = useLiveTables('GET /systems/tours', tables, answer.data)
+  const isListening = useLiveSystem('tours', answer.data)
   return (
     <Answered of={answer} height={320}>
       {({ isPresent, tours, states, crm, untold }) =>

@@ -13,7 +13,7 @@ import { Status } from '../../parts/status.tsx'
 import { Absent } from './absent.tsx'
 import { kindOf } from './kinds.ts'
 import { LivePanel } from './live-panel.tsx'
-import { useLiveTables } from './use-live-tables.ts'
+import { useLiveSystem } from './use-live-system.ts'
 
 const columns: readonly Column<YarnView>[] = [
   { name: 'last', title: 'Last word', width: '120px', cell: ({ lastAt }) => <Since at={lastAt} /> },
@@ -44,7 +44,7 @@ const columns: readonly Column<YarnView>[] = [
 /** Where yarns are. What was said stays with who said it. */
 export const Yarn = () => {
   const answer = useAnswer('GET /systems/yarn', {}, { everyMs: 5_000 })
-  const isListening = useLiveTables('GET /systems/yarn', ['public.sessions'], answer.data)
+  const isListening = useLiveSystem('yarn', answer.data)
   return (
     <Answered of={answer} height={320}>
       {({ isPresent, sessions, completed, risksToday, states }) =>

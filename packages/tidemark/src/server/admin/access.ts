@@ -24,6 +24,7 @@ const writes: Readonly<Record<string, OperatorRole>> = {
   'POST /alerts/unsilence': 'operator',
   'POST /alerts/test': 'operator',
   'POST /hooks/replay': 'operator',
+  'POST /systems/act': 'operator',
   'DELETE /jobs/:id': 'operator',
 }
 
@@ -52,6 +53,8 @@ const guardedReads: Readonly<Record<string, OperatorRole>> = {
   'GET /systems/yarn': 'operator',
   'GET /systems/chat': 'operator',
   'GET /systems/agents': 'operator',
+  'GET /systems/approval': 'operator',
+  'GET /systems/changes': 'operator',
   'GET /queries': 'operator',
   'POST /queries/explain': 'operator',
 }

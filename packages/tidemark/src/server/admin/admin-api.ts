@@ -8,6 +8,7 @@ import type * as cache from '../operations/cache.js'
 import type * as data from '../operations/data.js'
 import type * as feed from '../operations/feed.js'
 import type * as hooks from '../operations/hooks.js'
+import type * as keys from '../operations/keys.js'
 import type * as live from '../operations/live-move.js'
 import type * as move from '../operations/move.js'
 import type * as board from '../operations/move-board.js'
@@ -19,6 +20,7 @@ import type * as schema from '../operations/schema.js'
 import type * as settings from '../operations/settings.js'
 import type { ProjectStatus } from '../operations/status.js'
 import type * as systems from '../operations/systems.js'
+import type * as actions from '../operations/systems-actions.js'
 import type * as audit from './audit.js'
 import type { SessionAnswer } from './session-routes.js'
 import type { SignInRequest } from './sign-in.js'
@@ -40,6 +42,7 @@ export type { EvictReport, KeyReport, StatsReport } from '../operations/cache.js
 export type { DataColumn, DataCondition, DataCount, DataRows, DataTableInfo } from '../operations/data.js'
 export type { LagReport, SlotReport } from '../operations/feed.js'
 export type { ToldChange, ToldReset } from '../operations/feed-tail.js'
+export type { KeyName, KeyView } from '../operations/keys.js'
 export type { BoardDifference, BoardTable, MoveBoard, SqliteFile } from '../operations/move-board.js'
 export type { Gate } from '../operations/move-gates.js'
 export type { MoveGlance, Overview, RequestBucket } from '../operations/overview.js'
@@ -49,6 +52,7 @@ export type { BreakerEvent, LimiterReport, ResilienceReport } from '../operation
 export type { CallerRole } from '../operations/role-reads.js'
 export type { SettingView } from '../operations/settings.js'
 export type * from '../operations/systems.js'
+export type { ApprovalDetail, SystemAction } from '../operations/systems-actions.js'
 export type { AuditEntry } from './audit.js'
 export type { OperatorRole } from './operator.js'
 export type { SessionAnswer } from './session-routes.js'
@@ -146,6 +150,10 @@ export interface AdminApi {
   'GET /systems/yarn': { readonly answer: systems.YarnReport }
   'GET /systems/chat': { readonly answer: systems.ChatReport }
   'GET /systems/agents': { readonly answer: systems.AgentsReport }
+  'GET /systems/approval': { readonly query: Wanted<typeof actions.approvalRequest>; readonly answer: actions.ApprovalDetail }
+  'POST /systems/act': { readonly body: Wanted<typeof actions.actionRequest>; readonly answer: actions.SystemActionReport }
+  'GET /keys': { readonly answer: ReturnType<typeof keys.keysList> }
+  'POST /keys/reveal': { readonly body: Wanted<typeof keys.revealRequest>; readonly answer: ReturnType<typeof keys.keyReveal> }
   'GET /resilience': { readonly query: AsText<typeof resilience.resilienceRequest>; readonly answer: resilience.ResilienceReport }
   'GET /queries': { readonly answer: queries.QueriesReport }
   'POST /queries/explain': { readonly body: Wanted<typeof queries.explainRequest>; readonly answer: queries.ExplainReport }

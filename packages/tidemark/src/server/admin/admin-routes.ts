@@ -4,6 +4,7 @@ import { TidemarkError } from '../../errors.js'
 import { streamJob } from '../http/event-stream.js'
 import { validate } from '../http/validate.js'
 import type { Jobs } from '../jobs.js'
+import { keyReveal, keysList, revealRequest } from '../operations/keys.js'
 import * as live from '../operations/live-move.js'
 import type { Run } from '../operations/move.js'
 import * as move from '../operations/move.js'
@@ -14,7 +15,7 @@ import { type AlertsRoutesOptions, addAlertsRoutes } from './alerts-routes.js'
 import { addBreakerRoutes, type BreakerRoutesOptions } from './breaker-routes.js'
 import { addCacheRoutes, type CacheRoutesOptions } from './cache-routes.js'
 import { addDataRoutes, type DataRoutesOptions } from './data-routes.js'
-import { addFeedRoutes, type FeedRoutesOptions } from './feed-routes.js'
+import { addFeedRoutes, type FeedRoutesOptions, openSharedTails } from './feed-routes.js'
 import { type Audit, addGate, type GateOptions } from './gate.js'
 import { addHooksRoutes, type HooksRoutesOptions } from './hooks-routes.js'
 import { addMachineRoutes, type MachineRoutesOptions } from './machine-routes.js'
@@ -152,18 +153,25 @@ export const addAdminRoutes = async (app: FastifyInstance, options: AdminRoutesO
         const status = await options.status()
         return showKeys === 'true' ? status : hideSecrets(status)
       })
+      admin.get('/keys', async () => keysList(await options.status()))
+      admin.post('/keys/reveal', async (request, reply) => {
+        const { name } = validate(revealRequest, request.body)
+        reply.header('cache-control', 'no-store')
+        return keyReveal(await options.status(), name)
+      })
       admin.post('/doctor', async () => options.doctor())
       addSchemaRoutes(admin, options)
       addMoveRoutes(admin, options)
       addLiveMoveRoutes(admin, options)
-      addFeedRoutes(admin, options)
+      const tails = openSharedTails(admin, options)
+      addFeedRoutes(admin, options, tails)
       addCacheRoutes(admin, options)
       addBreakerRoutes(admin, options)
       addAlertsRoutes(admin, options)
       addHooksRoutes(admin, options)
       addOverviewRoutes(admin, options)
       addDataRoutes(admin, options)
-      addSystemsRoutes(admin, options)
+      addSystemsRoutes(admin, options, tails)
       addMachineRoutes(admin, options)
       addJobRoutes(admin, options)
       // Unknown paths below /admin ask for the token too: what exists is nobody's business without it.

@@ -1,4 +1,3 @@
-import type { ServerResponse } from 'node:http'
 import type { FastifyInstance } from 'fastify'
 import { z } from 'zod'
 import { toTidemarkError } from '../../errors.js'
@@ -6,8 +5,10 @@ import type { ServerFeed } from '../feed/feed.js'
 import { validate } from '../http/validate.js'
 import type { OpenedRedis } from '../open-redis.js'
 import * as feed from '../operations/feed.js'
-import { feedTail, type Told, tailRequest } from '../operations/feed-tail.js'
+import { feedTail, type TailRequest, type Told, tailRequest } from '../operations/feed-tail.js'
 import type { Project } from '../project/project.js'
+import { beginEvents, type EventResponse } from './event-response.js'
+import { createSharedTails, type SharedTails, type TailListener } from './shared-tails.js'
 
 export interface FeedRoutesOptions {
   /** Raises TM_SERVER_STARTING until Postgres is there. */
@@ -18,59 +19,65 @@ export interface FeedRoutesOptions {
   feed(): ServerFeed | undefined
 }
 
-const heartbeatMs = 15_000
-/** A reader that lets so much wait gets no more until it has read some. */
-const maxBufferedBytes = 256 * 1024
-
 const tailQuery = z.strictObject({ tables: z.string().min(1).optional(), from: z.string().min(1).optional() })
 
-const frame = (told: Told): string => {
-  const id = told.type === 'change' && !told.last ? '' : `id: ${told.position}\n`
-  return `${id}event: ${told.type}\ndata: ${JSON.stringify(told)}\n\n`
+const idOf = (told: Told): string | undefined => (told.type === 'change' && !told.last ? undefined : told.position)
+
+const sendTold = (events: EventResponse, told: Told): boolean => events.send(told.type, told, idOf(told))
+
+export const sendEnd = (events: EventResponse, error: unknown): void => {
+  if (error !== undefined) events.send('error', toTidemarkError(error).toJSON())
+  events.end()
 }
 
-const drained = (response: ServerResponse): Promise<void> =>
-  new Promise((resolve) => {
-    response.once('drain', resolve)
-    response.once('close', resolve)
-  })
+/** A reader that does not keep up is told that there is a gap, as soon as it can be told anything. */
+const sendOrSkip = (events: EventResponse): TailListener['onTold'] => {
+  let isBehind = false
+  return (told) => {
+    if (isBehind || sendTold(events, told)) return
+    isBehind = true
+    void events.drained().then(() => {
+      isBehind = false
+      events.send('reset', {
+        type: 'reset',
+        reason: 'this reader did not keep up: some changes are missing',
+        position: told.position,
+      })
+    })
+  }
+}
 
-/** Changes as Server-Sent Events until the client goes. What fails after the head is told as an event of its own. */
-const streamTail = async (
-  project: Project,
-  request: z.output<typeof tailRequest>,
-  redis: OpenedRedis | undefined,
-  response: ServerResponse,
-  controller: AbortController,
+/** From a position on, which is a reader of its own: it waits for its client. */
+const streamFrom = async (
+  { project, redis }: FeedRoutesOptions,
+  request: TailRequest,
+  events: EventResponse,
+  signal: AbortSignal,
 ): Promise<void> => {
-  response.once('close', () => controller.abort())
-  response.writeHead(200, {
-    'content-type': 'text/event-stream; charset=utf-8',
-    'cache-control': 'no-store',
-    'x-accel-buffering': 'no',
-  })
-  response.write('retry: 1000\n\n')
-  const heartbeat = setInterval(() => response.write(': still here\n\n'), heartbeatMs)
-  heartbeat.unref()
   const onTold = async (told: Told): Promise<void> => {
-    response.write(frame(told))
-    if (response.writableLength > maxBufferedBytes && !response.closed) await drained(response)
+    while (!events.isOver && !sendTold(events, told)) await events.drained()
   }
-  try {
-    await feedTail(project, request, { signal: controller.signal, onTold, redis })
-  } catch (error) {
-    if (!response.closed) response.write(`event: error\ndata: ${JSON.stringify(toTidemarkError(error).toJSON())}\n\n`)
-  } finally {
-    clearInterval(heartbeat)
-    response.end()
-  }
+  const run = { signal, onTold, onListening: () => void events.send('listening', {}), redis: redis() }
+  await feedTail(project(), request, run).then(
+    () => events.end(),
+    (error: unknown) => sendEnd(events, events.isOver ? undefined : error),
+  )
+}
+
+/** What is told from now on, by readers that all pages share. They end with the server. */
+export const openSharedTails = (app: FastifyInstance, options: Pick<FeedRoutesOptions, 'project' | 'redis'>): SharedTails => {
+  const tails = createSharedTails((tables, run) =>
+    feedTail(options.project(), tables === undefined ? {} : { tables: [...tables] }, { ...run, redis: options.redis() }),
+  )
+  app.addHook('preClose', () => tails.stop())
+  return tails
 }
 
 /** /feed/lag, /feed/slots and /feed/tail. */
-export const addFeedRoutes = (app: FastifyInstance, options: FeedRoutesOptions): void => {
-  const tails = new Set<AbortController>()
+export const addFeedRoutes = (app: FastifyInstance, options: FeedRoutesOptions, tails: SharedTails): void => {
+  const own = new Set<AbortController>()
   app.addHook('preClose', async () => {
-    for (const controller of tails) controller.abort()
+    for (const controller of own) controller.abort()
   })
   app.get('/feed/lag', async () =>
     feed.feedLag(options.project(), { node: options.feed()?.describe() ?? null, redis: options.redis() }),
@@ -87,10 +94,20 @@ export const addFeedRoutes = (app: FastifyInstance, options: FeedRoutesOptions):
       ...(tables !== undefined && { tables: tables.split(',').filter((name) => name !== '') }),
       ...(typeof resumed === 'string' && { from: resumed }),
     })
-    const project = options.project()
+    options.project()
     reply.hijack()
+    if (wanted.from === undefined) {
+      const events = beginEvents(reply.raw, () => leave())
+      const leave = tails.listen(wanted.tables, {
+        onListening: () => void events.send('listening', {}),
+        onTold: sendOrSkip(events),
+        onEnd: (error) => sendEnd(events, error),
+      })
+      return
+    }
     const controller = new AbortController()
-    tails.add(controller)
-    void streamTail(project, wanted, options.redis(), reply.raw, controller).finally(() => tails.delete(controller))
+    own.add(controller)
+    const events = beginEvents(reply.raw, () => controller.abort())
+    void streamFrom(options, wanted, events, controller.signal).finally(() => own.delete(controller))
   })
 }

@@ -5,6 +5,7 @@ import { createMigrator } from '../../schema/migrator.js'
 import { bootstrappedTemplate, connectTo, testUrl } from '../../schema/testing/bootstrapped-template.js'
 import { useClient, useDatabase } from '../../testing/use-database.js'
 import type { AgentsReport, ChatReport, LeadsReport, SystemsReport, ToursReport, YarnReport } from '../operations/systems.js'
+import type { ApprovalDetail } from '../operations/systems-actions.js'
 import { type AdminReads, openAdminReads } from '../testing/open-admin-reads.js'
 
 const folderOf = (app: string): URL => new URL(`../../../../../apps/${app}/migrations/`, import.meta.url)
@@ -139,4 +140,42 @@ test('leads by stage, and the approvals that wait', async () => {
     inbox: [{ lead: 'Lea Dee', channel: 'email', subject: 'Hello', status: 'pending' }],
   })
   expect(JSON.stringify(report)).not.toContain('lea@example.com')
+})
+
+const act = async (from: AdminReads | undefined, body: object, as: 'viewer' | 'operator' = 'operator') => {
+  const answer = await from!.post('/systems/act', body, as)
+  return { ...answer, reason: (answer.body as { readonly error?: { readonly message: string } }).error?.message }
+}
+
+test('R50: an operator reads a draft and decides on it: those words and no others, under the rules and in the history of the application', async () => {
+  const { id } = (await ask<LeadsReport>(leads, '/systems/leads')).inbox[0]!
+  const shown = await ask<ApprovalDetail>(leads, `/systems/approval?id=${id}`)
+  expect(shown).toMatchObject({ to: 'lea@example.com', text: 'the draft itself', status: 'pending' })
+  const approve = { action: 'approve', id, hash: shown.hash }
+  expect((await act(leads, approve, 'viewer')).status).toBe(403)
+  expect((await leads!.get(`/systems/approval?id=${id}`, 'viewer')).status).toBe(403)
+  await other.query(`update public.approvals set draft_text = 'other words' where id = $1`, [id])
+  expect(await act(leads, approve)).toMatchObject({ status: 400, reason: expect.stringContaining('have changed') })
+  expect((await act(leads, { action: 'send', id })).reason).toContain('it is pending by now')
+  const { hash } = await ask<ApprovalDetail>(leads, `/systems/approval?id=${id}`)
+  expect(await act(leads, { ...approve, hash })).toMatchObject({ status: 200, body: { status: 'approved' } })
+  expect((await act(leads, { action: 'reject', id, reason: 'late' })).reason).toContain('it is approved by now')
+  expect((await act(leads, { action: 'send', id })).status).toBe(200)
+  const { rows } = await other.query(
+    `select a.approved_by, a.send_requested_at is not null as asked, e.actor from public.approvals a
+       join public.events e on e.approval_id = a.id and e.event_type = 'approved' where a.id = $1`,
+    [id],
+  )
+  expect(rows).toEqual([{ approved_by: 'operator:operator', asked: true, actor: 'operator:operator' }])
+  expect((await act(leads, { action: 'send', id: randomUUID() })).reason).toContain('not there any more')
+  expect((await act(admin, { action: 'send', id })).reason).toContain('the tables of leads are not here')
+})
+
+test('a tour is told to the CRM again, and a task is cancelled, where the application would allow it', async () => {
+  const { rows } = await client.query<{ id: string }>(`select id from public.tours`)
+  const sync = { action: 'sync-tour', id: rows[0]?.id }
+  expect(await act(admin, sync)).toMatchObject({ status: 200, body: { status: 'pending' } })
+  expect((await act(admin, sync)).reason).toContain('it is pending by now')
+  expect(await act(admin, { action: 'cancel-task', id: 't1' })).toMatchObject({ status: 200, body: { status: 'cancelled' } })
+  expect((await act(admin, { action: 'cancel-task', id: 't1' })).reason).toContain('it is cancelled by now')
 })

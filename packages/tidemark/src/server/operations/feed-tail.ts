@@ -56,6 +56,8 @@ export interface TailRun {
   readonly signal: AbortSignal
   /** The next change comes when this has resolved. */
   readonly onTold: (told: Told) => Promise<void> | void
+  /** From now on nothing is missed. What was committed before it may not be told. */
+  readonly onListening?: () => void
   /** Needed for `from`. */
   readonly redis: OpenedRedis | undefined
 }
@@ -135,11 +137,32 @@ const withPublication = async <T>(
   }
 }
 
-const follow = async (source: Source, { tables }: TailRequest, { signal, onTold }: TailRun, from?: Position): Promise<void> => {
+interface Listening {
+  readonly from?: Position | undefined
+  /** Resolves when nothing is missed from then on; left out where the first event says so. */
+  readonly open?: () => Promise<unknown>
+}
+
+const follow = async (
+  source: Source,
+  { tables }: TailRequest,
+  { signal, onTold, onListening }: TailRun,
+  { from, open }: Listening,
+): Promise<void> => {
   const wanted = tables && new Set(tables)
+  const stop = (): void => void source.stop()
+  signal.addEventListener('abort', stop, { once: true })
   try {
-    for await (const event of source.events(signal, from)) await tell(event, wanted, onTold)
+    await open?.()
+    if (open) onListening?.()
+    let isListening = open !== undefined
+    for await (const event of source.events(signal, from)) {
+      if (!isListening) onListening?.()
+      isListening = true
+      await tell(event, wanted, onTold)
+    }
   } finally {
+    signal.removeEventListener('abort', stop)
     await source.stop()
   }
 }
@@ -148,21 +171,18 @@ const follow = async (source: Source, { tables }: TailRequest, { signal, onTold 
 const tailLog = (project: Project, request: TailRequest, run: TailRun): Promise<void> =>
   project.withDatabase(undefined, async ({ target, urls }) => {
     const { createWalSource } = await import('../../feed/sources/wal/wal-source.js')
-    await withPublication(target, request.tables, (publication) =>
-      follow(
-        createWalSource({
-          target: { ...target, url: urls.feed },
-          adminTarget: target,
-          slot: { name: 'tail', temporary: true },
-          publication,
-          tables: 'published',
-          start: 'now',
-          log: project.log,
-        }),
-        request,
-        run,
-      ),
-    )
+    await withPublication(target, request.tables, (publication) => {
+      const source = createWalSource({
+        target: { ...target, url: urls.feed },
+        adminTarget: target,
+        slot: { name: 'tail', temporary: true },
+        publication,
+        tables: 'published',
+        start: 'now',
+        log: project.log,
+      })
+      return follow(source, request, run, { open: () => source.open() })
+    })
   })
 
 /** A place in the log is the same for every slot of one history, so what one tail printed means something to the next. */
@@ -199,7 +219,7 @@ const tailStream = (project: Project, request: TailRequest, run: TailRun): Promi
     const settings = resolveSettings({ maxSilenceMs, redis: opened, log: project.log })
     const redis = await opened.connect('tidemark-feed-tail')
     const from = request.from === undefined ? undefined : within(parsePosition(request.from), current.epoch)
-    await follow(createStreamSource({ redis, scope, settings, strict: from !== undefined }), request, run, from)
+    await follow(createStreamSource({ redis, scope, settings, strict: from !== undefined }), request, run, { from })
   })
 
 /**

@@ -28,11 +28,14 @@ export interface RoleReads {
   stop(): Promise<void>
 }
 
+/** Writes as a role of callers, in one transaction. Raises as {@link RoleReads.read} does. */
+export type RoleWrites = (as: Viewpoint, statements: readonly BatchStatement[]) => Promise<readonly BatchResult[]>
+
 const statementTimeoutMs = 5_000
 const lockTimeoutMs = 1_000
 
-/** Of what is asked, not of the database: a value that does not fit its column, a right that is missing, a statement that is none. */
-const isRefusal = (sqlstate: string): boolean => /^(0A|22|25006|2F|38|42|54|57014|P0)/.test(sqlstate)
+/** Of what is asked, not of the database: a value that does not fit its column, a right that is missing, a statement that is none, a rule. */
+const isRefusal = (sqlstate: string): boolean => /^(0A|22|23|25006|2F|38|42|54|57014|P0|PT4)/.test(sqlstate)
 
 const refusalOf = (error: unknown): unknown => {
   const sqlstate = sqlstateOf(error)
@@ -50,6 +53,17 @@ const settingsOf = ({ role, user, claims }: Viewpoint): readonly (readonly [stri
   ['statement_timeout', String(statementTimeoutMs)],
   ['lock_timeout', String(lockTimeoutMs)],
 ]
+
+/** Through the connections of `reads`. */
+export const createRoleWrites =
+  (reads: Pick<RoleReads, 'pool'>): RoleWrites =>
+  async (as, statements) => {
+    try {
+      return await (await reads.pool()).batch(statements, { end: 'commit', settings: settingsOf(as) })
+    } catch (error) {
+      throw refusalOf(error)
+    }
+  }
 
 /** `open` gives a pool of the login that may become those roles; it is called when somebody looks for the first time. */
 export const createRoleReads = (open: () => Promise<Pool>): RoleReads => {

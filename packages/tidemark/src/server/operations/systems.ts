@@ -9,6 +9,15 @@ export const systemNames = ['tours', 'leads', 'yarn', 'chat', 'agents'] as const
 
 export type SystemName = (typeof systemNames)[number]
 
+/** What an operator's screen of each shows. */
+export const systemTables: Readonly<Record<SystemName, readonly string[]>> = {
+  tours: ['public.tours', 'public.property_visits', 'public.tasks', 'public.feedback'],
+  leads: ['public.leads', 'public.approvals'],
+  yarn: ['public.sessions', 'public.risk_detections'],
+  chat: ['public.chat_sessions', 'public.chat_messages'],
+  agents: ['public.agent_instances', 'public.agent_executions'],
+}
+
 /** Tables that two applications both call so are told apart by columns. */
 const tellTales: Readonly<Record<SystemName, readonly string[]>> = {
   tours: ['tours.crm_sync_status', 'property_visits.tour_id', 'tasks.visit_id'],
@@ -55,8 +64,14 @@ export const systemsList = async (reads: SystemReads): Promise<SystemsReport> =>
   return Object.fromEntries(systemNames.map((name) => [name, all.some((report) => report[name])])) as SystemsReport
 }
 
+/** Those in the project's own database, whose changes the feed tells. */
+export const ownSystems = async ({ own }: SystemReads): Promise<readonly SystemName[]> => {
+  const present = await presentIn(own)
+  return systemNames.filter((name) => present[name])
+}
+
 /** Where an application is: in the project's own database before any other. */
-const findSystem = async (
+export const findSystem = async (
   reads: SystemReads,
   name: SystemName,
 ): Promise<{ readonly database: string | null; readonly reads: RoleReads } | undefined> => {

@@ -81,7 +81,7 @@ export const openAdminReads = async (
       addGate(admin, { isAuthorized: () => false, sessions }, { begun: note, failed: note })
       const given = { reads: () => reads }
       addDataRoutes(admin, given)
-      addSystemsRoutes(admin, { systems: () => systems })
+      addSystemsRoutes(admin, { systems: () => systems }, { listen: () => () => undefined, stop: async () => undefined })
       addMachineRoutes(admin, {
         ...given,
         project: () => ({ config }),

@@ -139,7 +139,7 @@ describe.skipIf(program === undefined)('replays (F17)', () => {
         'contact.created': handler,
       },
     })
-    const [{ id }] = events as [{ id: string }]
+    const { id } = events[0]!
     const stored = createStoredEvents(pool)
     const came = await stored.show(id)
     const edit = Buffer.from('{"event_type":"mended","big":9007199254740993}')
