@@ -1,8 +1,8 @@
 // @vitest-environment happy-dom
-import { fireEvent, screen, waitFor, within } from '@testing-library/react'
+import { act, fireEvent, screen, waitFor, within } from '@testing-library/react'
 import type { BreakerReport } from 'tidemark/admin'
 import { describe, expect, test } from 'vitest'
-import { failing, renderDashboard, session } from '../testing/render-dashboard.tsx'
+import { failing, renderDashboard, session, TestEventSource } from '../testing/render-dashboard.tsx'
 import { ratesOf } from './realtime/realtime-screen.tsx'
 
 const hostile = '<img src=x onerror="globalThis.ran = true">'
@@ -284,6 +284,37 @@ describe('realtime', () => {
     screen.getByText('clients loaded anew')
     screen.getByText('server-1')
     screen.getByText('protocol pusher')
+  })
+
+  test('R50: a channel is chosen and joined as a user; what that user would hear is shown, and a refusal is said', async () => {
+    renderDashboard('/realtime', {
+      'GET /realtime': { figures: [], servers: [] },
+      'GET /realtime/channels': { channels: [{ topic: 'room:1', private: true, listeners: 3 }], total: 1 },
+    })
+    fireEvent.click(await screen.findByText('room:1'))
+    const field = (label: string) => screen.getByLabelText<HTMLInputElement>(label)
+    expect([field('Channel').value, field('Kind').value]).toEqual(['room:1', 'private'])
+    fireEvent.change(field('As'), { target: { value: 'authenticated' } })
+    fireEvent.change(field('User id'), { target: { value: 'ann' } })
+    fireEvent.change(field('Changes of tables'), { target: { value: 'public.notes' } })
+    fireEvent.click(screen.getByRole('button', { name: 'Join' }))
+    await waitFor(() => expect(TestEventSource.opened).toHaveLength(1))
+    const source = TestEventSource.opened[0]!
+    const query = Object.fromEntries(new URL(source.url, 'http://x').searchParams)
+    expect(query).toEqual({ topic: 'room:1', private: 'true', role: 'authenticated', user: 'ann', tables: 'public.notes' })
+    source.open()
+    screen.getByText('joining')
+    const told = (event: string, payload: unknown) => act(() => source.emit('message', { at, event, payload }))
+    told('phx_reply', { status: 'ok', response: {} })
+    told('broadcast', { event: 'said', payload: { text: '<b>hostile</b>' } })
+    await screen.findByText('joined')
+    fireEvent.click(await screen.findByText(/<b>hostile/))
+    fireEvent.click(within(await screen.findByRole('dialog', { name: 'broadcast' })).getByRole('button', { name: 'Close' }))
+    told('phx_reply', { status: 'error', response: { reason: 'Unauthorized: no' } })
+    await screen.findByText('Unauthorized: no')
+    fireEvent.click(screen.getByRole('button', { name: 'Leave' }))
+    await screen.findByText('not joined')
+    expect(source.readyState).toBe(TestEventSource.CLOSED)
   })
 
   test('a rate is of two readings of a counter, and a server that began anew has none', () => {

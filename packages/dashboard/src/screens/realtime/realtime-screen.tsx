@@ -1,6 +1,7 @@
 import { Activity } from 'lucide-react'
 import { useEffect, useState } from 'react'
 import type { RealtimeReport, RealtimeServerView } from 'tidemark/admin'
+import { useMay } from '../../api/session.ts'
 import { useAnswer } from '../../api/use-answer.ts'
 import { bytes, compact, count } from '../../format/format.ts'
 import { Answered } from '../../parts/answered.tsx'
@@ -12,6 +13,7 @@ import { Figure, Figures } from '../../parts/figures.tsx'
 import { Panel } from '../../parts/panel.tsx'
 import { Since } from '../../parts/since.tsx'
 import { Status } from '../../parts/status.tsx'
+import { Listening } from './listening.tsx'
 
 type Sample = RealtimeReport['figures'][number]
 
@@ -132,12 +134,14 @@ const Charts = ({ points }: { readonly points: readonly Point[] }) => {
 export const RealtimeScreen = () => {
   const answer = useAnswer('GET /realtime', {}, { everyMs })
   const points = usePoints(answer.data, answer.dataUpdatedAt)
+  const mayListen = useMay('operator')
   return (
     <Answered of={answer} height={320}>
       {({ figures, servers }) => (
         <>
           <Numbers figures={figures} />
           <Charts points={points} />
+          {mayListen && <Listening />}
           <Panel title="Servers" isFlush>
             <DataTable
               label="Servers"

@@ -55,6 +55,8 @@ const guardedReads: Readonly<Record<string, OperatorRole>> = {
   'GET /systems/agents': 'operator',
   'GET /systems/approval': 'operator',
   'GET /systems/changes': 'operator',
+  'GET /realtime/channels': 'operator',
+  'GET /realtime/inspect': 'operator',
   'GET /queries': 'operator',
   'POST /queries/explain': 'operator',
 }

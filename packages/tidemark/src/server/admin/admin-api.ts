@@ -15,6 +15,7 @@ import type * as board from '../operations/move-board.js'
 import type { Overview } from '../operations/overview.js'
 import type * as queries from '../operations/queries.js'
 import type { RealtimeReport } from '../operations/realtime-figures.js'
+import type * as inspection from '../operations/realtime-inspection.js'
 import type * as resilience from '../operations/resilience.js'
 import type * as schema from '../operations/schema.js'
 import type * as settings from '../operations/settings.js'
@@ -48,6 +49,7 @@ export type { Gate } from '../operations/move-gates.js'
 export type { MoveGlance, Overview, RequestBucket } from '../operations/overview.js'
 export type * from '../operations/queries.js'
 export type { RealtimeReport, RealtimeServerView } from '../operations/realtime-figures.js'
+export type { ChannelsReport } from '../operations/realtime-inspection.js'
 export type { BreakerEvent, LimiterReport, ResilienceReport } from '../operations/resilience.js'
 export type { CallerRole } from '../operations/role-reads.js'
 export type { SettingView } from '../operations/settings.js'
@@ -158,5 +160,10 @@ export interface AdminApi {
   'GET /queries': { readonly answer: queries.QueriesReport }
   'POST /queries/explain': { readonly body: Wanted<typeof queries.explainRequest>; readonly answer: queries.ExplainReport }
   'GET /settings': { readonly answer: ReturnType<typeof settings.settingsList> }
+  'GET /realtime/channels': { readonly answer: inspection.ChannelsReport }
+  'GET /realtime/inspect': {
+    readonly query: Omit<Wanted<typeof inspection.inspectRequest>, 'tables'> & { readonly tables?: string }
+    readonly answer: never
+  }
   'GET /realtime': { readonly answer: RealtimeReport }
 }

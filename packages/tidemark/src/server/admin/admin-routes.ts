@@ -20,6 +20,7 @@ import { type Audit, addGate, type GateOptions } from './gate.js'
 import { addHooksRoutes, type HooksRoutesOptions } from './hooks-routes.js'
 import { addMachineRoutes, type MachineRoutesOptions } from './machine-routes.js'
 import { addOverviewRoutes, type OverviewRoutesOptions } from './overview-routes.js'
+import { addRealtimeAdminRoutes, type RealtimeRoutesOptions } from './realtime-routes.js'
 import { runJob } from './run-job.js'
 import { addSystemsRoutes, type SystemsRoutesOptions } from './systems-routes.js'
 
@@ -33,6 +34,7 @@ export interface AdminRoutesOptions
     DataRoutesOptions,
     SystemsRoutesOptions,
     MachineRoutesOptions,
+    RealtimeRoutesOptions,
     GateOptions {
   readonly jobs: Jobs
   readonly audit: Audit
@@ -173,6 +175,7 @@ export const addAdminRoutes = async (app: FastifyInstance, options: AdminRoutesO
       addDataRoutes(admin, options)
       addSystemsRoutes(admin, options, tails)
       addMachineRoutes(admin, options)
+      addRealtimeAdminRoutes(admin, options)
       addJobRoutes(admin, options)
       // Unknown paths below /admin ask for the token too: what exists is nobody's business without it.
       admin.setNotFoundHandler((request) => {

@@ -137,8 +137,13 @@ const openReads = (app: FastifyInstance, options: ShellOptions, database?: strin
   return reads
 }
 
+interface AdminParts extends Pick<Shell, 'jobs' | 'callers'> {
+  /** Mounted later. */
+  realtime(): MountedRealtime | undefined
+}
+
 /** `/admin/v1`, and the dashboard in front of it. */
-const mountAdmin = async (app: FastifyInstance, options: ShellOptions, parts: Pick<Shell, 'jobs' | 'callers'>): Promise<void> => {
+const mountAdmin = async (app: FastifyInstance, options: ShellOptions, parts: AdminParts): Promise<void> => {
   const { config, state, log, observation } = options
   const pool = () => options.runtime()?.pools.primary
   const isAuthorized = createTokenCheck(await adminTokensOf(config, state))
@@ -162,6 +167,7 @@ const mountAdmin = async (app: FastifyInstance, options: ShellOptions, parts: Pi
     alerts: options.alerts,
     reads: () => reads,
     systems: () => systems,
+    inspectable: () => parts.realtime()?.inspectable,
     pools: () => options.runtime()?.pools,
     samples: () => {
       observation.refreshGauges()
@@ -216,7 +222,8 @@ export const createShell = async (options: ShellOptions): Promise<Shell> => {
   })
   const callers = openCallers(config, state)
   await mountAuth(app, options, callers)
-  if (options.roles.has('admin')) await mountAdmin(app, options, { jobs, callers })
+  let realtime: MountedRealtime | undefined
+  if (options.roles.has('admin')) await mountAdmin(app, options, { jobs, callers, realtime: () => realtime })
   if (options.roles.has('rest') && servesRest(config)) {
     const [{ addRestRoutes }, { createRestPositions }] = await Promise.all([
       import('../rest/rest-routes.js'),
@@ -233,7 +240,7 @@ export const createShell = async (options: ShellOptions): Promise<Shell> => {
     })
   }
   await mountWebhooks(app, options)
-  const realtime =
+  realtime =
     options.roles.has('realtime') && servesAnyRealtime(config)
       ? await mountRealtime({ ...options, app, findCaller: callers.findCaller, log: log.child('realtime') })
       : undefined

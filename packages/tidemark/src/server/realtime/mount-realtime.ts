@@ -5,6 +5,7 @@ import type { Logger } from '../../observability/observability.js'
 import type { Changes } from '../../realtime/realtime.js'
 import type { State } from '../../state/state.js'
 import type { Observation } from '../observation/observation.js'
+import type { Inspectable } from '../operations/realtime-inspection.js'
 import type { ServerRealtime } from './realtime.js'
 import { servesPusher, servesRealtime } from './serves-realtime.js'
 
@@ -12,6 +13,8 @@ import { servesPusher, servesRealtime } from './serves-realtime.js'
 export interface MountedRealtime {
   /** From now on clients are served. Before, they are asked to come again. */
   attach(realtime: ServerRealtime): Promise<void>
+  /** Undefined where `/realtime/v1` is not served. */
+  readonly inspectable: Inspectable | undefined
   stop(): Promise<void>
 }
 
@@ -50,6 +53,7 @@ export const mountRealtime = async (options: MountRealtimeOptions): Promise<Moun
       supabase?.attach(realtime.parts)
       await pusher?.attach(realtime.topics, realtime.redis)
     },
+    inspectable: supabase?.inspectable,
     stop: async () => {
       supabase?.stop()
       await pusher?.stop()

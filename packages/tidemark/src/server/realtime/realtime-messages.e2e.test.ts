@@ -9,6 +9,8 @@ import { createPreparedProject } from '../../testing/prepared-project.js'
 import { until } from '../../time/until.js'
 import type { ProjectStatus } from '../operations/status.js'
 
+const adminToken = 'the-admin-token-of-this-test-0123456789'
+
 const userId = (n: number): string => `00000000-0000-4000-8000-${String(n).padStart(12, '0')}`
 
 describe('who sees what, in a server on embedded parts', () => {
@@ -26,7 +28,7 @@ describe('who sees what, in a server on embedded parts', () => {
     remove = folder.remove
     server = startCli(['start', '--json'], {
       cwd: dir,
-      env: { PORT: '0', SUPABASE_JWT_SECRET: 'a secret of at least thirty-two characters' },
+      env: { PORT: '0', TIDEMARK_ADMIN_TOKEN: adminToken, SUPABASE_JWT_SECRET: 'a secret of at least thirty-two characters' },
     })
     url = await untilServing(server)
     status = JSON.parse((await runCli(['status', '--json'], { cwd: dir })).stdout)
@@ -94,6 +96,60 @@ describe('who sees what, in a server on embedded parts', () => {
       { n: 1, replayed: true, hasId: true },
       { n: 3, replayed: false, hasId: true },
     ])
+  })
+
+  test('R50: the inspector hears what a user would, by the same rules: of channels, of rows, and of who is present', async () => {
+    const topic = `room:${userId(1)}`
+    await sql.query(`create table inspected (id int primary key, owner uuid not null)`)
+    await sql.query(`alter table inspected enable row level security; grant select on inspected to authenticated`)
+    await sql.query(
+      `create policy own on inspected for select to authenticated using (owner = (select auth.uid())); alter publication supabase_realtime add table inspected`,
+    )
+    const headers = { authorization: `Bearer ${adminToken}` }
+    const listeners = async (): Promise<number> => {
+      const answer = await fetch(`${url}/admin/v1/realtime/channels`, { headers })
+      const { channels } = (await answer.json()) as { channels: { topic: string; private: boolean; listeners: number }[] }
+      return channels.find((one) => one.topic === topic && one.private)?.listeners ?? 0
+    }
+    const before = await listeners()
+    const ending = new AbortController()
+    const inspect = async (query: Record<string, string>): Promise<{ event: string; payload: Record<string, unknown> }[]> => {
+      const heard: { event: string; payload: Record<string, unknown> }[] = []
+      const search = new URLSearchParams({ private: 'true', ...query })
+      const response = await fetch(`${url}/admin/v1/realtime/inspect?${search}`, { headers, signal: ending.signal })
+      const read = async (): Promise<void> => {
+        let text = ''
+        const decoder = new TextDecoder()
+        for await (const chunk of response.body as unknown as AsyncIterable<Uint8Array>) {
+          text += decoder.decode(chunk, { stream: true })
+          const blocks = text.split('\n\n')
+          text = blocks.pop() ?? ''
+          heard.push(
+            ...blocks.flatMap((block) =>
+              (/^event: message\ndata: (.*)$/m.exec(block) ?? []).slice(1).map((data) => JSON.parse(data)),
+            ),
+          )
+        }
+      }
+      void read().catch(() => undefined)
+      return heard
+    }
+    const as = (n: number) => ({ topic, role: 'authenticated', user: userId(n), tables: 'public.inspected' })
+    const [member, outsider] = [await inspect(as(1)), await inspect(as(2))]
+    await until(() => member.some(({ payload }) => payload['status'] === 'ok' && payload['extension'] === 'postgres_changes'), {
+      timeoutMs: 30_000,
+    })
+    await until(() => outsider.some(({ event }) => event === 'phx_reply'))
+    expect(outsider[0]).toMatchObject({ payload: { status: 'error' } })
+    expect(await listeners()).toBe(before + 1)
+    await sql.query(`insert into inspected values (1, $1), (2, $2)`, [userId(2), userId(1)])
+    await sql.query(`select realtime.send('{"n": 4}', 'told', $1)`, [topic])
+    const has = (wanted: string) => member.some(({ payload }) => JSON.stringify(payload).includes(wanted))
+    await until(() => has('"n":4') && has('"id":2'), { timeoutMs: 30_000 })
+    expect(has('"id":1')).toBe(false)
+    expect(outsider.filter(({ event }) => event !== 'phx_reply')).toEqual([])
+    ending.abort()
+    await until(async () => (await listeners()) === before)
   })
 
   test('of a table under row security each user hears of its own rows, and nobody of the others (RT-1)', async () => {

@@ -6,12 +6,15 @@ import type { Hub } from '../../realtime/hub/hub.js'
 import { openSupabaseRealtime } from '../../realtime/protocols/supabase/open-supabase-realtime.js'
 import type { RealtimeParts, SupabaseLimits, SupabaseRealtime } from '../../realtime/protocols/supabase/supabase-realtime.js'
 import type { Observation } from '../observation/observation.js'
+import type { Inspectable } from '../operations/realtime-inspection.js'
 import { addRealtimeRoutes } from './realtime-routes.js'
 
 /** `/realtime/v1` as a server has it. */
 export interface ServerSupabaseRealtime {
   /** From now on channels are joined. Before, clients are asked to come again. */
   attach(parts: RealtimeParts): void
+  /** For operators. */
+  readonly inspectable: Inspectable
   stop(): void
 }
 
@@ -54,6 +57,7 @@ export const openServerSupabaseRealtime = async (options: ServerSupabaseRealtime
       parts = given
       supabase.attach(given)
     },
+    inspectable: supabase,
     stop: () => supabase.stop(),
   }
 }

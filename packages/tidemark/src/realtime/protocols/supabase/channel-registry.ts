@@ -43,6 +43,11 @@ export class ChannelRegistry {
     this.#size -= 1
   }
 
+  /** Each topic with the number of its channels. */
+  counts(): readonly (readonly [topic: string, channels: number])[] {
+    return [...this.#channels].map(([topic, known]) => [topic, known instanceof Set ? known.size : 1])
+  }
+
   *of(topic: string): Iterable<RegisteredChannel> {
     const known = this.#channels.get(topic)
     if (known instanceof Set) yield* known

@@ -4,11 +4,12 @@ import type { DatabaseMessage } from '../../messages/messages.js'
 import { createBroadcastApi } from './broadcast-api.js'
 import { ChannelRegistry } from './channel-registry.js'
 import { shakeHands } from './handshake.js'
+import { inspectChannel } from './inspect-channel.js'
 import { Returns } from './returns.js'
 import type { Services } from './services.js'
 import type { RealtimeParts, SupabaseRealtime, SupabaseRealtimeOptions } from './supabase-realtime.js'
 import { SupabaseSocket } from './supabase-socket.js'
-import { topicOf } from './topic-body.js'
+import { namesOf, topicOf } from './topic-body.js'
 
 const socketPath = '/realtime/v1/websocket'
 
@@ -78,6 +79,8 @@ export const openSupabaseRealtime = (options: SupabaseRealtimeOptions): Supabase
       endRelay = relayDatabase(given, registry)
     },
     channels: () => registry.size,
+    topics: () => registry.counts().map(([name, listeners]) => ({ ...namesOf(name), listeners })),
+    inspect: (inspection) => inspectChannel(services, inspection),
     stop,
   }
 }

@@ -10,6 +10,7 @@ import type { SocketProtocol } from '../../hub/hub.js'
 import type { ChannelPolicies, DatabaseBroadcasts, MessageReplay } from '../../messages/messages.js'
 import type { Changes, Topics } from '../../realtime.js'
 import type { BroadcastApi } from './broadcast-api.js'
+import type { ChannelInspection } from './inspect-channel.js'
 
 export interface SupabaseLimits {
   readonly maxChannelsPerConnection: number
@@ -47,6 +48,13 @@ export interface SupabaseRealtimeOptions {
   readonly clock?: Clock
 }
 
+/** A topic, and how many channels of this process are joined to it. */
+export interface OpenTopic {
+  readonly topic: string
+  readonly private: boolean
+  readonly listeners: number
+}
+
 export interface SupabaseRealtime {
   readonly protocol: SocketProtocol
   readonly api: BroadcastApi
@@ -54,6 +62,10 @@ export interface SupabaseRealtime {
   attach(parts: RealtimeParts): void
   /** Channels that are open. */
   channels(): number
+  /** Topics that somebody of this process listens to. */
+  topics(): readonly OpenTopic[]
+  /** Hears what a client of that caller would; gives what ends it. */
+  inspect(inspection: ChannelInspection): () => void
   /** Takes and tells nothing from now on. Sockets are the hub's to close. */
   stop(): void
 }

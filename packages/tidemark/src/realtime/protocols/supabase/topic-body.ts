@@ -9,6 +9,12 @@ export type TopicBody =
 /** The name of a channel's topic among all nodes. A public and a private channel of one name have nothing in common. */
 export const topicOf = (name: string, isPrivate: boolean): string => `supabase:${isPrivate ? 'private' : 'public'}:${name}`
 
+/** What {@link topicOf} was made of. */
+export const namesOf = (topic: string): { readonly topic: string; readonly private: boolean } => {
+  const [, kind = '', ...name] = topic.split(':')
+  return { topic: name.join(':'), private: kind === 'private' }
+}
+
 const kinds = { json: 1, userJson: 2, userBinary: 3 } as const
 
 /** One byte of kind; of a user's broadcast then two lengths, the event, the metadata and the payload. */

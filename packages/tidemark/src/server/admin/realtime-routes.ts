@@ -1,0 +1,44 @@
+import type { FastifyInstance } from 'fastify'
+import { validate } from '../http/validate.js'
+import { type Inspectable, inspectRequest, realtimeChannels, realtimeInspect } from '../operations/realtime-inspection.js'
+import { checkViewpoint } from './data-routes.js'
+import { beginEvents } from './event-response.js'
+
+export interface RealtimeRoutesOptions {
+  /** Undefined where this process does not serve `/realtime/v1`. */
+  inspectable(): Inspectable | undefined
+}
+
+/** /realtime/channels and /realtime/inspect. */
+export const addRealtimeAdminRoutes = (app: FastifyInstance, { inspectable }: RealtimeRoutesOptions): void => {
+  const leaving = new Set<() => void>()
+  app.addHook('preClose', async () => {
+    for (const leave of [...leaving]) leave()
+  })
+  app.get('/realtime/channels', async () => realtimeChannels(inspectable()))
+  app.get('/realtime/inspect', (request, reply) => {
+    const wanted = validate(inspectRequest, request.query)
+    checkViewpoint(request, wanted)
+    // What is refused is refused before the answer begins.
+    realtimeChannels(inspectable())
+    reply.hijack()
+    const events = beginEvents(reply.raw, () => over())
+    let missed = 0
+    const leave = realtimeInspect(inspectable(), wanted, {
+      onMessage: (event, payload) => {
+        if (missed > 0 && events.send('missed', { messages: missed })) missed = 0
+        if (!events.send('message', { at: new Date().toISOString(), event, payload })) missed += 1
+      },
+      onEnd: (reason) => {
+        events.send('end', { reason })
+        events.end()
+      },
+    })
+    const end = (): void => events.end()
+    const over = (): void => {
+      leaving.delete(end)
+      leave()
+    }
+    leaving.add(end)
+  })
+}
