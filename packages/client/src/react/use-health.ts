@@ -19,7 +19,7 @@ export interface HealthResult {
 export interface UseHealthOptions {
   /** How often it is asked, while the page is seen. Default 30,000. */
   readonly intervalMs?: number
-  /** Default `/health`, which pages of other origins may not read. */
+  /** Default `/health`. */
   readonly path?: string
 }
 

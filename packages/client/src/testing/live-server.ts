@@ -16,7 +16,8 @@ export interface LiveServer {
   readonly sql: pg.Client
   /** Stopped when the tests have ended. */
   client(options?: TidemarkOptions): TestClient
-  restart(whileDown?: () => Promise<unknown>): Promise<void>
+  /** `SIGKILL`: nobody is told. */
+  restart(whileDown?: () => Promise<unknown>, signal?: 'SIGTERM' | 'SIGKILL'): Promise<void>
 }
 
 export interface TestClient extends Tidemark {
@@ -57,9 +58,9 @@ export const withLiveServer = ({ migrations, prepare = '' }: LiveServerOptions):
     parts.sql.on('error', () => undefined)
     await parts.sql.connect()
   }
-  const end = async (): Promise<void> => {
+  const end = async (signal: 'SIGTERM' | 'SIGKILL' = 'SIGTERM'): Promise<void> => {
     await parts.sql?.end().catch(() => undefined)
-    server?.child.kill('SIGTERM')
+    server?.child.kill(signal)
     await server?.ended
   }
 
@@ -80,8 +81,8 @@ export const withLiveServer = ({ migrations, prepare = '' }: LiveServerOptions):
     await folder?.remove()
   })
 
-  parts.restart = async (whileDown) => {
-    await end()
+  parts.restart = async (whileDown, signal) => {
+    await end(signal)
     await whileDown?.()
     await start()
   }

@@ -45,6 +45,7 @@ describe('the feed', () => {
     act(() => {
       for (let n = 0; n < 3; n++) source.emit('change', change({ new: { id: String(n), state: 'paid' } }))
       source.emit('change', change({ table: 'public.api_metrics', kind: 'insert' }))
+      source.emit('reset', { type: 'reset', reason: 'start', position: 'p' })
       source.emit('reset', { type: 'reset', reason: 'a new epoch', position: 'p' })
     })
     await screen.findByText('live, 4 seen')

@@ -30,6 +30,12 @@ export const added = (rows: readonly TailRow[], seen: number, events: readonly S
   return [...fresh.reverse(), ...rows].slice(0, maxRows)
 }
 
+/** That the reading began is said by the state. */
+const isShown = ({ type, data }: ServerEvent, tables: string | undefined): boolean => {
+  if (type === 'reset') return (data as ToldReset).reason !== 'start'
+  return type === 'change' && (tables !== undefined || (data as ToldChange).table !== ownTable)
+}
+
 const types = ['change', 'reset', 'error']
 
 /** The changes as they come. Paused, nothing is listened to; live again, it goes on where Redis still keeps what was missed, else from now on. */
@@ -50,9 +56,7 @@ export const useTail = (tables: string | undefined): Tail => {
     onEvents: (events) => {
       const failed = events.find(({ type }) => type === 'error')
       if (failed) setError(failed.data as Tail['error'])
-      const isShown = ({ type, data }: ServerEvent): boolean =>
-        type !== 'error' && (tables !== undefined || (data as Partial<ToldChange>).table !== ownTable)
-      const told = events.filter(isShown)
+      const told = events.filter((event) => isShown(event, tables))
       setKept(({ rows, seen }) => ({ rows: added(rows, seen, told), seen: seen + told.length }))
     },
   })

@@ -99,7 +99,7 @@ export const addFeedRoutes = (app: FastifyInstance, options: FeedRoutesOptions, 
     if (wanted.from === undefined) {
       const events = beginEvents(reply.raw, () => leave())
       const leave = tails.listen(wanted.tables, {
-        onListening: () => void events.send('listening', {}),
+        onListening: (position) => void events.send('listening', {}, position),
         onTold: sendOrSkip(events),
         onEnd: (error) => sendEnd(events, error),
       })

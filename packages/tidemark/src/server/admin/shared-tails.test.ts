@@ -24,7 +24,7 @@ const setUp = () => {
 const listener = () => {
   const heard: unknown[] = []
   const one: TailListener = {
-    onListening: () => void heard.push('listening'),
+    onListening: (position) => void heard.push(position === undefined ? 'listening' : ['listening', position]),
     onTold: (told) => void heard.push(told),
     onEnd: (error) => void heard.push(['end', error]),
   }
@@ -47,6 +47,10 @@ test('all who look at the same tables share one reader, in whatever order they n
   leaveFirst()
   void opened[0]?.run.onTold(told)
   expect([first.heard.length, second.heard.length]).toEqual([2, 3])
+  const late = listener()
+  tails.listen(['a.a', 'a.b'], late.one)()
+  // Who comes later knows where to go on from when its line is cut.
+  expect(late.heard).toEqual([['listening', 'p']])
   leaveSecond()
   await until(() => opened[0]?.run.signal.aborted === true)
   expect(opened[1]?.run.signal.aborted).toBe(false)

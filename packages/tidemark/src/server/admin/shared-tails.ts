@@ -1,8 +1,8 @@
 import type { TailRun, Told } from '../operations/feed-tail.js'
 
 export interface TailListener {
-  /** From now on nothing is missed. */
-  onListening(): void
+  /** From now on nothing is missed: behind that position, where one is known. */
+  onListening(position: string | undefined): void
   onTold(told: Told): void
   /** Nothing comes any more; undefined where the server stops. */
   onEnd(error: unknown): void
@@ -29,6 +29,8 @@ class SharedTail {
   readonly #controller = new AbortController()
   readonly #lingerMs: number
   #isListening = false
+  /** Of the last transaction that was told whole. */
+  #position: string | undefined
   #leaving: NodeJS.Timeout | undefined
 
   constructor(open: OpenTail, tables: readonly string[] | undefined, stayMs: number, onEnded: () => void) {
@@ -44,7 +46,7 @@ class SharedTail {
   add(listener: TailListener): () => void {
     clearTimeout(this.#leaving)
     this.#listeners.add(listener)
-    if (this.#isListening) listener.onListening()
+    if (this.#isListening) listener.onListening(this.#position)
     return () => {
       if (!this.#listeners.delete(listener) || this.#listeners.size > 0) return
       this.#leaving = setTimeout(() => this.stop(), this.#lingerMs)
@@ -58,12 +60,13 @@ class SharedTail {
   }
 
   #tell(told: Told): void {
+    if (told.type === 'reset' || told.last) this.#position = told.position
     for (const listener of this.#listeners) listener.onTold(told)
   }
 
   #listening(): void {
     this.#isListening = true
-    for (const listener of this.#listeners) listener.onListening()
+    for (const listener of this.#listeners) listener.onListening(undefined)
   }
 
   #end(error: unknown, onEnded: () => void): void {

@@ -2,6 +2,7 @@ import type { FastifyInstance } from 'fastify'
 import type { Health, Metrics } from '../../observability/observability.js'
 import type { Runtime } from '../runtime.js'
 import type { SupabaseHealthAnswer } from '../supabase-health/supabase-health.js'
+import { allowCrossOrigin } from './cors.js'
 
 export interface SystemRoutesOptions {
   readonly health: Health
@@ -21,20 +22,25 @@ export const systemPaths: ReadonlySet<string> = new Set(['/health', '/livez', '/
 /** `/health` for people and load balancers, `/api/v1/health/supabase` for the tables behind the API, `/livez` and `/readyz` for orchestrators, `/metrics` for Prometheus. */
 export const addSystemRoutes = (app: FastifyInstance, options: SystemRoutesOptions): void => {
   const { health, metrics, version } = options
-  app.get('/health', async (_request, reply) => {
-    const { httpStatus, body } = await health.report()
-    const { status, database, ...rest } = body
-    return reply
-      .status(httpStatus)
-      .header('cache-control', 'no-store')
-      .send({
-        status,
-        database,
-        redis: options.runtime()?.redis.redis.state ?? 'absent',
-        version,
-        uptimeSeconds: options.uptimeSeconds(),
-        ...rest,
-      })
+  void app.register(async (scope) => {
+    // Pages of any origin show how the server is: `useHealth` of the client sends its key along, so browsers ask first.
+    allowCrossOrigin(scope, { methods: ['GET', 'HEAD', 'OPTIONS'], exposedHeaders: ['Retry-After'], ownOptions: true })
+    scope.options('/health', async (_request, reply) => reply.status(204).send())
+    scope.get('/health', async (_request, reply) => {
+      const { httpStatus, body } = await health.report()
+      const { status, database, ...rest } = body
+      return reply
+        .status(httpStatus)
+        .header('cache-control', 'no-store')
+        .send({
+          status,
+          database,
+          redis: options.runtime()?.redis.redis.state ?? 'absent',
+          version,
+          uptimeSeconds: options.uptimeSeconds(),
+          ...rest,
+        })
+    })
   })
   app.get('/api/v1/health/supabase', async (_request, reply) => {
     const { httpStatus, body } = await options.supabaseHealth()
