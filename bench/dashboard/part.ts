@@ -1,0 +1,28 @@
+import type { Figure, Measure, Target } from '../report.ts'
+import type { DashboardStage } from './stage.ts'
+
+export interface PartOptions {
+  readonly rounds: number
+  /** Of one round. */
+  readonly changes: number
+  /** A second. */
+  readonly rows: number
+  /** In the table that is scrolled. */
+  readonly table: number
+  readonly signal: AbortSignal
+}
+
+export interface PartReport {
+  readonly figures: readonly Figure[]
+  readonly measures: readonly Measure[]
+  readonly targets: readonly Target[]
+}
+
+export type Part = (stage: DashboardStage, options: PartOptions) => Promise<PartReport>
+
+export const inTurns = async (rounds: number, signal: AbortSignal, turn: (round: number) => Promise<void>): Promise<void> => {
+  for (let round = 0; round < rounds; round++) {
+    signal.throwIfAborted()
+    await turn(round)
+  }
+}
