@@ -57,7 +57,8 @@ const optionsOf = (element: HTMLElement, { series, height = 170, format = String
   return {
     width: Math.max(element.clientWidth, 120),
     height,
-    padding: [8, 4, 0, 0],
+    // Half of a mark of time: the last one stands at the very end.
+    padding: [8, 18, 0, 0],
     legend: { show: false },
     cursor: { y: false, points: { size: 6 } },
     scales: { y: { range: (_chart, _min, max) => [0, max > 0 ? max * 1.1 : 1] } },

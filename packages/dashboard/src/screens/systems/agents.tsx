@@ -111,14 +111,16 @@ const Charts = ({ metrics }: { readonly metrics: readonly AgentMetrics[] }) => {
           format={duration}
         />
       </Panel>
-      <Panel title="Quality">
-        <Chart
-          label="Mean quality, over time"
-          times={times}
-          series={[{ label: 'quality', color: '--info', values: metrics.map(({ score }) => score) }]}
-          format={percent}
-        />
-      </Panel>
+      {metrics.some(({ score }) => score !== null) && (
+        <Panel title="Quality">
+          <Chart
+            label="Mean quality, over time"
+            times={times}
+            series={[{ label: 'quality', color: '--info', values: metrics.map(({ score }) => score) }]}
+            format={percent}
+          />
+        </Panel>
+      )}
     </div>
   )
 }
