@@ -43,6 +43,8 @@ export interface ChangesSettings {
   readonly tables?: readonly TableId[]
   /** How often the publication is looked at. Default 1,000. */
   readonly pollMs?: number
+  /** How often listeners hear how far all has been told while it is quiet. Default 5,000. */
+  readonly passEveryMs?: number
 }
 
 export interface OpenChangesOptions {
@@ -94,7 +96,7 @@ class FollowedChanges implements OpenChanges {
   constructor(options: OpenChangesOptions) {
     const { pool, visibility, follow, settings = {}, clock = systemClock, log = silentLogger, metrics } = options
     const { replayWindowMs = 300_000, maxReplayBytes = 32 * 1024 ** 2, cursorKeptMs = 300_000 } = settings
-    const { publication = 'supabase_realtime', tables: named = [], pollMs } = settings
+    const { publication = 'supabase_realtime', tables: named = [], pollMs, passEveryMs = 5_000 } = settings
     this.#clock = clock
     this.#metrics = metrics && createChangesMetrics(metrics)
     this.#ring = new ChangeRing({ maxBytes: maxReplayBytes, maxAgeMs: replayWindowMs })
@@ -135,6 +137,7 @@ class FollowedChanges implements OpenChanges {
       beginnings: this.#beginnings,
       findFacts: createFindFacts(catalogue, types),
       foreignJson: createForeignJson(pool, log),
+      passEveryMs,
       clock,
       log,
     })

@@ -21,12 +21,11 @@ export interface RingWriterOptions {
   readonly beginnings: Beginnings
   readonly findFacts: FindFacts
   readonly foreignJson: MakeForeignJson
+  readonly passEveryMs: number
   readonly clock: Clock
   readonly log: Logger
 }
 
-/** How often listeners hear how far all has been told while it is quiet. */
-const passEveryMs = 5_000
 const tableChangeBytes = 128
 
 type RowEntry = RingChange & { readonly kind: 'row' }
@@ -128,7 +127,7 @@ export class RingWriter {
     ring.trim(now)
     dispatcher.proven(asOf)
     carried.proven(asOf, position)
-    if (now - this.#passedAt < passEveryMs) return
+    if (now - this.#passedAt < this.#options.passEveryMs) return
     this.#passedAt = now
     dispatcher.passAll()
   }

@@ -103,7 +103,11 @@ export const describeDoors = (matrix: AccessMatrix, app: App): void => {
     it('live: whoever may read a row is told of it, and nobody else', async () => {
       const { rows } = await session.query<{ name: string }>(toldTablesSql, [declaration.schema ?? 'public'])
       const live = new Set(rows.map(({ name }) => name))
-      opened = await openTold({ url: server.databaseUrl, slot: `doors_${app.name.replaceAll('-', '_')}` })
+      opened = await openTold({
+        url: server.databaseUrl,
+        slot: `doors_${app.name.replaceAll('-', '_')}`,
+        settings: { passEveryMs: 50 },
+      })
       const listening = await listenAll(opened, declaration)
       const owners = new Map<string, string>()
       let last: Values | undefined
