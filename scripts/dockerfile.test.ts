@@ -18,7 +18,10 @@ for (const line of instructions) {
   }
 }
 
-describe.each(['server', 'webhooks'])('C23, R114: the image %s', (name) => {
+describe.each([
+  ['server', 8080],
+  ['webhooks', 8000],
+])('C23, R114: the image %s', (name, port) => {
   const stage = stages.get(name) ?? []
   const last = (word: string) => stage.findLast((line) => line.startsWith(`${word} `))
 
@@ -29,7 +32,7 @@ describe.each(['server', 'webhooks'])('C23, R114: the image %s', (name) => {
   it('takes the port from its environment, and no shell has to put it in', () => {
     expect(stage.filter((line) => /^(ENTRYPOINT|CMD) /.test(line)).join('\n')).not.toMatch(/--port|\d{4}|\$/)
     expect(last('ENTRYPOINT')).toMatch(/^ENTRYPOINT \[".*"\]$/)
-    expect(last('ENV')).toContain('PORT=8080')
+    expect(last('ENV')).toContain(`PORT=${port}`)
   })
 
   it('has its health looked at, on whatever port it listens', () => {
