@@ -684,7 +684,8 @@ describe('tasks and what is collected by them', () => {
     await ask('PUT', `/property-visits/${first!.id}/departure`)
     const byKind = async () => new Map((await tasksOf(`visit_id=${first!.id}`)).map((task) => [task.task_type, task]))
     const tasks = await byKind()
-    const tell = (kind: Task['task_type']) => ask<Feedback>('POST', '/feedback/sms', { task_id: tasks.get(kind)!.id, message: `of ${kind}` })
+    const tell = (kind: Task['task_type']) =>
+      ask<Feedback>('POST', '/feedback/sms', { task_id: tasks.get(kind)!.id, message: `of ${kind}` })
     expect((await tell('property_tour')).body).toMatchObject({ raw_feedback: 'of property_tour' })
     expect((await byKind()).get('feedback_collection')).toMatchObject({ status: 'scheduled' })
     expect((await tell('feedback_collection')).status).toBe(201)
