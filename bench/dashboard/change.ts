@@ -1,4 +1,5 @@
 import { once } from 'node:events'
+import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Page } from 'playwright-core'
 import { WebSocketServer } from 'ws'
@@ -16,6 +17,9 @@ interface Watched {
   shown: Promise<number>
 }
 
+/** What is not shown after so long is missing. */
+const patienceMs = 30_000
+
 const now = (): number => performance.timeOrigin + performance.now()
 
 /** The moment at which a text is on the page, by the page's own clock, which is this machine's. */
@@ -31,28 +35,35 @@ const shownAt = (page: Page) => ({
         new watched.MutationObserver(look).observe(watched.document.body, { childList: true, subtree: true, characterData: true })
       })
     }, text),
-  at: () => page.evaluate(() => (globalThis as unknown as Watched).shown),
+  at: () =>
+    Promise.race([page.evaluate(() => (globalThis as unknown as Watched).shown), wait(patienceMs)]).then((at) => {
+      if (typeof at !== 'number') throw new Error('a change was never shown')
+      return at
+    }),
 })
 
 /** A page that shows what a bare WebSocket tells it, once a frame. */
 const bareWebSocket = async (page: Page) => {
-  const server = new WebSocketServer({ host: '127.0.0.1', port: 0 })
-  await once(server, 'listening')
-  await page.goto('about:blank')
-  const joined = once(server, 'connection')
-  await page.evaluate(
-    (port) => {
-      const watched = globalThis as unknown as Watched & { socket: unknown }
-      const socket = new watched.WebSocket(`ws://127.0.0.1:${port}`)
-      watched.socket = socket
-      socket.onmessage = ({ data }) => {
-        watched.requestAnimationFrame(() => {
-          ;(watched.document.body as { textContent: string }).textContent = data
-        })
-      }
-    },
-    (server.address() as AddressInfo).port,
-  )
+  // A page of the same origin: browsers ask before others may reach a loopback address.
+  const http = createServer((_request, response) => {
+    response.setHeader('content-type', 'text/html').end('<!doctype html><body></body>')
+  })
+  const server = new WebSocketServer({ server: http })
+  http.listen(0, '127.0.0.1')
+  await once(http, 'listening')
+  const { port } = http.address() as AddressInfo
+  await page.goto(`http://127.0.0.1:${port}/`)
+  const joined = once(server, 'connection', { signal: AbortSignal.timeout(patienceMs) })
+  await page.evaluate((at) => {
+    const watched = globalThis as unknown as Watched & { socket: unknown }
+    const socket = new watched.WebSocket(`ws://127.0.0.1:${at}`)
+    watched.socket = socket
+    socket.onmessage = ({ data }) => {
+      watched.requestAnimationFrame(() => {
+        ;(watched.document.body as { textContent: string }).textContent = data
+      })
+    }
+  }, port)
   await joined
   return {
     send: (text: string) => {
@@ -61,6 +72,8 @@ const bareWebSocket = async (page: Page) => {
     stop: () => {
       for (const client of server.clients) client.terminate()
       server.close()
+      http.closeAllConnections()
+      http.close()
     },
   }
 }
