@@ -40,8 +40,15 @@ export interface RemoveOptions {
 
 type Script = Parameters<Redis['script']>[0]
 
-/** Fields in the order of their bytes, each with its length before it, so that no two chats read alike. */
+/** Fields in the order of their bytes (Lua's own order is that of the server's locale), each with its length before it, so that no two chats read alike. */
 const lua = `
+local function before(a, b)
+  for i = 1, math.min(#a, #b) do
+    local x, y = a:byte(i), b:byte(i)
+    if x ~= y then return x < y end
+  end
+  return #a < #b
+end
 local kind = redis.call('TYPE', KEYS[1]).ok
 local parts = {}
 if kind == 'string' then
@@ -53,7 +60,7 @@ elseif kind == 'hash' then
     values[flat[i]] = flat[i + 1]
     names[#names + 1] = flat[i]
   end
-  table.sort(names)
+  table.sort(names, before)
   for _, name in ipairs(names) do
     parts[#parts + 1] = #name .. ':' .. name .. #values[name] .. ':' .. values[name]
   end

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process'
 import { chown, mkdir, readdir, readFile, rename, rm, rmdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { TidemarkError } from '../../errors.js'
+import { finishSwap } from './backup/swap.js'
 import { serverEnvironment } from './libraries.js'
 import type { Place } from './place.js'
 import { startFailure } from './start-failure.js'
@@ -94,6 +95,7 @@ const initialise = async (place: Place, password: string, durable: boolean): Pro
  */
 export const ensureCluster = async (place: Place, major: number, password: string, durable: boolean): Promise<boolean> => {
   await removeLeftovers(place.baseDir)
+  await finishSwap(place)
   const found = await clusterMajor(place.dataDir)
   if (found === undefined) {
     await removeEmpty(place.dataDir)

@@ -9,10 +9,6 @@ import { findPostmaster, stopPostmaster } from './postmaster.js'
 import { startFailure } from './start-failure.js'
 import { type Locked, supervise, type Watch } from './supervise.js'
 
-export { pruneArchive } from './backup/archive.js'
-export { listBackups, type Manifest } from './backup/manifest.js'
-export { type RestoreReport, restoreBackup } from './backup/restore-backup.js'
-export { takeBackup } from './backup/take-backup.js'
 export { embeddedPlatformPackage } from './platform.js'
 
 export interface EmbeddedPostgresOptions {

@@ -1,7 +1,8 @@
 import { rm } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { TidemarkError } from '../../errors.js'
-import type { Manifest, RestoreReport } from '../../postgres/embedded/embedded.js'
+import type { Manifest } from '../../postgres/embedded/backup/manifest.js'
+import type { RestoreReport } from '../../postgres/embedded/backup/restore-backup.js'
 import type { Project } from '../project/project.js'
 
 /** A backup as it is told: what it holds file by file is in its manifest. */
@@ -23,8 +24,6 @@ export interface RestoreRequest {
   readonly timeline?: string
 }
 
-const embedded = () => import('../../postgres/embedded/embedded.js')
-
 const told = (folder: string, { format: _, files, folders: __, ...facts }: Manifest): Backup => ({
   ...facts,
   path: join(folder, facts.name),
@@ -41,7 +40,10 @@ const logOf = ({ log }: Project) => {
 
 const thin = async (project: Project, folder: string, keep: number | undefined): Promise<Omit<BackupReport, 'backup'>> => {
   if (keep === undefined) return { removed: [], prunedSegments: 0 }
-  const { listBackups, pruneArchive } = await embedded()
+  const [{ listBackups }, { pruneArchive }] = await Promise.all([
+    import('../../postgres/embedded/backup/manifest.js'),
+    import('../../postgres/embedded/backup/archive.js'),
+  ])
   const all = await listBackups(folder)
   const removed = all.slice(0, Math.max(0, all.length - keep))
   for (const { name } of removed) await rm(join(folder, name), { recursive: true, force: true })
@@ -56,7 +58,7 @@ export const backUp = (project: Project, request: { readonly folder: string; rea
   project.withDatabase(undefined, async (database) => {
     if (database.embedded === undefined) throw new TidemarkError('TM_POSTGRES_NOT_EMBEDDED', {})
     const folder = resolve(project.cwd, request.folder)
-    const { takeBackup } = await embedded()
+    const { takeBackup } = await import('../../postgres/embedded/backup/take-backup.js')
     const { url, dataDir } = database.embedded
     const manifest = await takeBackup({ url, dataDir, folder, log: logOf(project) })
     return { backup: told(folder, manifest), ...(await thin(project, folder, request.keep)) }
@@ -65,7 +67,8 @@ export const backUp = (project: Project, request: { readonly folder: string; rea
 /** The backups of a folder, the oldest first. Raises TM_POSTGRES_BACKUP_DAMAGED. */
 export const backups = async (project: Project, given: string): Promise<readonly Backup[]> => {
   const folder = resolve(project.cwd, given)
-  return (await (await embedded()).listBackups(folder)).map((manifest) => told(folder, manifest))
+  const { listBackups } = await import('../../postgres/embedded/backup/manifest.js')
+  return (await listBackups(folder)).map((manifest) => told(folder, manifest))
 }
 
 /** Which backup a restore begins from. Raises TM_POSTGRES_BACKUP_MISSING. */
@@ -84,7 +87,7 @@ export const restore = async (project: Project, request: RestoreRequest): Promis
   const { url, migrationUrl } = project.config.postgres
   if ((migrationUrl ?? url) !== undefined) throw new TidemarkError('TM_POSTGRES_NOT_EMBEDDED', {})
   const { path } = await chooseBackup(project, request)
-  const { restoreBackup } = await embedded()
+  const { restoreBackup } = await import('../../postgres/embedded/backup/restore-backup.js')
   const archiveDir = archiveOf(project)
   return restoreBackup({
     state: project.state,

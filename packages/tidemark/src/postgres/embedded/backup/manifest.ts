@@ -7,6 +7,9 @@ import { hasErrno } from '../../../state/files.js'
 const lsnForm = /^[0-9A-F]{1,8}\/[0-9A-F]{1,8}$/
 const segmentForm = /^[0-9A-F]{24}$/
 
+/** Below `data`, and nowhere else. */
+const below = z.string().regex(/^(?!\/)(?!(?:.*\/)?\.\.?(?:\/|$))[^\0\\]+$/)
+
 const manifestForm = z.object({
   format: z.literal(1),
   name: z.string(),
@@ -25,9 +28,9 @@ const manifestForm = z.object({
   version: z.string(),
   bytes: z.number(),
   /** Folders, so that those that were empty are there as well. */
-  folders: z.array(z.string()),
+  folders: z.array(below),
   /** Paths below `data`, with what they held when they were copied. */
-  files: z.record(z.string(), z.object({ bytes: z.number(), sha256: z.string() })),
+  files: z.record(below, z.object({ bytes: z.number(), sha256: z.string() })),
 })
 
 /** What a backup is made of, and what it needs: `manifest.json` in its folder, beside `data`. */

@@ -1,8 +1,7 @@
-import { chown, open, rename, rm, writeFile } from 'node:fs/promises'
+import { chown, open, rm, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import pg from 'pg'
 import { isTidemarkError, reasonOf, TidemarkError } from '../../../errors.js'
-import { hasErrno } from '../../../state/files.js'
 import { acquirePort, type State } from '../../../state/state.js'
 import { type Clock, systemClock } from '../../../time/clock.js'
 import { startTimeoutMs } from '../bring-up.js'
@@ -14,8 +13,9 @@ import { findBinaries, majorOf } from '../platform.js'
 import { findPostmaster, spawnPostmaster, stopPostmaster } from '../postmaster.js'
 import { defaultSettings } from '../settings.js'
 import { archiveSettings, prepareArchive } from './archive.js'
-import { copyFile, factsOf, forEachFile, listFiles, makeFolders, syncFolder } from './copy-files.js'
+import { copyFile, factsOf, forEachFile, listFiles, makeFolders } from './copy-files.js'
 import { type Manifest, readManifest } from './manifest.js'
+import { finishSwap, restoredFolder, swap } from './swap.js'
 
 export interface RestoreOptions {
   readonly state: State
@@ -174,21 +174,6 @@ const copyBack = async (backup: string, { folders, files }: Manifest, { dataDir,
   })
 }
 
-/** Puts the recovered data where the server looks for it. Renames only, so that there is no moment without either. */
-const swap = async ({ dataDir, baseDir }: Place, recovered: string, ms: number): Promise<string | null> => {
-  const kept = join(baseDir, `data.replaced-${new Date(ms).toISOString().replaceAll(/[-:]/g, '')}`)
-  const replaced = await rename(dataDir, kept).then(
-    () => kept,
-    (error: unknown) => {
-      if (hasErrno(error, 'ENOENT')) return null
-      throw error
-    },
-  )
-  await rename(recovered, dataDir)
-  await syncFolder(baseDir)
-  return replaced
-}
-
 const unused = async (state: State, place: Place, clock: Clock): Promise<void> => {
   const holders = await state.child('postgres').holders()
   if (holders.length > 0) {
@@ -215,11 +200,13 @@ export const restoreBackup = async (options: RestoreOptions): Promise<RestoreRep
     const place = await preparePlace(state.dir, binaries)
     await linkLibraries(place.nativeDir, place.libraryDir)
     await unused(state, place, clock)
+    await finishSwap(place)
     log('checking every file of the backup')
     await checkFiles(backup, manifest)
     const recovering: Place = { ...place, dataDir: join(place.baseDir, 'data.restoring') }
     const salvage = join(place.baseDir, 'wal.salvaged')
-    const clear = () => Promise.all([recovering.dataDir, salvage].map((path) => rm(path, { recursive: true, force: true })))
+    const clear = () =>
+      Promise.all([recovering.dataDir, restoredFolder(place), salvage].map((path) => rm(path, { recursive: true, force: true })))
     await clear()
     try {
       const salvaged = await salvageLog(place, manifest, salvage)
