@@ -59,13 +59,15 @@ export default defineConfig({
         sequence: { groupOrder: 1 },
       }),
     ],
-    // One more than the smallest machine has processors: much of a test is waiting for a server or a child.
+    // Two more than the smallest machine has processors: much of a test is waiting for a server or a child.
     maxWorkers: 4,
     coverage: {
       provider: 'v8',
       include: ['{packages,apps}/*/src/**/*.{ts,tsx}'],
       exclude: ['**/*.test.{ts,tsx}', '**/testing/**'],
       reporter: ['text-summary', 'json-summary'],
+      // A test that fails says nothing of what the others cover.
+      reportOnFailure: true,
     },
   },
 })

@@ -27,6 +27,7 @@ describe('resolveConfig', () => {
       roles: ['all'],
       startTimeoutMs: 30_000,
       drainTimeoutMs: 10_000,
+      leaveMs: 0,
     })
     expect(config.stateDir).toBe(resolve('/srv/app', '.tidemark'))
     expect(config.log).toEqual({ level: 'info' })

@@ -160,6 +160,9 @@ const moves = ({ metrics, project, pool }: AlertProbesOptions): Probe => {
   }
 }
 
+/** A stop waits so long for what is being measured: a question may wait in Postgres for a lock as long as somebody holds it. */
+const graceMs = 500
+
 /** Starts with what costs nothing; what cannot be measured is not known, and no reason for anything. */
 export const createAlertProbes = (options: AlertProbesOptions): AlertProbes => {
   const stopping = new AbortController()
@@ -177,7 +180,9 @@ export const createAlertProbes = (options: AlertProbesOptions): AlertProbes => {
     },
     stop: async () => {
       stopping.abort()
-      await Promise.all(running)
+      const ended = new AbortController()
+      const all = Promise.all(running).finally(() => ended.abort())
+      await Promise.race([all, systemClock.sleep(graceMs, ended.signal).catch(() => undefined)])
     },
   }
 }

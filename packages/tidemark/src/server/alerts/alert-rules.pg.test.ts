@@ -297,3 +297,18 @@ describe('rules of every server, over the parts that they watch', () => {
     }
   })
 })
+
+it('a stop waits for no measurement that a lock holds up', async () => {
+  await admin.query('begin; lock table tidemark.move_runs in access exclusive mode')
+  const pool = openPool()
+  const project = (): Project => {
+    throw new TidemarkError('TM_SERVER_STARTING', {})
+  }
+  const probes = createAlertProbes({ metrics, pool, folders: {}, project, log: silentLogger })
+  probes.start()
+  const waiting = `select from pg_locks where not granted and relation = 'tidemark.move_runs'::regclass`
+  await until(async () => (await admin.query(waiting)).rowCount! > 0)
+  await probes.stop()
+  expect((await admin.query(waiting)).rowCount).toBe(1)
+  await admin.query('rollback')
+})
