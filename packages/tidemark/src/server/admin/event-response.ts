@@ -37,9 +37,12 @@ export const beginEvents = (response: ServerResponse, onClose: () => void): Even
     },
     drained: () =>
       new Promise((resolve) => {
-        if (response.closed || !isFull()) resolve()
-        response.once('drain', resolve)
-        response.once('close', resolve)
+        if (response.closed || !isFull()) return resolve()
+        const done = (): void => {
+          response.off('drain', done).off('close', done)
+          resolve()
+        }
+        response.on('drain', done).on('close', done)
       }),
     get isOver() {
       return response.closed || response.writableEnded

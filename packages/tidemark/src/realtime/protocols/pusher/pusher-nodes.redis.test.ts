@@ -25,11 +25,12 @@ describe.skipIf(url === undefined)('R107 Pusher over two nodes', () => {
   test('triggered events, client events, the last event of a cache channel and counts reach the other node', async () => {
     const [one, two] = await openTwo()
     const [here, there] = [await connected(one.client()), await connected(two.client())]
-    const [mine, theirs] = [await subscribed(here, 'private-x'), await subscribed(there, 'private-x')]
     const counts: number[] = []
+    const mine = await subscribed(here, 'private-x')
     mine.bind('pusher:subscription_count', ({ subscription_count }: { subscription_count: number }) =>
       counts.push(subscription_count),
     )
+    const theirs = await subscribed(there, 'private-x')
     await until(() => counts.at(-1) === 2, { timeoutMs: 10_000 })
     const [event, clientEvent] = [heard(theirs, 'e'), heard(theirs, 'client-e')]
     await one.api.trigger('private-x', 'e', { n: 1 })
