@@ -14,7 +14,7 @@ export interface HeldCursor {
 
 const nobody: readonly never[] = []
 
-/** By their keys. There are many, and mostly one of each: those cost little. */
+/** By their keys. There are many, and mostly one of each: those cost little. Arrays are made as long as they have to be. */
 export class HeldCursors {
   readonly #byKey = new Map<string, HeldCursor | readonly HeldCursor[]>()
 
@@ -29,13 +29,14 @@ export class HeldCursors {
 
   add(held: HeldCursor): void {
     const others = this.of(held.key)
-    this.#byKey.set(held.key, others.length === 0 ? held : [...others, held])
+    this.#byKey.set(held.key, others.length === 0 ? held : others.concat(held))
   }
 
   delete({ key, member }: Pick<HeldCursor, 'key' | 'member'>): void {
-    const [first, ...others] = this.of(key).filter((held) => held.member !== member)
+    const left = this.of(key).filter((held) => held.member !== member)
+    const [first] = left
     if (first === undefined) this.#byKey.delete(key)
-    else this.#byKey.set(key, others.length === 0 ? first : [first, ...others])
+    else this.#byKey.set(key, left.length === 1 ? first : left)
   }
 
   *all(): Generator<HeldCursor, void, undefined> {

@@ -28,6 +28,7 @@ const tries = 5
 export class Beginnings {
   readonly #ring: ChangeRing
   readonly #find: FindStartPoint
+  #fresh: Fresh | undefined
 
   constructor({ ring, findStartPoint }: BeginningsOptions) {
     this.#ring = ring
@@ -72,7 +73,7 @@ export class Beginnings {
     for (let left = tries; left > 0; left -= 1) {
       const point = await this.#find().catch(() => undefined)
       if (!point) return fresh
-      fresh = freshOf(position, point)
+      fresh = this.#freshOf(position, point)
       if (fresh.start.number > position.number) break
     }
     return fresh
@@ -86,7 +87,16 @@ export class Beginnings {
 
   #from(before: Position, point: StartPoint): Begin {
     const replaysFrom = this.#ring.after(before, undefined)
-    return { state: { from: before, ordinal: undefined }, replaysFrom, lost: false, ...freshOf(before, point) }
+    return { state: { from: before, ordinal: undefined }, replaysFrom, lost: false, ...this.#freshOf(before, point) }
+  }
+
+  /** Those who begin at one moment share what is known of it. */
+  #freshOf(position: Position, point: StartPoint): Fresh {
+    const fresh = freshOf(position, point)
+    const { start, birth } = this.#fresh ?? {}
+    if (birth?.snapshot !== point.snapshot || start?.epoch !== fresh.start.epoch || start.number !== fresh.start.number)
+      this.#fresh = fresh
+    return this.#fresh ?? fresh
   }
 
   #head(): Position {

@@ -19,8 +19,6 @@ export interface ChannelOwner {
   readonly version: Version
   /** By the key of the socket. */
   readonly identity: Identity
-  /** The one object that stands for this token in all channels of the client. */
-  share(identity: Identity): Identity
   /** Headers that policies may look at. */
   readonly headers: Readonly<Record<string, string>>
   /** That it has given to a message. */

@@ -1,7 +1,7 @@
 import type { Frame } from '../../hub/frame.js'
 import type { DatabaseMessage } from '../../messages/messages.js'
 import type { PresenceDiff, TopicListener, TopicMessage, TopicSubscription } from '../../realtime.js'
-import { type ChangeBinding, fingerprintOf, withIds } from './change-bindings.js'
+import { type ChangeBinding, fingerprintOf } from './change-bindings.js'
 import { broadcast } from './channel-broadcast.js'
 import { ChannelChanges } from './channel-changes.js'
 import type { ChannelContext } from './channel-context.js'
@@ -14,7 +14,7 @@ import { askRights, checkReplay, everything, isRevoked, type RightsQuestion } fr
 import type { ClientMessage } from './frames.js'
 import { confirm, expired, type Identity, identify } from './identity.js'
 import { initializing, JoinRefusal, toRefusal } from './join-refusal.js'
-import { type JoinRequest, readJoin } from './join-request.js'
+import { type JoinRequest, readJoin, tokenOf } from './join-request.js'
 import { frameOfDatabaseMessage, frameOfMessage, frameOfReplayed, framesOfDiff } from './shared-frames.js'
 import { topicOf } from './topic-body.js'
 
@@ -51,8 +51,9 @@ export class Channel extends ChannelLine implements ChannelContext, OwnedChannel
   constructor(owner: ChannelOwner, message: ClientMessage, name: string) {
     super(owner, message, name)
     this.id = owner.services.registry.newId()
-    this.#request = readJoin(message.payload, name)
-    this.#bindings = withIds(this.#request.changes)
+    const { request, bindings } = owner.services.joins.share(readJoin(message.payload, name))
+    this.#request = request
+    this.#bindings = bindings
     this.#presenceEnabled = this.#request.presenceEnabled
     this.#identity = owner.identity
   }
@@ -70,7 +71,7 @@ export class Channel extends ChannelLine implements ChannelContext, OwnedChannel
     const { problems } = this.#request
     if (problems.length > 0) log.info('a join could not be read in full', { problems })
     try {
-      await this.#prepare()
+      await this.#prepare(tokenOf(message.payload))
       this.services.joinEnded('ok')
       if (this.#state === 'joining') this.#answerJoin(message)
     } catch (error) {
@@ -80,12 +81,11 @@ export class Channel extends ChannelLine implements ChannelContext, OwnedChannel
     }
   }
 
-  async #prepare(): Promise<void> {
+  async #prepare(token: string | undefined): Promise<void> {
     const { privateOnly, clock, findCaller } = this.services
-    const { token } = this.#request
     if (privateOnly && !this.#request.private) throw new JoinRefusal('PrivateOnly', 'This project only allows private channels')
     if (!this.services.parts()) throw initializing()
-    if (token !== undefined) this.#identity = this.owner.share(await identify(findCaller, token, clock.now()))
+    if (token !== undefined) this.#identity = await identify(findCaller, token, clock.now())
     else if (this.#identity.expiresAtMs <= clock.now()) throw expired(this.#identity.expiresAtMs, clock.now())
     this.#confirmAtMs = clock.now() + confirmEveryMs
     this.#rights = await askRights(this.#question, this.#identity)
@@ -207,7 +207,7 @@ export class Channel extends ChannelLine implements ChannelContext, OwnedChannel
   /** From now on the channel is that of another token. */
   async #become(token: string): Promise<void> {
     const { findCaller, clock } = this.services
-    const identity = this.owner.share(await identify(findCaller, token, clock.now()))
+    const identity = await identify(findCaller, token, clock.now())
     const rights = await askRights(this.#question, identity)
     if (isRevoked(this.#rights, rights))
       return this.shutdown(`You no longer have permission to read from this Channel topic: ${this.name}`)

@@ -75,6 +75,16 @@ const tokenErrorOf = (error: unknown): TokenError | undefined => {
   return isTokenError(inner) ? inner : undefined
 }
 
+/** A token that was verified of late has one caller: all who came with it share one object, for as long as any of them is there. */
+const identities = new WeakMap<Caller, WeakRef<Identity>>()
+
+const shared = (identity: Identity): Identity => {
+  const known = identities.get(identity.caller)?.deref()
+  if (known?.token === identity.token) return known
+  identities.set(identity.caller, new WeakRef(identity))
+  return identity
+}
+
 /**
  * Tells whose a key or a token is. A token has to say its role and when it ends, and counts until that very moment: what is told over a socket
  * goes on for as long as it does. Raises {@link RefusedToken}, and TM_AUTH_JWKS and TM_STATE_* where nothing can be said.
@@ -89,13 +99,13 @@ export const identify = async (findCaller: FindCaller, token: string, nowMs: num
     if (tokenError || error instanceof ApiKeyError) throw malformed(error)
     throw error
   }
-  if (!token.includes('.')) return { token, caller, expiresAtMs: Number.POSITIVE_INFINITY }
+  if (!token.includes('.')) return shared({ token, caller, expiresAtMs: Number.POSITIVE_INFINITY })
   const said = peek(token)
   if (said?.exp === undefined || !said.hasRole)
     throw new RefusedToken('InvalidJWTToken', 'Fields `role` and `exp` are required in JWT')
   const expiresAtMs = said.exp * 1000
   if (expiresAtMs <= nowMs) throw expired(expiresAtMs, nowMs)
-  return { token, caller, expiresAtMs }
+  return shared({ token, caller, expiresAtMs })
 }
 
 /** Whether the keys still vouch for a token: raises {@link RefusedToken}. That they cannot be had at the moment says nothing against it. */

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { fingerprintOf, toBinding, withIds } from './change-bindings.js'
 import { namePosition, readPosition } from './channel-position.js'
-import { readJoin } from './join-request.js'
+import { readJoin, tokenOf } from './join-request.js'
 
 describe('a join', () => {
   test('as supabase-js asks', () => {
@@ -23,7 +23,6 @@ describe('a join', () => {
       private: false,
       presenceKey: 'ann',
       presenceEnabled: true,
-      token: 'a.b.c',
     })
     expect(join.changes).toEqual([{ event: '*', schema: 'public' }])
     expect([join.legacy, join.problems]).toEqual([false, []])
@@ -33,7 +32,6 @@ describe('a join', () => {
     const join = readJoin(
       {
         config: { broadcast: 'yes', presence: { enabled: 'maybe', key: 7 }, postgres_changes: 'all', private: true },
-        access_token: 5,
       },
       'room',
     )
@@ -43,7 +41,6 @@ describe('a join', () => {
       presenceEnabled: true,
       presenceKey: undefined,
       changes: [],
-      token: undefined,
     })
     expect(join.problems).toEqual([
       'broadcast: unable to parse, expected a map',
@@ -58,13 +55,14 @@ describe('a join', () => {
     expect(readJoin({}, 'public').changes).toEqual([{ schema: 'public' }])
     expect(readJoin({}, 'public:todos').changes).toEqual([{ schema: 'public', table: 'todos' }])
     expect(readJoin({}, 'public:todos:id=eq.a:b').changes).toEqual([{ schema: 'public', table: 'todos', filter: 'id=eq.a:b' }])
-    expect(readJoin({ user_token: 'a.b.c' }, 'public').token).toBe('a.b.c')
+    expect(tokenOf({ user_token: 'a.b.c' })).toBe('a.b.c')
   })
 
   test('an opaque key is no token: that of the socket counts', () => {
-    expect(readJoin({ config: {}, access_token: 'sb_publishable_x' }, 'room').token).toBeUndefined()
-    expect(readJoin({ config: {}, access_token: 'sb_x', user_token: 'a.b.c' }, 'room').token).toBeUndefined()
-    expect(readJoin({ config: {}, access_token: 'd.e.f', user_token: 'a.b.c' }, 'room').token).toBe('a.b.c')
+    for (const nothing of [undefined, null, 'a.b.c', { access_token: 5 }]) expect(tokenOf(nothing)).toBeUndefined()
+    expect(tokenOf({ config: {}, access_token: 'sb_publishable_x' })).toBeUndefined()
+    expect(tokenOf({ config: {}, access_token: 'sb_x', user_token: 'a.b.c' })).toBeUndefined()
+    expect(tokenOf({ config: {}, access_token: 'd.e.f', user_token: 'a.b.c' })).toBe('a.b.c')
   })
 
   test.each([

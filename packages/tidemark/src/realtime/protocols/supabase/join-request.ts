@@ -18,7 +18,6 @@ export interface JoinRequest {
   readonly changes: readonly Params[]
   /** A join fails where its changes cannot be told. */
   readonly wait: boolean
-  readonly token: string | undefined
   /** What could not be read, by the names of the fields. The rest counts. */
   readonly problems: readonly string[]
 }
@@ -84,8 +83,9 @@ const positionOf = (broadcast: Params): JoinRequest['position'] => {
   return position === true ? true : undefined
 }
 
-/** The token of the channel; undefined where that of the socket counts, as for opaque keys. */
-const tokenOf = (payload: Params): string | undefined => {
+/** The token of the channel that a join names; undefined where that of the socket counts, as for opaque keys. */
+export const tokenOf = (payload: unknown): string | undefined => {
+  if (!isParams(payload)) return undefined
   const [user, access] = [payload['user_token'], payload['access_token']]
   const given = typeof access === 'string' && access !== '' ? access : user
   if (typeof given !== 'string' || given === '' || given.startsWith('sb_')) return undefined
@@ -124,7 +124,6 @@ export const readJoin = (payload: unknown, name: string): JoinRequest => {
     presenceEnabled: reader.flag(presence, 'enabled', true),
     changes: legacy ? legacyChanges(name) : listOf(reader, config),
     wait: reader.flag(reader.map(config, 'postgres_changes_options'), 'wait'),
-    token: tokenOf(given),
     problems: reader.problems.length > 0 ? reader.problems : none,
   }
 }

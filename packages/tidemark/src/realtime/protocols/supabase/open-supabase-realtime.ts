@@ -7,6 +7,7 @@ import { shakeHands } from './handshake.js'
 import { inspectChannel } from './inspect-channel.js'
 import { Returns } from './returns.js'
 import type { Services } from './services.js'
+import { SharedJoins } from './shared-joins.js'
 import type { RealtimeParts, SupabaseRealtime, SupabaseRealtimeOptions } from './supabase-realtime.js'
 import { SupabaseSocket } from './supabase-socket.js'
 import { namesOf, topicOf } from './topic-body.js'
@@ -51,7 +52,7 @@ const relayDatabase = ({ broadcasts }: RealtimeParts, registry: ChannelRegistry)
 export const openSupabaseRealtime = (options: SupabaseRealtimeOptions): SupabaseRealtime => {
   const { findCaller, limits, privateOnly, log, metrics, clock = systemClock } = options
   const registry = new ChannelRegistry()
-  const joins = metrics.counter('tidemark_realtime_joins_total', 'Joins of channels, by how they ended.', ['outcome'])
+  const ended = metrics.counter('tidemark_realtime_joins_total', 'Joins of channels, by how they ended.', ['outcome'])
   let parts: RealtimeParts | undefined
   let endRelay: (() => void) | undefined
   const services: Services = {
@@ -59,11 +60,12 @@ export const openSupabaseRealtime = (options: SupabaseRealtimeOptions): Supabase
     limits,
     privateOnly,
     registry,
+    joins: new SharedJoins(),
     returns: new Returns(clock),
     log,
     clock,
     parts: () => parts,
-    joinEnded: (outcome) => joins.increment({ outcome }),
+    joinEnded: (outcome) => ended.increment({ outcome }),
   }
   const stop = (): void => {
     endRelay?.()

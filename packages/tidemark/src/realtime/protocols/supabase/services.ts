@@ -3,6 +3,7 @@ import type { Logger } from '../../../observability/observability.js'
 import type { Clock } from '../../../time/clock.js'
 import type { ChannelRegistry } from './channel-registry.js'
 import type { Returns } from './returns.js'
+import type { SharedJoins } from './shared-joins.js'
 import type { RealtimeParts, SupabaseLimits } from './supabase-realtime.js'
 
 /** What all channels of a process share. */
@@ -13,6 +14,7 @@ export interface Services {
   readonly limits: SupabaseLimits
   readonly privateOnly: boolean
   readonly registry: ChannelRegistry
+  readonly joins: SharedJoins
   readonly returns: Returns
   readonly log: Logger
   readonly clock: Clock

@@ -38,7 +38,6 @@ export class SupabaseSocket implements SocketHandler, ChannelOwner {
   /** Topics that the client had on this connection: whether it will join them again where it was. */
   #before: Map<string, boolean> | undefined
   highestNumber = 0
-  #lastIdentity: Identity | undefined
   #firstJoinRef: number | undefined
 
   constructor(services: Services, connection: Connection, { version, identity, headers, origin }: SocketOpening) {
@@ -136,15 +135,6 @@ export class SupabaseSocket implements SocketHandler, ChannelOwner {
     // Of a join that was replaced since: it was told of its end then.
     if (joinRef !== null && joinRef !== channel.joinRef) return
     channel.leave(message)
-  }
-
-  share(identity: Identity): Identity {
-    const known = [this.identity, this.#lastIdentity].find(
-      (each) => each?.token === identity.token && each.caller === identity.caller,
-    )
-    if (known) return known
-    this.#lastIdentity = identity
-    return identity
   }
 
   cursorOf({ topic, joinRef }: OwnedChannel, { caller, token }: Identity, topicKey: string, fingerprint: string): Cursor {
