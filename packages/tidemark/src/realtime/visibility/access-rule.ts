@@ -1,6 +1,6 @@
 import { quoteIdentifier as id } from '../../schema/sql-errors.js'
 import type { Question } from './judging-block.js'
-import { planLasts } from './lasting-plan.js'
+import { askedOnce, planLasts } from './lasting-plan.js'
 import { ownColumn } from './own-column.js'
 import type { AccessPolicy, TableAccess } from './table-access.js'
 
@@ -53,7 +53,9 @@ const questionOf = (access: TableAccess): RowQuestion => {
     needs,
     type,
     // A generated column is an expression that says IMMUTABLE of itself.
-    planLasts: columns.every(({ generated }) => generated === null) ? planLasts(access.oid) : undefined,
+    lasting: columns.every(({ generated }) => generated === null)
+      ? { condition: planLasts(access.oid), query: (rows) => ask(askedOnce(qualOf(policies)), rows) }
+      : undefined,
     query: (rows) => ask(qualOf(policies), rows),
     parts: (rows) => policies.map(({ permissive, qual }) => ({ permissive, query: ask(`(${qual})`, rows) })),
   }

@@ -9,8 +9,16 @@ export interface Question {
   query(rows: string): string
   /** The same policy by policy; one of the permissive ones has to hold, and each of the restrictive ones. */
   parts(rows: string): readonly QuestionPart[]
-  /** A condition in SQL: one plan holds for all callers of a role. Undefined where it never does. */
-  readonly planLasts?: string | undefined
+  /** Undefined where each caller needs a plan of its own. */
+  readonly lasting?: LastingQuestion | undefined
+}
+
+/** What may be asked for all callers of a role with one plan. */
+export interface LastingQuestion {
+  /** In SQL: whether it may. */
+  readonly condition: string
+  /** As `query` of the question, which it stands for under that condition. */
+  query(rows: string): string
 }
 
 export interface QuestionPart {
@@ -59,18 +67,19 @@ const byCaller = (job: Job) => {
   const type = question.type === undefined ? 'text' : `${question.type}[]`
   const ask = `execute ${literal(question.query('$1'))} into verdict using rows;`
   const declare = `rows ${type} := current_setting('tidemark.judge_rows');`
-  if (question.planLasts === undefined || claims.length <= fewCallers) return { declare, prepare: '', ask, check: '' }
+  const { lasting } = question
+  if (lasting === undefined || claims.length <= fewCallers) return { declare, prepare: '', ask, check: '' }
   return {
-    declare: `${declare} lasts boolean := ${question.planLasts};`,
+    declare: `${declare} lasts boolean := ${lasting.condition};`,
     prepare: '',
     // Without parameters, that of an assignment included, Postgres plans it once. What does not change within a statement is worked out in each.
     ask: `if lasts then
-        select (${question.query(`${literal(rows)}::${type}`)}) into verdict;
+        select (${lasting.query(`${literal(rows)}::${type}`)}) into verdict;
       else
         ${ask}
       end if;`,
     // A function may have become another meanwhile: then all are asked again.
-    check: `if lasts and not ${question.planLasts} then
+    check: `if lasts and not ${lasting.condition} then
     verdicts := array_fill('-'::text, array[cardinality(verdicts)]);
   end if;`,
   }

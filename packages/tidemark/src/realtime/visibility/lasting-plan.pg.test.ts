@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { seesNew } from '../changes/visibility-port.js'
-import { planLasts } from './lasting-plan.js'
+import { askedOnce, planLasts } from './lasting-plan.js'
 import { questionOf, user, userId, useVisibility, verdictsOf } from './testing/use-visibility.js'
 
 const { query, admin, open, relation, rowsIn, insertOf } = useVisibility()
@@ -14,6 +14,11 @@ const cases: Readonly<Record<string, { readonly needs?: string; readonly using: 
   'a column of the owner': { using: `owner = auth.uid() and id > 0`, lasts: true },
   'another table': { using: `exists (select from people p where p.id = owner and p.id = (select auth.uid()))`, lasts: true },
   'the role': { using: `owner::text = (auth.jwt() ->> 'sub') and auth.role() = 'authenticated'`, lasts: true },
+  'texts and names that look like who calls': {
+    needs: `alter table lasting add "auth.uid()" int`,
+    using: `owner = auth.uid() and 'auth.uid()' = 'auth.' || 'uid()' and E'\\'auth.uid()\\\\' <> '' and "auth.uid()" is null`,
+    lasts: true,
+  },
   'columns that are called as variables of the block': {
     needs: `alter table lasting add subject uuid, add verdict text, add spent boolean`,
     using: `owner = auth.uid() and subject is null and verdict is null and not coalesce(spent, false)`,
@@ -104,12 +109,18 @@ describe('one plan for all callers (RT-1, soundness 23)', () => {
     },
   )
 
-  it('is none any more once auth.jwt() says that it never changes', async () => {
+  it.each(['immutable', 'volatile'])('is none any more once auth.jwt() says %s', async (volatility) => {
     const given = await prepare(undefined, `owner = auth.uid() and id > 0`)
     expect(await lasts(given.oid)).toBe(true)
-    await admin.query('alter function auth.jwt() immutable')
+    await admin.query(`alter function auth.jwt() ${volatility}`)
     expect(await lasts(given.oid)).toBe(false)
     await admin.query('alter function auth.jwt() stable')
+  })
+
+  it('asks once for all rows who calls, and leaves texts and names as they are', () => {
+    const expression = `((owner = auth.uid()) AND ("auth.uid()" = 'it''s auth.uid()'::text) AND (my_auth.uid() = auth.role()))`
+    const once = `((owner = (select auth.uid())) AND ("auth.uid()" = 'it''s auth.uid()'::text) AND (my_auth.uid() = (select auth.role())))`
+    expect(askedOnce(expression)).toBe(once)
   })
 
   it('rows that are alike in what the policy reads are asked about once, and all are told', async () => {
