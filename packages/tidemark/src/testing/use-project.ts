@@ -16,7 +16,7 @@ export interface TestProject {
   /** The one that was started last. */
   readonly server: CliProcess
   /** Starts the server by `start` or another command, on a port of its own, and gives its address. */
-  serve(args?: readonly string[]): Promise<string>
+  serve(args?: readonly string[], env?: Readonly<Record<string, string>>): Promise<string>
   /** Ends the server. */
   end(): Promise<void>
   json<T>(...args: readonly string[]): Promise<Printed<T>>
@@ -51,8 +51,8 @@ export const useProject = (): TestProject => {
     get server() {
       return server!
     },
-    serve: (args = ['start']) => {
-      server = startCli([...args, '--json'], { cwd: folder!.dir, env: { PORT: '0' } })
+    serve: (args = ['start'], env = {}) => {
+      server = startCli([...args, '--json'], { cwd: folder!.dir, env: { PORT: '0', ...env } })
       return untilServing(server)
     },
     end,
