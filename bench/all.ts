@@ -24,6 +24,9 @@ const names = [
   'webhook-answers',
   'webhook-workers',
   'limits',
+  'dashboard',
+  'engine',
+  'yarn',
 ] as const
 
 const usage = `npm run bench -- [options]

@@ -68,6 +68,14 @@ describe('the benchmarks', () => {
     expect([0, 1]).toContain(outcome.code)
   })
 
+  it.runIf(isLong)('bench:engine reads and writes, tells of changes, and ends in its figures', async () => {
+    const outcome = await bench('engine.ts', '--seconds', '2', '--leads', '50')
+    expect(outcome.stderr).toBe('')
+    expect(closing(outcome)).toHaveLength(8)
+    expect(closing(outcome).at(-1)).toBe('engine-stale-reads 0.00')
+    expect([0, 1]).toContain(outcome.code)
+  })
+
   it.runIf(isLong)('bench:yarn talks alone and with others, and ends in its figures', async () => {
     const outcome = await bench('yarn.ts', '--rounds', '1', '--sessions', '3', '--yarns', '1')
     expect(outcome.stderr).toBe('')
