@@ -72,7 +72,7 @@ const zero = (): Counts => ({ requests: 0, failed: 0, reads: 0, hits: 0, stale: 
 const call = async (
   nodes: readonly Node[],
   leads: readonly string[],
-  known: Map<string, number>,
+  written: Map<string, number>,
   counts: Counts,
   seed: number,
   signal: AbortSignal,
@@ -91,22 +91,20 @@ const call = async (
     await response?.arrayBuffer()
     return undefined
   }
-  const see = async (response: Response | undefined, id: string): Promise<number> => {
-    const { version } = response ? ((await response.json()) as Lead) : { version: 0 }
-    if (version > (known.get(id) ?? 0)) known.set(id, version)
-    return version
-  }
+  const versionIn = async (response: Response): Promise<number> => ((await response.json()) as Lead).version
   while (!signal.aborted) {
     const [id, choice] = [leads[trace[at++ % trace.length]!]!, dice() * 100]
-    if (choice < writes) await see(await ask(`/leads/${id}`, { timeline: `${at} months` }), id)
-    else if (choice < writes + pages) await (await ask('/leads?limit=20'))?.arrayBuffer()
+    if (choice < writes) {
+      const response = await ask(`/leads/${id}`, { timeline: `${at} months` })
+      if (response) written.set(id, Math.max(written.get(id) ?? 0, await versionIn(response)))
+    } else if (choice < writes + pages) await (await ask('/leads?limit=20'))?.arrayBuffer()
     else {
-      const [least, startedAt] = [known.get(id) ?? 0, performance.now()]
+      const [least, startedAt] = [written.get(id) ?? 0, performance.now()]
       const response = await ask(`/leads/${id}`)
       if (!response) continue
       counts.reads += 1
       counts.hits += response.headers.get('x-cache') === 'HIT' ? 1 : 0
-      if ((await see(response, id)) < least) counts.stale += 1
+      if ((await versionIn(response)) < least) counts.stale += 1
       counts.readMs.push(performance.now() - startedAt)
     }
   }
@@ -182,9 +180,9 @@ await main(async (stopping) => {
     // The caches are empty at first; what is wrong then counts all the same.
     setTimeout(() => Object.assign(counts, { ...zero(), stale: counts.stale }), warmMs)
     setTimeout(() => end.abort(), warmMs + seconds * 1000)
-    const known = new Map<string, number>()
+    const written = new Map<string, number>()
     await Promise.all([
-      ...Array.from({ length: callers }, (_, n) => call(nodes, leads, known, counts, n + 1, signal)),
+      ...Array.from({ length: callers }, (_, n) => call(nodes, leads, written, counts, n + 1, signal)),
       every(tellEveryMs, signal, async () => {
         const [city, startedAt] = [`City ${tellMs.length}`, performance.now()]
         await owner.query('update leads set city = $2 where id = $1', [told, city])
