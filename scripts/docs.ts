@@ -1,9 +1,16 @@
-// Writes docs/errors.md, docs/configuration.md and docs/requirements.md from what they describe, and checks the links of all pages and the lines of
-// docs/dependencies.md. With --check nothing is written, and a page that differs is a failure. Needs a build.
+// Writes docs/errors.md, docs/configuration.md, docs/requirements.md and docs/api/ from what they describe, and checks all pages: their links, the commands, options
+// and paths that they name, their snippets of TypeScript, and that nothing is left out of those that have a line for each thing. With --check nothing is
+// written, and a page that differs is a failure. Needs a build.
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { configurationPage } from './configuration-page.ts'
 import { dependenciesOf, dependencyProblems, type Manifest } from './dependency-lines.ts'
+import { alertRowProblems } from './docs/alert-rows.ts'
+import { readApi } from './docs/api.ts'
+import { apiFile, apiPage } from './docs/api-page.ts'
+import { commandProblems, missingCommands } from './docs/commands.ts'
+import { guaranteeProblems } from './docs/guarantees.ts'
+import { snippetProblems } from './docs/snippets.ts'
 import { errorsPage } from './errors-page.ts'
 import { brokenLinks, pagesOf } from './links.ts'
 import { root } from './repository.ts'
@@ -12,10 +19,21 @@ import { pageOf } from './requirements/requirements-page.ts'
 
 const held = holders()
 
+/** What the packages let others import. */
+const entries = ['tidemark', 'client'].flatMap((folder) => {
+  const manifest = JSON.parse(readFileSync(join(root, 'packages', folder, 'package.json'), 'utf8')) as {
+    readonly name: string
+    readonly exports: Readonly<Record<string, unknown>>
+  }
+  return Object.keys(manifest.exports).map((path) => `${manifest.name}${path.slice(1)}`)
+})
+const api = readApi(entries)
+
 const generated: Readonly<Record<string, () => string>> = {
   'docs/errors.md': errorsPage,
   'docs/configuration.md': configurationPage,
   'docs/requirements.md': () => pageOf(groups, held),
+  ...Object.fromEntries(api.map((entry) => [apiFile(entry.entry), () => apiPage(entry)])),
 }
 
 const read = (path: string): string => (existsSync(path) ? readFileSync(path, 'utf8') : '')
@@ -52,9 +70,16 @@ const testCommand = 'npm ci && npm test'
 const readmeProblems = (): readonly string[] =>
   read(join(root, 'README.md')).includes(testCommand) ? [] : [`README.md does not name the test command \`${testCommand}\`.`]
 
+const invariants = groups.flatMap(({ entries }) => Object.keys(entries))
+
 const problems = [
   ...stalePages(!process.argv.includes('--check')),
   ...brokenLinks(pagesOf(root), root),
+  ...commandProblems(pagesOf(root), root),
+  ...snippetProblems(pagesOf(root), api),
+  ...missingCommands(read(join(root, 'docs/cli.md'))),
+  ...alertRowProblems(read(join(root, 'docs/operations.md'))),
+  ...guaranteeProblems(read(join(root, 'docs/guarantees.md')), invariants, held),
   ...dependencyPageProblems(),
   ...requirementProblems(groups, held),
   ...readmeProblems(),
