@@ -18,12 +18,14 @@ it('reads closing lines and targets, and nothing else, and says which were misse
     { name: 'start-cold', baseline: 'bare-node', value: '24.0' },
   ])
   expect(result.targets.map(({ verdict }) => verdict)).toEqual(['met', 'MISSED', 'not judged'])
-  const page = benchmarksPage([result], [['Node', 'v20']], new Date('2026-01-31T00:00:00Z'))
+  const page = benchmarksPage([result], ['move', 'feed'], [['Node', 'v20']], new Date('2026-01-31T00:00:00Z'))
   for (const line of [
     'on 2026-01-31;',
     'Missed, or ended early: start.',
+    'Not run: move, feed.',
     '| Node | v20 |',
     '| start | `start-cold` | `bare-node` | 24.0 |',
+    '| start | `start-cold-seconds` | 1.20 |',
     '| start | **missed** | at most 1.5 seconds \\| warm: 1.70 |',
   ])
     expect(page).toContain(line)

@@ -43,18 +43,21 @@ export const readResult = (
 
 const cell = (text: string): string => text.replaceAll('|', '\\|')
 
-const figureRows = ({ name, figures }: BenchResult): readonly string[] =>
-  figures.map(
-    (figure) =>
-      `| ${name} | \`${figure.name}\` | ${figure.baseline === undefined ? '' : `\`${figure.baseline}\``} | ${figure.value} |`,
+const ratioRows = ({ name, figures }: BenchResult): readonly string[] =>
+  figures.flatMap((figure) =>
+    figure.baseline === undefined ? [] : [`| ${name} | \`${figure.name}\` | \`${figure.baseline}\` | ${figure.value} |`],
   )
+
+const figureRows = ({ name, figures }: BenchResult): readonly string[] =>
+  figures.flatMap((figure) => (figure.baseline === undefined ? [`| ${name} | \`${figure.name}\` | ${figure.value} |`] : []))
 
 const targetRows = ({ name, targets }: BenchResult): readonly string[] =>
   targets.map(({ verdict, what }) => `| ${name} | ${verdict === 'MISSED' ? '**missed**' : verdict} | ${cell(what)} |`)
 
-/** The page that `npm run bench` writes. */
+/** The page that `npm run bench` writes. `left`: those that were not run. */
 export const benchmarksPage = (
   results: readonly BenchResult[],
+  left: readonly string[],
   conditions: readonly (readonly [string, string])[],
   at: Date,
 ): string => {
@@ -62,7 +65,7 @@ export const benchmarksPage = (
   return `# Benchmarks
 
 Written by \`npm run bench\` on ${at.toISOString().slice(0, 10)}; change nothing here. What each line means stands in [bench/README.md](../bench/README.md). A ratio compares two contenders that took turns in one
-run, so it holds on other machines as well as such things do; figures without a baseline are of this machine alone. ${failed.length === 0 ? 'Every target that could be judged is met.' : `Missed, or ended early: ${failed.join(', ')}.`}
+run, so it holds on other machines as well as such things do; figures without a baseline are of this machine alone. ${left.length === 0 ? 'All benchmarks were run.' : `Not run: ${left.join(', ')}.`} ${failed.length === 0 ? 'Every target that could be judged is met.' : `Missed, or ended early: ${failed.join(', ')}.`}
 
 ## What it was measured on
 
@@ -70,10 +73,16 @@ run, so it holds on other machines as well as such things do; figures without a 
 |---|---|
 ${conditions.map(([what, value]) => `| ${what} | ${cell(value)} |`).join('\n')}
 
-## Figures
+## Ratios
 
-| benchmark | what | against | figure |
+| benchmark | what | against | ratio |
 |---|---|---|---|
+${results.flatMap(ratioRows).join('\n')}
+
+## Figures of this machine
+
+| benchmark | what | figure |
+|---|---|---|
 ${results.flatMap(figureRows).join('\n')}
 
 ## Targets
