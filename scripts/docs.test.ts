@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { dependenciesOf, dependencyProblems, documentedDependencies } from './dependency-lines.ts'
-import { brokenLinks, pagesOf } from './links.ts'
+import { brokenLinks, pagesOf, unreachedPages } from './links.ts'
 
 describe('the check of links', () => {
   it('names each that leads nowhere, with its page', async () => {
@@ -21,6 +21,9 @@ describe('the check of links', () => {
         'README.md: the link docs/b.md leads nowhere.',
         'docs/a.md: the link ../README.md#nowhere names a heading that is not there.',
         'apps/one/README.md: the link missing/ leads nowhere.',
+      ])
+      expect(unreachedPages(pagesOf(folder), join(folder, 'README.md'), folder)).toEqual([
+        'apps/one/README.md: no link of README.md, nor of what that leads to, leads here.',
       ])
     } finally {
       await rm(folder, { recursive: true, force: true })

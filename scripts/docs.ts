@@ -12,7 +12,7 @@ import { commandProblems, missingCommands } from './docs/commands.ts'
 import { guaranteeProblems } from './docs/guarantees.ts'
 import { snippetProblems } from './docs/snippets.ts'
 import { errorsPage } from './errors-page.ts'
-import { brokenLinks, pagesOf } from './links.ts'
+import { brokenLinks, pagesOf, unreachedPages } from './links.ts'
 import { root } from './repository.ts'
 import { groups, holders, requirementProblems } from './requirements/requirements.ts'
 import { pageOf } from './requirements/requirements-page.ts'
@@ -75,6 +75,7 @@ const invariants = groups.flatMap(({ entries }) => Object.keys(entries))
 const problems = [
   ...stalePages(!process.argv.includes('--check')),
   ...brokenLinks(pagesOf(root), root),
+  ...unreachedPages(pagesOf(root), join(root, 'README.md'), root),
   ...commandProblems(pagesOf(root), root),
   ...snippetProblems(pagesOf(root), api),
   ...missingCommands(read(join(root, 'docs/cli.md'))),

@@ -23,6 +23,21 @@ export const brokenLinks = (pages: readonly string[], root: string): readonly st
       }),
   )
 
+/** Pages to which nobody comes who begins at one and follows its links. */
+export const unreachedPages = (pages: readonly string[], start: string, root: string): readonly string[] => {
+  const reached = new Set<string>()
+  const queue = [start]
+  for (let page = queue.pop(); page !== undefined; page = queue.pop()) {
+    if (reached.has(page) || !existsSync(page)) continue
+    reached.add(page)
+    for (const target of linksOf(readFileSync(page, 'utf8')))
+      if (!isElsewhere(target) && /\.md(?:#|$)/.test(target)) queue.push(resolve(dirname(page), target.split('#')[0]!))
+  }
+  return pages
+    .filter((page) => !reached.has(page))
+    .map((page) => `${relative(root, page)}: no link of ${relative(root, start)}, nor of what that leads to, leads here.`)
+}
+
 const filesIn = (folder: string, recursive = false): readonly string[] =>
   existsSync(folder) ? readdirSync(folder, { recursive, encoding: 'utf8' }).map((name) => join(folder, name)) : []
 
