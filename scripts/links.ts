@@ -50,4 +50,5 @@ export const pagesOf = (root: string): readonly string[] =>
       const inside = filesIn(join(root, folder))
       return [...inside, ...inside.filter((path) => !/\.\w+$/.test(path)).flatMap((path) => filesIn(path))]
     }),
-  ].filter((path) => path.endsWith('.md'))
+    // What packing puts beside a package.json is a copy.
+  ].filter((path) => path.endsWith('.md') && !/packages\/[^/]+\/CHANGELOG\.md$/.test(path))

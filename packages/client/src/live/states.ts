@@ -44,6 +44,7 @@ export interface Step {
 
 const go = (to: LiveState, ...effects: readonly LiveEffect[]): Step => ({ to, effects })
 
+/** What each event does in each state; the table is complete. */
 export const transitions: Readonly<Record<LiveState, Readonly<Record<LiveEvent, Step>>>> = {
   connecting: {
     joined: go('catching-up', 'check'),

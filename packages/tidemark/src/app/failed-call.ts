@@ -38,6 +38,7 @@ const askedMs = (error: unknown): number => {
   return Number.isFinite(asked) ? asked : 0
 }
 
+/** What becomes of a call that raised `error`: made again after `waitMs`, put off without an attempt counted, or over. */
 export const failedCall = (error: unknown, { failures, isLast, baseMs, maxMs, otherwise }: FailedCallOptions): FailedCall => {
   const [words, asked] = [wordsOfFailure(error, otherwise), askedMs(error)]
   if (isTidemarkError(error) && notMade.includes(error.code))

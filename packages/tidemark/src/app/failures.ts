@@ -26,6 +26,7 @@ export const logFailures =
     else log.error('a request failed', fields)
   }
 
+/** `onError` of createSchedule: a line in the log for each run that failed. */
 export const logFailedJobs =
   (log: Logger) =>
   (job: string, error: unknown): void =>

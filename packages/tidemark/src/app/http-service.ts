@@ -84,6 +84,10 @@ const readJson = async (service: string, response: Response): Promise<unknown> =
 
 const addressOf = (url: string, path: string): string => `${url.replace(/\/+$/, '')}${path}`
 
+/**
+ * Calls another system over HTTP behind a guard: JSON both ways, no redirects, at most as much of an answer as is bounded. Raises
+ * {@link CallError}, and what the guard raises where it lets nothing through.
+ */
 export const createHttpService = ({ guard, url, headers = {} }: HttpServiceOptions): HttpService => {
   const { service } = guard
 

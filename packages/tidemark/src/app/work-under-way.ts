@@ -6,6 +6,7 @@ export interface WorkUnderWay {
   ended(): Promise<void>
 }
 
+/** Nothing is under way at first. */
 export const createWorkUnderWay = (): WorkUnderWay => {
   const running = new Set<Promise<unknown>>()
   return {

@@ -37,5 +37,6 @@ export class TokenError extends Error {
   }
 }
 
+/** Whether it is why a token was refused; with `reason`, for that one. */
 export const isTokenError = (error: unknown, reason?: TokenReason): error is TokenError =>
   error instanceof TokenError && (reason === undefined || error.reason === reason)

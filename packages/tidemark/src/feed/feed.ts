@@ -160,4 +160,5 @@ export const ordinalOf = (
   index: number,
 ): number => ordinals?.[index] ?? firstOrdinal + index
 
+/** Whether it is of one row; else it is a TRUNCATE, or says only that a table was changed. */
 export const isRowChange = (change: Change): change is RowChange => change.kind !== 'truncate' && change.kind !== 'changed'

@@ -59,6 +59,7 @@ const isOlder = (a: number | string, b: number | string): boolean =>
 const asVersion = (value: number | string | null | undefined): number | string | undefined =>
   typeof value === 'string' && /^-?\d{1,15}$/.test(value) ? Number(value) : (value ?? undefined)
 
+/** Keeps the newest version of each row, whatever order they come in; at most `maxRows` (10,000). */
 export const createLatest = <Row extends object>({ version, maxRows = 10_000 }: LatestOptions<Row> = {}): Latest<Row> => {
   const known = new Map<string, Known<Row>>()
   let clock = 0

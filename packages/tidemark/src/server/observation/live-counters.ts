@@ -27,6 +27,7 @@ export interface LiveCounters {
 export const timeframeOf = (timeframe: Timeframe, atMs: number): string =>
   new Date(atMs).toISOString().slice(0, timeframes.find(({ name }) => name === timeframe)?.length)
 
+/** Counts in Redis under the documented `reanna:metrics:{type}:{timeframe}`, for all processes together. */
 export const createLiveCounters = ({ redis, prefix = '' }: LiveCountersOptions): LiveCounters => {
   const keyOf = (type: string, timeframe: Timeframe, atMs: number): string =>
     `${prefix}reanna:metrics:${type}:${timeframeOf(timeframe, atMs)}`

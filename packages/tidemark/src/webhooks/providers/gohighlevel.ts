@@ -60,6 +60,7 @@ export interface GoHighLevelOptions {
   readonly rsa?: boolean
 }
 
+/** GoHighLevel: Ed25519 over the body in `x-ghl-signature`, by the key that it publishes. */
 export const gohighlevel = ({ rsa = false }: GoHighLevelOptions = {}): Provider => {
   const ed25519Proof = publicKeyProof('ed25519', 'x-ghl-signature')
   return defineProvider({

@@ -14,6 +14,7 @@ const types: Readonly<Record<string, EventType>> = {
   delete: 'contact.deleted',
 }
 
+/** Lofty, which signs nothing: a secret in the path, and every event a hint. */
 export const lofty = (): Provider =>
   defineProvider({
     name: 'lofty',

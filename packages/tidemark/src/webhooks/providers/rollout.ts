@@ -38,6 +38,7 @@ export interface RolloutOptions {
   readonly input?: 'base64' | 'raw'
 }
 
+/** Rollout: HMAC-SHA256 in `x-rollout-signature`, over the base64 of the body or, by its older documentation, over the body. */
 export const rollout = ({ input = 'base64' }: RolloutOptions = {}): Provider =>
   defineProvider({
     name: 'rollout',

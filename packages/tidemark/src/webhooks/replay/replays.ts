@@ -109,6 +109,7 @@ const checkEvent = async (pool: Pool, id: string): Promise<void> => {
     throw new TidemarkError('TM_WEBHOOKS_BAD_EDIT', { reason: 'the event is on its way' })
 }
 
+/** Sends events that are kept in this Postgres through again; the workers do the sending. */
 export const createReplays = (pool: Pool): Replays => ({
   count: async (given) => {
     const { text, values } = whereOf(replaySelection(given))
