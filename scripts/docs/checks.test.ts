@@ -53,7 +53,7 @@ tidemark move cutover app.db --max-pause 2s --database shop
   })
 })
 
-it('every alert has a row that says what to do, and every row is of an alert', () => {
+it('R102: every alert has a row that says what to do, and every row is of an alert', () => {
   const page = '## Alerts and what to do\n\n| `a` | x |\n| `b`, `c` | x |\n| `b` | x |\n\n## Else\n\n| `d` | x |\n'
   expect(alertRowProblems(page, ['a', 'b', 'd'])).toEqual([
     'docs/operations.md has no row for the alert d.',
