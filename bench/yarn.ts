@@ -102,7 +102,11 @@ const readCode = async (): Promise<{ readonly connections: number; readonly repo
   const text = await readFile(new URL('src/main.ts', apps), 'utf8')
   const opening = /^const openYarnStore = [\s\S]*?^}$/m.exec(text)?.[0]
   if (opening === undefined) throw new Error('main.ts opens its store elsewhere by now')
-  return { connections: codeLines(opening), repository: codeLines(await readFile(new URL('src/repository.ts', apps), 'utf8')) }
+  const files = ['repository', 'statements', 'save-turn'].map((name) => readFile(new URL(`src/${name}.ts`, apps), 'utf8'))
+  return {
+    connections: codeLines(opening),
+    repository: (await Promise.all(files)).reduce((sum, file) => sum + codeLines(file), 0),
+  }
 }
 
 await main(async (signal) => {

@@ -4,12 +4,13 @@
  */
 import { randomUUID } from 'node:crypto'
 import { type Breaker, createBreaker } from 'tidemark/breaker'
-import type { State, Step } from './conversation/states.js'
+import { isStep, type State } from './conversation/states.js'
 import { riskReply, type Turn, takeTurn, type Yarn } from './conversation/take-turn.js'
 import { failureOf } from './failure.js'
 import type { Db } from './repository.js'
 import * as repository from './repository.js'
 import { detectRisk, type Risk } from './risk/detect.js'
+import { saveTurn } from './save-turn.js'
 import type { Wording } from './wording.js'
 
 /** The store in charge, whichever it is. `write` runs in one transaction, again from the start where the store was switched meanwhile. */
@@ -72,57 +73,68 @@ const within = async <T>(work: Promise<T>, budgetMs: number, onLate: () => Error
   }
 }
 
-const yarnOf = async (db: Db, sessionId: string): Promise<Yarn> => {
-  const session = await repository.getSessionData(db, sessionId)
-  const responses = await repository.getUserResponses(db, sessionId)
-  const last = (await repository.getHistory(db, sessionId, 2)).findLast(({ role }) => role === 'bot')
-  const state = session?.fsmState ?? 'welcome'
-  return {
-    state,
-    completed: session?.completed ?? false,
-    attempts: responses.find(({ step }) => step === state)?.attempts ?? 0,
-    answers: Object.fromEntries(responses.flatMap(({ step, response }) => (response === null ? [] : [[step, response]]))),
-    lastReply: last?.message ?? null,
-  }
-}
-
-const keepTurn = async (db: Db, sessionId: string, before: Yarn, turn: Turn): Promise<void> => {
-  if (turn.answer) await repository.saveUserResponse(db, sessionId, turn.answer.step, turn.answer.text)
-  if (turn.attempts !== undefined && turn.attempts > 0 && !turn.answer)
-    await repository.updateAttemptCount(db, sessionId, before.state as Step)
-  if (turn.answer && before.attempts > 0) await repository.resetAttemptCount(db, sessionId, turn.answer.step)
-  if (turn.state !== before.state) await repository.updateSessionState(db, sessionId, turn.state)
-  if (turn.completes) {
-    await repository.completeSession(db, sessionId)
-    await repository.saveSessionSummary(db, sessionId, 'complete', before.answers)
-  }
-  await repository.addMessage(db, sessionId, 'bot', turn.reply)
-}
-
 /** A yarn that begins. */
 const fresh: Yarn = { state: 'welcome', completed: false, attempts: 0, answers: {}, lastReply: null }
+
+const yarnOf = async (db: Db, sessionId: string): Promise<Yarn> => {
+  const found = await repository.getConversation(db, sessionId)
+  if (!found) return fresh
+  const { fsmState: state, completed, responses, lastReply } = found
+  return {
+    state,
+    completed,
+    attempts: responses.find(({ step }) => step === state)?.attempts ?? 0,
+    answers: Object.fromEntries(responses.flatMap(({ step, response }) => (response === null ? [] : [[step, response]]))),
+    lastReply,
+  }
+}
+
+/** A session that a turn goes on with, and holds until it is kept. */
+interface Taken {
+  readonly sessionId: string
+  /** Nothing of it is kept yet. */
+  readonly isNew: boolean
+  readonly yarn: Yarn
+}
+
+/** The session that was asked for; another, of the name `own`, where that is over. */
+const takeSession = async (db: Db, asked: string | undefined, own: string, idleMs: number): Promise<Taken> => {
+  const another: Taken = { sessionId: own, isNew: true, yarn: fresh }
+  if (asked === undefined) return another
+  const since = new Date(Date.now() - idleMs)
+  const isOn = () => repository.touchSession(db, asked, since)
+  if (!(await isOn())) {
+    if (await repository.createSession(db, asked)) return { sessionId: asked, isNew: false, yarn: fresh }
+    // It is there: somebody has just made it, or it is over.
+    if (!(await isOn())) return another
+  }
+  return { sessionId: asked, isNew: false, yarn: await yarnOf(db, asked) }
+}
+
+interface TurnOptions {
+  readonly wording: Wording
+  readonly message: string
+  readonly risk: Risk | null
+  readonly llmEnabled: boolean
+}
 
 /** A turn as the store keeps it: the words, what they were taken for, and what came of them. */
 const turnIn = async (
   db: Db,
-  {
-    wording,
-    sessionId,
-    isNew,
-    message,
-    risk,
-    llmEnabled,
-  }: Readonly<{ wording: Wording; sessionId: string; isNew: boolean; message: string; risk: Risk | null; llmEnabled: boolean }>,
+  { sessionId, isNew, yarn }: Taken,
+  { wording, message, risk, llmEnabled }: TurnOptions,
 ): Promise<Turn> => {
-  await repository.saveMessage(db, sessionId, 'user', message)
-  if (risk) await repository.saveRiskDetection(db, sessionId, risk, message)
-  const before = isNew ? fresh : await yarnOf(db, sessionId)
   const startedAt = performance.now()
-  const turn = takeTurn(wording, before, message, { risk, llmEnabled })
+  const turn = takeTurn(wording, yarn, message, { risk, llmEnabled })
   const tookMs = Math.round(performance.now() - startedAt)
-  if (turn.understood)
-    await repository.saveIntentClassification(db, sessionId, message, turn.understood, 1, 'rule_based', before.state, tookMs)
-  if (!turn.free) await keepTurn(db, sessionId, before, turn)
+  const { reply, state, answer, attempts = 0, understood, completes, free } = turn
+  await saveTurn(db, {
+    ...{ sessionId, isNew, stateBefore: yarn.state, state, message, risk, answer },
+    reply: free ? null : reply,
+    intent: understood && { name: understood, tookMs },
+    unclear: attempts > 0 && !answer && isStep(yarn.state) ? yarn.state : undefined,
+    summary: completes && yarn.answers,
+  })
   return turn
 }
 
@@ -219,12 +231,11 @@ export const createChat = ({
       const missed = outage.take()
       try {
         const { turn, sessionId } = await writeInTime(async (db) => {
-          const isNew = asked === undefined || (await repository.isIdleSince(db, asked, new Date(Date.now() - idleMs)))
-          const sessionId = isNew ? own : asked
-          const turn = await turnIn(db, { wording, sessionId, isNew, message, risk, llmEnabled })
+          const session = await takeSession(db, asked, own, idleMs)
+          const turn = await turnIn(db, session, { wording, message, risk, llmEnabled })
           if (missed > 0)
             await repository.logSystemEvent(db, 'WARNING', 'store', `${missed} turns were answered without the store`)
-          return { turn, sessionId }
+          return { turn, sessionId: session.sessionId }
         }, risk)
         const reply = turn.free ? await freely(sessionId, turn) : turn.reply
         return { reply, sessionId, state: turn.state, risk, degraded: false }

@@ -263,12 +263,50 @@ describe.each(['sqlite', 'postgres'])('the repository on %s', (provider) => {
     expect((await repository.getSessionData(db(), first.sessionId))?.completed).toBe(true)
   })
 
+  it('two messages that come at once are two turns, also where they begin the session', async () => {
+    const chat = createChat({ store: storeOf(db()), wording: readWording() })
+    const id = randomUUID()
+    const both = async (...messages: string[]) =>
+      (await Promise.all(messages.map((message) => chat.answer(message, id)))).map(({ state }) => state).sort()
+    expect(await both('hey there', 'hello you')).toEqual(['strengths', 'support_people'])
+    expect(await both('footy and drawing', 'school is hard')).toEqual(['goals', 'worries'])
+    expect([await count('user_responses', id), await count('chat_history', id)]).toEqual([3, 8])
+    const said = await repository.getHistory(db(), id, 8)
+    expect(said.map(({ role }) => role)).toEqual(['user', 'bot', 'user', 'bot', 'user', 'bot', 'user', 'bot'])
+  })
+
   it('R72: goes on talking when the store fails', async () => {
     const broken: ChatStore = { read: () => Promise.reject(new Error('down')), write: () => Promise.reject(new Error('down')) }
     const wording = readWording()
     const chat = createChat({ store: broken, wording })
     expect(await chat.answer('hey there')).toMatchObject({ reply: wording.fallback, degraded: true })
     expect((await chat.answer('wanna die')).reply).toContain('13YARN 13 92 76')
+  })
+})
+
+describe('a turn on Postgres', () => {
+  it('R136: takes its session, reads once and keeps all in one statement; the first turn keeps and no more', async () => {
+    const asked: string[] = []
+    const pool = new pg.Pool({ connectionString: testUrl(database.url, 'app'), max: 1 })
+    const log = ({ query }: { readonly query: { readonly sql: string } }) => void asked.push(query.sql.split(' ', 1)[0]!)
+    const db = new Kysely<Tables>({ dialect: new PostgresDialect({ pool }), log })
+    const chat = createChat({ store: storeOf(db), wording: readWording() })
+    try {
+      const { sessionId } = await chat.answer('hey there')
+      expect(asked.splice(0)).toEqual(['begin', 'with', 'commit'])
+      for (const message of ['my nan', 'idk', 'wanna die', 'hm', 'yes', 'dunno']) {
+        await chat.answer(message, sessionId)
+        expect(asked.splice(0)).toEqual([
+          'begin',
+          'update',
+          'select',
+          message === 'hm' || message === 'yes' ? 'insert' : 'with',
+          'commit',
+        ])
+      }
+    } finally {
+      await db.destroy()
+    }
   })
 })
 

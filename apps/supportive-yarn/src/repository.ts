@@ -2,22 +2,33 @@
  * What the yarn keeps, by the functions of the documents, over whichever store is in charge: each takes the transaction it works in, and none
  * knows which store that is.
  */
-import { type Kysely, sql } from 'kysely'
+import { sql } from 'kysely'
 import type { State, Step } from './conversation/states.js'
 import type { Risk } from './risk/detect.js'
-import type { AnalyticsEvent, IntentMethod, LogLevel, Role, SummaryType, Tables } from './tables.js'
+import {
+  countAttempt,
+  type Db,
+  insertEvents,
+  insertIntent,
+  insertMessages,
+  insertRisk,
+  insertSession,
+  insertSummary,
+  keep,
+  type Message,
+  now,
+  updateSession,
+  upsertAnswer,
+  yes,
+} from './statements.js'
+import type { AnalyticsEvent, IntentMethod, LogLevel, Role, SummaryType } from './tables.js'
 
-export type Db = Kysely<Tables>
+export type { Db, Message } from './statements.js'
 
 export interface SessionData {
   readonly sessionId: string
   readonly fsmState: State
   readonly completed: boolean
-}
-
-export interface Message {
-  readonly role: Role
-  readonly message: string
 }
 
 export interface StepResponse {
@@ -26,9 +37,12 @@ export interface StepResponse {
   readonly attempts: number
 }
 
-// Both stores write the moment themselves, to the second, in UTC.
-const now = sql<string>`CURRENT_TIMESTAMP`
-const yes = sql<boolean>`TRUE`
+/** Where a session stands when a message comes. */
+export interface Conversation extends SessionData {
+  readonly responses: readonly StepResponse[]
+  /** The last message, where it is the app's own. */
+  readonly lastReply: string | null
+}
 
 const dayMs = 86_400_000
 
@@ -39,9 +53,7 @@ const daysBefore = (today: Date, days: number): string => momentText(new Date(to
 
 /** C39: a session that is there keeps its state. True where it was made. */
 export const createSession = async (db: Db, sessionId: string, fsmState: State = 'welcome'): Promise<boolean> => {
-  const { numInsertedOrUpdatedRows } = await db
-    .insertInto('sessions')
-    .values({ session_id: sessionId, fsm_state: fsmState })
+  const { numInsertedOrUpdatedRows } = await insertSession(db, sessionId, fsmState)
     .onConflict((conflict) => conflict.column('session_id').doNothing())
     .executeTakeFirst()
   if ((numInsertedOrUpdatedRows ?? 0n) === 0n) return false
@@ -59,28 +71,54 @@ export const getSessionData = async (db: Db, sessionId: string): Promise<Session
 }
 
 export const updateSessionState = async (db: Db, sessionId: string, fsmState: State): Promise<void> => {
-  await db.updateTable('sessions').set({ fsm_state: fsmState, last_activity: now }).where('session_id', '=', sessionId).execute()
+  await updateSession(db, sessionId, { state: fsmState }).execute()
 }
 
 export const completeSession = async (db: Db, sessionId: string): Promise<void> => {
-  await db
-    .updateTable('sessions')
-    .set({ completed: yes, completion_time: now, last_activity: now })
-    .where('session_id', '=', sessionId)
+  await keep(db, [updateSession(db, sessionId, { completes: true }), insertEvents(db, [{ event: 'session_completed' }])])
+}
+
+/**
+ * Counts as activity, and makes whoever else writes in this session wait for the end of this transaction. False where the session is not there, or
+ * nothing has happened in it since `since`.
+ */
+export const touchSession = async (db: Db, sessionId: string, since: Date): Promise<boolean> => {
+  const { numUpdatedRows } = await updateSession(db, sessionId, {})
+    .where('last_activity', '>=', momentText(since))
+    .executeTakeFirst()
+  return numUpdatedRows > 0n
+}
+
+/** Where a session stands, in one statement; null where it is not there. */
+export const getConversation = async (db: Db, sessionId: string): Promise<Conversation | null> => {
+  const rows = await db
+    .selectFrom('sessions')
+    .leftJoin('user_responses', 'user_responses.session_id', 'sessions.session_id')
+    .select(['fsm_state', 'completed', 'step', 'response', 'attempt_count'])
+    .select((of) =>
+      of
+        .selectFrom('chat_history')
+        .select(sql<string | null>`CASE WHEN role = 'bot' THEN message END`.as('reply'))
+        .whereRef('chat_history.session_id', '=', 'sessions.session_id')
+        .orderBy('ts', 'desc')
+        .orderBy('id', 'desc')
+        .limit(1)
+        .as('last_reply'),
+    )
+    .where('sessions.session_id', '=', sessionId)
     .execute()
-  await saveAnalyticsEvent(db, 'session_completed')
+  const [first] = rows
+  if (!first) return null
+  const responses = rows.flatMap(({ step, response, attempt_count: attempts }) =>
+    step === null ? [] : [{ step, response, attempts: attempts ?? 0 }],
+  )
+  return { sessionId, fsmState: first.fsm_state, completed: Boolean(first.completed), responses, lastReply: first.last_reply }
 }
 
 /** C40: makes the session where it is missing, and counts as activity. */
 export const saveMessage = async (db: Db, sessionId: string, role: Role, message: string): Promise<void> => {
   await createSession(db, sessionId)
-  await addMessage(db, sessionId, role, message)
-  await db.updateTable('sessions').set({ last_activity: now }).where('session_id', '=', sessionId).execute()
-}
-
-/** For a session that is known to be there, and is active already. */
-export const addMessage = async (db: Db, sessionId: string, role: Role, message: string): Promise<void> => {
-  await db.insertInto('chat_history').values({ session_id: sessionId, role, message }).execute()
+  await keep(db, [insertMessages(db, sessionId, [{ role, message }]), updateSession(db, sessionId, {})])
 }
 
 /** C43: the newest `limit` messages, oldest first; of one second by their numbers. */
@@ -98,12 +136,8 @@ export const getHistory = async (db: Db, sessionId: string, limit = 6): Promise<
 
 /** What was answered to a step; a later answer stands in for an earlier one. */
 export const saveUserResponse = async (db: Db, sessionId: string, step: Step, response: string): Promise<void> => {
-  await db
-    .insertInto('user_responses')
-    .values({ session_id: sessionId, step, response })
-    .onConflict((conflict) => conflict.columns(['session_id', 'step']).doUpdateSet({ response, updated_at: now }))
-    .execute()
-  await saveAnalyticsEvent(db, 'step_completed', { step })
+  const events = insertEvents(db, [{ event: 'step_completed', data: { step } }])
+  await keep(db, [upsertAnswer(db, sessionId, step, response), events])
 }
 
 export const getUserResponses = async (db: Db, sessionId: string): Promise<readonly StepResponse[]> => {
@@ -115,18 +149,9 @@ export const getUserResponses = async (db: Db, sessionId: string): Promise<reado
   return rows.map(({ step, response, attempt_count }) => ({ step, response, attempts: attempt_count }))
 }
 
-/** C44: counts one more unclear answer in one statement. Gives the count. */
+/** C44: counts one more unclear answer. Gives the count. */
 export const updateAttemptCount = async (db: Db, sessionId: string, step: Step): Promise<number> => {
-  const { attempt_count } = await db
-    .insertInto('user_responses')
-    .values({ session_id: sessionId, step, attempt_count: 1 })
-    .onConflict((conflict) =>
-      conflict
-        .columns(['session_id', 'step'])
-        .doUpdateSet((row) => ({ attempt_count: row('user_responses.attempt_count', '+', 1), updated_at: now })),
-    )
-    .returning('attempt_count')
-    .executeTakeFirstOrThrow()
+  const { attempt_count } = await countAttempt(db, sessionId, step).returning('attempt_count').executeTakeFirstOrThrow()
   return attempt_count
 }
 
@@ -141,11 +166,8 @@ export const resetAttemptCount = async (db: Db, sessionId: string, step: Step): 
 
 /** C41: the detection and its count, in the caller's transaction. The count names no session. */
 export const saveRiskDetection = async (db: Db, sessionId: string, risk: Risk, message: string): Promise<void> => {
-  await db
-    .insertInto('risk_detections')
-    .values({ session_id: sessionId, trigger_phrase: risk.phrase, user_message: message })
-    .execute()
-  await saveAnalyticsEvent(db, 'risk_triggered', { severity: risk.severity })
+  const events = insertEvents(db, [{ event: 'risk_triggered', data: { severity: risk.severity } }])
+  await keep(db, [insertRisk(db, sessionId, risk, message), events])
 }
 
 export const saveAnalyticsEvent = async (
@@ -153,10 +175,7 @@ export const saveAnalyticsEvent = async (
   event: AnalyticsEvent,
   data?: Readonly<Record<string, unknown>>,
 ): Promise<void> => {
-  await db
-    .insertInto('analytics')
-    .values({ event_type: event, event_data: data === undefined ? null : JSON.stringify(data) })
-    .execute()
+  await insertEvents(db, [{ event, data }]).execute()
 }
 
 export const saveSessionSummary = async (
@@ -165,10 +184,7 @@ export const saveSessionSummary = async (
   type: SummaryType,
   data: Readonly<Record<string, unknown>>,
 ): Promise<void> => {
-  await db
-    .insertInto('session_summaries')
-    .values({ session_id: sessionId, summary_type: type, summary_data: JSON.stringify(data) })
-    .execute()
+  await insertSummary(db, sessionId, type, data).execute()
 }
 
 export const getSessionSummaries = async (
@@ -198,19 +214,9 @@ export const saveIntentClassification = async (
   fsmState: State | null = null,
   inferenceTimeMs: number | null = null,
 ): Promise<void> => {
-  await db
-    .insertInto('intent_classifications')
-    .values({
-      session_id: sessionId,
-      user_message: userMessage,
-      classified_intent: classifiedIntent,
-      confidence,
-      method,
-      fsm_state: fsmState,
-      inference_time_ms: inferenceTimeMs,
-    })
-    .execute()
-  if (method !== 'hybrid') await saveAnalyticsEvent(db, `${method}_used`, { intent: classifiedIntent })
+  const intent = { userMessage, classifiedIntent, confidence, method, fsmState, inferenceTimeMs }
+  const events = method === 'hybrid' ? [] : [{ event: `${method}_used` as const, data: { intent: classifiedIntent } }]
+  await keep(db, [insertIntent(db, sessionId, intent), ...(events.length > 0 ? [insertEvents(db, events)] : [])])
 }
 
 /** What happened to the app itself. Neither text may hold words of a yarn. */
@@ -226,17 +232,6 @@ export const logSystemEvent = async (
     .insertInto('system_logs')
     .values({ log_level: level, component, message, session_id: sessionId, error_trace: errorTrace })
     .execute()
-}
-
-/** Whether a session is there in which nothing has happened since `since`. */
-export const isIdleSince = async (db: Db, sessionId: string, since: Date): Promise<boolean> => {
-  const row = await db
-    .selectFrom('sessions')
-    .select('session_id')
-    .where('session_id', '=', sessionId)
-    .where('last_activity', '<', momentText(since))
-    .executeTakeFirst()
-  return row !== undefined
 }
 
 /** Removes sessions that nobody completed, and all that hangs on them, `days` after anything happened in them. Gives how many. */
