@@ -1,5 +1,5 @@
 import { fileURLToPath } from 'node:url'
-import { createClient } from '@supabase/supabase-js'
+import { createClient, type RealtimePostgresChangesPayload } from '@supabase/supabase-js'
 import { SignJWT } from 'jose'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -7,6 +7,7 @@ import ws from 'ws'
 import { runCli } from '../../../packages/tidemark/src/testing/cli-call.js'
 import { type CliProcess, startCli, untilServing } from '../../../packages/tidemark/src/testing/cli-process.js'
 import { createPreparedProject } from '../../../packages/tidemark/src/testing/prepared-project.js'
+import { until } from '../../../packages/tidemark/src/time/until.js'
 import { reannaRouter } from './reanna-router.js'
 
 const secret = 'a-secret-of-this-test-that-is-long-enough'
@@ -141,5 +142,66 @@ describe('S1 step 8: tours over REST, as their agents', () => {
       const { data, status } = await (await as('agent123', { role })).from('tours').select()
       expect([data, status >= 400], role).toEqual([null, true])
     }
+  })
+})
+
+describe('a day board over supabase-js', () => {
+  const tables = ['tours', 'property_visits', 'tasks', 'feedback'] as const
+
+  /** What somebody is told of, as `table event id`. */
+  const watch = async (sub: string, claims?: object) => {
+    const client = await as(sub, claims)
+    await client.realtime.setAuth()
+    const told: string[] = []
+    const channel = client.channel(`board of ${sub}`)
+    for (const table of tables)
+      channel.on(
+        'postgres_changes',
+        { event: '*', schema: 'public', table },
+        (change: RealtimePostgresChangesPayload<{ id: string }>) => {
+          const { id } = change.eventType === 'DELETE' ? change.old : change.new
+          told.push(`${table} ${change.eventType} ${id}`)
+        },
+      )
+    const states: string[] = []
+    channel.subscribe((state, error) => void states.push(`${state} ${error?.message ?? ''}`.trim()))
+    await until(() => states.length > 0, { what: 'the answer to the subscription' })
+    expect(states[0]).toBe('SUBSCRIBED')
+    return { told, stop: () => client.realtime.disconnect() }
+  }
+
+  it('is told live of its own tours, stops, tasks and feedback, and of nothing else', async () => {
+    const [own, other, admin] = [
+      await watch('agent123'),
+      await watch('agent999'),
+      await watch('boss', { app_metadata: { role: 'admin' } }),
+    ]
+    /** Changes the day of an agent, and gives what is to be told of it. */
+    const day = async (agent: string): Promise<string[]> => {
+      const { rows } = await database.query<{ told: string }>(
+        `with t as (update tours set status = 'in_progress' where agent_id = $1 returning id),
+              v as (update property_visits set status = 'arrived', actual_arrival = now() where tour_id in (select id from t) returning id),
+              k as (update tasks set status = 'in_progress' where visit_id in (select id from v) returning id),
+              f as (insert into feedback (task_id, raw_feedback, feedback_source) select id, 'Liked the garden.', 'app' from k returning id)
+         select 'tours UPDATE ' || id as told from t union all select 'property_visits UPDATE ' || id from v
+           union all select 'tasks UPDATE ' || id from k union all select 'feedback INSERT ' || id from f`,
+        [agent],
+      )
+      return rows.map(({ told }) => told).sort()
+    }
+    const mine = await day('agent123')
+    const theirs = await day('agent999')
+    await until(() => other.told.length >= 4 && admin.told.length >= 8, { what: 'both days' })
+    expect([own.told, other.told, admin.told].map((told) => [...told].sort())).toEqual([
+      mine,
+      theirs,
+      [...mine, ...theirs].sort(),
+    ])
+
+    // A tour that another agent gets comes onto one board and leaves the other.
+    await database.query("update tours set agent_id = 'agent999' where id = $1", [tours.agent123])
+    await until(() => own.told.length === 5 && other.told.length === 5, { what: 'the other agent' })
+    expect([own.told.at(-1), other.told.at(-1)]).toEqual([`tours DELETE ${tours.agent123}`, `tours INSERT ${tours.agent123}`])
+    for (const { stop } of [own, other, admin]) await stop()
   })
 })
