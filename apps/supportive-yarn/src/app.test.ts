@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import { afterEach, describe, expect, it } from 'vitest'
+import { checkRoutes } from '../../../packages/tidemark/src/testing/check-routes.js'
 import { type AppOptions, createApp } from './app.js'
 import { openMemoryStore } from './testing/memory-store.js'
 import { readWording } from './wording.js'
@@ -68,6 +69,19 @@ describe('POST /chat', () => {
   it('tells what was decided only where that is asked for', async () => {
     expect((await open({ debug: true }).say('wanna die')).json().debug).toEqual({ risk: 'high', degraded: false })
     expect(Object.keys((await open().say('wanna die')).json())).toEqual(['reply', 'session_id', 'state'])
+  })
+})
+
+describe('R121: the routes', () => {
+  it('are these, and only operators come past the chat', async () => {
+    const app = createApp({ store: openMemoryStore().store, wording, historyToken: token })
+    apps.push(app)
+    const violations = await checkRoutes(app, {
+      stranger: 'a token of a stranger',
+      names: { sessionId: 'one' },
+      routes: { 'POST /chat': 'open', 'GET /health': 'open', 'GET /history/:sessionId': 'key', 'GET /analytics': 'key' },
+    })
+    expect(violations).toEqual([])
   })
 })
 

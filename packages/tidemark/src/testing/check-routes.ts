@@ -3,9 +3,9 @@ import type { FastifyInstance, InjectOptions } from 'fastify'
 
 /**
  * `open`: wants no token. `shared`: whoever has signed in, and what it shows is the caller's own. `own`: of a thing that is somebody's; for anybody
- * else it is not there. `staff`: no user may.
+ * else it is not there. `staff`: no user may. `key`: opens to one token alone, and a user's is none.
  */
-export type RouteAccess = 'open' | 'shared' | 'own' | 'staff'
+export type RouteAccess = 'open' | 'shared' | 'own' | 'staff' | 'key'
 
 export interface RouteFacts {
   readonly who: RouteAccess
@@ -53,7 +53,7 @@ const fill = (path: string, names: RoutesDeclaration['names'] = {}): string =>
     return found
   })
 
-const statusFor: Readonly<Partial<Record<RouteAccess, number>>> = { own: 404, staff: 403 }
+const statusFor: Readonly<Partial<Record<RouteAccess, number>>> = { own: 404, staff: 403, key: 401 }
 
 /** Asks each without a token, with one that is none, and as a stranger. Gives what came out otherwise than declared, and what is not. */
 export const checkRoutes = async (
