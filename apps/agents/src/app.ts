@@ -50,6 +50,7 @@ export const createApp = (options: AppOptions): FastifyInstance => {
     authenticate: createAuthenticate(jwtSecret),
     db,
     bodyLimit: 5 * 1024 * 1024,
+    api: { title: 'Agents', version: '1' },
     onFailure,
     health: async () => {
       const relay = await realtime?.getStatus().catch(() => undefined)

@@ -10,33 +10,37 @@ import { listMetrics } from './metrics.js'
 export const addMetricRoutes = (app: FastifyInstance, { db, reads, service, clock, alerts, realtime }: RouteContext): void => {
   const now = (): Date => new Date(clock.now())
 
-  app.get('/metrics', async (request) => {
+  app.get('/metrics', { config: { summary: 'Windows of metrics, the newest first.', query: metricsQuery } }, async (request) => {
     const query = parse(metricsQuery, request.query)
     return { metrics: request.caller.role === 'anon' ? [] : await listMetrics(db, query, now()) }
   })
 
-  app.post('/metrics', async (request, reply) => {
-    requireService(request.caller)
-    const stored = await service.storeAgentMetrics(parse(newMetric, request.body), request)
-    return reply.status(stored.version === 1 ? 201 : 200).send(stored)
-  })
+  app.post(
+    '/metrics',
+    { config: { summary: 'Keeps a window; stored twice it is one.', body: newMetric } },
+    async (request, reply) => {
+      requireService(request.caller)
+      const stored = await service.storeAgentMetrics(parse(newMetric, request.body), request)
+      return reply.status(stored.version === 1 ? 201 : 200).send(stored)
+    },
+  )
 
-  app.get('/health', async (request) => {
+  app.get('/health', { config: { summary: 'Readings of health, the newest first.', query: hoursQuery } }, async (request) => {
     const query = parse(hoursQuery, request.query)
     return { health: request.caller.role === 'anon' ? [] : await listHealth(db, query, now()) }
   })
 
-  app.get('/health/summary', async (request, reply) => {
+  app.get('/health/summary', { config: { summary: 'The agents summed up.' } }, async (request, reply) => {
     requireService(request.caller)
     return fromRead(reply, await reads.summary())
   })
 
-  app.get('/realtime/status', async (request) => {
+  app.get('/realtime/status', { config: { summary: 'How the telling of frontends is.' } }, async (request) => {
     requireService(request.caller)
     return realtime ? realtime.getStatus() : { state: 'disabled' }
   })
 
-  app.get('/alerts', async (request) => {
+  app.get('/alerts', { config: { summary: 'What is wrong, and what was.' } }, async (request) => {
     requireService(request.caller)
     return { alerts: alerts.list() }
   })

@@ -170,6 +170,7 @@ describe('the app as a whole', () => {
       names: { agentId, taskId: String(body['task_id']) },
       routes: {
         'GET /health': 'open',
+        'GET /openapi.json': 'open',
         'GET /api/v1/health/supabase': 'open',
         'GET /api/v1/agent-instances': 'shared',
         'GET /api/v1/agent-instances/:agentId': 'shared',

@@ -27,45 +27,63 @@ const taskOf = (asked: Asked, caller: Caller): Omit<NewTask, 'agent_type'> => {
 }
 
 export const addTaskRoutes = (app: FastifyInstance, { db, writes, service, clock }: RouteContext): void => {
-  app.post('/tasks', async (request, reply) => {
-    requireUser(request.caller)
-    const { agent_type, ...asked } = parse(newTask, request.body)
-    const task = { ...taskOf(asked, request.caller), agent_type }
-    return reply.status(202).send(await service.queueTask(async () => task, request))
-  })
+  app.post(
+    '/tasks',
+    { config: { summary: 'A task for whichever agent of the type is free.', body: newTask } },
+    async (request, reply) => {
+      requireUser(request.caller)
+      const { agent_type, ...asked } = parse(newTask, request.body)
+      const task = { ...taskOf(asked, request.caller), agent_type }
+      return reply.status(202).send(await service.queueTask(async () => task, request))
+    },
+  )
 
-  app.post<OfAgent>('/agent-instances/:agentId/tasks', async (request, reply) => {
-    requireUser(request.caller)
-    const asked = parse(newTaskOfAgent, request.body)
-    const task = taskOf(asked, request.caller)
-    const make = async (tx: Db) => {
-      const { id, agent_type } = await requireAgent(tx, request.params.agentId)
-      return { ...task, agent_type, agent_instance_id: id }
-    }
-    return reply.status(202).send(await service.queueTask(make, request))
-  })
+  app.post<OfAgent>(
+    '/agent-instances/:agentId/tasks',
+    { config: { summary: 'A task for this agent alone.', body: newTaskOfAgent } },
+    async (request, reply) => {
+      requireUser(request.caller)
+      const asked = parse(newTaskOfAgent, request.body)
+      const task = taskOf(asked, request.caller)
+      const make = async (tx: Db) => {
+        const { id, agent_type } = await requireAgent(tx, request.params.agentId)
+        return { ...task, agent_type, agent_instance_id: id }
+      }
+      return reply.status(202).send(await service.queueTask(make, request))
+    },
+  )
 
-  app.get('/executions', async (request) => listTasks(db, parse(executionsQuery, request.query), request.caller))
+  app.get(
+    '/executions',
+    { config: { summary: 'Tasks and what came of them, the newest first.', query: executionsQuery } },
+    async (request) => listTasks(db, parse(executionsQuery, request.query), request.caller),
+  )
 
-  app.get<OfTask>('/executions/:taskId', async (request) => findTask(db, request.params.taskId, request.caller))
+  app.get<OfTask>('/executions/:taskId', { config: { summary: 'A task and what came of it.' } }, async (request) =>
+    findTask(db, request.params.taskId, request.caller),
+  )
 
-  app.patch<OfTask>('/executions/:taskId', async (request) => {
+  app.patch<OfTask>('/executions/:taskId', { config: { summary: 'What came of a task.', body: taskChange } }, async (request) => {
     requireService(request.caller)
     return service.updateTaskExecution(request.params.taskId, parse(taskChange, request.body), request)
   })
 
-  app.post<OfTask>('/executions/:taskId/cancel', async (request, reply) => {
-    requireUser(request.caller)
-    const { result, degraded } = await writes.write(async (tx, announce) => {
-      await findTask(tx, request.params.taskId, request.caller)
-      const task = await cancelTask(tx, request.params.taskId)
-      await announce(eventsOf.task(task))
-      return task
-    }, request)
-    return reply.status(result.status === 'cancelled' ? 200 : 202).send({ ...result, degraded })
-  })
+  app.post<OfTask>(
+    '/executions/:taskId/cancel',
+    { config: { summary: 'Cancels a task, or asks whoever runs it to leave off.' } },
+    async (request, reply) => {
+      requireUser(request.caller)
+      const { result, degraded } = await writes.write(async (tx, announce) => {
+        await findTask(tx, request.params.taskId, request.caller)
+        const task = await cancelTask(tx, request.params.taskId)
+        await announce(eventsOf.task(task))
+        return task
+      }, request)
+      return reply.status(result.status === 'cancelled' ? 200 : 202).send({ ...result, degraded })
+    },
+  )
 
-  app.get('/queue', async (request) => {
+  app.get('/queue', { config: { summary: 'How much waits, of which type and priority, and for how long.' } }, async (request) => {
     requireUser(request.caller)
     return queueState(db, new Date(clock.now()))
   })

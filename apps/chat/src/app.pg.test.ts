@@ -208,6 +208,7 @@ describe('the routes', () => {
       names: { id, messageId: message.id },
       routes: {
         'GET /health': 'open',
+        'GET /openapi.json': 'open',
         'GET /chats': 'shared',
         'POST /chats': 'shared',
         'GET /chats/:id': 'own',

@@ -42,6 +42,7 @@ export const createApp = (options: AppOptions): FastifyInstance => {
     authenticate: createAuthenticate(jwtSecret),
     db,
     bodyLimit: 32 * 1024,
+    api: { title: 'Chat', version: '1' },
     onFailure,
     routes: (app) => {
       const context: RouteContext = { db, writes, reads, undoMs }

@@ -27,37 +27,56 @@ const present = (page: MessagePage | null): MessagePage => {
 }
 
 export const addMessageRoutes = (app: FastifyInstance, { db, reads, writes }: RouteContext): void => {
-  app.get('/chats/:id/messages', async (request, reply) => {
-    const { userId } = request.caller
-    const { before, after, limit } = parse(pageQuery, request.query)
-    const context = contextOf(request)
-    // Kept is the newest page of the default size.
-    if (before === undefined && after === undefined && limit <= limits.page)
-      return lastOf(present(fromRead(reply, await reads.firstPage(userId, chatOf(request), context))), limit)
-    const page = await messagePage(db, userId, chatOf(request), { before, after, limit })
-    return present(fromRead(reply, { value: page, cache: 'MISS' } satisfies Read<MessagePage | null>))
-  })
+  app.get(
+    '/chats/:id/messages',
+    { config: { summary: 'Messages by number, oldest first.', query: pageQuery } },
+    async (request, reply) => {
+      const { userId } = request.caller
+      const { before, after, limit } = parse(pageQuery, request.query)
+      const context = contextOf(request)
+      // Kept is the newest page of the default size.
+      if (before === undefined && after === undefined && limit <= limits.page)
+        return lastOf(present(fromRead(reply, await reads.firstPage(userId, chatOf(request), context))), limit)
+      const page = await messagePage(db, userId, chatOf(request), { before, after, limit })
+      return present(fromRead(reply, { value: page, cache: 'MISS' } satisfies Read<MessagePage | null>))
+    },
+  )
 
-  app.post('/chats/:id/messages', { bodyLimit: messageBodyLimit }, async (request, reply) => {
-    const { userId, isService } = request.caller
-    const { role, content, metadata, client_message_id: clientMessageId } = parse(newMessage, request.body)
-    if (role !== 'user' && !isService) throw new ChatError('CHAT_FORBIDDEN')
-    const message = { role, content, clientMessageId, metadata }
-    const { message: kept, created } = fromWrite(
-      reply,
-      await writes.write((tx) => appendMessage(tx, userId, chatOf(request), message)),
-    )
-    return reply.status(created ? 201 : 200).send(kept)
-  })
+  app.post(
+    '/chats/:id/messages',
+    { bodyLimit: messageBodyLimit, config: { summary: 'One more message; sent twice it is kept once.', body: newMessage } },
+    async (request, reply) => {
+      const { userId, isService } = request.caller
+      const { role, content, metadata, client_message_id: clientMessageId } = parse(newMessage, request.body)
+      if (role !== 'user' && !isService) throw new ChatError('CHAT_FORBIDDEN')
+      const message = { role, content, clientMessageId, metadata }
+      const { message: kept, created } = fromWrite(
+        reply,
+        await writes.write((tx) => appendMessage(tx, userId, chatOf(request), message)),
+      )
+      return reply.status(created ? 201 : 200).send(kept)
+    },
+  )
 
-  app.patch('/chats/:id/messages/:messageId', { bodyLimit: messageBodyLimit }, async (request, reply) => {
-    const { content } = parse(messageChange, request.body)
-    const id = messageOf(request)
-    return fromWrite(reply, await writes.write((tx) => editMessage(tx, request.caller.userId, chatOf(request), id, content)))
-  })
+  app.patch(
+    '/chats/:id/messages/:messageId',
+    { bodyLimit: messageBodyLimit, config: { summary: 'Other words for a message of a user.', body: messageChange } },
+    async (request, reply) => {
+      const { content } = parse(messageChange, request.body)
+      const id = messageOf(request)
+      return fromWrite(reply, await writes.write((tx) => editMessage(tx, request.caller.userId, chatOf(request), id, content)))
+    },
+  )
 
-  app.delete('/chats/:id/messages/:messageId', async (request, reply) => {
-    const id = messageOf(request)
-    return fromWrite(reply, await writes.write((tx) => deleteMessage(tx, request.caller.userId, chatOf(request), id, request.id)))
-  })
+  app.delete(
+    '/chats/:id/messages/:messageId',
+    { config: { summary: 'Leaves of a message its number alone.' } },
+    async (request, reply) => {
+      const id = messageOf(request)
+      return fromWrite(
+        reply,
+        await writes.write((tx) => deleteMessage(tx, request.caller.userId, chatOf(request), id, request.id)),
+      )
+    },
+  )
 }

@@ -33,6 +33,7 @@ export const createApp = (options: AppOptions): FastifyInstance => {
     errors: ReannaError,
     authenticate: createAuthenticate(jwtSecret),
     db,
+    api: { title: 'REanna Router', version: '1' },
     onFailure,
     ...(watch && { openRoutes: watch }),
     routes: (app) => {

@@ -553,6 +553,7 @@ describe('R121: the routes', () => {
       },
       routes: {
         'GET /health': 'open',
+        'GET /openapi.json': 'open',
         'GET /tours': 'shared',
         'POST /tours': 'shared',
         'GET /tours/:id': 'own',

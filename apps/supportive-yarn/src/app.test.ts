@@ -79,9 +79,20 @@ describe('R121: the routes', () => {
     const violations = await checkRoutes(app, {
       stranger: 'a token of a stranger',
       names: { sessionId: 'one' },
-      routes: { 'POST /chat': 'open', 'GET /health': 'open', 'GET /history/:sessionId': 'key', 'GET /analytics': 'key' },
+      routes: {
+        'POST /chat': 'open',
+        'GET /health': 'open',
+        'GET /openapi.json': 'open',
+        'GET /history/:sessionId': 'key',
+        'GET /analytics': 'key',
+      },
     })
     expect(violations).toEqual([])
+    const { paths } = (await app.inject('/openapi.json')).json()
+    expect(paths['/chat'].post).toMatchObject({
+      requestBody: { content: { 'application/json': { schema: { required: ['message'] } } } },
+    })
+    expect([paths['/chat'].post.security, paths['/analytics'].get.security]).toEqual([undefined, [{ bearer: [] }]])
   })
 })
 

@@ -1,6 +1,7 @@
-/** The yarn over HTTP: `POST /chat` and `GET /health`, and for those who hold a token `GET /history/:sessionId` and `GET /analytics`. */
+/** The yarn over HTTP: `POST /chat`, `GET /health` and `GET /openapi.json`, and for those who hold a token `GET /history/:sessionId` and `GET /analytics`. */
 import { createHash, timingSafeEqual } from 'node:crypto'
 import Fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
+import { createApiNotes } from 'tidemark/app'
 import { createLimiter } from 'tidemark/limiter'
 import { z } from 'zod'
 import { type ChatOptions, type ChatStore, createChat } from './chat.js'
@@ -41,6 +42,16 @@ const chatBody = z.object({ session_id: text(128).optional(), message: text(1000
 
 const historyQuery = z.object({ limit: z.coerce.number().int().min(1).max(200).default(50) })
 const analyticsQuery = z.object({ days: z.coerce.number().int().min(1).max(366).default(30) })
+
+/** What is wrong with a message is not told field by field: it has two. */
+const refusal = {
+  type: 'object',
+  required: ['error'],
+  properties: {
+    error: { type: 'string' },
+    reply: { type: 'string', description: 'The helplines, where a refused message asks for them.' },
+  },
+}
 
 const healthBudgetMs = 1000
 
@@ -101,26 +112,34 @@ const addOperatorRoutes = (app: FastifyInstance, options: AppOptions, token: str
       return reply.status(401).header('www-authenticate', 'Bearer').send({ error: wording.refusals.token })
     })
 
-    inner.get('/history/:sessionId', async (request, reply) => {
-      const query = historyQuery.safeParse(request.query)
-      if (!query.success) return reply.status(400).send({ error: wording.refusals.limit })
-      const { sessionId } = request.params as { readonly sessionId: string }
-      const [session, messages] = await store.read(async (db) => [
-        await repository.getSessionData(db, sessionId),
-        await repository.getHistory(db, sessionId, query.data.limit),
-      ])
-      if (!session) return reply.status(404).send({ error: wording.refusals.notFound })
-      return { session_id: sessionId, state: session.fsmState, messages }
-    })
+    inner.get(
+      '/history/:sessionId',
+      { config: { summary: 'A session and its newest messages, oldest first.', query: historyQuery } },
+      async (request, reply) => {
+        const query = historyQuery.safeParse(request.query)
+        if (!query.success) return reply.status(400).send({ error: wording.refusals.limit })
+        const { sessionId } = request.params as { readonly sessionId: string }
+        const [session, messages] = await store.read(async (db) => [
+          await repository.getSessionData(db, sessionId),
+          await repository.getHistory(db, sessionId, query.data.limit),
+        ])
+        if (!session) return reply.status(404).send({ error: wording.refusals.notFound })
+        return { session_id: sessionId, state: session.fsmState, messages }
+      },
+    )
 
-    inner.get('/analytics', async (request, reply) => {
-      const query = analyticsQuery.safeParse(request.query)
-      if (!query.success) return reply.status(400).send({ error: wording.refusals.limit })
-      const { days } = query.data
-      const events = await store.read((db) => repository.getAnalytics(db, new Date(Date.now() - days * 24 * 60 * minute)))
-      const started = events.session_started ?? 0
-      return { days, events, completion_rate: started === 0 ? null : (events.session_completed ?? 0) / started }
-    })
+    inner.get(
+      '/analytics',
+      { config: { summary: 'How often each thing happened; it names no session.', query: analyticsQuery } },
+      async (request, reply) => {
+        const query = analyticsQuery.safeParse(request.query)
+        if (!query.success) return reply.status(400).send({ error: wording.refusals.limit })
+        const { days } = query.data
+        const events = await store.read((db) => repository.getAnalytics(db, new Date(Date.now() - days * 24 * 60 * minute)))
+        const started = events.session_started ?? 0
+        return { days, events, completion_rate: started === 0 ? null : (events.session_completed ?? 0) / started }
+      },
+    )
   })
 }
 
@@ -133,13 +152,16 @@ export const createApp = (options: AppOptions): FastifyInstance => {
   app.removeContentTypeParser('text/plain')
   const limits = createLimits(options)
   const chat = createChat(options)
+  const notes = createApiNotes({ title: 'Supportive Yarn', version: '1' }, refusal)
+  notes.note(app)
+  app.get('/openapi.json', { config: { summary: 'What each route takes.', open: true } }, async () => notes.document())
   app.setErrorHandler(answerError(wording, onFailure))
   app.setNotFoundHandler((_request, reply) => reply.status(404).send({ error: wording.refusals.notFound }))
   app.addHook('onRequest', async (_request, reply) => {
     reply.header('cache-control', 'no-store')
   })
 
-  app.post('/chat', async (request, reply) => {
+  app.post('/chat', { config: { summary: 'A message, and its answer.', body: chatBody, open: true } }, async (request, reply) => {
     const body = chatBody.safeParse(request.body)
     if (await limits(request, reply)) {
       // Whoever is in danger writes fast: the numbers come with the refusal.
@@ -153,7 +175,7 @@ export const createApp = (options: AppOptions): FastifyInstance => {
     return debug ? { ...shown, debug: { risk: answer.risk?.severity ?? null, degraded: answer.degraded } } : shown
   })
 
-  app.get('/health', async (_request, reply) =>
+  app.get('/health', { config: { summary: 'Whether the store answers.', open: true } }, async (_request, reply) =>
     (await connected(store))
       ? { status: 'ok', database: 'connected' }
       : reply.status(503).send({ status: 'error', database: 'disconnected' }),

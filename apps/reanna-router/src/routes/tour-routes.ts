@@ -12,23 +12,27 @@ import type { Db } from '../rows.js'
 import { idIn, type RouteContext } from './route-context.js'
 
 export const addTourRoutes = (app: FastifyInstance, { database, reads, calls, routing, hasCrm: syncs }: RouteContext): void => {
-  app.post('/tours', async (request, reply) => {
-    const { caller } = request
-    const wanted = parse(newTour, request.body)
-    const agentId = wanted.agent_id ?? caller.sub
-    if (agentId === '') throw new ReannaError('REANNA_INVALID', 'agent_id: the service says whose tour it is.')
-    // Before the map service is asked: a tour of somebody else's is not made anyway.
-    if (!caller.isAdmin && agentId !== caller.sub) throw new ReannaError('REANNA_FORBIDDEN')
-    const plan = await planTour(wanted, routing)
-    const written = await database.write(caller, async (db) => {
-      const tour = await createTour(db, agentId, plan, { syncs })
-      return { ...tour, visits: await visitsOf(db, tour.id) }
-    })
-    const tour = fromWrite(reply, written)
-    return reply.status(201).header('location', `/tours/${tour.id}`).send(tour)
-  })
+  app.post(
+    '/tours',
+    { config: { summary: 'A day that is planned, with its visits in order.', body: newTour } },
+    async (request, reply) => {
+      const { caller } = request
+      const wanted = parse(newTour, request.body)
+      const agentId = wanted.agent_id ?? caller.sub
+      if (agentId === '') throw new ReannaError('REANNA_INVALID', 'agent_id: the service says whose tour it is.')
+      // Before the map service is asked: a tour of somebody else's is not made anyway.
+      if (!caller.isAdmin && agentId !== caller.sub) throw new ReannaError('REANNA_FORBIDDEN')
+      const plan = await planTour(wanted, routing)
+      const written = await database.write(caller, async (db) => {
+        const tour = await createTour(db, agentId, plan, { syncs })
+        return { ...tour, visits: await visitsOf(db, tour.id) }
+      })
+      const tour = fromWrite(reply, written)
+      return reply.status(201).header('location', `/tours/${tour.id}`).send(tour)
+    },
+  )
 
-  app.get('/tours', async (request) => {
+  app.get('/tours', { config: { summary: 'Tours, the latest day first.', query: toursQuery } }, async (request) => {
     const query = parse(toursQuery, request.query)
     const after = parsePlace(query.cursor)
     return database.read(request.caller, (db) =>
@@ -45,26 +49,30 @@ export const addTourRoutes = (app: FastifyInstance, { database, reads, calls, ro
     )
   })
 
-  app.get('/tours/:id', async (request, reply) =>
+  app.get('/tours/:id', { config: { summary: 'A tour with its visits.' } }, async (request, reply) =>
     fromRead(reply, await reads.tour(request.caller, idIn(request), contextOf(request))),
   )
 
-  app.put('/tours/:id/status', async (request, reply) => {
+  app.put('/tours/:id/status', { config: { summary: 'Moves a tour on.', body: tourStatus } }, async (request, reply) => {
     const { status, force } = parse(tourStatus, request.body)
     const id = idIn(request)
     return fromWrite(reply, await database.write(request.caller, (db) => changeTourStatus(db, id, status, { force, syncs })))
   })
 
-  app.get('/tours/:id/journal', async (request) => {
-    const { limit } = parse(journalQuery, request.query)
-    const id = idIn(request)
-    const read = async (db: Db) => journalOf(db, await requireTour(db, id), limit)
-    const { tour, entries } = await database.read(request.caller, read)
-    return { tour_id: tour.id, time_zone: tour.time_zone, entries }
-  })
+  app.get(
+    '/tours/:id/journal',
+    { config: { summary: 'What happened on a tour, in order.', query: journalQuery } },
+    async (request) => {
+      const { limit } = parse(journalQuery, request.query)
+      const id = idIn(request)
+      const read = async (db: Db) => journalOf(db, await requireTour(db, id), limit)
+      const { tour, entries } = await database.read(request.caller, read)
+      return { tour_id: tour.id, time_zone: tour.time_zone, entries }
+    },
+  )
 
   // 200 once the CRM has been told, or has refused for good; 202 while it has not.
-  app.post('/tours/:id/crm-sync', async (request, reply) => {
+  app.post('/tours/:id/crm-sync', { config: { summary: 'Has the CRM be told of a tour as it is.' } }, async (request, reply) => {
     if (!syncs) throw new ReannaError('REANNA_NOT_CONFIGURED')
     const id = idIn(request)
     await database.write(request.caller, (db) => requestSync(db, id))
@@ -74,8 +82,12 @@ export const addTourRoutes = (app: FastifyInstance, { database, reads, calls, ro
     return reply.send(tour)
   })
 
-  app.get('/board', async (request) => {
-    const { day } = parse(boardQuery, request.query)
-    return database.read(request.caller, (db) => boardOf(db, day ?? null))
-  })
+  app.get(
+    '/board',
+    { config: { summary: 'The tours of a day with their stops, planned and as they went.', query: boardQuery } },
+    async (request) => {
+      const { day } = parse(boardQuery, request.query)
+      return database.read(request.caller, (db) => boardOf(db, day ?? null))
+    },
+  )
 }

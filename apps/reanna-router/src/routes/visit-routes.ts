@@ -29,19 +29,23 @@ const planVisit =
   }
 
 export const addVisitRoutes = (app: FastifyInstance, { database, reads, hasCrm: syncs }: RouteContext): void => {
-  app.get('/property-visits', async (request) => {
-    const { tour_id: tourId, status, limit } = parse(visitsQuery, request.query)
-    return { visits: await database.read(request.caller, (db) => listVisits(db, { tourId, status, limit })) }
-  })
+  app.get(
+    '/property-visits',
+    { config: { summary: 'Visits, in the order of the day.', query: visitsQuery } },
+    async (request) => {
+      const { tour_id: tourId, status, limit } = parse(visitsQuery, request.query)
+      return { visits: await database.read(request.caller, (db) => listVisits(db, { tourId, status, limit })) }
+    },
+  )
 
-  app.post('/property-visits', async (request, reply) => {
+  app.post('/property-visits', { config: { summary: 'One more stop of a tour.', body: newVisit } }, async (request, reply) => {
     const wanted = parse(newVisit, request.body)
     const written = await database.write(request.caller, (db) => addVisit(db, wanted, planVisit(wanted)))
     return reply.status(201).send(fromWrite(reply, written))
   })
 
   // A stop with what is to be done there and what was said.
-  app.get('/property-visits/:id', async (request) => {
+  app.get('/property-visits/:id', { config: { summary: 'A stop with its tasks and feedback.' } }, async (request) => {
     const id = idIn(request)
     return database.read(request.caller, async (db) => ({
       ...(await requireVisit(db, id)),
@@ -50,13 +54,17 @@ export const addVisitRoutes = (app: FastifyInstance, { database, reads, hasCrm: 
     }))
   })
 
-  app.get('/property-visits/tour/:id/next', async (request, reply) => {
-    const visit = fromRead(reply, await reads.nextVisit(request.caller, idIn(request), contextOf(request)))
-    if (visit === null) throw new ReannaError('REANNA_NOT_FOUND', 'There is no stop left.')
-    return visit
-  })
+  app.get(
+    '/property-visits/tour/:id/next',
+    { config: { summary: 'The first stop that is still to come.' } },
+    async (request, reply) => {
+      const visit = fromRead(reply, await reads.nextVisit(request.caller, idIn(request), contextOf(request)))
+      if (visit === null) throw new ReannaError('REANNA_NOT_FOUND', 'There is no stop left.')
+      return visit
+    },
+  )
 
-  app.get('/property-visits/tour/:id/current', async (request) => {
+  app.get('/property-visits/tour/:id/current', { config: { summary: 'The stop where the agent is.' } }, async (request) => {
     const id = idIn(request)
     const visit = await database.read(request.caller, async (db) => currentVisit(db, (await requireTour(db, id)).id))
     if (visit === null) throw new ReannaError('REANNA_NOT_FOUND', 'The agent is at no stop.')
@@ -69,16 +77,24 @@ export const addVisitRoutes = (app: FastifyInstance, { database, reads, hasCrm: 
     return database.write(request.caller, (db) => changeVisitStatus(db, id, to, { at: when, syncs }))
   }
 
-  app.put('/property-visits/:id/arrival', async (request, reply) =>
-    fromWrite(reply, await change(request, 'arrived', parse(moment, request.body ?? undefined).at)),
+  app.put(
+    '/property-visits/:id/arrival',
+    { config: { summary: 'The agent has arrived.', body: moment } },
+    async (request, reply) => fromWrite(reply, await change(request, 'arrived', parse(moment, request.body ?? undefined).at)),
   )
 
-  app.put('/property-visits/:id/departure', async (request, reply) =>
-    fromWrite(reply, await change(request, 'completed', parse(moment, request.body ?? undefined).at)),
+  app.put(
+    '/property-visits/:id/departure',
+    { config: { summary: 'The agent has left.', body: moment } },
+    async (request, reply) => fromWrite(reply, await change(request, 'completed', parse(moment, request.body ?? undefined).at)),
   )
 
-  app.put('/property-visits/:id/status', async (request, reply) => {
-    const { status, at } = parse(visitStatus, request.body)
-    return fromWrite(reply, await change(request, status, at))
-  })
+  app.put(
+    '/property-visits/:id/status',
+    { config: { summary: 'Moves a visit on.', body: visitStatus } },
+    async (request, reply) => {
+      const { status, at } = parse(visitStatus, request.body)
+      return fromWrite(reply, await change(request, status, at))
+    },
+  )
 }

@@ -10,6 +10,8 @@ declare module 'fastify' {
     readonly body?: z.ZodType
     /** What its query is held against. */
     readonly query?: z.ZodType
+    /** True where it wants no token. */
+    readonly open?: boolean
   }
 }
 
@@ -54,13 +56,13 @@ const parametersOf = (url: string, query: z.ZodType | undefined): readonly objec
 }
 
 const operationOf = ({ url, config }: RouteOptions): object => {
-  const { summary, body, query } = config ?? {}
+  const { summary, body, query, open } = config ?? {}
   const parameters = parametersOf(url, query)
   return {
     ...(summary !== undefined && { summary }),
     ...(parameters.length > 0 && { parameters }),
     ...(body && { requestBody: { content: { 'application/json': { schema: schemaOf(body) } } } }),
-    security: [{ bearer: [] }],
+    ...(!open && { security: [{ bearer: [] }] }),
     responses: {
       '2XX': { description: 'Done.' },
       default: { description: 'Refused.', content: { 'application/json': { schema: { $ref: '#/components/schemas/Refusal' } } } },
@@ -70,12 +72,13 @@ const operationOf = ({ url, config }: RouteOptions): object => {
 
 /** What is known of the routes. */
 export interface ApiNotes {
-  /** Notes the routes that are added to it from here on; they want a token. */
+  /** Notes the routes that are added to it from here on. */
   note(app: FastifyInstance): void
   document(): object
 }
 
-export const createApiNotes = (info: ApiInfo): ApiNotes => {
+/** `refused`: what a refusal looks like, where it is not `{error, code, fields?}`. */
+export const createApiNotes = (info: ApiInfo, refused: Schema = refusal): ApiNotes => {
   const paths: Record<string, Record<string, object>> = {}
   let written: object | undefined
   return {
@@ -94,7 +97,7 @@ export const createApiNotes = (info: ApiInfo): ApiNotes => {
         paths: Object.fromEntries(Object.entries(paths).sort(([one], [other]) => (one < other ? -1 : 1))),
         components: {
           securitySchemes: { bearer: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' } },
-          schemas: { Refusal: refusal },
+          schemas: { Refusal: refused },
         },
       }
       return written

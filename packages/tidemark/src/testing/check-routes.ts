@@ -53,9 +53,28 @@ const fill = (path: string, names: RoutesDeclaration['names'] = {}): string =>
     return found
   })
 
+interface Document {
+  readonly paths: Readonly<Record<string, Readonly<Record<string, { readonly summary?: string }>>>>
+}
+
+/** Which of them the application's own document says nothing of. */
+const untold = async (app: FastifyInstance, routes: readonly string[]): Promise<readonly string[]> => {
+  const answer = await app.inject('/openapi.json')
+  if (answer.statusCode !== 200) return [`GET /openapi.json is answered with ${answer.statusCode}.`]
+  const { paths } = answer.json<Document>()
+  return routes.flatMap((route) => {
+    const [method, path] = route.split(' ') as [string, string]
+    const told = paths[path.replaceAll(/:(\w+)/g, '{$1}')]?.[method.toLowerCase()]
+    return told?.summary === undefined ? [`${route} is not in the document of the routes.`] : []
+  })
+}
+
 const statusFor: Readonly<Partial<Record<RouteAccess, number>>> = { own: 404, staff: 403, key: 401 }
 
-/** Asks each without a token, with one that is none, and as a stranger. Gives what came out otherwise than declared, and what is not. */
+/**
+ * Asks each without a token, with one that is none, and as a stranger. Gives what came out otherwise than declared, what is not declared, and what
+ * `GET /openapi.json` does not tell of.
+ */
 export const checkRoutes = async (
   app: FastifyInstance,
   { routes, names, stranger }: RoutesDeclaration,
@@ -67,6 +86,10 @@ export const checkRoutes = async (
     ...Object.keys(routes)
       .filter((route) => !there.includes(route))
       .map((route) => `${route} is declared and not there.`),
+    ...(await untold(
+      app,
+      there.filter((route) => factsOf(routes[route] ?? 'open').who !== 'open'),
+    )),
   ]
   for (const route of there) {
     const { who, body } = factsOf(routes[route] ?? 'open')
