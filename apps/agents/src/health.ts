@@ -1,5 +1,6 @@
 /** How the whole is, now and over the last hours. */
-
+import { pageOf, placeSql } from 'tidemark/app'
+import { parsePlace } from './input.js'
 import { windowMinutes } from './metrics.js'
 import { type Db, rowOf, type SystemHealth, shown } from './rows.js'
 
@@ -47,18 +48,27 @@ export const storeHealth = async (db: Db, now: Date, measured: Measured): Promis
   return shown<SystemHealth>(rows[0]!)
 }
 
+export interface HealthPage {
+  readonly health: readonly SystemHealth[]
+  /** The cursor of the next page. */
+  readonly next: string | null
+}
+
 /** Newest first. */
 export const listHealth = async (
   db: Db,
-  { hours, limit }: { readonly hours: number; readonly limit: number },
+  { hours, limit, cursor }: { readonly hours: number; readonly limit: number; readonly cursor?: string | undefined },
   now: Date,
-): Promise<readonly SystemHealth[]> => {
-  const { rows } = await db.query<object>(
-    `select * from system_health where timestamp > $1::timestamptz - $2 * interval '1 hour' and timestamp <= $1
-      order by timestamp desc, id limit $3`,
-    [now, hours, limit],
+): Promise<HealthPage> => {
+  const { rows } = await db.query<Record<string, unknown>>(
+    `select *, ${placeSql('timestamp')} from system_health
+      where timestamp > $1::timestamptz - $2 * interval '1 hour' and timestamp <= $1
+        and ($3::timestamptz is null or (timestamp <= $3 and (timestamp < $3 or id > $4::uuid)))
+      order by timestamp desc, id limit $5`,
+    [now, hours, ...parsePlace(cursor), limit + 1],
   )
-  return rows.map((row) => shown<SystemHealth>(row))
+  const page = pageOf(rows, limit)
+  return { health: page.rows.map((row) => shown<SystemHealth>(row)), next: page.next }
 }
 
 export interface HealthSummary {

@@ -80,11 +80,12 @@ export const executionsQuery = z.strictObject({
   limit,
   cursor,
 })
-export const hoursQuery = z.strictObject({ hours, limit: z.coerce.number().int().min(1).max(5000).default(1000) })
+export const hoursQuery = z.strictObject({ hours, limit: z.coerce.number().int().min(1).max(5000).default(1000), cursor })
 export const metricsQuery = z.strictObject({
   agent_id: z.string().max(128).optional(),
   hours,
   limit: z.coerce.number().int().min(1).max(5000).default(1000),
+  cursor,
 })
 export const beat = z.strictObject({ status_reason: z.string().max(1000).optional() }).default({})
 

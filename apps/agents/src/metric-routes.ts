@@ -12,7 +12,7 @@ export const addMetricRoutes = (app: FastifyInstance, { db, reads, service, cloc
 
   app.get('/metrics', { config: { summary: 'Windows of metrics, the newest first.', query: metricsQuery } }, async (request) => {
     const query = parse(metricsQuery, request.query)
-    return { metrics: request.caller.role === 'anon' ? [] : await listMetrics(db, query, now()) }
+    return request.caller.role === 'anon' ? { metrics: [], next: null } : listMetrics(db, query, now())
   })
 
   app.post(
@@ -27,7 +27,7 @@ export const addMetricRoutes = (app: FastifyInstance, { db, reads, service, cloc
 
   app.get('/health', { config: { summary: 'Readings of health, the newest first.', query: hoursQuery } }, async (request) => {
     const query = parse(hoursQuery, request.query)
-    return { health: request.caller.role === 'anon' ? [] : await listHealth(db, query, now()) }
+    return request.caller.role === 'anon' ? { health: [], next: null } : listHealth(db, query, now())
   })
 
   app.get('/health/summary', { config: { summary: 'The agents summed up.' } }, async (request, reply) => {

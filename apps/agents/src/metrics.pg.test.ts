@@ -49,10 +49,12 @@ describe('metrics', () => {
     for (const start of ['2026-11-20T02:50:00Z', '2026-11-20T02:57:00Z', '2026-11-20T03:00:00Z', '2026-11-21T02:55:00Z'])
       await storeMetric(database.pool, other, metric(start))
     const now = new Date('2026-11-21T03:00:00Z')
-    const starts = async (hours: number, agent_id = other.agent_id) =>
-      (await listMetrics(database.pool, { agent_id, hours, limit: 100 }, now)).map(({ period_start }) =>
-        period_start.slice(5, 16),
-      )
+    // In pages of two.
+    const starts = async (hours: number, agent_id = other.agent_id, cursor?: string): Promise<readonly string[]> => {
+      const { metrics, next } = await listMetrics(database.pool, { agent_id, hours, limit: 2, cursor }, now)
+      const some = metrics.map(({ period_start }) => period_start.slice(5, 16))
+      return next === null ? some : [...some, ...(await starts(hours, agent_id, next))]
+    }
     expect(await starts(24)).toEqual(['11-21T02:55', '11-20T03:00', '11-20T02:57'])
     expect(await starts(300)).toHaveLength(4)
     expect(await starts(24, 'nobody')).toEqual([])
@@ -99,6 +101,6 @@ describe('metrics', () => {
       await expect(database.as(role, {}, 'select from public.agent_metrics_202701')).rejects.toThrow('permission denied')
     expect((await maintain('2027-05-15T12:00:00Z')).rows[0]?.dropped).toEqual(['agent_metrics_202701'])
     // The windows of 2026 were in the default partition.
-    expect((await listMetrics(database.pool, { hours: 8784, limit: 10 }, new Date('2027-05-15T12:00:00Z'))).length).toBe(0)
+    expect((await listMetrics(database.pool, { hours: 8784, limit: 10 }, new Date('2027-05-15T12:00:00Z'))).metrics).toEqual([])
   })
 })

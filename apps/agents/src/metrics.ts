@@ -1,5 +1,7 @@
 /** How well agents do, by windows of five minutes. Rates and qualities are fractions from 0 to 1 (C64), times are seconds. */
+import { pageOf, placeSql } from 'tidemark/app'
 import { AgentsError, refusing } from './agents-error.js'
+import { parsePlace } from './input.js'
 import { type AgentInstance, type Db, type Metric, shown } from './rows.js'
 
 export const windowMinutes = 5
@@ -50,18 +52,27 @@ export interface MetricsQuery {
   readonly agent_id?: string | undefined
   readonly hours: number
   readonly limit: number
+  readonly cursor?: string | undefined
+}
+
+export interface MetricPage {
+  readonly metrics: readonly Metric[]
+  /** The cursor of the next page. */
+  readonly next: string | null
 }
 
 /** Windows that end within the last hours, newest first. Hours are an interval: any number at any time of day (C65). */
-export const listMetrics = async (db: Db, { agent_id, hours, limit }: MetricsQuery, now: Date): Promise<readonly Metric[]> => {
-  const { rows } = await db.query<object>(
-    `select m.* from agent_metrics m
+export const listMetrics = async (db: Db, { agent_id, hours, limit, cursor }: MetricsQuery, now: Date): Promise<MetricPage> => {
+  const { rows } = await db.query<Record<string, unknown>>(
+    `select m.*, ${placeSql('m.period_start')} from agent_metrics m
       where m.period_end > $1::timestamptz - $2 * interval '1 hour' and m.period_start <= $1
         and ($3::text is null or m.agent_instance_id = (select a.id from agent_instances a where a.agent_id = $3))
-      order by m.period_start desc, m.id limit $4`,
-    [now, hours, agent_id ?? null, limit],
+        and ($4::timestamptz is null or (m.period_start <= $4 and (m.period_start < $4 or m.id > $5::uuid)))
+      order by m.period_start desc, m.id limit $6`,
+    [now, hours, agent_id ?? null, ...parsePlace(cursor), limit + 1],
   )
-  return rows.map((row) => shown<Metric>(row))
+  const page = pageOf(rows, limit)
+  return { metrics: page.rows.map((row) => shown<Metric>(row)), next: page.next }
 }
 
 // Only what changes is written: a window without news tells nobody.

@@ -269,8 +269,11 @@ describe('agents, and how the whole is', () => {
     expect(whole).toMatchObject({ status: 'healthy', total_agents: 1, idle_agents: 1, completed_tasks: 1, success_rate: 1 })
     const ill = await storeHealth(database.pool, now, { ...measured, degraded: ['the second database is away'] })
     expect(ill).toMatchObject({ status: 'degraded', details: { degraded: ['the second database is away'] } })
-    const shown = await listHealth(database.pool, { hours: 24, limit: 10 }, now)
-    expect(new Set(shown.map(({ id }) => id))).toEqual(new Set([whole.id, ill.id]))
+    // Both are of one moment; a page ends between them.
+    const first = await listHealth(database.pool, { hours: 24, limit: 1 }, now)
+    const second = await listHealth(database.pool, { hours: 24, limit: 1, cursor: first.next! }, now)
+    expect([...first.health, ...second.health].map(({ id }) => id).sort()).toEqual([whole.id, ill.id].sort())
+    expect(second.next).toBeNull()
     expect(await healthSummary(database.pool)).toMatchObject({ total_agents: 1, success_rate: 1 })
     expect(await forgetHealth(database.pool, now, 30)).toBe(1)
     const { rows } = await database.owner.query('select id from system_health where id = $1', [old.id])

@@ -136,8 +136,8 @@ export class SupabaseService {
     }, by)
   }
 
-  getAgentMetrics(agentId: string, hours = 24): Promise<readonly Metric[]> {
-    return listMetrics(this.#options.db, { agent_id: agentId, hours, limit: mostRows }, this.#now())
+  async getAgentMetrics(agentId: string, hours = 24): Promise<readonly Metric[]> {
+    return (await listMetrics(this.#options.db, { agent_id: agentId, hours, limit: mostRows }, this.#now())).metrics
   }
 
   /** Counts agents and tasks as they are now, beside what was measured. */
@@ -149,8 +149,8 @@ export class SupabaseService {
     })
   }
 
-  getSystemHealth(hours = 24): Promise<readonly SystemHealth[]> {
-    return listHealth(this.#options.db, { hours, limit: mostRows }, this.#now())
+  async getSystemHealth(hours = 24): Promise<readonly SystemHealth[]> {
+    return (await listHealth(this.#options.db, { hours, limit: mostRows }, this.#now())).health
   }
 
   async healthCheck(): Promise<SupabaseHealthBody> {

@@ -128,15 +128,21 @@ export const toursQuery = z.strictObject({
   cursor,
 })
 
-export const visitsQuery = z.strictObject({ tour_id: uuid.optional(), status: z.enum(statesOf(visitMoves)).optional(), limit })
+export const visitsQuery = z.strictObject({
+  tour_id: uuid.optional(),
+  status: z.enum(statesOf(visitMoves)).optional(),
+  limit,
+  cursor,
+})
 export const tasksQuery = z.strictObject({
   visit_id: uuid.optional(),
   task_type: z.enum(taskTypes).optional(),
   pending: z.enum(['true', 'false']).optional(),
   limit,
+  cursor,
 })
 /** `unsent`: processed, and nobody was told. */
-export const feedbackQuery = z.strictObject({ unsent: z.literal('true'), limit })
+export const feedbackQuery = z.strictObject({ unsent: z.literal('true'), limit, cursor })
 export const journalQuery = z.strictObject({ limit: z.coerce.number().int().min(1).max(1000).default(500) })
 export const boardQuery = z.strictObject({ day: z.iso.date().optional() })
 export const hoursQuery = z.strictObject({

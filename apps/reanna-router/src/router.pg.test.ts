@@ -221,17 +221,34 @@ describe('tours', () => {
          select 'pager', timestamptz '2026-01-05T09:00:00.123456Z' + (n / 2) * interval '1 microsecond', '2026-01-06Z', 'scheduled'
            from generate_series(1, 7) n`,
     )
-    const seen: string[] = []
-    let next: string | null = null
-    do {
-      const cursor: string = next === null ? '' : `&cursor=${next}`
-      const page: { tours: Tour[]; next: string | null } = (
-        await ask<{ tours: Tour[]; next: string | null }>('GET', `/tours?limit=2${cursor}`, undefined, tokenOf('pager'))
-      ).body
-      seen.push(...page.tours.map(({ id }) => id))
-      next = page.next
-    } while (next !== null)
-    expect([seen.length, new Set(seen).size]).toEqual([7, 7])
+    await database.owner.query(
+      `with t as (select id from tours where agent_id = 'pager' order by id limit 1),
+            v as (insert into property_visits (tour_id, address, scheduled_arrival, scheduled_departure, status)
+              select id, 'Stop ' || n, timestamptz '2026-01-05T09:00:00.123456Z' + (n / 2) * interval '1 microsecond', '2026-01-06Z', 'scheduled'
+                from t, generate_series(1, 7) n returning id, scheduled_arrival),
+            k as (insert into tasks (visit_id, task_type, status, scheduled_time)
+              select id, 'feedback_collection', 'scheduled', scheduled_arrival from v returning id, scheduled_time)
+       insert into feedback (task_id, raw_feedback, processed_feedback, feedback_source, timestamp) select id, 'x', 'x', 'app', scheduled_time from k`,
+    )
+    const pages = async (path: string, name: string): Promise<number[]> => {
+      const seen: string[] = []
+      let cursor = ''
+      do {
+        const { body } = await ask<Record<string, { id: string }[]> & { next: string | null }>(
+          'GET',
+          `${path}limit=2${cursor}`,
+          undefined,
+          tokenOf('pager'),
+        )
+        seen.push(...body[name]!.map(({ id }) => id))
+        cursor = body.next === null ? '' : `&cursor=${body.next}`
+      } while (cursor !== '')
+      return [seen.length, new Set(seen).size]
+    }
+    expect(await pages('/tours?', 'tours')).toEqual([7, 7])
+    expect(await pages('/property-visits?', 'visits')).toEqual([7, 7])
+    expect(await pages('/tasks?task_type=feedback_collection&', 'tasks')).toEqual([7, 7])
+    expect(await pages('/feedback?unsent=true&', 'feedback')).toEqual([7, 7])
   })
 })
 

@@ -1,4 +1,5 @@
 /** Feedback in Postgres: received, processed, and the listing agent told of it. */
+import { type Place, pageOf, placeSql } from 'tidemark/app'
 import type { FeedbackState } from '../day/states.js'
 import { ReannaError } from '../reanna-error.js'
 import { type Db, type Feedback, type feedbackSources, type Row, shownInZone } from '../rows.js'
@@ -132,11 +133,25 @@ export const requestNotification = async (db: Db, id: string): Promise<Feedback>
 /** Processed, and nobody was told. */
 const unsent = 'f.processed_feedback is not null and not f.sent_to_agent'
 
-export const listUnsent = async (db: Db, limit: number): Promise<readonly Feedback[]> => {
-  const { rows } = await db.query<Row>(`select ${columns} from ${source} where ${unsent} order by f.timestamp, f.id limit $1`, [
-    limit,
-  ])
-  return rows.map((row) => shownInZone<Feedback>(row))
+export interface FeedbackPage {
+  readonly feedback: readonly Feedback[]
+  /** The cursor of the next page. */
+  readonly next: string | null
+}
+
+/** The oldest first. */
+export const listUnsent = async (
+  db: Db,
+  { limit, after }: { readonly limit: number; readonly after: Place },
+): Promise<FeedbackPage> => {
+  const { rows } = await db.query<Row>(
+    `select ${columns}, ${placeSql('f.timestamp')} from ${source}
+      where ${unsent} and ($1::timestamptz is null or (f.timestamp, f.id) > ($1, $2::uuid))
+      order by f.timestamp, f.id limit $3`,
+    [...after, limit + 1],
+  )
+  const page = pageOf(rows, limit)
+  return { feedback: page.rows.map((row) => shownInZone<Feedback>(row)), next: page.next }
 }
 
 /** All that the caller may see, as far as nobody is at them. Gives their ids. */

@@ -1,4 +1,5 @@
 /** Tasks in Postgres. */
+import { type Place, pageOf, placeSql } from 'tidemark/app'
 import { mayGo, type TaskStatus, taskMoves, type VisitStatus } from '../day/states.js'
 import { ReannaError } from '../reanna-error.js'
 import { type Db, type Row, shownInZone, type Task } from '../rows.js'
@@ -12,17 +13,34 @@ export interface TasksQuery {
   /** Scheduled or in progress. */
   readonly isPending?: boolean | undefined
   readonly limit: number
+  readonly after: Place
+}
+
+export interface TaskPage {
+  readonly tasks: readonly Task[]
+  /** The cursor of the next page. */
+  readonly next: string | null
 }
 
 /** The earliest first. */
-export const listTasks = async (db: Db, { visitId, taskType, isPending, limit }: TasksQuery): Promise<readonly Task[]> => {
+export const listTasks = async (db: Db, { visitId, taskType, isPending, limit, after }: TasksQuery): Promise<TaskPage> => {
   const { rows } = await db.query<Row>(
-    `select ${columns} from ${source}
+    `select ${columns}, ${placeSql('k.scheduled_time')} from ${source}
       where ($1::uuid is null or k.visit_id = $1) and ($2::text is null or k.task_type = $2)
         and ($3::boolean is null or (k.status in ('scheduled', 'in_progress')) = $3)
-      order by k.scheduled_time, k.id limit $4`,
-    [visitId ?? null, taskType ?? null, isPending ?? null, limit],
+        and ($4::timestamptz is null or (k.scheduled_time, k.id) > ($4, $5::uuid))
+      order by k.scheduled_time, k.id limit $6`,
+    [visitId ?? null, taskType ?? null, isPending ?? null, ...after, limit + 1],
   )
+  const page = pageOf(rows, limit)
+  return { tasks: page.rows.map((row) => shownInZone<Task>(row)), next: page.next }
+}
+
+/** All of a visit, the earliest first. */
+export const tasksOfVisit = async (db: Db, visitId: string): Promise<readonly Task[]> => {
+  const { rows } = await db.query<Row>(`select ${columns} from ${source} where k.visit_id = $1 order by k.scheduled_time, k.id`, [
+    visitId,
+  ])
   return rows.map((row) => shownInZone<Task>(row))
 }
 

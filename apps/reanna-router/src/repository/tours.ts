@@ -1,5 +1,5 @@
 /** Tours in Postgres. Raises {@link ReannaError} and TM_POSTGRES_*. */
-import { type Place, placeOf } from 'tidemark/app'
+import { type Place, pageOf, placeSql } from 'tidemark/app'
 import { mayGo, type TourStatus, tourMoves } from '../day/states.js'
 import { ReannaError } from '../reanna-error.js'
 import { type Db, type Row, shownTour, type Tour } from '../rows.js'
@@ -47,8 +47,8 @@ export interface TourPage {
 
 /** The latest day first. Whose rows are seen is row security's to say. */
 export const listTours = async (db: Db, query: ToursQuery): Promise<TourPage> => {
-  const { rows } = await db.query<Row & { readonly place: string }>(
-    `select t.*, to_char(t.start_time at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as place from public.tours t
+  const { rows } = await db.query<Row>(
+    `select t.*, ${placeSql('t.start_time')} from public.tours t
       where ($1::text is null or t.agent_id = $1) and ($2::text is null or t.status = $2)
         and ($3::text is null or t.crm_sync_status = $3)
         and ($4::boolean is null or (t.status in ('scheduled', 'in_progress')) = $4)
@@ -66,12 +66,8 @@ export const listTours = async (db: Db, query: ToursQuery): Promise<TourPage> =>
       query.limit + 1,
     ],
   )
-  const page = rows.slice(0, query.limit)
-  const last = page.at(-1)
-  return {
-    tours: page.map(({ place: _place, ...row }) => shownTour(row)),
-    next: rows.length > query.limit && last ? placeOf(last.place, String(last['id'])) : null,
-  }
+  const page = pageOf(rows, query.limit)
+  return { tours: page.rows.map(shownTour), next: page.next }
 }
 
 /** Whoever changes something of a tour waits for whoever is at it. Raises REANNA_NOT_FOUND. */

@@ -1,4 +1,5 @@
 /** Visits in Postgres, and what an arrival or a departure brings about. */
+import { type Place, pageOf, placeSql } from 'tidemark/app'
 import { mayGo, type VisitStatus, visitMoves } from '../day/states.js'
 import type { NewVisit } from '../input.js'
 import type { PlannedVisit } from '../planning.js'
@@ -22,15 +23,25 @@ export interface VisitsQuery {
   readonly tourId?: string | undefined
   readonly status?: string | undefined
   readonly limit: number
+  readonly after: Place
 }
 
-export const listVisits = async (db: Db, { tourId, status, limit }: VisitsQuery): Promise<readonly Visit[]> => {
+export interface VisitPage {
+  readonly visits: readonly Visit[]
+  /** The cursor of the next page. */
+  readonly next: string | null
+}
+
+export const listVisits = async (db: Db, { tourId, status, limit, after }: VisitsQuery): Promise<VisitPage> => {
   const { rows } = await db.query<Row>(
-    `select ${columns} from ${source} where ($1::uuid is null or v.tour_id = $1) and ($2::text is null or v.status = $2)
-      ${inOrder} limit $3`,
-    [tourId ?? null, status ?? null, limit],
+    `select ${columns}, ${placeSql('v.scheduled_arrival')} from ${source}
+      where ($1::uuid is null or v.tour_id = $1) and ($2::text is null or v.status = $2)
+        and ($3::timestamptz is null or (v.scheduled_arrival, v.id) > ($3, $4::uuid))
+      ${inOrder} limit $5`,
+    [tourId ?? null, status ?? null, ...after, limit + 1],
   )
-  return rows.map((row) => shownInZone<Visit>(row))
+  const page = pageOf(rows, limit)
+  return { visits: page.rows.map((row) => shownInZone<Visit>(row)), next: page.next }
 }
 
 /** The first that is still to come; null after the last. */

@@ -1,6 +1,6 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { fromWrite } from 'tidemark/app'
-import { feedbackQuery, parse, processing, smsFeedback, voiceFeedback } from '../input.js'
+import { feedbackQuery, parse, parsePlace, processing, smsFeedback, voiceFeedback } from '../input.js'
 import {
   addFeedback,
   listUnsent,
@@ -35,8 +35,9 @@ export const addFeedbackRoutes = (app: FastifyInstance, { database, calls }: Rou
     '/feedback',
     { config: { summary: 'Feedback that is processed and of which nobody was told.', query: feedbackQuery } },
     async (request) => {
-      const { limit } = parse(feedbackQuery, request.query)
-      return { feedback: await database.read(request.caller, (db) => listUnsent(db, limit)) }
+      const { limit, cursor } = parse(feedbackQuery, request.query)
+      const after = parsePlace(cursor)
+      return database.read(request.caller, (db) => listUnsent(db, { limit, after }))
     },
   )
 

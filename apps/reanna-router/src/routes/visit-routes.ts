@@ -3,11 +3,11 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { contextOf, fromRead, fromWrite } from 'tidemark/app'
 import { visitMinutes } from '../day/plan-day.js'
 import type { VisitStatus } from '../day/states.js'
-import { moment, type NewVisit, newVisit, parse, visitStatus, visitsQuery } from '../input.js'
+import { moment, type NewVisit, newVisit, parse, parsePlace, visitStatus, visitsQuery } from '../input.js'
 import type { PlannedVisit } from '../planning.js'
 import { ReannaError } from '../reanna-error.js'
 import { feedbackOfVisit } from '../repository/feedback.js'
-import { listTasks } from '../repository/tasks.js'
+import { tasksOfVisit } from '../repository/tasks.js'
 import { requireTour } from '../repository/tours.js'
 import { addVisit, changeVisitStatus, currentVisit, listVisits, requireVisit } from '../repository/visits.js'
 import type { Tour, Visit } from '../rows.js'
@@ -33,8 +33,9 @@ export const addVisitRoutes = (app: FastifyInstance, { database, reads, hasCrm: 
     '/property-visits',
     { config: { summary: 'Visits, in the order of the day.', query: visitsQuery } },
     async (request) => {
-      const { tour_id: tourId, status, limit } = parse(visitsQuery, request.query)
-      return { visits: await database.read(request.caller, (db) => listVisits(db, { tourId, status, limit })) }
+      const { tour_id: tourId, status, limit, cursor } = parse(visitsQuery, request.query)
+      const after = parsePlace(cursor)
+      return database.read(request.caller, (db) => listVisits(db, { tourId, status, limit, after }))
     },
   )
 
@@ -49,7 +50,7 @@ export const addVisitRoutes = (app: FastifyInstance, { database, reads, hasCrm: 
     const id = idIn(request)
     return database.read(request.caller, async (db) => ({
       ...(await requireVisit(db, id)),
-      tasks: await listTasks(db, { visitId: id, limit: 200 }),
+      tasks: await tasksOfVisit(db, id),
       feedback: await feedbackOfVisit(db, id),
     }))
   })

@@ -30,7 +30,7 @@ export {
 export { type FailedCall, type FailedCallOptions, failedCall, wordsOfFailure } from './failed-call.js'
 export { type Failure, logFailedJobs, logFailures } from './failures.js'
 export { CallError, createHttpService, type HttpCall, type HttpService, type HttpServiceOptions } from './http-service.js'
-export { createInput, type Input, type Place, placeOf } from './input.js'
+export { createInput, type Input, type Page, type Place, pageOf, placeOf, placeSql } from './input.js'
 export { type OnStop, openParts } from './open-parts.js'
 export { type ApiInfo, type ApiNotes, createApiNotes } from './openapi.js'
 export { type RunAppOptions, type RunningApp, runApp } from './run-app.js'

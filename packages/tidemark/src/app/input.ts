@@ -16,6 +16,26 @@ export interface Input {
 /** `next` of a page: the place of the row that it ends with. */
 export const placeOf = (time: string, id: string): string => Buffer.from(`${time} ${id}`).toString('base64url')
 
+/** What a statement selects as `place` for {@link pageOf}: a moment in UTC, to the microsecond. */
+export const placeSql = (moment: string): string =>
+  `to_char(${moment} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as place`
+
+export interface Page {
+  readonly rows: readonly Readonly<Record<string, unknown>>[]
+  /** The cursor of the next page; null after the last. */
+  readonly next: string | null
+}
+
+/** The first `limit` of rows of which one more was asked for, with their `id` and a `place`, which is left out. */
+export const pageOf = (rows: Page['rows'], limit: number): Page => {
+  const page = rows.slice(0, limit)
+  const last = rows.length > limit ? page.at(-1) : undefined
+  return {
+    rows: page.map(({ place: _place, ...row }) => row),
+    next: last ? placeOf(String(last['place']), String(last['id'])) : null,
+  }
+}
+
 const isPlace = (time: string, id: string): boolean =>
   /^\d{4}-\d\d-\d\dT[\d:.]+Z$/.test(time) &&
   !Number.isNaN(Date.parse(time)) &&
