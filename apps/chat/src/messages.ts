@@ -1,8 +1,21 @@
 /** Messages in Postgres, in the order of their numbers. Whoever calls names the user. Raises {@link ChatError} and TM_POSTGRES_*. */
+import { type RawBuilder, sql } from 'kysely'
+import { runStatement } from 'tidemark/app'
 import { actAs } from './act-as.js'
 import { ChatError } from './chat-error.js'
 import { limits, type Metadata, requireClientMessageId, requireContent, requireMetadata, requirePage } from './limits.js'
-import { type Db, type Message, type MessageRow, messageColumns, type Role, toMessage } from './rows.js'
+import { type Db, type Message, type MessageRow, messageColumns, type Role, tables, toMessage } from './rows.js'
+
+/** As it is selected beside its session `s`. */
+const ofMessage = messageColumns.map((column) => `m.${column}` as const)
+
+/** The session, where it is the user's and not deleted. */
+const ownSession = (userId: string, sessionId: string) =>
+  tables
+    .selectFrom('chat_sessions as s')
+    .where('s.id', '=', sessionId)
+    .where('s.user_id', '=', userId)
+    .where('s.status', '<>', 'deleted')
 
 export interface MessagePage {
   /** Oldest first; deleted ones are there without words. */
@@ -35,15 +48,23 @@ export const messagePage = async (
   if (before !== undefined && after !== undefined) throw new ChatError('CHAT_INVALID', 'before and after exclude each other.')
   const isForward = after !== undefined
   const edge = before ?? after
-  const { rows } = await db.query<MessageRow & { readonly id: string | null }>(
-    `select ${messageColumns} from public.chat_sessions s left join lateral (
-       select * from public.chat_messages c
-        where c.session_id = s.id ${edge === undefined ? '' : `and c.seq ${isForward ? '>' : '<'} $4`}
-        order by c.seq ${isForward ? 'asc' : 'desc'} limit $3) m on true
-      where s.id = $1 and s.user_id = $2 and s.status <> 'deleted'
-      order by m.seq ${isForward ? 'asc' : 'desc'}`,
-    [sessionId, userId, limit + 1, ...(edge === undefined ? [] : [edge])],
-  )
+  const order = isForward ? 'asc' : 'desc'
+  const page = ownSession(userId, sessionId)
+    .leftJoinLateral(
+      (of) =>
+        of
+          .selectFrom('chat_messages as c')
+          .selectAll()
+          .whereRef('c.session_id', '=', 's.id')
+          .$if(edge !== undefined, (query) => query.where('c.seq', isForward ? '>' : '<', String(edge)))
+          .orderBy('c.seq', order)
+          .limit(limit + 1)
+          .as('m'),
+      (join) => join.onTrue(),
+    )
+    .select(ofMessage)
+    .orderBy('m.seq', order)
+  const { rows } = await runStatement(db, page)
   if (rows.length === 0) return null
   return pageOf(
     rows.filter(({ id }) => id !== null),
@@ -54,11 +75,13 @@ export const messagePage = async (
 
 /** What a cache keeps of a chat's messages, whoever it belongs to: the newest page. Who answers with it asks for the session first. */
 export const loadFirstPage = async (db: Db, sessionId: string): Promise<MessagePage> => {
-  const { rows } = await db.query<MessageRow>(
-    `select ${messageColumns} from public.chat_messages m where m.session_id = $1 order by m.seq desc limit $2`,
-    [sessionId, limits.page + 1],
-  )
-  return pageOf(rows, limits.page, false)
+  const newest = tables
+    .selectFrom('chat_messages')
+    .select(messageColumns)
+    .where('session_id', '=', sessionId)
+    .orderBy('seq', 'desc')
+    .limit(limits.page + 1)
+  return pageOf((await runStatement(db, newest)).rows, limits.page, false)
 }
 
 export interface NewMessage {
@@ -83,14 +106,21 @@ const isUnnumbered = (error: unknown): boolean => {
 
 const insertMessage = async (db: Db, userId: string, sessionId: string, message: NewMessage): Promise<Message | undefined> => {
   const { role, content, clientMessageId, metadata = {} } = message
-  const values = [sessionId, userId, role, content, clientMessageId ?? null, JSON.stringify(metadata)]
-  try {
-    const { rows } = await db.query<MessageRow>(
-      `insert into public.chat_messages as m (session_id, role, content, client_message_id, metadata)
-       select s.id, $3, $4, $5, $6 from public.chat_sessions s where s.id = $1 and s.user_id = $2 and s.status <> 'deleted'
-       returning ${messageColumns}`,
-      values,
+  const adding = tables
+    .insertInto('chat_messages')
+    .columns(['session_id', 'role', 'content', 'client_message_id', 'metadata'])
+    .expression(
+      ownSession(userId, sessionId).select(({ val }) => [
+        's.id as session_id',
+        val(role).as('role'),
+        val(content).as('content'),
+        val(clientMessageId ?? null).as('client_message_id'),
+        val(JSON.stringify(metadata)).as('metadata'),
+      ]),
     )
+    .returning(messageColumns)
+  try {
+    const { rows } = await runStatement(db, adding)
     return rows[0] && toMessage(rows[0])
   } catch (error) {
     throw isUnnumbered(error) ? new ChatError('CHAT_NOT_FOUND', undefined, { cause: error }) : error
@@ -98,11 +128,11 @@ const insertMessage = async (db: Db, userId: string, sessionId: string, message:
 }
 
 const findByClientId = async (db: Db, userId: string, sessionId: string, id: string): Promise<Message | undefined> => {
-  const { rows } = await db.query<MessageRow>(
-    `select ${messageColumns} from public.chat_messages m join public.chat_sessions s on s.id = m.session_id
-      where m.session_id = $1 and m.client_message_id = $3 and s.user_id = $2 and s.status <> 'deleted'`,
-    [sessionId, userId, id],
-  )
+  const sent = ownSession(userId, sessionId)
+    .innerJoin('chat_messages as m', 'm.session_id', 's.id')
+    .select(ofMessage)
+    .where('m.client_message_id', '=', id)
+  const { rows } = await runStatement(db, sent)
   return rows[0] && toMessage(rows[0])
 }
 
@@ -126,24 +156,26 @@ export const appendMessage = async (db: Db, userId: string, sessionId: string, m
 
 /** Locks the message; raises where the user has none such. The session goes first, as everywhere: whoever appends waits for it, too. */
 const lockMessage = async (db: Db, userId: string, sessionId: string, messageId: string): Promise<Message> => {
-  const session = await db.query(
-    `select from public.chat_sessions s where s.id = $1 and s.user_id = $2 and s.status <> 'deleted' for update`,
-    [sessionId, userId],
-  )
-  if (session.rowCount !== 1) throw new ChatError('CHAT_NOT_FOUND')
-  const { rows } = await db.query<MessageRow>(
-    `select ${messageColumns} from public.chat_messages m where m.id = $1 and m.session_id = $2 for update`,
-    [messageId, sessionId],
-  )
+  const session = await runStatement(db, ownSession(userId, sessionId).select('s.id').forUpdate())
+  if (session.rows.length === 0) throw new ChatError('CHAT_NOT_FOUND')
+  const message = tables
+    .selectFrom('chat_messages')
+    .select(messageColumns)
+    .where('id', '=', messageId)
+    .where('session_id', '=', sessionId)
+    .forUpdate()
+  const { rows } = await runStatement(db, message)
   if (!rows[0]) throw new ChatError('CHAT_MESSAGE_NOT_FOUND')
   return toMessage(rows[0])
 }
 
-const updateMessage = async (db: Db, messageId: string, set: string, values: readonly unknown[]): Promise<Message> => {
-  const { rows } = await db.query<MessageRow>(
-    `update public.chat_messages m set ${set} where m.id = $1 returning ${messageColumns}`,
-    [messageId, ...values],
-  )
+const updateMessage = async (
+  db: Db,
+  messageId: string,
+  change: { readonly content?: string; readonly deleted_at?: RawBuilder<Date> },
+): Promise<Message> => {
+  const changed = tables.updateTable('chat_messages').set(change).where('id', '=', messageId).returning(messageColumns)
+  const { rows } = await runStatement(db, changed)
   return toMessage(rows[0]!)
 }
 
@@ -159,7 +191,7 @@ export const editMessage = async (
   const found = await lockMessage(db, userId, sessionId, messageId)
   if (found.deleted_at !== null) throw new ChatError('CHAT_MESSAGE_DELETED')
   if (found.role !== 'user') throw new ChatError('CHAT_FORBIDDEN')
-  return found.content === content ? found : updateMessage(db, messageId, 'content = $2', [content])
+  return found.content === content ? found : updateMessage(db, messageId, { content })
 }
 
 /** Takes a message's words away for good; its number stays. Once more changes nothing. In a transaction. */
@@ -173,5 +205,5 @@ export const deleteMessage = async (
   await actAs(db, userId, requestId)
   const found = await lockMessage(db, userId, sessionId, messageId)
   if (found.deleted_at !== null) return found
-  return updateMessage(db, messageId, 'deleted_at = now()', [])
+  return updateMessage(db, messageId, { deleted_at: sql<Date>`now()` })
 }

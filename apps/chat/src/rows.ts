@@ -1,5 +1,7 @@
 /** Sessions and messages as the API shows them and as caches keep them: plain JSON, times as ISO text. */
+import type { ColumnType, Generated } from 'kysely'
 import type { Client } from 'tidemark'
+import { createStatements } from 'tidemark/app'
 import type { Metadata } from './limits.js'
 
 /** What statements are run on: a connection, a transaction or a pool. */
@@ -39,15 +41,48 @@ export interface Message {
   readonly created_at: string
 }
 
-/** Numbers come as text where they may be larger than JavaScript's, times as Date. */
-type Raw<T> = { readonly [K in keyof T]: unknown }
+/** A moment that Postgres writes by itself. */
+type Moment = ColumnType<Date | null, never, never>
+type Metadatum = ColumnType<Metadata, string | undefined, string>
 
-export type SessionRow = Raw<Session>
-export type MessageRow = Raw<Message>
+/** The tables as Kysely knows them: numbers come as text where they may be larger than JavaScript's, times as Date. */
+export interface Tables {
+  readonly chat_sessions: {
+    readonly id: Generated<string>
+    readonly user_id: string
+    readonly title: Generated<string>
+    readonly status: Generated<Status | 'deleted'>
+    readonly message_count: ColumnType<number, never, never>
+    readonly last_message_at: Moment
+    readonly last_message_preview: ColumnType<string | null, never, never>
+    readonly version: ColumnType<string, never, never>
+    readonly metadata: Metadatum
+    readonly deleted_from: ColumnType<Status | null, never, never>
+    readonly undo_until: ColumnType<Date | null, never, Date>
+    readonly created_at: Moment
+    readonly updated_at: Moment
+  }
+  readonly chat_messages: {
+    readonly id: Generated<string>
+    readonly session_id: string
+    readonly seq: ColumnType<string, never, never>
+    readonly role: Role
+    readonly content: string
+    readonly client_message_id: string | null
+    readonly metadata: Metadatum
+    readonly edited_at: Moment
+    readonly deleted_at: ColumnType<Date | null, never, Date>
+    readonly created_at: Moment
+  }
+}
 
-const names = (alias: string, columns: readonly string[]): string => columns.map((column) => `${alias}.${column}`).join(', ')
+/** Makes statements, and runs none. */
+export const tables = createStatements<Tables>()
 
-export const sessionColumns = names('s', [
+export type SessionRow = { readonly [K in keyof Session]: unknown }
+export type MessageRow = { readonly [K in keyof Message]: unknown }
+
+export const sessionColumns = [
   'id',
   'user_id',
   'title',
@@ -59,9 +94,9 @@ export const sessionColumns = names('s', [
   'metadata',
   'created_at',
   'updated_at',
-])
+] as const satisfies readonly (keyof Session)[]
 
-export const messageColumns = names('m', [
+export const messageColumns = [
   'id',
   'session_id',
   'seq',
@@ -72,7 +107,7 @@ export const messageColumns = names('m', [
   'edited_at',
   'deleted_at',
   'created_at',
-])
+] as const satisfies readonly (keyof Message)[]
 
 const timeText = (value: unknown): string => (value instanceof Date ? value : new Date(String(value))).toISOString()
 

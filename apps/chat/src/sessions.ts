@@ -1,10 +1,11 @@
 /** Sessions in Postgres. Whoever calls names the user; a chat of another user is none. Raises {@link ChatError} and TM_POSTGRES_*. */
-import { placeOf } from 'tidemark/app'
+import { type SqlBool, sql } from 'kysely'
+import { placeOf, runStatement } from 'tidemark/app'
 import { actAs } from './act-as.js'
 import { ChatError } from './chat-error.js'
 import { parsePlace } from './input.js'
 import { limits, type Metadata, requireMetadata, requirePage, requireTitle } from './limits.js'
-import { type Db, type Session, type SessionRow, type Status, sessionColumns, toSession } from './rows.js'
+import { type Db, type Session, type SessionRow, type Status, sessionColumns, tables, toSession } from './rows.js'
 
 export interface SessionPage {
   readonly chats: readonly Session[]
@@ -19,7 +20,10 @@ export interface ListOptions {
   readonly cursor?: string
 }
 
-const recency = 'coalesce(s.last_message_at, s.created_at)'
+const recency = sql`coalesce(last_message_at, created_at)`
+
+/** Those that are not deleted. */
+const there = tables.selectFrom('chat_sessions').where('status', '<>', 'deleted')
 
 /** `next` of a page that ends with this session: its place in the order. */
 export const cursorOf = ({ last_message_at, created_at, id }: Session): string => placeOf(last_message_at ?? created_at, id)
@@ -29,38 +33,38 @@ export const recentSessions = async (db: Db, userId: string, options: ListOption
   const { status = 'active', limit = limits.page, cursor } = options
   requirePage(limit)
   const [time, id] = parsePlace(cursor)
-  const { rows } = await db.query<SessionRow>(
-    `select ${sessionColumns} from public.chat_sessions s
-      where s.user_id = $1 and s.status = $2 ${time === null ? '' : `and (${recency}, s.id) < ($4, $5::uuid)`}
-      order by ${recency} desc, s.id desc limit $3`,
-    [userId, status, limit + 1, ...(time === null ? [] : [time, id])],
-  )
+  const newest = tables
+    .selectFrom('chat_sessions')
+    .select(sessionColumns)
+    .where('user_id', '=', userId)
+    .where('status', '=', status)
+    .$if(time !== null, (query) => query.where(sql<SqlBool>`(${recency}, id) < (${time}::timestamptz, ${id}::uuid)`))
+    .orderBy(recency, 'desc')
+    .orderBy('id', 'desc')
+    .limit(limit + 1)
+  const { rows } = await runStatement(db, newest)
   const chats = rows.slice(0, limit).map(toSession)
   return { chats, next: rows.length > limit ? cursorOf(chats.at(-1)!) : null }
 }
 
-const one = (rows: readonly SessionRow[]): Session => {
-  if (!rows[0]) throw new ChatError('CHAT_NOT_FOUND')
-  return toSession(rows[0])
+const oneOrNull = async (db: Db, statement: Parameters<typeof runStatement<SessionRow>>[1]): Promise<Session | null> => {
+  const [row] = (await runStatement(db, statement)).rows
+  return row ? toSession(row) : null
+}
+
+const one = async (db: Db, statement: Parameters<typeof oneOrNull>[1]): Promise<Session> => {
+  const session = await oneOrNull(db, statement)
+  if (!session) throw new ChatError('CHAT_NOT_FOUND')
+  return session
 }
 
 /** Null where there is none, where it is deleted, or where it is somebody else's. */
-export const findSession = async (db: Db, userId: string, id: string): Promise<Session | null> => {
-  const { rows } = await db.query<SessionRow>(
-    `select ${sessionColumns} from public.chat_sessions s where s.id = $1 and s.user_id = $2 and s.status <> 'deleted'`,
-    [id, userId],
-  )
-  return rows[0] ? toSession(rows[0]) : null
-}
+export const findSession = (db: Db, userId: string, id: string): Promise<Session | null> =>
+  oneOrNull(db, there.select(sessionColumns).where('id', '=', id).where('user_id', '=', userId))
 
 /** What a cache keeps of a session, whoever it belongs to: who answers with it looks at `user_id` first. */
-export const loadSession = async (db: Db, id: string): Promise<Session | null> => {
-  const { rows } = await db.query<SessionRow>(
-    `select ${sessionColumns} from public.chat_sessions s where s.id = $1 and s.status <> 'deleted'`,
-    [id],
-  )
-  return rows[0] ? toSession(rows[0]) : null
-}
+export const loadSession = (db: Db, id: string): Promise<Session | null> =>
+  oneOrNull(db, there.select(sessionColumns).where('id', '=', id))
 
 export interface NewSession {
   readonly title?: string | undefined
@@ -70,12 +74,8 @@ export interface NewSession {
 export const createSession = async (db: Db, userId: string, { title, metadata = {} }: NewSession = {}): Promise<Session> => {
   if (title !== undefined) requireTitle(title)
   requireMetadata(metadata)
-  const { rows } = await db.query<SessionRow>(
-    `insert into public.chat_sessions as s (user_id, title, metadata) values ($1, coalesce($2, 'New chat'), $3)
-     returning ${sessionColumns}`,
-    [userId, title ?? null, JSON.stringify(metadata)],
-  )
-  return one(rows)
+  const values = { user_id: userId, ...(title !== undefined && { title }), metadata: JSON.stringify(metadata) }
+  return one(db, tables.insertInto('chat_sessions').values(values).returning(sessionColumns))
 }
 
 export interface SessionChange extends NewSession {
@@ -88,13 +88,18 @@ export const changeSession = async (db: Db, userId: string, id: string, change: 
   const { title, status, metadata } = change
   if (title !== undefined) requireTitle(title)
   if (metadata !== undefined) requireMetadata(metadata)
-  const { rows } = await db.query<SessionRow>(
-    `update public.chat_sessions s
-        set title = coalesce($3, s.title), status = coalesce($4, s.status), metadata = coalesce($5::jsonb, s.metadata)
-      where s.id = $1 and s.user_id = $2 and s.status <> 'deleted' returning ${sessionColumns}`,
-    [id, userId, title ?? null, status ?? null, metadata === undefined ? null : JSON.stringify(metadata)],
-  )
-  return one(rows)
+  const changed = tables
+    .updateTable('chat_sessions')
+    .set(({ ref }) => ({
+      title: title ?? ref('title'),
+      status: status ?? ref('status'),
+      metadata: metadata === undefined ? sql<string>`metadata` : JSON.stringify(metadata),
+    }))
+    .where('id', '=', id)
+    .where('user_id', '=', userId)
+    .where('status', '<>', 'deleted')
+    .returning(sessionColumns)
+  return one(db, changed)
 }
 
 export interface DeleteOptions {
@@ -112,45 +117,58 @@ export interface Deleted {
 export const deleteSession = async (db: Db, userId: string, id: string, options: DeleteOptions = {}): Promise<Deleted> => {
   const { undoMs = limits.undoMs, requestId } = options
   await actAs(db, userId, requestId)
-  await db.query(
-    `update public.chat_sessions set status = 'deleted', undo_until = now() + $3 * interval '1 ms'
-      where id = $1 and user_id = $2 and status <> 'deleted'`,
-    [id, userId, undoMs],
-  )
+  const deleting = tables
+    .updateTable('chat_sessions')
+    .set({ status: 'deleted', undo_until: sql<Date>`now() + ${undoMs} * interval '1 ms'` })
+    .where('id', '=', id)
+    .where('user_id', '=', userId)
+    .where('status', '<>', 'deleted')
+  await runStatement(db, deleting)
   // A statement of its own: it sees what another deleted meanwhile.
-  const { rows } = await db.query<{ id: string; undo_until: Date }>(
-    `select id, undo_until from public.chat_sessions where id = $1 and user_id = $2 and status = 'deleted'`,
-    [id, userId],
-  )
-  if (!rows[0]) throw new ChatError('CHAT_NOT_FOUND')
-  return { id: rows[0].id, undo_until: rows[0].undo_until.toISOString() }
+  const deleted = tables
+    .selectFrom('chat_sessions')
+    .select('undo_until')
+    .where('id', '=', id)
+    .where('user_id', '=', userId)
+    .where('status', '=', 'deleted')
+  const [row] = (await runStatement(db, deleted)).rows
+  if (!row?.undo_until) throw new ChatError('CHAT_NOT_FOUND')
+  return { id, undo_until: row.undo_until.toISOString() }
 }
 
 /** Brings a deleted chat back as it was. In a transaction, for the audit. */
 export const undoDelete = async (db: Db, userId: string, id: string, requestId?: string): Promise<Session> => {
   await actAs(db, userId, requestId)
-  const found = await db.query<{ status: string; over: boolean }>(
-    'select status, coalesce(undo_until <= now(), false) as over from public.chat_sessions where id = $1 and user_id = $2 for update',
-    [id, userId],
-  )
-  const [state] = found.rows
+  const own = tables
+    .selectFrom('chat_sessions')
+    .select(['status', sql<boolean>`coalesce(undo_until <= now(), false)`.as('over')])
+    .where('id', '=', id)
+    .where('user_id', '=', userId)
+    .forUpdate()
+  const [state] = (await runStatement(db, own)).rows
   if (!state) throw new ChatError('CHAT_NOT_FOUND')
   if (state.status !== 'deleted') throw new ChatError('CHAT_NOT_DELETED')
   if (state.over) throw new ChatError('CHAT_UNDO_OVER')
-  const { rows } = await db.query<SessionRow>(
-    `update public.chat_sessions s set status = s.deleted_from where s.id = $1 and s.user_id = $2 returning ${sessionColumns}`,
-    [id, userId],
-  )
-  return one(rows)
+  const restored = tables
+    .updateTable('chat_sessions')
+    .set({ status: sql<Status>`deleted_from` })
+    .where('id', '=', id)
+    .where('user_id', '=', userId)
+    .returning(sessionColumns)
+  return one(db, restored)
 }
 
 /** Removes at most so many deleted chats, with their messages, that can no longer be taken back. Gives how many. */
 export const purgeSessions = async (db: Db, most = 100): Promise<number> => {
-  const { rowCount } = await db.query(
-    `delete from public.chat_sessions where id in (
-       select id from public.chat_sessions where status = 'deleted' and undo_until <= now()
-        order by undo_until limit $1 for update skip locked)`,
-    [most],
-  )
+  const over = tables
+    .selectFrom('chat_sessions')
+    .select('id')
+    .where('status', '=', 'deleted')
+    .where('undo_until', '<=', sql<Date>`now()`)
+    .orderBy('undo_until')
+    .limit(most)
+    .forUpdate()
+    .skipLocked()
+  const { rowCount } = await runStatement(db, tables.deleteFrom('chat_sessions').where('id', 'in', over))
   return rowCount ?? 0
 }

@@ -1,16 +1,6 @@
 /** The tables as Kysely knows them. It makes statements of them; who runs them, and as whom, is for whoever calls to say. */
-import {
-  type CompiledQuery,
-  DummyDriver,
-  type Generated,
-  Kysely,
-  PostgresAdapter,
-  PostgresIntrospector,
-  PostgresQueryCompiler,
-  type SqlBool,
-  sql,
-} from 'kysely'
-import { placeOf } from 'tidemark/app'
+import { type CompiledQuery, type Generated, type SqlBool, sql } from 'kysely'
+import { createStatements, placeOf, runStatement } from 'tidemark/app'
 import type { Agent, Approval, Db, Lead, LeadEvent, Page } from './rows.js'
 
 type Defaulted<T, K extends keyof T> = Omit<T, K> & { readonly [P in K]: Generated<T[P]> }
@@ -31,14 +21,7 @@ export interface Tables {
 }
 
 /** Makes statements, and runs none. */
-export const tables = new Kysely<Tables>({
-  dialect: {
-    createAdapter: () => new PostgresAdapter(),
-    createDriver: () => new DummyDriver(),
-    createIntrospector: (db) => new PostgresIntrospector(db),
-    createQueryCompiler: () => new PostgresQueryCompiler(),
-  },
-}).withSchema('public')
+export const tables = createStatements<Tables>()
 
 /** Times become text, as caches and answers hold them. */
 const plain = <T>(row: object): T =>
@@ -55,11 +38,8 @@ interface Statement<T> {
 }
 
 /** Runs it as whoever `db` acts for. */
-export const rowsOf = async <T>(db: Db, statement: Statement<T>): Promise<readonly T[]> => {
-  const { sql, parameters } = statement.compile()
-  const { rows } = await db.query<object>(sql, parameters)
-  return rows.map((row) => plain<T>(row))
-}
+export const rowsOf = async <T>(db: Db, statement: Statement<T>): Promise<readonly T[]> =>
+  (await runStatement(db, statement)).rows.map((row) => plain<T>(row as object))
 
 export const firstOf = async <T>(db: Db, statement: Statement<T>): Promise<T | null> => (await rowsOf(db, statement))[0] ?? null
 
