@@ -1,10 +1,11 @@
 /** Tasks in Postgres: what was asked, by whom, and what came of it. Raises {@link AgentsError} and TM_POSTGRES_*. */
 import { randomUUID } from 'node:crypto'
-import { placeOf } from 'tidemark/app'
+import { placeOf, runStatement } from 'tidemark/app'
 import { type Caller, seesAll } from './access.js'
-import { AgentsError, refusing } from './agents-error.js'
+import { AgentsError } from './agents-error.js'
 import { parsePlace } from './input.js'
-import { type AgentType, type Db, type Execution, rowOf, shown, type TaskPriority, type TaskStatus } from './rows.js'
+import { type AgentType, type Db, type Execution, shown, type TaskPriority, type TaskStatus } from './rows.js'
+import { after, firstOf, json, tables } from './tables.js'
 
 export interface NewTask {
   readonly task_id?: string | undefined
@@ -20,35 +21,24 @@ export interface NewTask {
 }
 
 export const createTask = async (db: Db, task: NewTask): Promise<Execution> => {
-  const { rows } = await refusing(
-    db.query<object>(
-      `insert into agent_executions
-         (task_id, agent_type, agent_instance_id, task_type, input_data, priority, max_retries, session_id, user_id, status)
-       values ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'queued') returning *`,
-      [
-        task.task_id ?? randomUUID(),
-        task.agent_type,
-        task.agent_instance_id ?? null,
-        task.task_type,
-        JSON.stringify(task.input_data ?? {}),
-        task.priority,
-        task.max_retries,
-        task.session_id ?? null,
-        task.user_id,
-      ],
-    ),
-  )
-  return shown<Execution>(rows[0]!)
+  const { task_id = randomUUID(), agent_instance_id = null, session_id = null, input_data } = task
+  const { agent_type, task_type, priority, max_retries, user_id } = task
+  const values = {
+    ...{ task_id, agent_type, agent_instance_id, task_type, input_data: json(input_data ?? {}) },
+    ...{ priority, max_retries, session_id, user_id, status: 'queued' as const },
+  }
+  return (await firstOf<Execution>(db, tables.insertInto('agent_executions').values(values).returningAll()))!
 }
 
-/** A user's own; anybody's for the service and admins. What belongs to another is not there. */
+/** Those that a caller sees: a user's own; anybody's for the service and admins. */
+const seenBy = (caller: Caller) => {
+  const all = tables.selectFrom('agent_executions').selectAll()
+  return seesAll(caller) ? all : all.where('user_id', '=', caller.userId)
+}
+
+/** What belongs to another is not there. Raises AGENTS_NOT_FOUND. */
 export const findTask = async (db: Db, taskId: string, caller: Caller): Promise<Execution> => {
-  const { rows } = await db.query<object>('select * from agent_executions where task_id = $1 and ($2 or user_id = $3)', [
-    taskId,
-    seesAll(caller),
-    caller.userId,
-  ])
-  const task = rowOf<Execution>(rows)
+  const task = await firstOf<Execution>(db, seenBy(caller).where('task_id', '=', taskId))
   if (task === null) throw new AgentsError('AGENTS_NOT_FOUND')
   return task
 }
@@ -69,15 +59,19 @@ export interface ExecutionsQuery {
 /** Newest first. */
 export const listTasks = async (db: Db, query: ExecutionsQuery, caller: Caller): Promise<ExecutionPage> => {
   const { agent_id, status, limit, cursor } = query
-  const { rows } = await db.query<object>(
-    `select e.* from agent_executions e
-      where ($1 or e.user_id = $2)
-        and ($3::text is null or e.agent_instance_id = (select a.id from agent_instances a where a.agent_id = $3))
-        and ($4::public.task_status is null or e.status = $4)
-        and ($5::timestamptz is null or (e.created_at, e.id) < ($5, $6::uuid))
-      order by e.created_at desc, e.id desc limit $7`,
-    [seesAll(caller), caller.userId, agent_id ?? null, status ?? null, ...parsePlace(cursor), limit + 1],
-  )
+  const [time, id] = parsePlace(cursor)
+  const ofAgent = tables
+    .selectFrom('agent_instances')
+    .select('id')
+    .where('agent_id', '=', agent_id ?? '')
+  const newest = seenBy(caller)
+    .$if(agent_id !== undefined, (given) => given.where('agent_instance_id', '=', ofAgent))
+    .$if(status !== undefined, (given) => given.where('status', '=', status!))
+    .$if(time !== null, (given) => given.where(after(time!, id!)))
+    .orderBy('created_at', 'desc')
+    .orderBy('id', 'desc')
+    .limit(limit + 1)
+  const { rows } = await runStatement(db, newest)
   const executions = rows.slice(0, limit).map((row) => shown<Execution>(row))
   const last = rows.length > limit ? executions.at(-1) : undefined
   return { executions, next: last ? placeOf(last.created_at, last.id) : null }

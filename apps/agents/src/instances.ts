@@ -1,8 +1,10 @@
 /** Agents in Postgres. Raises {@link AgentsError} and TM_POSTGRES_*. */
-import { placeOf } from 'tidemark/app'
-import { AgentsError, refusing } from './agents-error.js'
+import { sql } from 'kysely'
+import { placeOf, runStatement } from 'tidemark/app'
+import { AgentsError } from './agents-error.js'
 import { parsePlace } from './input.js'
-import { type AgentInstance, type AgentStatus, type AgentType, type Db, type JsonObject, rowOf, shown } from './rows.js'
+import { type AgentInstance, type AgentStatus, type AgentType, type Db, type JsonObject, shown } from './rows.js'
+import { after, firstOf, json, tables } from './tables.js'
 
 export interface NewAgent {
   readonly agent_id: string
@@ -21,25 +23,19 @@ export interface AgentChange {
 }
 
 export const createAgent = async (db: Db, agent: NewAgent, now: Date): Promise<AgentInstance> => {
-  const { rows } = await refusing(
-    db.query<object>(
-      `insert into agent_instances (agent_id, agent_type, configuration, resource_limits, performance_thresholds, last_heartbeat)
-       values ($1, $2, $3, $4, $5, $6) returning *`,
-      [
-        agent.agent_id,
-        agent.agent_type,
-        JSON.stringify(agent.configuration),
-        JSON.stringify(agent.resource_limits),
-        JSON.stringify(agent.performance_thresholds),
-        now,
-      ],
-    ),
-  )
-  return shown<AgentInstance>(rows[0]!)
+  const values = {
+    agent_id: agent.agent_id,
+    agent_type: agent.agent_type,
+    configuration: json(agent.configuration),
+    resource_limits: json(agent.resource_limits),
+    performance_thresholds: json(agent.performance_thresholds),
+    last_heartbeat: now.toISOString(),
+  }
+  return (await firstOf<AgentInstance>(db, tables.insertInto('agent_instances').values(values).returningAll()))!
 }
 
-export const findAgent = async (db: Db, agentId: string): Promise<AgentInstance | null> =>
-  rowOf((await db.query<object>('select * from agent_instances where agent_id = $1', [agentId])).rows)
+export const findAgent = (db: Db, agentId: string): Promise<AgentInstance | null> =>
+  firstOf(db, tables.selectFrom('agent_instances').selectAll().where('agent_id', '=', agentId))
 
 /** Raises AGENTS_NOT_FOUND. */
 export const requireAgent = async (db: Db, agentId: string): Promise<AgentInstance> => {
@@ -48,8 +44,8 @@ export const requireAgent = async (db: Db, agentId: string): Promise<AgentInstan
   return agent
 }
 
-export const agentById = async (db: Db, id: string): Promise<AgentInstance | null> =>
-  rowOf((await db.query<object>('select * from agent_instances where id = $1', [id])).rows)
+export const agentById = (db: Db, id: string): Promise<AgentInstance | null> =>
+  firstOf(db, tables.selectFrom('agent_instances').selectAll().where('id', '=', id))
 
 export interface AgentPage {
   readonly agents: readonly AgentInstance[]
@@ -65,41 +61,39 @@ export interface AgentsQuery {
 
 /** Newest first. */
 export const listAgents = async (db: Db, { agent_type, status, limit, cursor }: AgentsQuery): Promise<AgentPage> => {
-  const { rows } = await db.query<object>(
-    `select * from agent_instances
-      where ($1::public.agent_type is null or agent_type = $1) and ($2::public.agent_status is null or status = $2)
-        and ($3::timestamptz is null or (created_at, id) < ($3, $4::uuid))
-      order by created_at desc, id desc limit $5`,
-    [agent_type ?? null, status ?? null, ...parsePlace(cursor), limit + 1],
-  )
+  const [time, id] = parsePlace(cursor)
+  const newest = tables
+    .selectFrom('agent_instances')
+    .selectAll()
+    .$if(agent_type !== undefined, (query) => query.where('agent_type', '=', agent_type!))
+    .$if(status !== undefined, (query) => query.where('status', '=', status!))
+    .$if(time !== null, (query) => query.where(after(time!, id!)))
+    .orderBy('created_at', 'desc')
+    .orderBy('id', 'desc')
+    .limit(limit + 1)
+  const { rows } = await runStatement(db, newest)
   const agents = rows.slice(0, limit).map((row) => shown<AgentInstance>(row))
   const last = rows.length > limit ? agents.at(-1) : undefined
   return { agents, next: last ? placeOf(last.created_at, last.id) : null }
 }
 
-const jsonOrNull = (value: JsonObject | undefined): string | null => (value === undefined ? null : JSON.stringify(value))
-
 /** Raises AGENTS_ILLEGAL_MOVE where the state does not follow from the present one. */
 export const changeAgent = async (db: Db, agentId: string, change: AgentChange): Promise<AgentInstance> => {
-  const { rows } = await refusing(
-    db.query<object>(
-      `update agent_instances
-          set status = coalesce($2, status), status_reason = case when $3 then $4 else status_reason end,
-              configuration = coalesce($5, configuration), resource_limits = coalesce($6, resource_limits),
-              performance_thresholds = coalesce($7, performance_thresholds), last_activity = now()
-        where agent_id = $1 returning *`,
-      [
-        agentId,
-        change.status ?? null,
-        change.status_reason !== undefined || change.status !== undefined,
-        change.status_reason ?? null,
-        jsonOrNull(change.configuration),
-        jsonOrNull(change.resource_limits),
-        jsonOrNull(change.performance_thresholds),
-      ],
-    ),
-  )
-  const agent = rowOf<AgentInstance>(rows)
+  const { status, status_reason: reason, configuration, resource_limits: limits, performance_thresholds: thresholds } = change
+  const changed = tables
+    .updateTable('agent_instances')
+    .set({
+      ...(status !== undefined && { status }),
+      // That of the state before says nothing of the next one.
+      ...((reason !== undefined || status !== undefined) && { status_reason: reason ?? null }),
+      ...(configuration !== undefined && { configuration: json(configuration) }),
+      ...(limits !== undefined && { resource_limits: json(limits) }),
+      ...(thresholds !== undefined && { performance_thresholds: json(thresholds) }),
+      last_activity: sql<string>`now()`,
+    })
+    .where('agent_id', '=', agentId)
+    .returningAll()
+  const agent = await firstOf<AgentInstance>(db, changed)
   if (agent === null) throw new AgentsError('AGENTS_NOT_FOUND')
   return agent
 }
@@ -109,17 +103,16 @@ export const changeAgent = async (db: Db, agentId: string, change: AgentChange):
  * the next one on.
  */
 export const heartbeat = async (db: Db, agentId: string, now: Date): Promise<AgentInstance> => {
-  const { rows } = await refusing(
-    db.query<object>(
-      `update agent_instances
-          set last_heartbeat = greatest(last_heartbeat, $2),
-              status = case status when 'initializing' then 'idle' when 'offline' then 'initializing' else status end::public.agent_status,
-              status_reason = case when status in ('initializing', 'offline') then null else status_reason end
-        where agent_id = $1 returning *`,
-      [agentId, now],
-    ),
-  )
-  const agent = rowOf<AgentInstance>(rows)
+  const beaten = tables
+    .updateTable('agent_instances')
+    .set({
+      last_heartbeat: sql<string>`greatest(last_heartbeat, ${now})`,
+      status: sql<AgentStatus>`case status when 'initializing' then 'idle' when 'offline' then 'initializing' else status end::public.agent_status`,
+      status_reason: sql<string | null>`case when status in ('initializing', 'offline') then null else status_reason end`,
+    })
+    .where('agent_id', '=', agentId)
+    .returningAll()
+  const agent = await firstOf<AgentInstance>(db, beaten)
   if (agent === null) throw new AgentsError('AGENTS_NOT_FOUND')
   return agent
 }

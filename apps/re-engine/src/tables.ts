@@ -1,23 +1,18 @@
 /** The tables as Kysely knows them. It makes statements of them; who runs them, and as whom, is for whoever calls to say. */
 import { type CompiledQuery, type Generated, type SqlBool, sql } from 'kysely'
-import { createStatements, placeOf, runStatement } from 'tidemark/app'
+import { createStatements, placeOf, runStatement, type TableOf } from 'tidemark/app'
 import type { Agent, Approval, Db, Lead, LeadEvent, Page } from './rows.js'
-
-type Defaulted<T, K extends keyof T> = Omit<T, K> & { readonly [P in K]: Generated<T[P]> }
-type Nullable<T> = { [K in keyof T]: null extends T[K] ? K : never }[keyof T]
-/** Those that may be left out of an INSERT: what may be null, and what has a default. */
-type Table<T, K extends keyof T = never> = Defaulted<T, K | Nullable<T>>
 
 type Kept = 'id' | 'created_at' | 'updated_at' | 'metadata'
 
 export interface Tables {
-  readonly agents: Table<Agent, Kept | 'specialties' | 'timezone' | 'max_active_leads' | 'status'>
-  readonly leads: Table<Lead, Kept | 'status' | 'status_changed_at' | 'do_not_contact' | 'version'>
-  readonly approvals: Table<
+  readonly agents: TableOf<Agent, Kept | 'specialties' | 'timezone' | 'max_active_leads' | 'status'>
+  readonly leads: TableOf<Lead, Kept | 'status' | 'status_changed_at' | 'do_not_contact' | 'version'>
+  readonly approvals: TableOf<
     Approval,
     Kept | 'action_type' | 'content_hash' | 'status' | 'created_by' | 'retry_count' | 'max_retries' | 'version'
   > & { readonly idempotency_key: Generated<string>; readonly claimed_until: Generated<string | null> }
-  readonly events: Table<LeadEvent, 'id' | 'created_at' | 'direction' | 'source' | 'data' | 'occurred_at'>
+  readonly events: TableOf<LeadEvent, 'id' | 'created_at' | 'direction' | 'source' | 'data' | 'occurred_at'>
 }
 
 /** Makes statements, and runs none. */
