@@ -64,7 +64,7 @@ export const lineCoverage = (summary: CoverageSummary, root: string, { covers }:
 /** What asks the database in each application; chat and agents have a file for each of their tables. */
 const repositories: readonly RegExp[] = [
   /^apps\/(re-engine|reanna-router)\/src\/repository\//,
-  /^apps\/supportive-yarn\/src\/repository\.ts$/,
+  /^apps\/supportive-yarn\/src\/(repository|statements|save-turn)\.ts$/,
   /^apps\/chat\/src\/(sessions|messages)\.ts$/,
   /^apps\/agents\/src\/(instances|executions|queue|metrics|health)\.ts$/,
 ]

@@ -21,6 +21,7 @@ import type { TestDatabase } from '../../../packages/tidemark/src/testing/databa
 import { type ChatStore, createChat } from './chat.js'
 import { cleanUp } from './clean-up.js'
 import { failureOf } from './failure.js'
+import { generate } from './generate.js'
 import type { Db } from './repository.js'
 import * as repository from './repository.js'
 import { sqliteSchema } from './sqlite-schema.js'
@@ -327,6 +328,32 @@ describe('the tables of both stores', () => {
     const copied = await copyMove(plan, { target })
     expect(copied.ok).toBe(true)
     expect((await verifyMove(plan, { target })).ok).toBe(true)
+  })
+
+  it('R83, R87: a made-up file of two hundred yarns moves whole, and what is wrong with it is told row by row', async () => {
+    const path = join(folder, 'made-up.db')
+    const { sessions, messages, flaws } = generate(path, { seed: 7 })
+    expect(() => generate(path)).toThrow('exists')
+    const target = { url: testUrl(database.url, 'migrator') }
+    const client = new pg.Client({ connectionString: target.url })
+    await client.connect()
+    try {
+      await client.query('TRUNCATE sessions, analytics CASCADE')
+      const plan = await planMove({ path, into: 'existing', mapPath: fileURLToPath(supportiveYarn.moveMap), target })
+      expect((await copyMove(plan, { target })).ok).toBe(true)
+      const { ok, tables } = await verifyMove(plan, { target })
+      const rejected = tables.flatMap(({ table, rejected }) => (rejected > 0 ? [[table, rejected]] : []))
+      expect([ok, Object.fromEntries(rejected)]).toEqual([
+        true,
+        { chat_history: flaws.orphanMessages, session_summaries: flaws.brokenSummaries },
+      ])
+      const { rows } =
+        await client.query(`select (select count(*)::int from sessions) as sessions, (select count(*)::int from chat_history) as messages,
+        (select count(*)::int from analytics where event_type = 'step_completed' and event_data is null) as events`)
+      expect(rows).toEqual([{ sessions, messages: messages - flaws.orphanMessages, events: flaws.brokenEvents }])
+    } finally {
+      await client.end()
+    }
   })
 
   it('C49: nobody but the server reads a word', async () => {
