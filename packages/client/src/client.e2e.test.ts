@@ -186,6 +186,33 @@ describe('a live query on a real server', () => {
   })
 })
 
+describe('a token that ends while somebody looks', () => {
+  const user = { sub: 'a0000000-0000-4000-8000-000000000001', role: 'authenticated' }
+
+  test('is followed by the next one, and the list goes on; where there is no next one, it says so', async () => {
+    let tokenNow = () => server.token(user, 2)
+    const client = server.client({ graceMs: 500, pollMs: 300, supabase: { accessToken: async () => tokenNow() } })
+    const list = look(client.live('secrets'))
+    const typing = client.channel('typing')
+    const stop = typing.onChange(() => undefined)
+    await list.live()
+    await until(() => typing.state === 'joined')
+    await until(() => list.now().state !== 'live' && typing.state === 'offline', { timeoutMs: 20_000 })
+    tokenNow = () => server.token(user, 60)
+    await server.sql.query(`insert into secrets (owner, text) values ($1, 'meanwhile')`, [user.sub])
+    await until(() => list.now().state === 'live' && typing.state === 'joined', { timeoutMs: 20_000 })
+    await until(() => list.texts().length === 1)
+
+    const last = server.token(user, 0)
+    tokenNow = () => last
+    await client.supabase.realtime.setAuth()
+    await until(() => list.now().state === 'polling' && /expired/.test(list.now().error?.message ?? ''), { timeoutMs: 20_000 })
+    expect(list.texts()).toEqual(['meanwhile'])
+    stop()
+    list.stop()
+  })
+})
+
 describe('a mutation', () => {
   test('R61: shows at once under a client’s id, becomes the row, and is the same element all along', async () => {
     await empty()

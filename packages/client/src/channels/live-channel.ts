@@ -1,4 +1,5 @@
 import type { RealtimeChannel, SupabaseClient } from '@supabase/supabase-js'
+import { renewToken } from '../renew-token.js'
 
 export interface ChannelOptions {
   /** Policies of `realtime.messages` decide who may hear and say what. */
@@ -141,6 +142,9 @@ class SharedChannel implements LiveChannel {
       this.#present = { ...channel.presenceState() } as Present
       this.#tell()
     })
+    channel.on('system', {}, ({ status, message }) => {
+      if (status === 'error') renewToken(this.#supabase, message)
+    })
     channel.subscribe((status, error) => {
       if (isOwn()) this.#became(status, error)
     })
@@ -148,6 +152,7 @@ class SharedChannel implements LiveChannel {
 
   #became(status: string, error: Error | undefined): void {
     this.#state = status === 'SUBSCRIBED' ? 'joined' : 'offline'
+    renewToken(this.#supabase, error?.message)
     this.#error = status !== 'SUBSCRIBED' && this.#supabase.realtime.isConnected() ? error : undefined
     if (status === 'CLOSED') {
       this.#channel = undefined

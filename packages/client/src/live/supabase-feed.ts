@@ -1,5 +1,6 @@
 import type { RealtimeChannel, SupabaseClient } from '@supabase/supabase-js'
 import type { Position } from '../position.js'
+import { renewToken } from '../renew-token.js'
 import type { AnyRow } from '../schema.js'
 import type { RowChange } from './live-rows.js'
 import type { ResolvedSpec } from './live-spec.js'
@@ -123,6 +124,7 @@ class SupabaseFeed implements Feed {
     }
     this.#isJoined = false
     this.#turn = undefined
+    renewToken(this.#supabase, error?.message)
     if (status === 'CLOSED') this.#reopen()
     // That the line is cut is no reason that anybody could do something about.
     this.#listener.lost(this.#supabase.realtime.isConnected() ? error : undefined)
@@ -152,7 +154,7 @@ class SupabaseFeed implements Feed {
         this.#isJoined = false
         this.#listener.lost(new Error(message))
       } else this.#listener.gap(gap?.position)
-    }
+    } else if (status === 'error') renewToken(this.#supabase, message)
   }
 }
 

@@ -1,3 +1,4 @@
+import { createHmac } from 'node:crypto'
 import { createServer } from 'node:net'
 import pg from 'pg'
 import { afterAll, beforeAll } from 'vitest'
@@ -14,6 +15,8 @@ export interface LiveServer {
   readonly dir: string
   readonly keys: ProjectStatus['keys']
   readonly sql: pg.Client
+  /** What an application signs for its own users. */
+  token(claims: object, forSeconds: number): string
   /** Stopped when the tests have ended. */
   client(options?: TidemarkOptions): TestClient
   /** `SIGKILL`: nobody is told. */
@@ -35,6 +38,9 @@ const freePort = (): Promise<number> =>
     })
   })
 
+const secret = 'a secret of these tests, which is long enough'
+const base64 = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url')
+
 export interface LiveServerOptions {
   /** Migrations that are applied before anything is served. */
   readonly migrations?: string
@@ -49,7 +55,8 @@ export const withLiveServer = ({ migrations, prepare = '' }: LiveServerOptions):
   let port = 0
 
   const start = async (): Promise<void> => {
-    server = startCli(['dev', '--json'], { cwd: parts.dir, env: { PORT: String(port), TIDEMARK_REDIS_EMBEDDED: 'false' } })
+    const env = { PORT: String(port), TIDEMARK_REDIS_EMBEDDED: 'false', SUPABASE_JWT_SECRET: secret }
+    server = startCli(['dev', '--json'], { cwd: parts.dir, env })
     parts.url = await untilServing(server)
     const { keys, database } = JSON.parse(server.stdout) as ProjectStatus
     parts.keys = keys
@@ -85,6 +92,12 @@ export const withLiveServer = ({ migrations, prepare = '' }: LiveServerOptions):
     await end(signal)
     await whileDown?.()
     await start()
+  }
+
+  parts.token = (claims, forSeconds) => {
+    const exp = Math.floor(Date.now() / 1_000) + forSeconds
+    const signed = `${base64({ alg: 'HS256', typ: 'JWT' })}.${base64({ aud: 'authenticated', ...claims, exp })}`
+    return `${signed}.${createHmac('sha256', secret).update(signed).digest('base64url')}`
   }
 
   parts.client = ({ supabase = {}, ...options } = {}) => {
