@@ -8,6 +8,9 @@ import Database from 'better-sqlite3'
 import pg from 'pg'
 import type { BrowserContext, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { resolveConfig } from '../../tidemark/src/config/config.ts'
+import { createSessions } from '../../tidemark/src/server/admin/session.ts'
+import { openState } from '../../tidemark/src/state/state.ts'
 import { findBrowser, startBrowser, type TestBrowser } from '../../tidemark/src/testing/browser.ts'
 import { useProject } from '../../tidemark/src/testing/use-project.ts'
 
@@ -77,6 +80,16 @@ describe.skipIf(chromium === undefined)('the dashboard in a browser (Debian: apt
     await page.getByRole('button', { name: 'Sign in' }).click()
     await page.locator('#screen').waitFor()
     return page
+  }
+
+  /** Of a user, so that nothing makes it longer. */
+  const endingSession = async (forMs: number): Promise<{ readonly name: string; readonly value: string }> => {
+    const config = resolveConfig({ env: {}, cwd: project.dir })
+    const sessions = await createSessions(config, await openState(join(project.dir, '.tidemark')))
+    const begun = sessions.begin({ name: 'ann@example.com', role: 'admin', began: 'user' })
+    const cookie = await sessions.cookie({ ...begun, endsAtMs: Date.now() + forMs }, false)
+    const [name = '', value = ''] = cookie.split(';')[0]!.split('=')
+    return { name, value }
   }
 
   const violations = async (page: Page): Promise<readonly string[]> => {
@@ -247,10 +260,18 @@ describe.skipIf(chromium === undefined)('the dashboard in a browser (Debian: apt
     await page.getByRole('button', { name: 'Sign in' }).click()
     await page.getByRole('textbox', { name: 'Key' }).waitFor()
     expect(page.url()).toBe(`${url}/cache?name=kept`)
-    // What somebody else signed, or nobody, is no session.
+    // One that is over in a moment: the page asks for another, and what is told of the feed by then ends with it.
+    const { name, value } = await endingSession(3_000)
     const [cookie] = await context.cookies(`${url}/admin/v1`)
-    await context.addCookies([{ ...cookie!, value: `${cookie!.value.slice(0, -4)}AAAA` }])
+    expect(cookie?.name).toBe(name)
+    await context.addCookies([{ ...cookie!, value }])
+    const told = await fetch(`${url}/admin/v1/feed/tail`, { headers: { cookie: `${name}=${value}` } })
+    expect(told.status).toBe(200)
+    await page.goto(`${url}/cache?name=kept`)
+    await page.getByRole('textbox', { name: 'Key' }).waitFor()
+    expect(await told.text()).toContain('retry:')
     await page.getByRole('button', { name: 'Sign in' }).waitFor({ timeout: 15_000 })
+    expect(page.url()).toBe(`${url}/cache?name=kept`)
     await context.close()
   })
 

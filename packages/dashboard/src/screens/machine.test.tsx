@@ -287,7 +287,7 @@ describe('realtime', () => {
   })
 
   test('R50: a channel is chosen and joined as a user; what that user would hear is shown, and a refusal is said', async () => {
-    renderDashboard('/realtime', {
+    const { address } = renderDashboard('/realtime?role=anon', {
       'GET /realtime': { figures: [], servers: [] },
       'GET /realtime/channels': { channels: [{ topic: 'room:1', private: true, listeners: 3 }], total: 1 },
     })
@@ -296,12 +296,17 @@ describe('realtime', () => {
     expect([field('Channel').value, field('Kind').value]).toEqual(['room:1', 'private'])
     fireEvent.change(field('As'), { target: { value: 'authenticated' } })
     fireEvent.change(field('User id'), { target: { value: 'ann' } })
+    fireEvent.change(field('Further claims'), { target: { value: '[]' } })
+    expect(screen.getByRole<HTMLButtonElement>('button', { name: 'Join' }).disabled).toBe(true)
+    fireEvent.change(field('Further claims'), { target: { value: '{"a":1}' } })
     fireEvent.change(field('Changes of tables'), { target: { value: 'public.notes' } })
     fireEvent.click(screen.getByRole('button', { name: 'Join' }))
     await waitFor(() => expect(TestEventSource.opened).toHaveLength(1))
     const source = TestEventSource.opened[0]!
     const query = Object.fromEntries(new URL(source.url, 'http://x').searchParams)
-    expect(query).toEqual({ topic: 'room:1', private: 'true', role: 'authenticated', user: 'ann', tables: 'public.notes' })
+    const as = { role: 'authenticated', user: 'ann', claims: '{"a":1}' }
+    expect(query).toEqual({ topic: 'room:1', private: 'true', tables: 'public.notes', ...as })
+    await waitFor(() => expect(address()).toMatch(/role=authenticated.*user=ann/))
     source.open()
     screen.getByText('joining')
     const told = (event: string, payload: unknown) => act(() => source.emit('message', { at, event, payload }))

@@ -27,6 +27,10 @@ export const useFilters = <F extends object>(
 export const textOf = (value: unknown): string | undefined =>
   typeof value === 'string' && value !== '' ? value : typeof value === 'number' ? String(value) : undefined
 
+/** For {@link useFilters}: JSON as text. The router gives back what it reads where the address holds some. */
+export const jsonOf = (value: unknown): string | undefined =>
+  typeof value === 'object' && value !== null ? JSON.stringify(value) : textOf(value)
+
 /** For {@link useFilters}: one of a few words, else the first. */
 export const wordOf = <T extends string>(value: unknown, words: readonly [T, ...T[]]): T =>
   words.find((word) => word === value) ?? words[0]

@@ -1,8 +1,8 @@
-import type { CallerRole, DataCondition } from 'tidemark/admin'
-import { textOf, useFilters, wordOf } from '../../shell/filters.ts'
+import type { DataCondition } from 'tidemark/admin'
+import { roles, type Viewpoint } from '../../api/viewpoint.ts'
+import { jsonOf, textOf, useFilters, wordOf } from '../../shell/filters.ts'
 
 export const tabs = ['tables', 'migrations', 'drift', 'exposure'] as const
-export const roles = ['anon', 'authenticated', 'service_role'] as const satisfies readonly CallerRole[]
 export const operators = [
   'eq',
   'neq',
@@ -15,12 +15,8 @@ export const operators = [
   'is',
 ] as const satisfies readonly DataCondition[1][]
 
-export interface DataFilters {
+export interface DataFilters extends Viewpoint {
   readonly tab: (typeof tabs)[number]
-  readonly role: CallerRole
-  /** The user's id that policies see. */
-  readonly user: string | undefined
-  readonly claims: string | undefined
   /** `schema.table` */
   readonly table: string | undefined
   readonly sort: string | undefined
@@ -29,10 +25,6 @@ export interface DataFilters {
   /** The place of the row that is open. */
   readonly row: string | undefined
 }
-
-/** The router gives back a list where the address holds one. */
-const jsonOf = (value: unknown): string | undefined =>
-  typeof value === 'object' && value !== null ? JSON.stringify(value) : textOf(value)
 
 const read = (search: Readonly<Record<string, unknown>>): DataFilters => ({
   tab: wordOf(search['tab'], tabs),
@@ -60,9 +52,3 @@ export const conditionsOf = (where: string | undefined): readonly DataCondition[
     return []
   }
 }
-
-export const viewpointOf = ({ role, user, claims }: DataFilters) => ({
-  role,
-  ...(user !== undefined && { user }),
-  ...(claims !== undefined && { claims }),
-})

@@ -1,23 +1,16 @@
 import { type FormEvent, useState } from 'react'
 import type { CallerRole } from 'tidemark/admin'
 import { useMay } from '../../api/session.ts'
+import { roles } from '../../api/viewpoint.ts'
 import { Button } from '../../parts/button.tsx'
+import { areClaims, ClaimsField } from '../../parts/claims-field.tsx'
 import { SelectField, TextField } from '../../parts/field.tsx'
-import { roles, useDataFilters } from './data-filters.ts'
+import { useDataFilters } from './data-filters.ts'
 
 const names: Readonly<Record<CallerRole, string>> = {
   anon: 'anon: nobody signed in',
   authenticated: 'authenticated: a user',
   service_role: 'service_role: past row security',
-}
-
-const isObject = (text: string): boolean => {
-  try {
-    const value: unknown = JSON.parse(text)
-    return typeof value === 'object' && value !== null && !Array.isArray(value)
-  } catch {
-    return false
-  }
 }
 
 /** Whose eyes the rows are seen with. */
@@ -26,10 +19,9 @@ export const Viewpoint = () => {
   const isAdmin = useMay('admin')
   const [user, setUser] = useState(filters.user ?? '')
   const [claims, setClaims] = useState(filters.claims ?? '')
-  const isWrong = claims.trim() !== '' && !isObject(claims)
   const submit = (event: FormEvent): void => {
     event.preventDefault()
-    if (!isWrong) setFilters({ user: user.trim() || undefined, claims: claims.trim() || undefined, row: undefined })
+    if (areClaims(claims)) setFilters({ user: user.trim() || undefined, claims: claims.trim() || undefined, row: undefined })
   }
   const offered = roles.filter((role) => role !== 'service_role' || isAdmin)
   return (
@@ -48,13 +40,7 @@ export const Viewpoint = () => {
             value={user}
             onChange={(event) => setUser(event.target.value)}
           />
-          <TextField
-            label="Further claims"
-            placeholder='{"app_metadata": {"role": "admin"}}'
-            value={claims}
-            wrong={isWrong ? 'It is not an object of JSON.' : undefined}
-            onChange={(event) => setClaims(event.target.value)}
-          />
+          <ClaimsField value={claims} onChange={setClaims} />
           <Button type="submit">Look</Button>
         </>
       )}

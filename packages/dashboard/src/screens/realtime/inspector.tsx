@@ -2,8 +2,11 @@ import { Ear, LogOut } from 'lucide-react'
 import { type FormEvent, useState } from 'react'
 import type { CallerRole } from 'tidemark/admin'
 import { useMay } from '../../api/session.ts'
+import { roles } from '../../api/viewpoint.ts'
 import { timeOfDay } from '../../format/format.ts'
 import { Button } from '../../parts/button.tsx'
+import { areClaims, ClaimsField } from '../../parts/claims-field.tsx'
+import { CopyAs } from '../../parts/copy-as.tsx'
 import { type Column, DataTable } from '../../parts/data-table.tsx'
 import { Dialog } from '../../parts/dialog.tsx'
 import { Empty } from '../../parts/empty.tsx'
@@ -11,7 +14,7 @@ import { SelectField, TextField } from '../../parts/field.tsx'
 import { Note } from '../../parts/note.tsx'
 import { Panel } from '../../parts/panel.tsx'
 import { Status, type StatusKind } from '../../parts/status.tsx'
-import { type HeardMessage, type Inspected, type InspectionState, useInspection } from './use-inspection.ts'
+import { type HeardMessage, type Inspected, type InspectionState, inspectionInput, useInspection } from './use-inspection.ts'
 
 const columns: readonly Column<HeardMessage>[] = [
   { name: 'at', title: 'Heard', width: '96px', cell: ({ at }) => timeOfDay(at) },
@@ -32,28 +35,39 @@ const words: Readonly<Record<InspectionState, string>> = {
   refused: 'refused',
 }
 
-export type Draft = Inspected
+interface InspectorProps {
+  readonly draft: Inspected
+  readonly onDraft: (draft: Inspected) => void
+  /** It is being joined. */
+  readonly onJoin: (draft: Inspected) => void
+}
 
 /** Joins a channel as a user that is chosen, and shows what that user hears: by the same rules, row security among them. */
-export const Inspector = ({ draft, onDraft }: { readonly draft: Draft; readonly onDraft: (draft: Draft) => void }) => {
+export const Inspector = ({ draft, onDraft, onJoin }: InspectorProps) => {
   const isAdmin = useMay('admin')
   const [joined, setJoined] = useState<Inspected>()
   const [open, setOpen] = useState<HeardMessage>()
   const { state, reason, messages } = useInspection(joined)
-  const set = (changed: Partial<Draft>): void => onDraft({ ...draft, ...changed })
+  const set = (changed: Partial<Inspected>): void => onDraft({ ...draft, ...changed })
+  const isReady = draft.topic !== '' && areClaims(draft.claims ?? '')
   const submit = (event: FormEvent): void => {
     event.preventDefault()
-    if (draft.topic !== '') setJoined(draft)
+    if (!isReady) return
+    setJoined(draft)
+    onJoin(draft)
   }
-  const roles: readonly CallerRole[] = isAdmin ? ['anon', 'authenticated', 'service_role'] : ['anon', 'authenticated']
+  const offered = roles.filter((role) => role !== 'service_role' || isAdmin)
   return (
     <Panel
       title="Inspector"
       isFlush
       actions={
-        <span role="status">
-          <Status kind={kinds[state]}>{words[state]}</Status>
-        </span>
+        <>
+          <span role="status">
+            <Status kind={kinds[state]}>{words[state]}</Status>
+          </span>
+          <CopyAs path="GET /realtime/inspect" input={inspectionInput(draft)} />
+        </>
       }
     >
       <form className="panel-line filters" onSubmit={submit}>
@@ -75,16 +89,19 @@ export const Inspector = ({ draft, onDraft }: { readonly draft: Draft; readonly 
         <SelectField
           label="As"
           value={draft.role}
-          options={roles.map((role) => [role, role] as const)}
+          options={offered.map((role) => [role, role] as const)}
           onChange={({ target }) => set({ role: target.value as CallerRole })}
         />
         {draft.role === 'authenticated' && (
-          <TextField
-            label="User id"
-            placeholder="sub of the token"
-            value={draft.user ?? ''}
-            onChange={({ target }) => set({ user: target.value || undefined })}
-          />
+          <>
+            <TextField
+              label="User id"
+              placeholder="sub of the token"
+              value={draft.user ?? ''}
+              onChange={({ target }) => set({ user: target.value || undefined })}
+            />
+            <ClaimsField value={draft.claims ?? ''} onChange={(claims) => set({ claims: claims || undefined })} />
+          </>
         )}
         <TextField
           label="Changes of tables"
@@ -92,7 +109,7 @@ export const Inspector = ({ draft, onDraft }: { readonly draft: Draft; readonly 
           value={draft.tables ?? ''}
           onChange={({ target }) => set({ tables: target.value || undefined })}
         />
-        <Button type="submit" kind="primary" icon={Ear} disabled={draft.topic === ''}>
+        <Button type="submit" kind="primary" icon={Ear} disabled={!isReady}>
           Join
         </Button>
         {joined && (
@@ -114,7 +131,7 @@ export const Inspector = ({ draft, onDraft }: { readonly draft: Draft; readonly 
           <Empty title={joined ? 'Nothing was told so far' : 'Choose a channel, and who listens'} icon={Ear}>
             <p>
               Broadcasts, presence and changes come here as that user would hear them. The inspector says nothing, and is not
-              present.
+              present. Who joined as whom stands in the audit log.
             </p>
           </Empty>
         }

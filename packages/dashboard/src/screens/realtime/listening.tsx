@@ -1,16 +1,16 @@
 import { useState } from 'react'
 import { Channels } from './channels.tsx'
-import { type Draft, Inspector } from './inspector.tsx'
-
-const nothing: Draft = { topic: '', private: false, role: 'anon', user: undefined, claims: undefined, tables: undefined }
+import { Inspector } from './inspector.tsx'
+import { useRealtimeFilters } from './realtime-filters.ts'
 
 /** Who listens to what, and what somebody would hear. */
 export const Listening = () => {
-  const [draft, setDraft] = useState(nothing)
+  const [filters, setFilters] = useRealtimeFilters()
+  const [draft, setDraft] = useState(filters)
   return (
     <>
       <Channels onChoose={({ topic, private: isPrivate }) => setDraft((before) => ({ ...before, topic, private: isPrivate }))} />
-      <Inspector draft={draft} onDraft={setDraft} />
+      <Inspector draft={draft} onDraft={setDraft} onJoin={setFilters} />
     </>
   )
 }

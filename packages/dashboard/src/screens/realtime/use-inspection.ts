@@ -1,13 +1,11 @@
 import { useState } from 'react'
-import type { CallerRole } from 'tidemark/admin'
+import { type Input, requestOf } from '../../api/ask.ts'
 import { type ServerEvent, useEvents } from '../../api/use-events.ts'
+import { type Viewpoint, viewpointOf } from '../../api/viewpoint.ts'
 
-export interface Inspected {
+export interface Inspected extends Viewpoint {
   readonly topic: string
   readonly private: boolean
-  readonly role: CallerRole
-  readonly user: string | undefined
-  readonly claims: string | undefined
   readonly tables: string | undefined
 }
 
@@ -58,15 +56,19 @@ const heardOf = ({ type, data }: ServerEvent, n: number): readonly HeardMessage[
   return type === 'missed' ? [{ n, at, event: 'missed', payload: data }] : []
 }
 
-const urlOf = ({ topic, role, user, claims, tables, ...inspected }: Inspected): string => {
-  const given = { topic, role, user, claims, tables, private: String(inspected.private) }
-  const set = Object.entries(given).filter((entry): entry is [string, string] => entry[1] !== undefined)
-  return `/admin/v1/realtime/inspect?${new URLSearchParams(set)}`
-}
+/** What it is asked with. */
+export const inspectionInput = ({ topic, tables, ...inspected }: Inspected): Input<'GET /realtime/inspect'> => ({
+  query: {
+    ...viewpointOf(inspected),
+    topic,
+    private: inspected.private ? 'true' : 'false',
+    ...(tables !== undefined && { tables }),
+  },
+})
 
 /** Hears what that user would, for as long as it is looked at. Undefined: nothing is joined. */
 export const useInspection = (inspected: Inspected | undefined): Inspection => {
-  const url = inspected && urlOf(inspected)
+  const url = inspected && requestOf('GET /realtime/inspect', inspectionInput(inspected)).path
   const fresh = {
     url,
     seen: 0,

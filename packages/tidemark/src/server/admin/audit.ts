@@ -48,9 +48,9 @@ const actionOf = ({ method, routeOptions }: FastifyRequest): string =>
   `${method} ${(routeOptions.url ?? '').replace('/admin/v1', '')}`
 
 /** What an action is about, where its request names one thing. */
-const subjectOf = ({ body, params }: FastifyRequest): string | null => {
-  const given = { ...(body as object), ...(params as object) } as Readonly<Record<string, unknown>>
-  const subject = ['file', 'id', 'key', 'tag', 'table', 'entry', 'service', 'channel', 'name'].map((name) => given[name])
+const subjectOf = ({ query, body, params }: FastifyRequest): string | null => {
+  const given = { ...(query as object), ...(body as object), ...(params as object) } as Readonly<Record<string, unknown>>
+  const subject = ['file', 'id', 'key', 'tag', 'table', 'entry', 'service', 'channel', 'topic', 'name'].map((name) => given[name])
   const found = subject.find((value) => typeof value === 'string')
   return found === undefined ? null : String(found).replaceAll('\0', '\u2400').slice(0, 200)
 }

@@ -1,4 +1,5 @@
-import type { ServerResponse } from 'node:http'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { operatorOf } from './operator.js'
 
 const heartbeatMs = 15_000
 /** A reader that lets so much wait gets no more until it has read some. */
@@ -14,8 +15,13 @@ export interface EventResponse {
   end(): void
 }
 
-/** Begins one. `onClose` is told once, when the client has gone or `end` was called. */
-export const beginEvents = (response: ServerResponse, onClose: () => void): EventResponse => {
+const longestTimerMs = 2 ** 31 - 1
+
+/** Begins one. It lasts no longer than the operator's session. `onClose` is told once, when the client has gone or it has ended. */
+export const beginEvents = (request: FastifyRequest, reply: FastifyReply, onClose: () => void): EventResponse => {
+  const { untilMs } = operatorOf(request)
+  reply.hijack()
+  const response = reply.raw
   response.writeHead(200, {
     'content-type': 'text/event-stream; charset=utf-8',
     'cache-control': 'no-store',
@@ -24,8 +30,17 @@ export const beginEvents = (response: ServerResponse, onClose: () => void): Even
   response.write('retry: 1000\n\n')
   const heartbeat = setInterval(() => response.write(': still here\n\n'), heartbeatMs)
   heartbeat.unref()
+  const end = (): void => {
+    clearInterval(heartbeat)
+    clearTimeout(over)
+    response.end()
+  }
+  // Whoever is still signed in by then comes again by itself, with the session as it is then.
+  const over = untilMs === undefined ? undefined : setTimeout(end, Math.min(Math.max(0, untilMs - Date.now()), longestTimerMs))
+  over?.unref()
   response.once('close', () => {
     clearInterval(heartbeat)
+    clearTimeout(over)
     onClose()
   })
   const isFull = (): boolean => response.writableLength > maxBufferedBytes
@@ -47,9 +62,6 @@ export const beginEvents = (response: ServerResponse, onClose: () => void): Even
     get isOver() {
       return response.closed || response.writableEnded
     },
-    end: () => {
-      clearInterval(heartbeat)
-      response.end()
-    },
+    end,
   }
 }

@@ -95,9 +95,8 @@ export const addFeedRoutes = (app: FastifyInstance, options: FeedRoutesOptions, 
       ...(typeof resumed === 'string' && { from: resumed }),
     })
     options.project()
-    reply.hijack()
     if (wanted.from === undefined) {
-      const events = beginEvents(reply.raw, () => leave())
+      const events = beginEvents(request, reply, () => leave())
       const leave = tails.listen(wanted.tables, {
         onListening: (position) => void events.send('listening', {}, position),
         onTold: sendOrSkip(events),
@@ -107,7 +106,7 @@ export const addFeedRoutes = (app: FastifyInstance, options: FeedRoutesOptions, 
     }
     const controller = new AbortController()
     own.add(controller)
-    const events = beginEvents(reply.raw, () => controller.abort())
+    const events = beginEvents(request, reply, () => controller.abort())
     void streamFrom(options, wanted, events, controller.signal).finally(() => own.delete(controller))
   })
 }

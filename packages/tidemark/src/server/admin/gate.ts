@@ -1,6 +1,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { TidemarkError } from '../../errors.js'
 import { checkFields, isRead, neededRole, signBody } from './access.js'
+import { createLooks, isLook } from './looks.js'
 import { keepOperator, type Operator, operatorOf, requireRole } from './operator.js'
 import { isSame, type Session, type Sessions } from './session.js'
 
@@ -35,7 +36,8 @@ export const findOperator = async (
   checkOrigin(request, session)
   const renewed = sessions.renewed(session)
   if (renewed) reply.header('set-cookie', await sessions.cookie(renewed, isSecure(request)))
-  return { operator: { name: session.name, role: session.role, via: 'session' }, session: renewed ?? session }
+  const { name, role, endsAtMs } = renewed ?? session
+  return { operator: { name, role, via: 'session', untilMs: endsAtMs }, session: renewed ?? session }
 }
 
 export interface Audit {
@@ -47,6 +49,7 @@ export interface Audit {
 
 /** Lets in who may, and notes what they do. */
 export const addGate = (admin: FastifyInstance, options: GateOptions, audit: Audit): void => {
+  const looks = createLooks()
   admin.addHook('onRequest', async (request, reply) => {
     reply.header('cache-control', 'no-store')
     const { operator } = await findOperator(request, reply, options)
@@ -56,10 +59,11 @@ export const addGate = (admin: FastifyInstance, options: GateOptions, audit: Aud
   admin.addHook('preHandler', async (request) => {
     checkFields(request)
     signBody(request)
-    if (!isRead(request)) await audit.begun(request, operatorOf(request))
+    const operator = operatorOf(request)
+    if (!isRead(request) || looks.begins(request, operator)) await audit.begun(request, operator)
   })
   admin.addHook('onSend', async (request, reply) => {
-    if (reply.statusCode < 400 || isRead(request)) return
+    if (reply.statusCode < 400 || (isRead(request) && !isLook(request))) return
     // One that was not let in has no name that could be trusted.
     if (reply.statusCode === 401) return
     await audit.failed(request, operatorOf(request), reply.statusCode)

@@ -13,6 +13,8 @@ export interface Operator {
   readonly role: OperatorRole
   /** How it is known: by the token with each request, or by the cookie of a session that the token or a user began. */
   readonly via: 'bearer' | 'session'
+  /** When the session is over, in milliseconds since 1970. A token stays. */
+  readonly untilMs?: number
 }
 
 type Claims = Readonly<Record<string, unknown>>

@@ -21,8 +21,7 @@ export const addRealtimeAdminRoutes = (app: FastifyInstance, { inspectable }: Re
     checkViewpoint(request, wanted)
     // What is refused is refused before the answer begins.
     realtimeChannels(inspectable())
-    reply.hijack()
-    const events = beginEvents(reply.raw, () => over())
+    const events = beginEvents(request, reply, () => over())
     let missed = 0
     const leave = realtimeInspect(inspectable(), wanted, {
       onMessage: (event, payload) => {

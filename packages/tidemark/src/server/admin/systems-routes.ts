@@ -35,13 +35,12 @@ const teller = (events: EventResponse): ((names: readonly SystemName[]) => void)
 
 /** `listening` and `changed` name systems of the project's own database: no row is told. All pages share one reader. */
 const addChanges = (app: FastifyInstance, { systems: reads }: SystemsRoutesOptions, tails: SharedTails): void => {
-  app.get('/systems/changes', async (_request, reply) => {
+  app.get('/systems/changes', async (request, reply) => {
     const { ownSystems, systemTables } = await load()
     const names = await ownSystems(reads())
     const systemOf = new Map(names.flatMap((name) => systemTables[name].map((table) => [table, name] as const)))
-    reply.hijack()
     let leave: (() => void) | undefined
-    const events = beginEvents(reply.raw, () => leave?.())
+    const events = beginEvents(request, reply, () => leave?.())
     const changed = teller(events)
     if (names.length === 0) return
     leave = tails.listen(

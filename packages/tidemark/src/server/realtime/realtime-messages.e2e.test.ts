@@ -134,8 +134,10 @@ describe('who sees what, in a server on embedded parts', () => {
       void read().catch(() => undefined)
       return heard
     }
-    const as = (n: number) => ({ topic, role: 'authenticated', user: userId(n), tables: 'public.inspected' })
-    const [member, outsider] = [await inspect(as(1)), await inspect(as(2))]
+    const as = (n: number) => ({ topic, role: 'authenticated', tables: 'public.inspected', user: userId(n) })
+    // Whoever a token names, as the user's id or among its claims.
+    const { user: sub, ...byClaims } = as(1)
+    const [member, outsider] = [await inspect({ ...byClaims, claims: JSON.stringify({ sub }) }), await inspect(as(2))]
     await until(() => member.some(({ payload }) => payload['status'] === 'ok' && payload['extension'] === 'postgres_changes'), {
       timeoutMs: 30_000,
     })
@@ -150,6 +152,13 @@ describe('who sees what, in a server on embedded parts', () => {
     expect(outsider.filter(({ event }) => event !== 'phx_reply')).toEqual([])
     ending.abort()
     await until(async () => (await listeners()) === before)
+    const { rows: noted } = await sql.query(
+      `select actor, record_id, new_data -> 'query' as query from audit_log where action = 'GET /realtime/inspect' order by id`,
+    )
+    expect(noted).toMatchObject([
+      { actor: 'admin token', record_id: topic, query: { claims: JSON.stringify({ sub }) } },
+      { actor: 'admin token', record_id: topic, query: { user: userId(2) } },
+    ])
   })
 
   test('of a table under row security each user hears of its own rows, and nobody of the others (RT-1)', async () => {
