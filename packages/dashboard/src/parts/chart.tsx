@@ -44,10 +44,16 @@ interface Shape extends Pick<ChartProps, 'series'> {
 /** A mark that reads as the one before it says nothing. */
 const onceEach = (texts: readonly string[]): string[] => texts.map((text, at) => (text === texts[at - 1] ? '' : text))
 
+/** Points of which no line tells: nothing is before them, and nothing after. */
+const alone = (chart: UPlot, at: number): number[] => {
+  const values = chart.data[at] ?? []
+  return [...values.keys()].filter((n) => values[n] != null && values[n - 1] == null && values[n + 1] == null)
+}
+
 /** Seconds where minutes would not tell the marks apart. */
 const timesOf = (at: readonly number[]): string[] => {
   const isClose = at.length > 1 && at[1]! - at[0]! < 60
-  return at.map((seconds) => timeOfDay(seconds * 1_000).slice(0, isClose ? 8 : 5))
+  return onceEach(at.map((seconds) => timeOfDay(seconds * 1_000).slice(0, isClose ? 8 : 5)))
 }
 
 const optionsOf = (element: HTMLElement, { series, height = 170, format = String }: Shape): UPlot.Options => {
@@ -74,7 +80,7 @@ const optionsOf = (element: HTMLElement, { series, height = 170, format = String
           label,
           stroke,
           width: 1.6,
-          points: { size: 4 },
+          points: { show: true, size: 4, filter: alone },
           ...(isDashed && { dash: [5, 4] }),
           ...(isFilled && { fill: translucent(stroke) }),
         }

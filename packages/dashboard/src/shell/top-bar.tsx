@@ -67,9 +67,11 @@ export const TopBar = ({ title, onSearch }: { readonly title: string; readonly o
         <span>Search</span>
         <kbd>Ctrl K</kbd>
       </button>
-      <Button kind="quiet" icon={isPaused ? Play : Pause} aria-pressed={isPaused} onClick={toggle} title="Live or paused (p)">
-        <Status kind={isPaused ? 'warn' : 'ok'}>{isPaused ? 'Paused' : 'Live'}</Status>
-      </Button>
+      <span className="pause">
+        <Button kind="quiet" icon={isPaused ? Play : Pause} aria-pressed={isPaused} onClick={toggle} title="Live or paused (p)">
+          <Status kind={isPaused ? 'warn' : 'ok'}>{isPaused ? 'Paused' : 'Live'}</Status>
+        </Button>
+      </span>
       <IconButton icon={isDark ? Sun : Moon} label={isDark ? 'Light theme' : 'Dark theme'} onClick={toggleTheme} />
       <Operator />
     </header>

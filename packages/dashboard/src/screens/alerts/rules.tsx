@@ -23,7 +23,13 @@ const columns: readonly Column<RuleView>[] = [
     align: 'end',
     cell: ({ forMs }) => (forMs === 0 ? 'at once' : duration(forMs)),
   },
-  { name: 'every', title: 'Looked at', width: '110px', align: 'end', cell: ({ everyMs }) => `every ${duration(everyMs)}` },
+  {
+    name: 'every',
+    title: 'Looked at',
+    width: '110px',
+    align: 'end',
+    cell: ({ everyMs }) => (everyMs === 0 ? 'each turn' : `every ${duration(everyMs)}`),
+  },
 ]
 
 /** What is watched. */

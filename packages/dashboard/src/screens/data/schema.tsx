@@ -111,7 +111,7 @@ export const Drift = () => {
     >
       {error && <ErrorNote error={error} />}
       {data === undefined && !error && (
-        <Empty title="Not compared yet" icon={GitCompare}>
+        <Empty title="Not compared yet" icon={GitCompare} command="npx tidemark schema diff">
           <p>
             Compares what this database is with what the migration files make. The files are run in a database of their own, which
             takes some seconds.

@@ -30,7 +30,7 @@ const Numbers = ({ overview: { requests, cache, feed, uptimeSeconds, health } }:
     <Figure label="Cache hits" value={percent(cache?.hitRate)}>
       {cache === null ? 'nothing is cached' : `${compact(cache.misses)} misses`}
     </Figure>
-    <Figure label="Feed is fresh to" value={feed?.freshnessMs == null ? '–' : duration(feed.freshnessMs)}>
+    <Figure label="Feed lag, at most" value={feed?.freshnessMs == null ? '–' : duration(feed.freshnessMs)}>
       {feed === null ? 'read elsewhere' : counted(feed.followers, 'follower')}
     </Figure>
     <Figure label="Up for" value={duration(uptimeSeconds * 1000)}>

@@ -38,16 +38,21 @@ const sessionColumns: readonly Column<SessionView>[] = [
       </Status>
     ),
   },
-  { name: 'for', title: 'For', width: '90px', align: 'end', cell: ({ stateMs }) => (stateMs === null ? '' : duration(stateMs)) },
+  { name: 'for', title: 'For', width: '116px', align: 'end', cell: ({ stateMs }) => (stateMs === null ? '' : duration(stateMs)) },
   {
     name: 'transaction',
     title: 'In transaction',
-    width: '110px',
+    width: '120px',
     align: 'end',
     cell: ({ transactionMs }) => (transactionMs === null ? '' : duration(transactionMs)),
   },
   { name: 'user', title: 'Login', width: '150px', cell: ({ user }) => user ?? '' },
-  { name: 'application', title: 'Application', width: 'minmax(130px, 1fr)', cell: ({ application }) => application },
+  {
+    name: 'application',
+    title: 'Application',
+    width: 'minmax(170px, 1fr)',
+    cell: ({ application }) => <span title={application}>{application}</span>,
+  },
   { name: 'waits', title: 'Waits', width: '150px', cell: ({ waits }) => waits ?? '' },
   {
     name: 'query',
@@ -56,6 +61,12 @@ const sessionColumns: readonly Column<SessionView>[] = [
     cell: ({ query }) => (query === null ? <span className="dim">of another login</span> : <Words text={query} />),
   },
 ]
+
+const urgency: readonly StatusKind[] = ['bad', 'busy', 'warn', 'idle']
+
+/** Those that wait first, then those that work. */
+const byUrgency = (sessions: readonly SessionView[]): readonly SessionView[] =>
+  sessions.toSorted((a, b) => urgency.indexOf(sessionKind(a)) - urgency.indexOf(sessionKind(b)))
 
 const statementColumns: readonly Column<StatementView>[] = [
   { name: 'total', title: 'In all', width: '110px', align: 'end', cell: ({ totalMs }) => duration(totalMs) },
@@ -110,7 +121,7 @@ const poolColumns: readonly Column<Pool>[] = [
   {
     name: 'connections',
     title: 'Connections',
-    width: '130px',
+    width: '190px',
     align: 'end',
     cell: ({ inUse, total, maxConnections }) => `${inUse} of ${total}, at most ${maxConnections}`,
   },
@@ -175,7 +186,7 @@ export const QueriesScreen = () => {
                     <DataTable
                       label="Sessions"
                       columns={sessionColumns}
-                      rows={report.sessions}
+                      rows={byUrgency(report.sessions)}
                       rowKey={({ pid }) => String(pid)}
                       maxHeight={560}
                       empty={<Empty title="Nobody else is connected" icon={Timer} />}
@@ -211,7 +222,11 @@ export const QueriesScreen = () => {
                       rowKey={({ pid, table, mode, isGranted }) => `${pid} ${table} ${mode} ${isGranted}`}
                       maxHeight={560}
                       empty={
-                        <Empty title="No table is locked" icon={Lock}>
+                        <Empty
+                          title="No table is locked"
+                          icon={Lock}
+                          command="npx tidemark db psql --command 'select * from pg_locks'"
+                        >
                           <p>What only reads is left out.</p>
                         </Empty>
                       }
