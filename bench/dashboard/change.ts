@@ -130,6 +130,6 @@ export const change: Part = async ({ sql, open, window }, { rounds, changes, sig
       { name: 'bare-websocket p99', values: taken.bare99, unit: 'ms' },
     ],
     measures: [p50, p99, { name: 'dashboard-change-p50', baseline: 'bare-websocket', values: ratios(taken.p50, taken.bare50) }],
-    targets: [{ measure: p99, what: 'R134: a change shows within 200 ms of its commit, 99 of 100', limit: 200 }],
+    targets: [{ measure: p99, what: 'R134: a change shows within 200 ms of its commit, 99 of 100', limit: 200, needsRoom: true }],
   }
 }

@@ -8,12 +8,27 @@ export interface Frames {
   readonly droppedShare: number
   /** The longest stretch without one. */
   readonly longestMs: number
+  /** What the page's main thread computed, of one second: a machine that does other things besides does not make it more. */
+  readonly busyShare: number
 }
 
 interface Watched {
   readonly requestAnimationFrame: (drawn: (at: number) => void) => number
   readonly performance: { now(): number }
   frames?: { readonly gaps: number[]; isOver: boolean; readonly from: number }
+}
+
+/** CPU seconds of the page's main thread so far. */
+const openThreadTime = async (page: Page) => {
+  const session = await page.context().newCDPSession(page)
+  await session.send('Performance.enable', { timeDomain: 'threadTicks' })
+  return {
+    read: async (): Promise<number> => {
+      const { metrics } = await session.send('Performance.getMetrics')
+      return metrics.find(({ name }) => name === 'TaskDuration')?.value ?? Number.NaN
+    },
+    close: () => session.detach(),
+  }
 }
 
 /** Counts frames as the page itself sees them, while `work` goes on. */
@@ -30,7 +45,11 @@ export const watchFrames = async (page: Page, work: () => Promise<unknown>): Pro
     }
     watched.requestAnimationFrame(drawn)
   })
+  const thread = await openThreadTime(page)
+  const before = await thread.read()
   await work()
+  const cpuSeconds = (await thread.read()) - before
+  await thread.close()
   const { gaps, ms } = await page.evaluate(() => {
     const { frames, performance } = globalThis as unknown as Watched
     frames!.isOver = true
@@ -42,6 +61,7 @@ export const watchFrames = async (page: Page, work: () => Promise<unknown>): Pro
     drawn: gaps.length,
     droppedShare: Math.max(0, 1 - gaps.length / wanted),
     longestMs: Math.max(0, ...gaps),
+    busyShare: cpuSeconds / (ms / 1_000),
   }
 }
 

@@ -12,10 +12,15 @@ export interface PartOptions {
   readonly signal: AbortSignal
 }
 
+export interface RoomyTarget extends Target {
+  /** It says nothing on a machine that does other things: frames and times of a browser are the first to suffer. */
+  readonly needsRoom?: boolean
+}
+
 export interface PartReport {
   readonly figures: readonly Figure[]
   readonly measures: readonly Measure[]
-  readonly targets: readonly Target[]
+  readonly targets: readonly RoomyTarget[]
 }
 
 export type Part = (stage: DashboardStage, options: PartOptions) => Promise<PartReport>

@@ -18,8 +18,10 @@ export interface ServerEvent {
 }
 
 const againMs = 2_000
+/** More at once are a flood, of which nobody reads each: what follows is told together, so long after it. */
+const flood = { events: 8, restMs: 100 }
 
-/** Listens to Server-Sent Events, and tells them at most once per frame, however many come. */
+/** Listens to Server-Sent Events, and tells them at most once per frame, however many come; in a flood ten times a second. */
 export const useEvents = ({ url, types, readyType, onEvents, onState }: EventsOptions): void => {
   const tell = useEffectEvent(onEvents)
   const tellState = useEffectEvent((state: 'connecting' | 'open' | 'closed') => onState?.(state))
@@ -28,10 +30,16 @@ export const useEvents = ({ url, types, readyType, onEvents, onState }: EventsOp
     if (url === undefined) return
     let waiting: ServerEvent[] = []
     let frame: number | undefined
+    let restsUntil = 0
     const flush = (): void => {
+      if (performance.now() < restsUntil) {
+        frame = requestAnimationFrame(flush)
+        return
+      }
       frame = undefined
       const events = waiting
       waiting = []
+      if (events.length > flood.events) restsUntil = performance.now() + flood.restMs
       tell(events)
     }
     let source: EventSource | undefined

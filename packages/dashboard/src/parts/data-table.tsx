@@ -5,7 +5,7 @@
 // biome-ignore-all lint/a11y/noNoninteractiveTabindex: rows of a <table> cannot be placed one by one; the grid keeps the focus and takes the keys.
 // biome-ignore-all lint/a11y/useAriaPropsSupportedByRole: rows of a <table> cannot be placed one by one; the grid keeps the focus and takes the keys.
 import { useVirtualizer } from '@tanstack/react-virtual'
-import { type KeyboardEvent, type ReactNode, useId, useRef, useState } from 'react'
+import { type KeyboardEvent, memo, type ReactNode, useId, useRef, useState } from 'react'
 
 export interface Column<T> {
   readonly name: string
@@ -40,6 +40,20 @@ const step = (key: string, at: number, last: number): number | undefined => {
   return key === 'End' ? last : undefined
 }
 
+interface CellsProps<T> extends Pick<DataTableProps<T>, 'columns'> {
+  readonly row: T
+  readonly role: 'cell' | 'gridcell'
+}
+
+/** Made once for a row: when it only moves, nothing in it is looked at. */
+const Cells = memo(<T,>({ columns, row, role }: CellsProps<T>) =>
+  columns.map(({ name, align, cell }) => (
+    <div role={role} key={name} data-align={align}>
+      {cell(row)}
+    </div>
+  )),
+) as <T>(props: CellsProps<T>) => ReactNode
+
 /** A table of any length: only the rows that are seen are on the page. Arrows choose a row, Enter opens it. */
 export const DataTable = <T,>(props: DataTableProps<T>) => {
   const { label, columns, rows, rowKey, onOpen, openKey, maxHeight = 480, rowHeight = 34, empty } = props
@@ -50,8 +64,7 @@ export const DataTable = <T,>(props: DataTableProps<T>) => {
     count: rows.length,
     getScrollElement: () => scroller.current,
     estimateSize: () => rowHeight,
-    getItemKey: (index) => rowKey(rows[index]!),
-    overscan: 12,
+    overscan: 6,
     initialRect: { width: 800, height: maxHeight },
   })
   if (rows.length === 0 && empty !== undefined) return empty
@@ -92,9 +105,10 @@ export const DataTable = <T,>(props: DataTableProps<T>) => {
         </div>
       </div>
       <div role="rowgroup" className="rows" style={{ height: virtual.getTotalSize() }}>
-        {virtual.getVirtualItems().map(({ index, key, start }) => {
+        {virtual.getVirtualItems().map(({ index, start }) => {
           const row = rows[index]!
-          const isOpen = openKey !== undefined && rowKey(row) === openKey
+          const key = rowKey(row)
+          const isOpen = key === openKey
           return (
             <div
               role="row"
@@ -105,11 +119,7 @@ export const DataTable = <T,>(props: DataTableProps<T>) => {
               style={{ ...template, height: rowHeight, transform: `translateY(${start}px)` }}
               onClick={onOpen ? () => onOpen(row) : undefined}
             >
-              {columns.map(({ name, align, cell }) => (
-                <div role={onOpen ? 'gridcell' : 'cell'} key={name} data-align={align}>
-                  {cell(row)}
-                </div>
-              ))}
+              <Cells columns={columns} row={row} role={onOpen ? 'gridcell' : 'cell'} />
             </div>
           )
         })}
