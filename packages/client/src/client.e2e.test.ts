@@ -325,7 +325,7 @@ describe.skipIf(chromium === undefined)('samples/live-list in a browser (Debian:
       expect(await one.title()).toBe('A live list')
 
       await write(one, 'bad')
-      await one.locator('output', { hasText: 'not_bad' }).waitFor()
+      await one.getByRole('alert').getByText('not_bad').waitFor()
       expect(await list(one)).not.toContain('bad')
 
       await bob.setOffline(true)

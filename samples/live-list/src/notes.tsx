@@ -6,7 +6,8 @@ export const Notes = () => {
   return (
     <form action={(form) => add.mutate({ text: String(form.get('text')) })}>
       <input name="text" aria-label="Note" placeholder="Write a note" autoComplete="off" />
-      <output>{add.error?.message ?? state}</output>
+      <output>{state}</output>
+      {add.error && <p role="alert">{add.error.message}</p>}
       <ul>
         {rows.map((note) => (
           <li key={idOf(note)} className={isPending(note) ? 'pending' : 'there'}>
