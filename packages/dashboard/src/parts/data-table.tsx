@@ -24,7 +24,7 @@ export interface DataTableProps<T> {
   /** Opens a row: by a click, or Enter on the one that the arrows chose. */
   readonly onOpen?: (row: T) => void
   readonly openKey?: string | undefined
-  /** More of them scroll. In pixels. Default 480. */
+  /** More of them scroll. In pixels, and more where the window is tall. Default 480. */
   readonly maxHeight?: number
   readonly rowHeight?: number
   /** Instead of rows, where there are none. */
@@ -91,7 +91,7 @@ export const DataTable = <T,>(props: DataTableProps<T>) => {
       tabIndex={0}
       aria-activedescendant={onOpen && active >= 0 ? `${prefix}-${active}` : undefined}
       ref={scroller}
-      style={{ maxHeight }}
+      style={{ maxHeight: `max(${maxHeight}px, 45dvh)` }}
       data-clickable={onOpen ? true : undefined}
       onKeyDown={pressed}
     >

@@ -3,7 +3,7 @@ import { useState } from 'react'
 import type { AlertsReport, AlertView, SilenceView } from 'tidemark/admin'
 import { useMay } from '../../api/session.ts'
 import { useAction, useAnswer } from '../../api/use-answer.ts'
-import { count, duration } from '../../format/format.ts'
+import { count, counted, duration } from '../../format/format.ts'
 import { Answered } from '../../parts/answered.tsx'
 import { Button } from '../../parts/button.tsx'
 import { ConfirmDialog } from '../../parts/confirm-dialog.tsx'
@@ -175,7 +175,7 @@ const AlertDialog = ({
         </dd>
         <dt>Since</dt>
         <dd>
-          <Since at={alert.timestamp} />, {count(alert.occurrences)} times, last <Since at={alert.last_seen_at} />
+          <Since at={alert.timestamp} />, {counted(alert.occurrences, 'time')}, last <Since at={alert.last_seen_at} />
         </dd>
         {alert.acknowledged_by !== null && (
           <>

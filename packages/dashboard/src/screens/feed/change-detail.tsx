@@ -19,7 +19,9 @@ const Touched = ({ table }: { readonly table: string }) => {
   return (
     <dl className="pairs">
       <dt>Evicts</dt>
-      <dd>{data === undefined ? '…' : data.entries.length === 0 ? 'no cached entry' : data.entries.join(', ')}</dd>
+      <dd>
+        {data === undefined ? '…' : data.entries.length === 0 ? 'no cached entry of this configuration' : data.entries.join(', ')}
+      </dd>
       <dt>Goes to</dt>
       <dd>{followers.length === 0 ? 'no follower of this server' : followers.join(', ')}</dd>
     </dl>

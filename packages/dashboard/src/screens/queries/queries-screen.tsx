@@ -62,12 +62,6 @@ const sessionColumns: readonly Column<SessionView>[] = [
   },
 ]
 
-const urgency: readonly StatusKind[] = ['bad', 'busy', 'warn', 'idle']
-
-/** Those that wait first, then those that work. */
-const byUrgency = (sessions: readonly SessionView[]): readonly SessionView[] =>
-  sessions.toSorted((a, b) => urgency.indexOf(sessionKind(a)) - urgency.indexOf(sessionKind(b)))
-
 const statementColumns: readonly Column<StatementView>[] = [
   { name: 'total', title: 'In all', width: '110px', align: 'end', cell: ({ totalMs }) => duration(totalMs) },
   {
@@ -186,7 +180,7 @@ export const QueriesScreen = () => {
                     <DataTable
                       label="Sessions"
                       columns={sessionColumns}
-                      rows={byUrgency(report.sessions)}
+                      rows={report.sessions}
                       rowKey={({ pid }) => String(pid)}
                       maxHeight={560}
                       empty={<Empty title="Nobody else is connected" icon={Timer} />}
