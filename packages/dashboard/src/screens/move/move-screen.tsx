@@ -20,7 +20,7 @@ import { type MoveTab, useMoveFilters } from './move-filters.ts'
 import { stateWord } from './move-words.ts'
 import { PlanReport, planJobOf } from './plan-report.tsx'
 import { LagChart, Progress } from './progress.tsx'
-import { useSamples } from './rates.ts'
+import { type Sample, useSamples } from './rates.ts'
 import { Rejects } from './rejects.tsx'
 import { StepRail } from './step-rail.tsx'
 import { stepsOf } from './steps.ts'
@@ -99,13 +99,13 @@ const shownJob = ({ jobs }: MoveBoard) => {
   return running.find(({ kind }) => kind !== 'move.follow') ?? jobs.find(({ kind }) => kind !== 'move.plan') ?? jobs[0]
 }
 
-const tabsOf = (board: MoveBoard, file: string): readonly Tab<MoveTab>[] => {
+const tabsOf = (board: MoveBoard, file: string, samples: readonly Sample[]): readonly Tab<MoveTab>[] => {
   const { move, tables, differences, jobs } = board
   const plan: Tab<MoveTab> = { value: 'plan', label: 'Plan', content: <PlanReport jobs={jobs} file={file} /> }
   if (!move) return [plan]
   const left = move.rejects.rows + move.rejects.values
   return [
-    { value: 'tables', label: 'Tables', count: tables.length, content: <Tables tables={tables} /> },
+    { value: 'tables', label: 'Tables', count: tables.length, content: <Tables tables={tables} samples={samples} /> },
     {
       value: 'mismatches',
       label: 'Mismatches',
@@ -122,7 +122,7 @@ const Board = ({ board, file }: { readonly board: MoveBoard; readonly file: stri
   const [filters, setFilters] = useMoveFilters()
   const samples = useSamples(board)
   const job = shownJob(board)
-  const tabs = tabsOf(board, file)
+  const tabs = tabsOf(board, file, samples)
   const chosen = tabs.some(({ value }) => value === filters.tab) ? filters.tab : tabs[0]!.value
   return (
     <>
@@ -131,7 +131,7 @@ const Board = ({ board, file }: { readonly board: MoveBoard; readonly file: stri
       <Progress board={board} samples={samples} />
       <div className="columns">
         {board.move && board.gates.length > 0 && <Gates gates={board.gates} state={board.move.state} />}
-        <div className="beside">
+        <div className="move-side">
           {board.move?.log && <LagChart board={board} samples={samples} />}
           {job && <JobActivity key={job.job} job={job} />}
         </div>

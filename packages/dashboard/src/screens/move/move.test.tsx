@@ -307,8 +307,40 @@ describe('the words of a move', () => {
     ])
   })
 
+  test('each table says how fast it goes and how long still, of the copy and then of the comparison', async () => {
+    const table = (name: string, copied: string, given = {}) => ({
+      ...board().tables[0]!,
+      table: name,
+      rows: 1_000,
+      copied,
+      done: false,
+      checked: 0,
+      compared: false,
+      ...given,
+    })
+    let looks = 0
+    renderDashboard('/move?file=/srv/app.db', {
+      'GET /move/board': () => {
+        looks += 1
+        return board({
+          at: looks * 1_000,
+          move: move({ state: 'copying' }),
+          tables: [
+            table('orders', String(looks * 200)),
+            table('notes', '1000', { done: true, checked: looks * 100 }),
+            table('done', '1000', { done: true, checked: 1_000, compared: true }),
+          ],
+        })
+      },
+    })
+    const grid = await screen.findByRole('table', { name: 'Tables of the move' })
+    await waitFor(() =>
+      expect(grid.textContent).toMatch(/orders1,000200[\d.]+ s0.*notes1,000100[\d.]+ s0.*done1,0000copied and compared/),
+    )
+  })
+
   test('rates are of the last ten seconds, and never below zero', () => {
-    const sample = (at: number, copied: number) => ({ at, copied, checked: 0, applied: 0, behind: null })
+    const sample = (at: number, copied: number) => ({ at, copied, checked: 0, applied: 0, behind: null, tables: {} })
     const copied = ({ copied: rows }: { readonly copied: number }): number => rows
     expect(rateOf([], copied)).toBeNull()
     expect(rateOf([sample(0, 0)], copied)).toBeNull()

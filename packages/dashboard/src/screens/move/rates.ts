@@ -1,5 +1,5 @@
 import { useEffect, useState } from 'react'
-import type { MoveBoard } from 'tidemark/admin'
+import type { BoardTable, MoveBoard } from 'tidemark/admin'
 
 /** One look at a move. */
 export interface Sample {
@@ -9,7 +9,12 @@ export interface Sample {
   readonly applied: number
   /** Changes before the cutover, bytes after it; null where nobody knows. */
   readonly behind: number | null
+  /** Rows of each table that are through what it is at: the copy, then the comparison. */
+  readonly tables: Readonly<Record<string, number>>
 }
+
+export const throughOf = ({ done, copied, rejected, checked }: BoardTable): number =>
+  done ? checked : Number(copied) + Number(rejected)
 
 const keptMs = 5 * 60_000
 const windowMs = 10_000
@@ -20,6 +25,7 @@ export const sampleOf = ({ at, tables, move }: MoveBoard): Sample => ({
   checked: tables.reduce((sum, { checked }) => sum + checked, 0),
   applied: Number(move?.log?.applied ?? 0),
   behind: move?.writer === 'postgres' ? (move.mirror?.behindBytes ?? null) : (move?.log?.behind ?? null),
+  tables: Object.fromEntries(tables.map((table) => [table.table, throughOf(table)])),
 })
 
 /** Per second over the last ten seconds; null before two looks were taken. What starts again from the beginning counts from there. */

@@ -1,10 +1,38 @@
 import type { BoardTable } from 'tidemark/admin'
-import { count } from '../../format/format.ts'
+import { compact, count, duration } from '../../format/format.ts'
 import { type Column, DataTable } from '../../parts/data-table.tsx'
 import { Meter } from '../../parts/meter.tsx'
 import { Status } from '../../parts/status.tsx'
+import { rateOf, type Sample, throughOf, timeLeft } from './rates.ts'
 
 const share = (part: number, whole: number): number => (whole === 0 ? 1 : part / whole)
+
+const rateOfTable = (samples: readonly Sample[], { table, compared }: BoardTable): number | null =>
+  compared ? null : rateOf(samples, ({ tables }) => tables[table] ?? 0)
+
+/** How fast, and how long still: of what the table is at. */
+const paceColumns = (samples: readonly Sample[]): readonly Column<BoardTable>[] => [
+  {
+    name: 'rate',
+    title: 'Rows a second',
+    width: '116px',
+    align: 'end',
+    cell: (table) => {
+      const rate = rateOfTable(samples, table)
+      return rate === null || rate === 0 ? '' : compact(Math.round(rate))
+    },
+  },
+  {
+    name: 'left',
+    title: 'Left',
+    width: '104px',
+    align: 'end',
+    cell: (table) => {
+      const left = timeLeft(table.rows, throughOf(table), rateOfTable(samples, table))
+      return table.compared || left === null || left === 0 ? '' : duration(left)
+    },
+  },
+]
 
 const columns: readonly Column<BoardTable>[] = [
   { name: 'table', title: 'Table', width: 'minmax(140px, 2fr)', cell: ({ table }) => <code>{table}</code> },
@@ -47,6 +75,17 @@ const columns: readonly Column<BoardTable>[] = [
   },
 ]
 
-export const Tables = ({ tables }: { readonly tables: readonly BoardTable[] }) => (
-  <DataTable label="Tables of the move" columns={columns} rows={tables} rowKey={({ table }) => table} maxHeight={560} />
+interface TablesProps {
+  readonly tables: readonly BoardTable[]
+  readonly samples: readonly Sample[]
+}
+
+export const Tables = ({ tables, samples }: TablesProps) => (
+  <DataTable
+    label="Tables of the move"
+    columns={[...columns.slice(0, 4), ...paceColumns(samples), ...columns.slice(4)]}
+    rows={tables}
+    rowKey={({ table }) => table}
+    maxHeight={560}
+  />
 )
