@@ -308,7 +308,7 @@ describe('the words of a move', () => {
   })
 
   test('each table says how fast it goes and how long still, of the copy and then of the comparison', async () => {
-    const table = (name: string, copied: string, given = {}) => ({
+    const table = (name: string, copied: number, given = {}) => ({
       ...board().tables[0]!,
       table: name,
       rows: 1_000,
@@ -326,9 +326,9 @@ describe('the words of a move', () => {
           at: looks * 1_000,
           move: move({ state: 'copying' }),
           tables: [
-            table('orders', String(looks * 200)),
-            table('notes', '1000', { done: true, checked: looks * 100 }),
-            table('done', '1000', { done: true, checked: 1_000, compared: true }),
+            table('orders', looks * 200),
+            table('notes', 1_000, { done: true, checked: looks * 100 }),
+            table('done', 1_000, { done: true, checked: 1_000, compared: true }),
           ],
         })
       },
