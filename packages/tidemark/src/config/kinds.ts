@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { parseDuration } from '../time/durations.js'
+import { splitRedisUrls } from './redis-urls.js'
 
 /** How one sort of value is read and checked. */
 export interface Kind<T> {
@@ -283,10 +284,21 @@ export const postgresUrl = url(
   (parsed) => (parsed.hostname === '' && !parsed.searchParams.has('host') ? 'it names no host' : undefined),
 )
 
-export const redisUrl = url(
+const oneRedisUrl = url(
   ['redis:', 'rediss:'],
-  'a URL such as redis://host:6379, with :password@ before the host, or rediss:// for TLS',
+  'a URL such as redis://host:6379, with :password@ before the host, or rediss:// for TLS; of a cluster several, separated by commas',
   (parsed) => (parsed.hostname === '' ? 'it names no host' : undefined),
 )
+
+/** Of a cluster several: where a comma and another scheme follow. */
+export const redisUrl: Kind<string> = {
+  ...oneRedisUrl,
+  schema: z.string({ error: 'it is not text' }).superRefine((value, context) => {
+    for (const each of splitRedisUrls(value)) {
+      const checked = oneRedisUrl.schema.safeParse(each)
+      if (!checked.success) return void context.addIssue({ code: 'custom', message: checked.error.issues[0]!.message })
+    }
+  }),
+}
 
 export const httpUrl = url(['https:', 'http:'], 'a URL such as https://name.example.com')

@@ -16,6 +16,12 @@ describe('maskedConfig', () => {
     expect(shown).toContainEqual({ option: 'postgres.url', value: 'postgres://me:***@h:5433/d?sslmode=require' })
   })
 
+  it('shows each node of a cluster', () => {
+    const url = 'redis://:pw,1@h:7000, redis://:pw@h:7001'
+    const shown = maskedConfig(resolveConfig({ env: { REDIS_URL: url } }))
+    expect(shown).toContainEqual({ option: 'redis.url', value: 'redis://:***@h:7000,redis://:***@h:7001' })
+  })
+
   it('SEC-2: no secret shows, whichever option holds it', () => {
     const word = fc.stringMatching(/^[A-Za-z0-9]{12,40}$/)
     fc.assert(

@@ -1,6 +1,7 @@
 import { maskSecrets, maskValue } from '../secrets.js'
 import { type ListedOption, optionList } from './option-list.js'
 import type { TidemarkConfig } from './options.js'
+import { splitRedisUrls } from './redis-urls.js'
 import { valueAt } from './tree.js'
 
 /** A URL without its password. One that cannot be parsed shows nothing but its scheme: no telling where its password ends. */
@@ -19,7 +20,7 @@ export const shownValue = (option: Pick<ListedOption, 'secret' | 'kind'>, value:
   if (typeof value === 'object' && !Array.isArray(value)) return 'an object'
   if (typeof value === 'function') return 'a function'
   const text = typeof value === 'string' ? value : Array.isArray(value) ? value.map(String).join(',') : String(value)
-  if (option.kind.url) return maskUrl(text)
+  if (option.kind.url) return splitRedisUrls(text).map(maskUrl).join(',')
   if (option.secret) return maskValue(text)
   const shown = maskSecrets(text)
   return shown.length > longest ? `${shown.slice(0, longest)}…` : shown

@@ -1,4 +1,5 @@
 import type { PoolName, TidemarkConfig } from './options.js'
+import { splitRedisUrls } from './redis-urls.js'
 
 /** What the pools of one server may take together. */
 export interface PoolDemand {
@@ -53,7 +54,8 @@ export const configNotices = (config: TidemarkConfig, known: { readonly maxConne
   if (config.supabase.jwtSecret !== undefined && config.supabase.jwtSecret.length < 32) {
     notices.push('SUPABASE_JWT_SECRET is shorter than 32 characters and can be guessed from a token. Use a longer one.')
   }
-  if (config.redis.url?.startsWith('redis:') && new URL(config.redis.url).hostname.endsWith('.upstash.io')) {
+  const redisUrls = splitRedisUrls(config.redis.url ?? '')
+  if (redisUrls.some((url) => url.startsWith('redis:') && new URL(url).hostname.endsWith('.upstash.io'))) {
     notices.push('REDIS_URL points at Upstash without TLS. Use rediss:// instead of redis://.')
   }
   return notices

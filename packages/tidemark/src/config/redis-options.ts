@@ -3,7 +3,7 @@ import { option } from './option.js'
 
 export const redisOptions = {
   'redis.url': option(redisUrl, {
-    help: 'Redis over TCP. Upstash needs rediss:// here.',
+    help: 'Redis over TCP. Upstash needs rediss:// here. Of a Redis Cluster, some of its nodes, separated by commas.',
     env: ['REDIS_URL'],
     flag: 'redis-url',
     secret: true,
