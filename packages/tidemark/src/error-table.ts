@@ -230,6 +230,13 @@ export const errorTable = {
     'unreachable',
     503,
   ),
+  TM_REDIS_CLUSTER: entry(
+    'Redis at {target} is a cluster, and was not known to be one: {reason}.',
+    'Name several of its nodes in REDIS_URL, separated by commas, or start Tidemark again now that it answers.',
+    'configuration',
+    503,
+    true,
+  ),
   TM_REDIS_BAD_URL: entry('The address of Redis is not valid: {reason}.', 'Give {expected}.', 'configuration'),
   TM_REDIS_DRIVER_MISSING: entry(
     'Redis over Upstash REST is asked for, but the package @upstash/redis is not installed.',

@@ -20,6 +20,7 @@ import type {
 import { checkCommand, connectionError, renewed, replyError, unreachable } from './redis-error.js'
 import type { TcpTarget } from './redis-target.js'
 import { RespCommand } from './resp-command.js'
+import { resultsOf } from './results-of.js'
 import { runScript } from './run-script.js'
 import { Subscriptions } from './subscriptions.js'
 
@@ -230,12 +231,7 @@ class IoredisTcp implements Redis {
 
   async #sendAll(commands: readonly RedisCommand[], options: CommandOptions): Promise<PipelineResult[]> {
     const sent = commands.map((command) => this.#send(toCommand(command, options.buffers === true), options))
-    const outcomes = await Promise.allSettled(sent)
-    return outcomes.map((outcome): PipelineResult => {
-      if (outcome.status === 'fulfilled') return { ok: true, value: outcome.value }
-      if (!isTidemarkError(outcome.reason, 'TM_REDIS_COMMAND')) throw outcome.reason
-      return { ok: false, error: outcome.reason }
-    })
+    return resultsOf(sent)
   }
 
   #transactionResults(results: readonly PipelineResult[]): PipelineResult[] {

@@ -180,22 +180,6 @@ describe.skipIf(sharedRedisUrl() === undefined)('checks of one turn of the event
   })
 })
 
-describe.skipIf(sharedRedisUrl() === undefined)('limits in a Redis that is a cluster', () => {
-  const server = useRedis({ args: ['--cluster-enabled', 'yes'] })
-
-  it('are counted key by key, since keys of different slots cannot be in one call', async () => {
-    const { redis, store, name } = await connect(server.url)
-    await redis.command(['CLUSTER', 'ADDSLOTSRANGE', 0, 16_383])
-    await until(async () => String(await redis.command(['CLUSTER', 'INFO'])).includes('cluster_state:ok'), { timeoutMs: 10_000 })
-    for (const algorithm of ['log', 'ring', 'gcra'] as const) {
-      const limiter = createLimiter({ name: `${name}-${algorithm}`, limit: 3, burst: 3, windowMs: 60_000, algorithm, store })
-      const keys = Array.from({ length: 40 }, (_each, n) => `k${n % 10}`)
-      const taken = await Promise.all(keys.map((key) => limiter.take(key)))
-      expect(taken.filter(({ allowed, by }) => allowed && by === 'counted')).toHaveLength(30)
-    }
-  })
-})
-
 describe.skipIf(sharedRedisUrl() === undefined)('limits while Redis is away', () => {
   const server = useRedis()
 

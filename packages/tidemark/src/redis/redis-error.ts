@@ -11,6 +11,8 @@ const modeCommands = new Set(
 
 /** The server speaks, but cannot serve just now: the same command may succeed in a moment. */
 const passing = /^(?:LOADING|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|READONLY|BUSY)\b|max (?:\w+ )?requests? limit exceeded/i
+/** Another server has the key. */
+const elsewhere = /^(?:MOVED|ASK) /
 const refusedLogin = /^(?:WRONGPASS|NOAUTH)\b|^ERR (?:invalid password|.*\bAUTH\b)|^unauthorized/i
 
 /** What the server said, without what we had said to it: a refused command's arguments are other people's data. */
@@ -29,6 +31,7 @@ export const unreachable = (target: string, reason: string) => new TidemarkError
 export const replyError = (message: string, target: string): TidemarkError => {
   const reason = withoutArguments(message)
   if (refusedLogin.test(reason)) return new TidemarkError('TM_REDIS_AUTHENTICATION', { target, reason })
+  if (elsewhere.test(reason)) return new TidemarkError('TM_REDIS_CLUSTER', { target, reason })
   return passing.test(reason) ? unreachable(target, reason) : refused(reason)
 }
 

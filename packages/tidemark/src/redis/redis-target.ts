@@ -12,7 +12,8 @@ export interface TcpTarget {
   readonly display: string
 }
 
-const tcpExpected = 'a URL such as redis://host:6379, with :password@ before the host, or rediss:// for TLS'
+const tcpExpected =
+  'a URL such as redis://host:6379, with :password@ before the host, or rediss:// for TLS; of a cluster several, separated by commas'
 const restExpected = 'UPSTASH_REDIS_REST_URL as https://name.upstash.io together with UPSTASH_REDIS_REST_TOKEN'
 
 const badUrl = (reason: string, expected: string) => new TidemarkError('TM_REDIS_BAD_URL', { reason, expected })
@@ -51,6 +52,17 @@ export const parseTcpTarget = (text: string): TcpTarget => {
     db: Number(db[1] || 0),
     display: `${url.protocol}//${url.hostname}:${port}`,
   }
+}
+
+/** Reads the addresses of a cluster's nodes. The login of the first is that of all who bring none. Raises TM_REDIS_BAD_URL. */
+export const parseClusterTargets = (urls: readonly string[]): readonly TcpTarget[] => {
+  const [first, ...others] = urls.map(parseTcpTarget)
+  const login = { ...(first!.username && { username: first!.username }), ...(first!.password && { password: first!.password }) }
+  const targets = [first!, ...others.map((target) => (target.password === undefined ? { ...target, ...login } : target))]
+  if (targets.some(({ db }) => db !== 0)) throw badUrl('a cluster has no other database than 0', tcpExpected)
+  if (targets.some(({ tls }) => tls !== first!.tls))
+    throw badUrl('some of its addresses are redis:// and some rediss://', tcpExpected)
+  return targets
 }
 
 export interface RestTarget {

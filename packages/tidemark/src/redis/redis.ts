@@ -43,8 +43,21 @@ export type MessageListener = (message: string, channel: string) => void
 
 export type BytesListener = (message: Buffer, channel: string) => void
 
+/** What a Redis Cluster has, and a single server has not. */
+export interface RedisCluster {
+  /**
+   * Names the masters, each in its present life. Under another name one of them was restarted, promoted, added or taken away, and may have
+   * lost what it had acknowledged (soundness 12). Empty before the cluster was reached.
+   */
+  readonly masters: string
+  /** From 0 to 16,383. Keys of different slots cannot be in one script or one transaction. */
+  slotOf(key: RedisArgument): number
+  /** Sends a command that has no key to every master. Gives the replies by the masters' addresses, `host:port`, in their order. */
+  onEach<T extends RedisReply = RedisReply>(command: RedisCommand, options?: CommandOptions): Promise<ReadonlyMap<string, T>>
+}
+
 /**
- * One Redis, over TCP or over Upstash's REST, or none at all.
+ * One Redis, over TCP or over Upstash's REST, or none at all. A Redis Cluster is one Redis too: up while every slot has a master that answers.
  *
  * No command is queued or sent twice: while the server is away each rejects at once with TM_REDIS_UNREACHABLE
  * (TM_REDIS_ABSENT where there is none), and the connection is taken up again in the background.
@@ -55,6 +68,8 @@ export interface Redis {
   readonly state: RedisState
   /** The address without secrets, for messages. Empty where there is none. */
   readonly target: string
+  /** Only of a Redis Cluster. */
+  readonly cluster?: RedisCluster
   command<T extends RedisReply = RedisReply>(command: RedisCommand, options?: CommandOptions): Promise<T>
   /** Sends the commands in one go. Rejects as a whole only where the server could not be reached or an atomic one was discarded. */
   pipeline(commands: readonly RedisCommand[], options?: PipelineOptions): Promise<readonly PipelineResult[]>
