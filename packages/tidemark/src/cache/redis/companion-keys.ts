@@ -1,3 +1,5 @@
+import type { Redis } from '../../redis/redis.js'
+
 /** What stands beside a value: who loads it, and the changes that a load has to have seen. */
 export interface CompanionKeys {
   readonly lease: string
@@ -13,3 +15,7 @@ const hashTag = /^[^{]*\{[^}]+\}/
  */
 export const companionKeys = (key: string): CompanionKeys =>
   hashTag.test(key) ? { lease: `~lease:${key}`, fence: `~fence:${key}` } : { lease: `{${key}}:lease`, fence: `{${key}}:fence` }
+
+/** Whether value, lease and fence can be in one script: not those of a few odd keys of a cluster, which is then no place for them. */
+export const canBeKept = ({ cluster }: Redis, key: string): boolean =>
+  !cluster || cluster.slotOf(key) === cluster.slotOf(companionKeys(key).lease)

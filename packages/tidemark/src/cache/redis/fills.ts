@@ -1,4 +1,5 @@
 import { parseSnapshot } from '../../feed/sources/wal/snapshot.js'
+import { bySlot, inOrderOf } from '../../redis/cluster/slots.js'
 import type { Redis } from '../../redis/redis.js'
 import { replyError } from '../../redis/redis-error.js'
 import type { FillAnswer, LoadStamp } from '../redis-tier.js'
@@ -57,8 +58,9 @@ export const sendFills = async (
   fills: readonly Fill[],
   fenceMs: number,
 ): Promise<readonly (FillAnswer | Error)[]> => {
-  const sent = inScripts(fills).map((some) =>
+  const groups = bySlot(redis, fills, ({ key }) => key).flatMap(inScripts)
+  const sent = groups.map((some) =>
     sendSome(redis, some, fenceMs).catch((error: Error): readonly (FillAnswer | Error)[] => some.map(() => error)),
   )
-  return (await Promise.all(sent)).flat()
+  return inOrderOf(fills, groups, (await Promise.all(sent)).flat())
 }

@@ -1,6 +1,7 @@
+import { bySlot, inOrderOf, inParts } from '../../redis/cluster/slots.js'
 import type { Redis } from '../../redis/redis.js'
 import { replyError } from '../../redis/redis-error.js'
-import { companionKeys } from './companion-keys.js'
+import { canBeKept, companionKeys } from './companion-keys.js'
 import { leaseScript } from './tier-scripts.js'
 
 /** Asks for the right to load a key. */
@@ -16,11 +17,12 @@ export interface Lease {
 /** Few enough that others are not kept waiting, and that the values that are found fit one answer. */
 const leasesPerScript = 64
 
-const sendSome = async (
-  redis: Redis,
-  leases: readonly Lease[],
-  leaseMs: number,
-): Promise<readonly (readonly Buffer[] | Error)[]> => {
+type Answer = readonly Buffer[] | Error
+
+const full: Answer = [Buffer.from('full')]
+
+const sendSome = async (redis: Redis, leases: readonly Lease[], leaseMs: number): Promise<readonly Answer[]> => {
+  if (!canBeKept(redis, leases[0]!.key)) return leases.map(() => full)
   const keys = leases.flatMap(({ key }) => {
     const { lease, fence } = companionKeys(key)
     return [key, lease, fence]
@@ -30,15 +32,12 @@ const sendSome = async (
   return answers.map((answer) => (String(answer[0]) === 'failed' ? replyError(String(answer[1]), redis.target) : answer))
 }
 
-/** What the script answers to each. */
-export const sendLeases = async (
-  redis: Redis,
-  leases: readonly Lease[],
-  leaseMs: number,
-): Promise<readonly (readonly Buffer[] | Error)[]> => {
-  const sent: ReturnType<typeof sendSome>[] = []
-  for (let from = 0; from < leases.length; from += leasesPerScript) {
-    sent.push(sendSome(redis, leases.slice(from, from + leasesPerScript), leaseMs))
-  }
-  return (await Promise.all(sent)).flat()
+/** What the script answers to each; to a key that cannot be kept, that there is no room. */
+export const sendLeases = async (redis: Redis, leases: readonly Lease[], leaseMs: number): Promise<readonly Answer[]> => {
+  const groups = bySlot(redis, leases, ({ key }) => key).flatMap((group) => inParts(group, leasesPerScript))
+  const sent = groups.map((group) => {
+    const answers = sendSome(redis, group, leaseMs)
+    return redis.cluster ? answers.catch((error: Error): readonly Answer[] => group.map(() => error)) : answers
+  })
+  return inOrderOf(leases, groups, (await Promise.all(sent)).flat())
 }

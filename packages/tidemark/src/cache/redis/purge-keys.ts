@@ -1,13 +1,14 @@
 import { isTidemarkError, TidemarkError } from '../../errors.js'
+import { bySlot, inParts } from '../../redis/cluster/slots.js'
 import type { PipelineResult, Redis, RedisCommand } from '../../redis/redis.js'
 import type { Purge } from '../redis-tier.js'
-import { companionKeys } from './companion-keys.js'
+import { canBeKept, companionKeys } from './companion-keys.js'
 import { purgeScript } from './tier-scripts.js'
 
 /** Keys of one script: few enough that others are not kept waiting. */
 const keysPerScript = 64
-/** Scripts that are under way at once: all have to be done within the time of one command. */
-const scriptsPerWave = 64
+/** Keys of the scripts that are under way at once: all have to be done within the time of one command. */
+const keysPerWave = 64 * keysPerScript
 /** Ids that stand on one key one by one. */
 const idsPerFence = 64
 
@@ -45,13 +46,29 @@ const sendWave = async (redis: Redis, wave: readonly (readonly (string | number)
   if (unknown.length > 0) throwRefused(await redis.pipeline(unknown.map((args) => command('EVAL', purgeScript.lua, args))))
 }
 
+/** So many scripts that all of them have about as many keys as one full wave. */
+const inWaves = (scripts: readonly (readonly Purge[])[]): readonly (readonly (readonly Purge[])[])[] => {
+  const waves: (readonly Purge[])[][] = []
+  let keys = Number.POSITIVE_INFINITY
+  for (const script of scripts) {
+    keys += script.length
+    if (keys > keysPerWave) {
+      waves.push([])
+      keys = script.length
+    }
+    waves.at(-1)!.push(script)
+  }
+  return waves
+}
+
 /** Raises where any is not known to be gone; to purge twice does no harm. */
 export const purgeKeys = async (redis: Redis, purges: readonly Purge[], fenceMs: number): Promise<void> => {
-  const scripts: (readonly (string | number)[])[] = []
-  for (let from = 0; from < purges.length; from += keysPerScript) {
-    scripts.push(argumentsOf(purges.slice(from, from + keysPerScript), fenceMs))
-  }
-  for (let from = 0; from < scripts.length; from += scriptsPerWave) {
-    await sendWave(redis, scripts.slice(from, from + scriptsPerWave))
+  const kept = redis.cluster ? purges.filter(({ key }) => canBeKept(redis, key)) : purges
+  const scripts = bySlot(redis, kept, ({ key }) => key).flatMap((group) => inParts(group, keysPerScript))
+  for (const wave of inWaves(scripts)) {
+    await sendWave(
+      redis,
+      wave.map((some) => argumentsOf(some, fenceMs)),
+    )
   }
 }

@@ -195,12 +195,14 @@ class FanOutNode implements FanOut {
   async #tailing(scope: string): Promise<Stint> {
     const redis = await this.#options.redis.connect('tidemark-feed')
     const source = createStreamSource({ redis, scope, settings: this.#settings })
-    const { purges } = this.#options
+    const { purges, redis: shared } = this.#options
     const isPurged = () => purges === undefined || source.purges === null || source.purges === purges
+    // Of a cluster only while this node asks the very masters that the reader purges, each in the same life (S12).
+    const isSame = () => !shared.redis.cluster || source.run === shared.redis.cluster.masters
     return {
       role: 'tailing',
       streamEpoch: () => source.streamEpoch,
-      redisEpoch: () => (isPurged() ? source.streamEpoch : null),
+      redisEpoch: () => (isPurged() && isSame() ? source.streamEpoch : null),
       lacks: () => (isPurged() ? null : unpurged),
       events: (signal) => source.events(signal, this.#cursor.position),
       lag: () => source.lag(),

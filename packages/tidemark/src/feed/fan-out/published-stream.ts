@@ -87,7 +87,7 @@ export class PublishedStream {
     const [term, run, stream, heldBase, isNew] = await redis.script<[string, string, string, string, number]>(
       claimScript,
       [currentKey(scope)],
-      [epoch, drawn, String(base), reason, force ? 1 : 0, ttlMs, purges],
+      [epoch, drawn, String(base), reason, force ? 1 : 0, ttlMs, purges, redis.cluster?.masters ?? ''],
     )
     const key = streamKey(stream)
     const [answer, top, beat] = await redis.script<[Buffer, RedisReply, RedisReply]>(
@@ -122,8 +122,15 @@ export class PublishedStream {
     return this.#last
   }
 
+  /** False once a master of the cluster is not the one it was: what it had of this stream's time may be lost. */
+  get isWhole(): boolean {
+    const { cluster } = this.#redis
+    return !cluster || cluster.masters === this.#run
+  }
+
   /** Appends all or none. */
   async append(entries: readonly StreamEntry[]): Promise<StreamAnswer> {
+    if (!this.isWhole) return 'lost'
     const last = entries.at(-1)
     if (!last) return 'ok'
     const args = entries.flatMap(({ id, body }) => [formatId(id), body])
@@ -145,6 +152,7 @@ export class PublishedStream {
   async beat(beat: Omit<Beat, 'id'>): Promise<{ readonly answer: StreamAnswer; readonly id: EntryId }> {
     this.#beat += 1n
     const id: EntryId = { number: BigInt(this.#term), ordinal: this.#beat }
+    if (!this.isWhole) return { answer: 'lost', id }
     const busy = this.#appending > 0
     const [kept, beaten] = await Promise.all([
       this.#redis.script<string>(keepScript, [this.#current], [this.#term, ttlMs]),
@@ -156,7 +164,7 @@ export class PublishedStream {
     ])
     if (kept !== 'ok') return { answer: kept === 'fenced' ? 'fenced' : 'lost', id }
     const [answer, detail] = beaten
-    if (answer === 'ok') return { answer: detail === this.#run ? 'ok' : 'lost', id }
+    if (answer === 'ok') return { answer: this.isWhole && (this.#redis.cluster || detail === this.#run) ? 'ok' : 'lost', id }
     // An append that overtook the beat has moved the top: the next beat will find it in its place.
     const overtaken = answer === 'moved' && (busy || this.#appending > 0 || detail === formatId(this.#last))
     if (overtaken) return { answer: 'ok', id: zeroId }

@@ -56,7 +56,7 @@ export class Publisher {
   }
 
   get streamEpoch(): string | null {
-    return this.#open?.stream.epoch ?? null
+    return this.#open?.stream.isWhole ? this.#open.stream.epoch : null
   }
 
   /** The number of the position up to which other nodes can hear of everything, and Redis holds nothing older. */

@@ -11,6 +11,8 @@ export interface CurrentStream {
   readonly stream: string
   /** What the node that publishes takes out of Redis. */
   readonly purges: string
+  /** Of a cluster, as the node that publishes saw them: see `RedisCluster.masters`. Of a single server the id of its run. */
+  readonly run: string
   /** Everything after this number is in the stream, or was and has been trimmed. */
   readonly base: bigint
   readonly reason: ResetReason
@@ -46,10 +48,11 @@ const textMap = (reply: RedisReply | undefined): ReadonlyMap<string, string> =>
 /** Undefined where no reader has named one. */
 export const readCurrent = async (redis: Redis, scope: string): Promise<CurrentStream | undefined> => {
   const held = textMap(await redis.command(['HGETALL', currentKey(scope)]))
-  const [epoch, stream, base, reason, purges = ''] = ['epoch', 'stream', 'base', 'reason', 'purges'].map((name) => held.get(name))
+  const names = ['epoch', 'stream', 'base', 'reason', 'purges', 'run'] as const
+  const [epoch, stream, base, reason, purges = '', run = ''] = names.map((name) => held.get(name))
   if (epoch === undefined || stream === undefined || !/^\d{1,20}$/.test(base ?? '')) return undefined
   const known = reason !== undefined && reasons.includes(reason)
-  return { epoch, stream, purges, base: BigInt(base ?? 0), reason: known ? (reason as ResetReason) : 'start' }
+  return { epoch, stream, purges, run, base: BigInt(base ?? 0), reason: known ? (reason as ResetReason) : 'start' }
 }
 
 const entryOf = (reply: RedisReply): RawEntry | undefined => {

@@ -10,13 +10,13 @@ end`
 /**
  * Makes the caller the present reader, under a term above all before it, and names its stream: the one that stands, where that is of the
  * same epoch, Redis is the same as it was then, and the reader before purged the same; else the given new one.
- * KEYS current · ARGV epoch, new stream, base, reason, force, ttl, what the reader purges · gives term, run id, stream, base, 1 where it is
- * new.
+ * KEYS current · ARGV epoch, new stream, base, reason, force, ttl, what the reader purges, the masters of a cluster ('' of a single server, whose
+ * run id it then is) · gives term, run, stream, base, 1 where it is new.
  */
 export const claimScript = defineScript(
   'feed.claim',
   `${runId}
-local run = run_id()
+local run = ARGV[8] ~= '' and ARGV[8] or run_id()
 local time = redis.call('TIME')
 local held = redis.call('HMGET', KEYS[1], 'term', 'epoch', 'run', 'stream', 'base', 'purges')
 local term = string.format('%.0f', math.max(time[1] * 1000000 + time[2], (tonumber(held[1] or '0') or 0) + 1))

@@ -57,6 +57,11 @@ class StreamSource implements Source {
     return this.#joined?.current.purges ?? null
   }
 
+  /** Of the Redis that is published to. */
+  get run(): string | null {
+    return this.#joined?.current.run ?? null
+  }
+
   async *events(signal: AbortSignal, from?: Position): AsyncGenerator<FeedEvent, void, undefined> {
     this.#at = from
     this.#joined = undefined

@@ -24,6 +24,12 @@ const roomBelow = 0.88
 
 const infoValue = (info: string, name: string): string | undefined => new RegExp(`^${name}:(.*?)\\r?$`, 'm').exec(info)?.[1]
 
+const memoryOf = (info: string) => {
+  const [limit, policy] = [Number(infoValue(info, 'maxmemory') ?? 0), infoValue(info, 'maxmemory_policy')]
+  const ratio = limit > 0 ? Number(infoValue(info, 'used_memory') ?? 0) / limit : 0
+  return { ratio, policy, evicts: limit > 0 && policy !== undefined && policy !== 'noeviction' }
+}
+
 /** Watches how full the memory of Redis is, and whether it may drop what is in it. */
 export const createRedisMemory = (redis: Redis, signals: Signals | undefined): RedisMemory => {
   let ratio = 0
@@ -45,8 +51,7 @@ export const createRedisMemory = (redis: Redis, signals: Signals | undefined): R
     })
   }
 
-  const tellOfEviction = (limited: boolean): void => {
-    const evicts = limited && policy !== undefined && policy !== 'noeviction'
+  const tellOfEviction = (evicts: boolean): void => {
     if (evicts && !evictionTold) {
       signals?.raise({
         name: 'webhooks.eviction',
@@ -69,13 +74,18 @@ export const createRedisMemory = (redis: Redis, signals: Signals | undefined): R
     },
     look: async () => {
       if (redis.state !== 'up') return
-      const info = await redis.command<string>(['INFO', 'memory'])
-      const limit = Number(infoValue(info, 'maxmemory') ?? 0)
-      ratio = limit > 0 ? Number(infoValue(info, 'used_memory') ?? 0) / limit : 0
-      policy = infoValue(info, 'maxmemory_policy')
+      const command = ['INFO', 'memory'] as const
+      const infos = redis.cluster
+        ? [...(await redis.cluster.onEach<string>(command)).values()]
+        : [await redis.command<string>(command)]
+      const servers = infos.map(memoryOf)
+      // An event may go to any master: the fullest counts, and one that evicts.
+      ratio = Math.max(...servers.map((server) => server.ratio))
+      const evicting = servers.find((server) => server.evicts)
+      policy = (evicting ?? servers[0])?.policy
       full = ratio >= (full ? roomBelow : fullFrom)
       tell()
-      tellOfEviction(limit > 0)
+      tellOfEviction(evicting !== undefined)
     },
   }
 }

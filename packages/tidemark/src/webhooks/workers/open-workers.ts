@@ -51,6 +51,7 @@ class WorkerProcess implements Workers {
   readonly #nap: Nap
   readonly #pause: Pause
   readonly #owned: OwnedPartitions
+  readonly #waitsThere: boolean
   #loops: readonly Promise<void>[] = []
   #isPumping = false
   #turn = 0
@@ -62,6 +63,7 @@ class WorkerProcess implements Workers {
   constructor(options: WorkersOptions, name: string, blocking: Parameters<typeof createStreamQueue>[0]['blocking']) {
     const { pool, redis, handlers, partitions = 1, clock = systemClock, log = silentLogger, random = Math.random } = options
     this.#options = options
+    this.#waitsThere = blocking !== undefined
     this.#settings = resolveWorkerSettings(options.settings)
     this.#clock = clock
     this.#log = log
@@ -160,7 +162,7 @@ class WorkerProcess implements Workers {
         pause: this.#pause,
         nap: this.#nap,
         settings: this.#settings,
-        waitsThere: this.#options.connect !== undefined,
+        waitsThere: this.#waitsThere,
         ending: this.#ending.signal,
         log: this.#log,
       }),
@@ -306,7 +308,8 @@ class WorkerProcess implements Workers {
 const openProcess = async (options: WorkersOptions): Promise<Workers> => {
   const name = createName()
   const { redis, connect } = options
-  const blocking = redis.state === 'absent' ? undefined : await connect?.(`tidemark webhooks`)
+  // Nobody waits at several masters of a cluster at once.
+  const blocking = redis.state === 'absent' || redis.cluster ? undefined : await connect?.(`tidemark webhooks`)
   const workers = new WorkerProcess(options, name, blocking)
   workers.start()
   return workers

@@ -53,6 +53,14 @@ const listOf = (reply: RedisReply | undefined): List => (Array.isArray(reply) ? 
 const startsWith = (error: unknown, word: string): boolean =>
   isTidemarkError(error, 'TM_REDIS_COMMAND') && String(error.parameters.reason).startsWith(word)
 
+/** What was read is this consumer's, even where another stream could not be: that one will say so again. */
+const answered = (outcomes: readonly PromiseSettledResult<RedisReply>[]): List => {
+  const found = outcomes.flatMap((outcome) => (outcome.status === 'fulfilled' ? listOf(outcome.value) : []))
+  const failed = outcomes.find((outcome) => outcome.status === 'rejected')
+  if (failed && found.length === 0) throw failed.reason
+  return found
+}
+
 class StreamQueue implements Queue {
   readonly kind = 'stream'
   readonly #options: StreamQueueOptions
@@ -119,30 +127,9 @@ class StreamQueue implements Queue {
 
   async read(owned: ReadonlyMap<number, string>, count: number, waitMs: number): Promise<readonly Reading[]> {
     if (owned.size === 0) return []
-    const { redis, blocking = redis, name } = this.#options
     const byStream = new Map([...owned.keys()].map((partition) => [this.#keys(partition).stream, partition]))
-    const mayBlock = blocking !== redis && waitMs > 0
-    const command: RedisCommand = [
-      'XREADGROUP',
-      'GROUP',
-      consumerGroup,
-      name,
-      'COUNT',
-      count,
-      ...(mayBlock ? ['BLOCK', Math.ceil(waitMs)] : []),
-      'STREAMS',
-      ...byStream.keys(),
-      ...Array.from(byStream, () => '>'),
-    ]
-    let reply: RedisReply
-    try {
-      reply = await blocking.command(command, { buffers: true, timeoutMs: waitMs + patienceMs })
-    } catch (error) {
-      if (startsWith(error, 'NOGROUP')) throw new QueueLost()
-      throw error
-    }
     const readings: Reading[] = []
-    for (const each of listOf(reply)) {
+    for (const each of await this.#readStreams([...byStream.keys()], count, waitMs)) {
       const [stream, entries] = listOf(each)
       const partition = byStream.get(String(stream))!
       const { events, foreign } = this.#decode(partition, listOf(entries), false)
@@ -150,6 +137,27 @@ class StreamQueue implements Queue {
       readings.push({ partition, events })
     }
     return readings
+  }
+
+  async #readStreams(streams: readonly string[], count: number, waitMs: number): Promise<List> {
+    const { redis, blocking = redis, name } = this.#options
+    const read = (keys: readonly string[], block: readonly (string | number)[]): RedisCommand => {
+      const what = ['XREADGROUP', 'GROUP', consumerGroup, name, 'COUNT', count, ...block, 'STREAMS', ...keys] as const
+      return [...what, ...keys.map(() => '>')]
+    }
+    try {
+      // In a cluster each has a slot of its own, and nobody can wait for several.
+      if (redis.cluster) {
+        const asked = streams.map((stream) => redis.command(read([stream], []), { buffers: true }))
+        return answered(await Promise.allSettled(asked))
+      }
+      const mayBlock = blocking !== redis && waitMs > 0
+      const command = read(streams, mayBlock ? ['BLOCK', Math.ceil(waitMs)] : [])
+      return listOf(await blocking.command(command, { buffers: true, timeoutMs: waitMs + patienceMs }))
+    } catch (error) {
+      if (startsWith(error, 'NOGROUP')) throw new QueueLost()
+      throw error
+    }
   }
 
   #decode(partition: number, entries: List, suspect: boolean) {
