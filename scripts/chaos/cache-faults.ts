@@ -9,6 +9,8 @@ export interface Fault {
   readonly name: string
   /** What may fail meanwhile; everything else may not. */
   readonly mayFail?: RegExp
+  /** Where values are: in one Redis, or in a cluster. Default: both. */
+  readonly only?: 'single' | 'cluster'
   /** Ends with everything as it was. */
   strike(storm: Storm): Promise<void>
 }
@@ -52,6 +54,18 @@ const kill = async (storm: Storm, index: number, at?: 'commit' | 'announced'): P
   await storm.startNode(index)
 }
 
+/** A master of the cluster is killed, and its replica has not heard what was purged last. */
+const loseMaster = async ({ cluster, options: { dice } }: Storm): Promise<void> => {
+  const master = cluster!.masters[lost++]
+  if (!master) return
+  const replica = await cluster!.addReplica(master)
+  await pause(500)
+  await cluster!.deafen(master, replica)
+  await pause(between(dice, 50, 800))
+  await cluster!.loseMaster(master, replica)
+}
+let lost = 0
+
 const anyNode = (storm: Storm): number => between(storm.options.dice, 0, storm.options.nodes - 1)
 const frozenMs = (storm: Storm): number => oneOf(storm.options.dice, [300, 1500, 3500])
 
@@ -59,6 +73,7 @@ export const faults: readonly Fault[] = [
   { name: 'calm', strike: async () => undefined },
   {
     name: 'cut',
+    only: 'single',
     strike: (storm) =>
       withRedis(storm, (command) =>
         repeat(storm, 6, async () => {
@@ -66,10 +81,11 @@ export const faults: readonly Fault[] = [
         }),
       ),
   },
-  { name: 'redis-killed', strike: (storm) => restart(storm, false) },
-  { name: 'redis-old', strike: (storm) => restart(storm, true) },
+  { name: 'redis-killed', only: 'single', strike: (storm) => restart(storm, false) },
+  { name: 'redis-old', only: 'single', strike: (storm) => restart(storm, true) },
   {
     name: 'redis-frozen',
+    only: 'single',
     strike: async (storm) => {
       storm.redis.signal('SIGSTOP')
       await pause(frozenMs(storm))
@@ -78,6 +94,7 @@ export const faults: readonly Fault[] = [
   },
   {
     name: 'flush',
+    only: 'single',
     strike: (storm) => withRedis(storm, (command) => repeat(storm, 4, () => command('FLUSHALL'))),
   },
   {
@@ -107,6 +124,7 @@ export const faults: readonly Fault[] = [
       child.kill('SIGCONT')
     },
   },
+  { name: 'master-lost', only: 'cluster', strike: loseMaster },
   { name: 'writer-killed', strike: (storm) => kill(storm, anyNode(storm), 'commit') },
   { name: 'writer-killed-before', strike: (storm) => kill(storm, anyNode(storm), 'announced') },
 ]

@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url'
 import pg from 'pg'
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../packages/tidemark/dist/postgres/embedded/embedded.js'
 import { acquirePort, openState } from '../../packages/tidemark/dist/state/state.js'
+import { startTestCluster, type TestCluster } from '../../packages/tidemark/dist/testing/redis-cluster.js'
 import { startTestRedis, type TestRedis } from '../../packages/tidemark/dist/testing/redis-server.js'
 import { until } from '../../packages/tidemark/dist/time/until.js'
 import { Board } from './cache-board.ts'
@@ -25,6 +26,8 @@ export interface StormOptions {
   readonly maxSilenceMs: number
   readonly seed: number
   readonly dice: Dice
+  /** Values are shared in a Redis Cluster of three masters. Default: in one Redis. */
+  readonly isCluster?: boolean
 }
 
 /** What all nodes told since it was taken last. */
@@ -125,6 +128,7 @@ export class Storm {
   readonly board: Board
   readonly redisPort: number
   redis: TestRedis
+  cluster: TestCluster | undefined
   nodes: NodeProcess[] = []
   totals = noTotals()
   #isRunning = false
@@ -156,7 +160,9 @@ export class Storm {
       ])
     }
     const redis = await startTestRedis({ port: await acquirePort(), args: redisArguments(options.dir) })
-    return new Storm(options, postgres, client, redis)
+    const storm = new Storm(options, postgres, client, redis)
+    if (options.isCluster) storm.cluster = await startTestCluster()
+    return storm
   }
 
   /** One node after the other: the first makes what all share. */
@@ -170,7 +176,12 @@ export class Storm {
     const { dir, nodes, keys, loops, writeShare, maxSilenceMs, seed } = this.options
     const own = { index, nodes, keys, loops, writeShare, maxSilenceMs, seed }
     const node = new NodeProcess(
-      { ...own, database: this.postgres.url, redis: `redis://127.0.0.1:${this.redisPort}`, board: join(dir, 'board') },
+      {
+        ...own,
+        database: this.postgres.url,
+        redis: this.cluster?.url ?? `redis://127.0.0.1:${this.redisPort}`,
+        board: join(dir, 'board'),
+      },
       () => this.totals,
     )
     this.nodes = [...this.nodes.filter((each) => each.index !== index), node].sort((a, b) => a.index - b.index)
@@ -243,6 +254,7 @@ export class Storm {
     for (const node of this.nodes) await node.end()
     this.redis.signal('SIGCONT')
     await this.redis.stop()
+    await this.cluster?.stop()
     await this.client.end()
     this.board.close()
     await this.postgres.stop()

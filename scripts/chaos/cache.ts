@@ -84,10 +84,17 @@ const usage = `npm run chaos:cache -- [options]
   --keys <n>         keys of each kind (default 40)
   --loops <n>        readers in a process (default 8)
   --silence <n>      milliseconds without a proof after which nothing is answered from a cache (default 1000)
+  --cluster          values are in a Redis Cluster of three masters, of which each can be lost once
   --seed <n>         what the dice begin with (default 1)`
 
-const chosenFaults = (given: unknown): readonly Fault[] => {
-  const names = given === undefined ? faults.map(({ name }) => name) : String(given).split(',')
+const chosenFaults = (given: unknown, isCluster: boolean): readonly Fault[] => {
+  const fitting = faults.filter(({ only }) => only === undefined || only === (isCluster ? 'cluster' : 'single'))
+  const names = given === undefined ? fitting.map(({ name }) => name) : String(given).split(',')
+  const unfit = names.filter(
+    (name) => faults.some((fault) => fault.name === name) && !fitting.some((fault) => fault.name === name),
+  )
+  if (unfit.length > 0)
+    throw new UsageError(`${unfit.join(', ')} cannot be done ${isCluster ? 'to' : 'without'} a cluster\n\n${usage}`)
   const unknown = names.filter((name) => !faults.some((fault) => fault.name === name))
   if (unknown.length > 0) throw new UsageError(`no fault is named ${unknown.join(', ')}\n\n${usage}`)
   return faults.filter(({ name }) => names.includes(name))
@@ -99,11 +106,13 @@ const main = async (): Promise<boolean> => {
   const values = parseOptions(usage, {
     ...Object.fromEntries(Object.keys(presets).map((name) => [name, option])),
     faults: option,
+    cluster: { type: 'boolean' },
   })
+  const isCluster = values['cluster'] === true
   const number = (name: keyof typeof presets): number =>
     count(name, values[name], { default: presets[name], min: 0, max: 2 ** 31 })
   const [minutes, seed, seconds, reads] = [number('minutes'), number('seed'), number('seconds'), number('reads')]
-  const chosen = chosenFaults(values['faults'])
+  const chosen = chosenFaults(values['faults'], isCluster)
   const storm = await Storm.open({
     dir: await mkdtemp(join(tmpdir(), 'tidemark-chaos-cache-')),
     nodes: number('nodes'),
@@ -113,6 +122,7 @@ const main = async (): Promise<boolean> => {
     maxSilenceMs: number('silence'),
     seed,
     dice: diceOf(seed),
+    isCluster,
   })
   const sum: Sum = { reads: 0, strikes: 0, failures: [] }
   const endsAt = Date.now() + minutes * 60_000

@@ -54,6 +54,8 @@ interface Asked {
   readonly events: number
   readonly seconds: number
   readonly seed: number
+  /** Of a cluster that is there; undefined for a Redis of its own. */
+  readonly redisUrl: string | undefined
 }
 
 /** What the intake was given and kept. */
@@ -405,7 +407,15 @@ const scenarios = {
 
 type Scenario = keyof typeof scenarios
 
-const openPlace = async (): Promise<Place> => {
+/** One that is not this program's to kill. */
+const foreignRedis = (url: string): AofRedis => {
+  const refuse = async (): Promise<never> => {
+    throw new Error('the Redis that --redis names is not killed')
+  }
+  return { url, kill: refuse, start: refuse, stop: async () => {} }
+}
+
+const openPlace = async ({ redisUrl }: Asked): Promise<Place> => {
   const folder = await mkdtemp(join(tmpdir(), 'tidemark-chaos-webhooks-'))
   await chmod(folder, 0o755)
   const postgres = await startEmbeddedPostgres({ state: await openState(folder), disposable: true })
@@ -415,7 +425,7 @@ const openPlace = async (): Promise<Place> => {
   await admin.query(`create table chaos_effects (place bigint generated always as identity primary key, event uuid not null,
       entity text not null, n int not null, worker int not null, at timestamptz not null default clock_timestamp());
     grant all on chaos_effects to tidemark_app`)
-  const redisServer = await startAofRedis()
+  const redisServer = redisUrl === undefined ? await startAofRedis() : foreignRedis(redisUrl)
   const redis = await createRedis({ url: redisServer.url, retryMaxMs: 500 })
   const pool = createNamedPool('primary', { url: testUrl(postgres.url, 'app') })
   const store = createEventStore({
@@ -445,7 +455,7 @@ const main = async (names: readonly Scenario[], asked: Asked): Promise<boolean> 
   const tally = new Tally()
   const began = performance.now()
   for (const name of names) {
-    const place = await openPlace()
+    const place = await openPlace(asked)
     try {
       await scenarios[name](place, asked, tally)
     } catch (error) {
@@ -475,14 +485,16 @@ const usage = `npm run chaos:webhooks -- [options]
   --scenarios <names>  ${Object.keys(scenarios).join(',')} (default: all but soak)
   --events <n>         of each (default 10000; 100000 for "order" alone)
   --seconds <n>        how long workers are killed, Postgres is away, or the soak lasts (default 60; a soak takes 7200)
+  --redis <url>        a Redis that is there and empty, such as a cluster, for scenarios that do not kill it (default: one of its own)
   --seed <n>           what the dice begin with (default 1)`
 
 await toVerdict(() => {
   const option = { type: 'string' } as const
-  const values = parseOptions(usage, { scenarios: option, events: option, seconds: option, seed: option })
+  const values = parseOptions(usage, { scenarios: option, events: option, seconds: option, seed: option, redis: option })
   return main(namesOf(values['scenarios']), {
     events: count('events', values['events'], { default: 10_000, min: 10, max: 1e7 }),
     seconds: count('seconds', values['seconds'], { default: 60, min: 1, max: 1e6 }),
     seed: count('seed', values['seed'], { default: 1, min: 0, max: 2 ** 31 }),
+    redisUrl: values['redis'] as string | undefined,
   })
 })

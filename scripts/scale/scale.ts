@@ -1,5 +1,5 @@
 /**
- * Many nodes on one Postgres and one Redis: `npm run scale -- --nodes 4`. The reader of the log is killed again and again while rows are written and clients of
+ * Many nodes on one Postgres and one Redis: `npm run scale -- --nodes 4`; with `--cluster` a Redis Cluster of three masters, of which some are lost. The reader of the log is killed again and again while rows are written and clients of
  * realtime listen at all nodes; then each node is replaced while callers ask through a balancer; then caches and webhooks get the same number of processes.
  * Ends with what was measured and a verdict; the exit status is 0 only if another node read on within the limit, nobody missed or was told anything twice without a
  * word, no request failed while nodes were replaced, each write is there once, and caches and webhooks passed.
@@ -9,6 +9,7 @@ import { mkdtemp } from 'node:fs/promises'
 import { cpus, loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { residentBytes } from '../../bench/process-memory.ts'
+import { startTestCluster, type TestCluster } from '../../packages/tidemark/dist/testing/redis-cluster.js'
 import { until } from '../../packages/tidemark/dist/time/until.js'
 import { diceOf } from '../chaos/random.ts'
 import { Storm } from '../chaos/realtime-storm.ts'
@@ -25,6 +26,7 @@ const usage = `npm run scale -- [options]
   --rate <n>      changes a second meanwhile (default 200)
   --callers <n>   while nodes are replaced (default 8)
   --limit <ms>    within which another node reads on (default 5000)
+  --cluster       on a Redis Cluster of three masters, one of which is lost with what its replica had not heard yet
   --parts <a,b>   of feed, rolling, caches, webhooks (default: all)
   --seed <n>      what the dice begin with (default 1)`
 
@@ -85,10 +87,33 @@ const handOver = async (storm: Storm, limitMs: number, outcome: Outcome, waits: 
   await storm.startNode(Number(reader))
 }
 
-const feedPart = async (storm: Storm, kills: number, limitMs: number, outcome: Outcome): Promise<void> => {
+/** A master of the cluster is killed, and its replica takes its place. */
+const failOver = async (storm: Storm, cluster: TestCluster, outcome: Outcome): Promise<void> => {
+  const master = cluster.masters[0]!
+  const replica = await cluster.addReplica(master)
+  await cluster.deafen(master, replica)
+  const at = performance.now()
+  await cluster.loseMaster(master, replica)
+  const replacedMs = performance.now() - at
+  const { written } = storm
+  const heard = () => storm.clients.every(({ ledger }) => ledger.highest > written || ledger.isExcused)
+  await until(heard, { timeoutMs: 60_000, intervalMs: 10, what: 'The next change at every client' })
+  const text = `replaced after ${replacedMs.toFixed(0)} ms, every client told again ${(performance.now() - at - replacedMs).toFixed(0)} ms later`
+  tell(`a master of the cluster was lost: ${text}`)
+  outcome.figures['a lost master of the cluster'] = text
+}
+
+interface FeedPart {
+  readonly kills: number
+  readonly limitMs: number
+  readonly cluster: TestCluster | undefined
+}
+
+const feedPart = async (storm: Storm, { kills, limitMs, cluster }: FeedPart, outcome: Outcome): Promise<void> => {
   const waits: number[] = []
   storm.write()
   for (let n = 0; n < kills; n++) await handOver(storm, limitMs, outcome, waits)
+  if (cluster) await failOver(storm, cluster, outcome)
   const last = await storm.endWriting()
   await until(() => storm.clients.every(({ ledger }) => ledger.highest === last || ledger.isExcused), {
     timeoutMs: 60_000,
@@ -160,7 +185,14 @@ const program = async (script: string, args: readonly string[], outcome: Outcome
   if (code !== 0) outcome.failures.push(`${script}: ${output.slice(-2_000)}`)
 }
 
-const withStorm = async (nodes: number, rate: number, seed: number, fn: (storm: Storm) => Promise<void>): Promise<void> => {
+interface StormSize {
+  readonly nodes: number
+  readonly rate: number
+  readonly seed: number
+  readonly cluster: TestCluster | undefined
+}
+
+const withStorm = async ({ nodes, rate, seed, cluster }: StormSize, fn: (storm: Storm) => Promise<void>): Promise<void> => {
   const dir = await mkdtemp(join(tmpdir(), 'tidemark-scale-'))
   const storm = await Storm.open({
     dir,
@@ -170,7 +202,7 @@ const withStorm = async (nodes: number, rate: number, seed: number, fn: (storm: 
     young: false,
     dice: diceOf(seed),
     tell,
-    env: { TIDEMARK_LEAVE: '2s' },
+    env: { TIDEMARK_LEAVE: '2s', ...(cluster && { REDIS_URL: cluster.url }) },
   })
   try {
     await storm.start()
@@ -184,7 +216,11 @@ const withStorm = async (nodes: number, rate: number, seed: number, fn: (storm: 
 const main = async (): Promise<boolean> => {
   const option = { type: 'string' } as const
   const presets = { nodes: 4, kills: 3, rate: 200, callers: 8, limit: 5_000, seed: 1 }
-  const values = parseOptions(usage, { ...Object.fromEntries(Object.keys(presets).map((name) => [name, option])), parts: option })
+  const values = parseOptions(usage, {
+    ...Object.fromEntries(Object.keys(presets).map((name) => [name, option])),
+    parts: option,
+    cluster: { type: 'boolean' },
+  })
   const number = (name: keyof typeof presets, min: number): number =>
     count(name, values[name], { default: presets[name], min, max: 100_000 })
   const nodes = number('nodes', 2)
@@ -194,28 +230,36 @@ const main = async (): Promise<boolean> => {
     fn().catch(
       (error: unknown) => void outcome.failures.push(`${what}: ${error instanceof Error ? error.message : String(error)}`),
     )
+  const cluster = values['cluster'] === true ? await startTestCluster() : undefined
   if (parts.includes('feed') || parts.includes('rolling')) {
     await attempt('nodes', () =>
-      withStorm(nodes, number('rate', 1), number('seed', 0), async (storm) => {
+      withStorm({ nodes, rate: number('rate', 1), seed: number('seed', 0), cluster }, async (storm) => {
         await costs(storm, outcome)
-        if (parts.includes('feed')) await attempt('feed', () => feedPart(storm, number('kills', 1), number('limit', 1), outcome))
+        const feed = { kills: number('kills', 1), limitMs: number('limit', 1), cluster }
+        if (parts.includes('feed')) await attempt('feed', () => feedPart(storm, feed, outcome))
         if (parts.includes('rolling')) await attempt('rolling', () => rollingPart(storm, number('callers', 1), outcome))
       }),
     )
   }
   const seed = ['--seed', String(number('seed', 0))]
   if (parts.includes('caches')) {
-    const faults = ['--minutes', '0', '--seconds', '5', '--nodes', String(nodes), '--faults', 'calm,writer-killed', ...seed]
+    const names = cluster ? 'calm,writer-killed,master-lost' : 'calm,writer-killed'
+    const where = cluster ? ['--cluster'] : []
+    const faults = ['--minutes', '0', '--seconds', '5', '--nodes', String(nodes), '--faults', names, ...where, ...seed]
     await attempt('caches', () => program('scripts/chaos/cache.ts', faults, outcome))
   }
+  const where = cluster ? ['--redis', cluster.url] : []
   if (parts.includes('webhooks'))
     await attempt('webhooks', () =>
-      program('scripts/chaos/webhooks.ts', ['--scenarios', 'rolling', '--events', '600', ...seed], outcome),
+      program('scripts/chaos/webhooks.ts', ['--scenarios', 'rolling', '--events', '600', ...where, ...seed], outcome),
     )
+  await cluster?.stop()
   for (const [what, figure] of Object.entries(outcome.figures)) console.log(`${what.padEnd(52)} ${figure}`)
   for (const failure of outcome.failures) console.log(failure)
   const machine = `${cpus().length} processors shared with all of it, load ${loadavg()[0]!.toFixed(1)}`
-  console.log(`${outcome.failures.length === 0 ? 'PASSED' : 'FAILED'}: ${nodes} nodes, ${parts.join(', ')}; ${machine}`)
+  console.log(
+    `${outcome.failures.length === 0 ? 'PASSED' : 'FAILED'}: ${nodes} nodes${cluster ? ' on a Redis Cluster' : ''}, ${parts.join(', ')}; ${machine}`,
+  )
   return outcome.failures.length === 0
 }
 

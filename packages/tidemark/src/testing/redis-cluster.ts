@@ -14,6 +14,10 @@ export interface TestCluster {
   ask(node: TestRedis, command: RedisCommand): Promise<RedisReply>
   /** Adds a replica of a master, and gives it once it has all that the master has. */
   addReplica(of: TestRedis): Promise<TestRedis>
+  /** From now on a replica hears nothing of its master. */
+  deafen(master: TestRedis, replica: TestRedis): Promise<void>
+  /** Kills a master, and returns once its replica, which may be deaf, is one in its place. */
+  loseMaster(master: TestRedis, replica: TestRedis): Promise<void>
   stop(): Promise<void>
 }
 
@@ -69,9 +73,19 @@ export const startTestCluster = async (): Promise<TestCluster> => {
     ask,
     addReplica: async (of) => {
       const replica = await startNode()
-      nodes.push(replica)
       const id = String(await ask(of, ['CLUSTER', 'MYID']))
-      for (const master of masters) await ask(replica, ['CLUSTER', 'MEET', '127.0.0.1', master.port])
+      nodes.push(replica)
+      const others: TestRedis[] = []
+      for (const node of nodes)
+        if (
+          node !== replica &&
+          (await ask(node, ['PING']).then(
+            () => true,
+            () => false,
+          ))
+        )
+          others.push(node)
+      for (const node of others) await ask(replica, ['CLUSTER', 'MEET', '127.0.0.1', node.port])
       await until(
         () =>
           ask(replica, ['CLUSTER', 'REPLICATE', id]).then(
@@ -85,9 +99,23 @@ export const startTestCluster = async (): Promise<TestCluster> => {
       // Who does not know it follows it nowhere.
       const isKnownTo = async (node: TestRedis) =>
         String(await ask(node, ['CLUSTER', 'NODES'])).includes(`:${replica.port}@${replica.port + 10_000} slave`)
-      const isKnown = async () => (await Promise.all(masters.map(isKnownTo))).every(Boolean)
+      const isKnown = async () => (await Promise.all(others.map(isKnownTo))).every(Boolean)
       await until(isKnown, { timeoutMs: 20_000, what: 'A replica that all know' })
       return replica
+    },
+    deafen: async (master, replica) => {
+      replica.signal('SIGSTOP')
+      // Else it would still read what was sent to it.
+      await ask(master, ['CLIENT', 'KILL', 'TYPE', 'replica'])
+    },
+    loseMaster: async (master, replica) => {
+      master.signal('SIGKILL')
+      replica.signal('SIGCONT')
+      const isMaster = async () => {
+        await ask(replica, ['CLUSTER', 'FAILOVER', 'TAKEOVER']).catch(() => undefined)
+        return String(await ask(replica, ['ROLE'])).startsWith('master')
+      }
+      await until(isMaster, { intervalMs: 200, timeoutMs: 30_000, what: 'The replica as a master' })
     },
     stop,
   }

@@ -18,5 +18,7 @@ export const useCluster = (): Omit<TestCluster, 'stop'> => {
     },
     ask: (node, command) => cluster!.ask(node, command),
     addReplica: (of) => cluster!.addReplica(of),
+    deafen: (master, replica) => cluster!.deafen(master, replica),
+    loseMaster: (master, replica) => cluster!.loseMaster(master, replica),
   }
 }
