@@ -86,6 +86,12 @@ export const createSharedCircuits = ({
   const channel = `${prefix}tidemark:circuits`
   const index = `${prefix}tidemark:circuits`
   const keyOf = (service: string): string => `${prefix}reanna:circuit:${service}`
+  /** Beside the circuit on its slot, also where the prefix brings braces of its own. */
+  const eventsOf = (key: string): string => {
+    const beside = `{${key}}:events`
+    const isApart = redis.cluster && redis.cluster.slotOf(key) !== redis.cluster.slotOf(beside)
+    return isApart ? `~events:${key}` : beside
+  }
   const listeners = new Set<(service: string | undefined) => void>()
   const named = new Set<string>()
   let leave: (() => Promise<void>) | undefined
@@ -126,7 +132,7 @@ export const createSharedCircuits = ({
     ask: async (service, request) => {
       const key = keyOf(service)
       const args = [request.op, service, request.isGuest ? '' : instance, channel, now(), reportOf(request)]
-      const reply = await redis.script(circuitScript, [key, `{${key}}:events`], args)
+      const reply = await redis.script(circuitScript, [key, eventsOf(key)], args)
       void name(service)
       return answerOf(reply as unknown as Reply)
     },

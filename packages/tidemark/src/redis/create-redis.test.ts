@@ -1,11 +1,12 @@
 import { createServer, type Server } from 'node:http'
 import { type AddressInfo, createServer as createTcpServer, type Socket } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
+import { splitRedisUrls } from '../config/redis-urls.js'
 import { resolveConnectionOptions } from './connection-options.js'
 import { createRedis } from './create-redis.js'
 import { defineScript } from './lua-script.js'
 import { replyError } from './redis-error.js'
-import { parseRestTarget, parseTcpTarget } from './redis-target.js'
+import { parseClusterTargets, parseRestTarget, parseTcpTarget } from './redis-target.js'
 import { createUpstashRest } from './upstash-rest.js'
 
 describe('without an address', () => {
@@ -46,6 +47,16 @@ describe('an address', () => {
     })
   })
 
+  it('of a cluster are those of some nodes, and who brings no login has that of the first', () => {
+    const urls = splitRedisUrls('rediss://me:a,b@h:7000, rediss://h:7001,rediss://:c@[::1]:7002')
+    const login = { username: 'me', password: 'a,b' }
+    expect(parseClusterTargets(urls)).toMatchObject([
+      { host: 'h', port: 7000, tls: true, ...login },
+      { host: 'h', port: 7001, tls: true, ...login },
+      { host: '::1', port: 7002, tls: true, password: 'c' },
+    ])
+  })
+
   it('that is none is refused, without being quoted', async () => {
     for (const url of [
       '',
@@ -54,6 +65,9 @@ describe('an address', () => {
       'redis://:hunter2@',
       'redis://:hunter2@h/db',
       'redis://:hunter2@h:99999',
+      'redis://:hunter2@h:1,rediss://h:2',
+      'redis://:hunter2@h:1/1,redis://h:2/1',
+      'redis://:hunter2@h:1,redis://h:99999',
     ]) {
       const error = await createRedis({ url }).catch((reason: unknown) => reason)
       expect(error).toMatchObject({ code: 'TM_REDIS_BAD_URL' })

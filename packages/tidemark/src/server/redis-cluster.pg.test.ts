@@ -93,7 +93,7 @@ describe.skipIf((await findRedisServer()) === undefined)('on a Redis Cluster', (
       expect(taken.filter(({ allowed, by }) => allowed && by === 'counted')).toHaveLength(30)
     }
     const join = async () => {
-      const shared = createSharedCircuits({ redis: await connect() })
+      const shared = createSharedCircuits({ redis: await connect(), prefix: '{app}:' })
       const breakers = createBreakers({ shared, random: () => 0 })
       cleanups.push(() => shared.stop())
       cleanups.push(() => breakers.stop())
@@ -108,7 +108,7 @@ describe.skipIf((await findRedisServer()) === undefined)('on a Redis Cluster', (
       },
       { what: 'Both breakers open', intervalMs: 50, timeoutMs: 20_000 },
     )
-    expect(await redis.command(['HGET', 'reanna:circuit:crm', 'state'])).toBe('OPEN')
+    expect(await redis.command(['HGET', '{app}:reanna:circuit:crm', 'state'])).toBe('OPEN')
   })
 
   it.each(['postgres', 'redis'] as const)(

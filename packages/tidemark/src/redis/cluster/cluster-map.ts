@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { isTidemarkError } from '../../errors.js'
 import type { CommandOptions, PipelineResult, Redis, RedisReply } from '../redis.js'
 import { unreachable } from '../redis-error.js'
 import { slotCount } from './slots.js'
@@ -20,10 +21,19 @@ const hostOf = (host: RedisReply | undefined, askedHost: string): string => {
   return text === '' || text === '?' ? askedHost : text
 }
 
-/** Raises TM_REDIS_UNREACHABLE where a slot has no master. */
+const askForSlots = async (node: Redis, options: CommandOptions): Promise<readonly RedisReply[]> => {
+  try {
+    return listOf(await node.command(['CLUSTER', 'SLOTS'], options))
+  } catch (error) {
+    if (!isTidemarkError(error, 'TM_REDIS_COMMAND')) throw error
+    throw unreachable(node.target, `several addresses are given, and it is no cluster (${error.parameters.reason})`)
+  }
+}
+
+/** Raises TM_REDIS_UNREACHABLE where a slot has no master, and for a server that is none of a cluster. */
 export const readClusterMap = async (node: Redis, askedHost: string, options: CommandOptions = {}): Promise<ClusterMap> => {
   const slots: string[] = new Array<string>(slotCount).fill('')
-  for (const range of listOf(await node.command(['CLUSTER', 'SLOTS'], options))) {
+  for (const range of await askForSlots(node, options)) {
     const [from, to, master] = listOf(range)
     const [host, port] = listOf(master)
     const address = addressOf(hostOf(host, askedHost), String(port))

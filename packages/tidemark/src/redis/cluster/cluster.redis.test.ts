@@ -49,6 +49,14 @@ describe.skipIf(sharedRedisUrl() === undefined)('a Redis Cluster', () => {
     expect(found.size).toBe(60)
     expect(await Promise.all(keys.slice(0, 9).map((key) => redis.script(own, [`n:${key}`])))).toEqual(new Array(9).fill(1))
     expect(await redis.command(['DEL', ...keys])).toBe(60)
+    const asOne = cluster.masters.map((node) => cluster.ask(node, ['GET', 'some:1']).catch((error: unknown) => error))
+    expect(await Promise.all(asOne)).toContainEqual(expect.objectContaining({ code: 'TM_REDIS_CLUSTER' }))
+    const single = sharedRedisUrl()!
+    const mistaken = await connect(`${single},${single}`)
+    await expect(mistaken.ping()).rejects.toMatchObject({
+      code: 'TM_REDIS_UNREACHABLE',
+      message: expect.stringContaining('no cluster'),
+    })
   })
 
   it('follows a slot that moves to another master, while and after it does, under the same name of its masters', async () => {

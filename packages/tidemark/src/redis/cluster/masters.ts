@@ -177,6 +177,8 @@ export class Masters {
       throw error
     }
     for (const each of all) this.#listening.add(each)
+    // The masters may have been looked at meanwhile.
+    await Promise.all(all.map((each) => this.#goHome(each)))
     return leave
   }
 
