@@ -155,6 +155,8 @@ export interface PartitionKeys {
   readonly stream: string
   /** Ids waiting for their next attempt, by due time in milliseconds. */
   readonly retry: string
+  /** Set of events whose run began and of which no outcome was told. */
+  readonly begun: string
   /** `<prefix><provider>|<tenant>|<dedupe key>` */
   readonly dedupePrefix: string
   readonly lease: string
@@ -163,7 +165,13 @@ export interface PartitionKeys {
 /** One partition has the documented name `webhooks:events`; of several, each has its number behind it. */
 export const partitionKeys = (partition: number, partitions: number): PartitionKeys => {
   const stream = partitions === 1 ? 'webhooks:events' : `webhooks:events:${partition}`
-  return { stream, retry: `{${stream}}:retry`, dedupePrefix: `{${stream}}:dedupe:`, lease: `{${stream}}:lease` }
+  return {
+    stream,
+    retry: `{${stream}}:retry`,
+    begun: `{${stream}}:begun`,
+    dedupePrefix: `{${stream}}:dedupe:`,
+    lease: `{${stream}}:lease`,
+  }
 }
 
 /** The stream of dead letters, for those who watch Redis; the truth is in `webhook_events`. */

@@ -11,6 +11,7 @@ import { giveQueued } from '../testing/give-events.js'
 import { createTestPool, openTestWorkers, type TestWorkersOptions } from '../testing/use-workers.js'
 import type { EventHandler } from '../webhooks.js'
 import { createReplays } from './replays.js'
+import { ReplaySender, type SentEvent } from './send-replays.js'
 import { createStoredEvents } from './stored-events.js'
 
 const program = await findRedisServer()
@@ -68,6 +69,30 @@ describe.skipIf(program === undefined)('replays (F17)', () => {
     expect(await count('effects')).toBe(15)
     expect(await count(`effects where replay = '${started.id}'`)).toBe(12)
     expect(await replays.get(started.id)).toMatchObject({ sent: 12, selected: 12 })
+  })
+
+  test('T10: only so many events of a replay are on their way at a time, in their order, whoever sends them', async () => {
+    const { workers, replays, pool, events } = await giveDead(9)
+    await workers.stop()
+    await replays.start({}, 'ada')
+    const done = new Set<string>()
+    const limits = { partitions: [0], count: 3, most: 5, isUnderWay: ({ id }: SentEvent) => !done.has(id) }
+    const sender = new ReplaySender({ pool, renormalise: undefined })
+    const send = async (by: ReplaySender): Promise<readonly (number | undefined)[]> =>
+      (await by.send(limits))!.map(({ id }) => events.findIndex((event) => event.id === id)).sort()
+    expect(await send(sender)).toEqual([0, 1, 2])
+    expect(await send(sender)).toEqual([3, 4])
+    expect(await send(sender)).toEqual([])
+    done.add(events[1]!.id)
+    expect(await send(sender)).toEqual([5])
+    expect(await new ReplaySender({ pool, renormalise: undefined }).send({ ...limits, partitions: [1] })).toBeUndefined()
+    expect(await send(new ReplaySender({ pool, renormalise: undefined }))).toEqual([6, 7, 8])
+    for (const { id } of events) done.add(id)
+    // What it had found by then others have sent.
+    expect(await send(sender)).toEqual([])
+    expect(await sender.send(limits)).toBeUndefined()
+    expect((await replays.list())[0]).toMatchObject({ status: 'done', sent: 9 })
+    expect(await count(`webhook_events where status = 'accepted'`)).toBe(9)
   })
 
   test('a second click while the first is on its way begins nothing', async () => {

@@ -67,6 +67,8 @@ export interface Attempt {
   readonly events: readonly HeldEvent[]
   /** They are rows of a parked lane. */
   readonly isStored: boolean
+  /** It is noted that they are about to run. Never rejects. */
+  readonly noted: Promise<void>
   /** After this long the rest of a batch goes back, so that no event waits long for others. */
   readonly budgetMs: number
   /** How long the handlers of one event may take. */
@@ -129,6 +131,7 @@ class Transaction {
     const { events } = this.#attempt
     const db = this.#db
     const marked = await markAll(db, this.#attempt)
+    await this.#attempt.noted
     const isOpen = ({ id }: HeldEvent): boolean => marked.has(id)
     await skipUnmarked(
       db,
@@ -157,12 +160,14 @@ class Transaction {
       else if (performance.now() > endsAt || back.some(({ lane }) => lane === event.lane)) back.push(event)
       else if ((await this.#runOne(each)) === 'failed') failedLanes.add(event.lane)
     }
+    const { isStored } = this.#attempt
     await unmark(
       this.#db,
       [...behind, ...back].map(({ id }) => id),
+      isStored,
     )
-    if (behind.length > 0) await park(this.#db, behind)
-    for (const { id } of behind) this.outcomes.set(id, { kind: 'stored' })
+    if (behind.length > 0 && !isStored) await park(this.#db, behind)
+    for (const { id } of behind) this.outcomes.set(id, { kind: isStored ? 'back' : 'stored' })
     for (const { id } of back) this.outcomes.set(id, { kind: 'back' })
   }
 
@@ -286,7 +291,7 @@ export const recordCrashLoop = async (
 ): Promise<Outcome> =>
   pool.transaction(async (db) => {
     if (!(await fence(db, partition, epoch))) throw new PartitionLost()
-    const error = `its worker ended ${crashes} times while it ran`
+    const error = `workers ended ${crashes} times while it ran`
     await markDead(db, event.id, 'crash_loop', error)
     return { kind: 'dead', reason: 'crash_loop', error, isNew: true }
   })

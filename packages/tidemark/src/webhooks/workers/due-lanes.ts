@@ -1,4 +1,5 @@
 import type { Pool } from '../../postgres/postgres.js'
+import type { SentEvent } from '../replay/send-replays.js'
 import { dueLanes } from './event-rows.js'
 import type { OwnedPartition } from './owned-partition.js'
 import type { Queue } from './queue.js'
@@ -7,6 +8,11 @@ import type { Queue } from './queue.js'
 export const wakeDue = async (pool: Pool, owned: ReadonlyMap<number, OwnedPartition>): Promise<void> => {
   if (owned.size === 0) return
   for (const { partition, lane } of await dueLanes(pool, [...owned.keys()])) owned.get(partition)?.lanes.park(lane, true)
+}
+
+/** Wakes lanes of which rows have just become due. What another process handles is found there within a second. */
+export const wakeSent = (owned: ReadonlyMap<number, OwnedPartition>, sent: readonly SentEvent[]): void => {
+  for (const { partition, lane } of sent) owned.get(partition)?.lanes.park(lane, true)
 }
 
 /** Wakes those that the sorted sets of Redis name: that costs Postgres nothing while none is due. */

@@ -139,12 +139,15 @@ export const markDead = async (db: Client, id: string, reason: DeadReason, error
   )
 }
 
-/** Takes marks of this transaction back: their events have not run. */
-export const unmark = async (db: Client, ids: readonly string[]): Promise<void> => {
+/** Takes marks of this transaction back: their events have not run. Those that are stored keep their turn. */
+export const unmark = async (db: Client, ids: readonly string[], isStored: boolean): Promise<void> => {
   if (ids.length === 0) return
   await db.query(
-    `update public.webhook_events set status = 'accepted', processed_at = null, attempts = attempts - 1 where id = any ($1::uuid[])`,
-    [ids],
+    `update public.webhook_events
+        set status = 'accepted', processed_at = null, attempts = attempts - 1,
+            next_attempt_at = case when $2::boolean then 'infinity'::timestamptz end
+      where id = any ($1::uuid[])`,
+    [ids, isStored],
   )
 }
 
@@ -164,15 +167,28 @@ export const park = async (db: Client, events: readonly HeldEvent[], due: 'now' 
   )
 }
 
-/** Counts that an event is about to run, so that it is known even if it ends this process. Undefined where nothing is to be done. */
+/** Counts for all that is open that its worker ended while it ran, perhaps with others. Gives how often that has happened to each. */
+export const countCrash = async (db: Client, ids: readonly string[]): Promise<ReadonlyMap<string, number>> => {
+  if (ids.length === 0) return new Map()
+  const { rows } = await db.query<{ id: string; claims: number }>(
+    `update public.webhook_events set claims = greatest(claims, 1) where id = any ($1::uuid[]) and ${open} returning id, claims`,
+    [ids],
+  )
+  return new Map(rows.map(({ id, claims }) => [id, claims]))
+}
+
+/**
+ * Counts that an event which may have ended a worker is about to run: should it end this one too, that is known. Gives how often it may
+ * have done so before; undefined where nothing is to be done.
+ */
 export const claim = async (db: Client, event: HeldEvent, isStored: boolean): Promise<number | undefined> => {
   if (event.whole) await insertOpen(db, [event])
   const { rows } = await db.query<{ claims: number }>(
-    `update public.webhook_events set claims = claims + 1, status = case status when 'accepted' then 'processing' else status end
+    `update public.webhook_events set claims = greatest(claims, 1) + 1, status = case status when 'accepted' then 'processing' else status end
       where id = $1 and ${open} and (next_attempt_at is null or $2::boolean) returning claims`,
     [event.id, isStored],
   )
-  return rows[0]?.claims
+  return rows[0] && rows[0].claims - 1
 }
 
 /** Takes a claim back: the run ended by no fault of the event. */
@@ -213,21 +229,20 @@ export const dueLanes = async (
   return rows
 }
 
-export interface StoredHead extends HeldRow {
-  readonly attempts: number
-  readonly claims: number
+export interface StoredRow extends HeldRow {
+  /** Nothing but those before it keeps it from running. */
   readonly due: boolean
 }
 
-/** The first row of a parked lane. */
-export const storedHead = async (db: Pick<Client, 'query'>, lane: string): Promise<StoredHead | undefined> => {
-  const { rows } = await db.query<StoredHead>(
-    `select ${heldColumns}, attempts, claims, (next_attempt_at <= now() or next_attempt_at = 'infinity') as due
-       from public.webhook_events where lane = $1 and next_attempt_at is not null and ${open} order by turn limit 1`,
-    [lane],
-    { name: 'hooks head' },
+/** The first rows of a parked lane, in the order of their turns. */
+export const storedRows = async (db: Pick<Client, 'query'>, lane: string, most: number): Promise<readonly StoredRow[]> => {
+  const { rows } = await db.query<StoredRow>(
+    `select ${heldColumns}, (next_attempt_at <= now() or next_attempt_at = 'infinity') as due
+       from public.webhook_events where lane = $1 and next_attempt_at is not null and ${open} order by turn limit $2`,
+    [lane, most],
+    { name: 'hooks stored' },
   )
-  return rows[0]
+  return rows
 }
 
 export interface Standing {

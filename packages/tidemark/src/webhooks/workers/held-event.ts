@@ -15,12 +15,12 @@ export interface HeldEvent {
   readonly streamId: string | undefined
   /** What the row is made from, where there may be none. */
   readonly whole: WholeEvent | undefined
-  /** A worker died while it had this event: it runs alone, and counted. */
-  readonly suspect: boolean
+  /** So often a worker ended while it ran this event, and perhaps because of it. What is not 0 runs alone, and counted. */
+  readonly crashes: number
 }
 
 /** An event as its entry in the stream tells it. */
-export const heldFromEntry = (entry: StreamEntry, partition: number, streamId: string, suspect: boolean): HeldEvent => ({
+export const heldFromEntry = (entry: StreamEntry, partition: number, streamId: string, crashes: number): HeldEvent => ({
   id: entry.id,
   provider: entry.provider,
   tenant: entry.tenant,
@@ -31,12 +31,12 @@ export const heldFromEntry = (entry: StreamEntry, partition: number, streamId: s
   receivedAtMs: entry.receivedAtMs,
   streamId,
   whole: entry.whole,
-  suspect,
+  crashes,
 })
 
 /** The columns that {@link heldFromRow} reads. */
 export const heldColumns = `id, provider, tenant, partition, lane, event_type, payload::text as payload,
-  (extract(epoch from received_at) * 1000)::float8 as received_ms`
+  (extract(epoch from received_at) * 1000)::float8 as received_ms, claims`
 
 export interface HeldRow {
   readonly id: string
@@ -47,9 +47,11 @@ export interface HeldRow {
   readonly event_type: string
   readonly payload: string
   readonly received_ms: number
+  readonly claims: number
 }
 
-export const heldFromRow = (row: HeldRow, suspect: boolean): HeldEvent => ({
+/** `crashes`: at least so many. */
+export const heldFromRow = (row: HeldRow, crashes = 0): HeldEvent => ({
   id: row.id,
   provider: row.provider,
   tenant: row.tenant,
@@ -60,5 +62,5 @@ export const heldFromRow = (row: HeldRow, suspect: boolean): HeldEvent => ({
   receivedAtMs: row.received_ms,
   streamId: undefined,
   whole: undefined,
-  suspect,
+  crashes: Math.max(row.claims, crashes),
 })

@@ -61,6 +61,12 @@ export class Lanes<T> {
     return this.#lanes.has(key)
   }
 
+  /** True where something of a lane runs, or may run now. */
+  isBusy(key: string): boolean {
+    const lane = this.#lanes.get(key)
+    return lane !== undefined && (lane.running || lane.due || lane.waiting.length > 0)
+  }
+
   /** Takes an event that was read; `store` where it has to be stored behind its lane, which `stored` then tells. */
   arrive(key: string, item: T): 'held' | 'store' {
     const lane = this.#lane(key)
@@ -112,9 +118,9 @@ export class Lanes<T> {
     return lane.waiting.splice(0, count)
   }
 
-  /** A parked lane whose first row may run now. */
-  takeStored(): string | undefined {
-    const at = this.#ready.findIndex((lane) => this.#mayRunStored(lane))
+  /** A parked lane whose first row may run now, and of which `mayRun` says so too. */
+  takeStored(mayRun: (key: string) => boolean = () => true): string | undefined {
+    const at = this.#ready.findIndex((lane) => this.#mayRunStored(lane) && mayRun(lane.key))
     if (at < 0) return undefined
     const [lane] = this.#ready.splice(at, 1)
     lane!.isReady = false

@@ -1,4 +1,4 @@
-import type { Pool } from '../../postgres/postgres.js'
+import type { Client, Pool } from '../../postgres/postgres.js'
 import type { Redis } from '../../redis/redis.js'
 import { partitionKeys } from '../webhooks.js'
 import { leaseScript, releaseScript, renewScript } from './stream-scripts.js'
@@ -106,6 +106,16 @@ export const beat = async (pool: Pool, name: string, leaseMs: number): Promise<n
     [name, leaseMs],
   )
   return rows[0]!.live
+}
+
+/** How many workers have ended within the last ten minutes without having given back what they had. */
+export const endedWorkers = async (db: Client, leaseMs: number): Promise<number> => {
+  const { rows } = await db.query<{ ended: number }>(
+    `select count(*)::int as ended from tidemark.webhook_workers
+      where seen_at between now() - interval '10 minutes' and now() - make_interval(secs => $1 / 1000.0)`,
+    [leaseMs],
+  )
+  return rows[0]!.ended
 }
 
 export const signOff = async (pool: Pool, name: string): Promise<void> => {

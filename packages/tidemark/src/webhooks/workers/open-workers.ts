@@ -4,9 +4,9 @@ import { reasonOf } from '../../errors.js'
 import { type Logger, silentLogger } from '../../observability/observability.js'
 import { type Clock, systemClock } from '../../time/clock.js'
 import { until } from '../../time/until.js'
-import { sendReplays } from '../replay/send-replays.js'
+import { ReplaySender, type SentEvent } from '../replay/send-replays.js'
 import { Background } from './background.js'
-import { wakeDue, wakeRetries } from './due-lanes.js'
+import { wakeDue, wakeRetries, wakeSent } from './due-lanes.js'
 import { EventRunner } from './event-runner.js'
 import { openFallbackWorkers } from './fallback-workers.js'
 import { createRedisLeases, createRowLeases } from './leases.js'
@@ -27,7 +27,9 @@ import type { WorkerSettings, Workers, WorkersOptions, WorkersState } from './wo
 const tickMs = 1_000
 const retryTickMs = 250
 const tendMs = 15_000
+/** How often it is looked whether a replay is wanted, and how often one that runs is gone on with. */
 const replayTickMs = 500
+const sendTickMs = 20
 /** How long what was given up may take to notice it. */
 const givenUpMs = 500
 
@@ -155,7 +157,7 @@ class WorkerProcess implements Workers {
     this.#loops = [
       this.#every(Math.min(tickMs, this.#settings.heartbeatMs), () => this.#tick()),
       this.#every(Math.min(tendMs, this.#settings.sweepAfterMs), () => this.#tend()),
-      this.#every(replayTickMs, () => this.#replay()),
+      this.#sendReplays(),
       readEvents({
         queue: this.#queue,
         owned: this.#owned,
@@ -217,7 +219,7 @@ class WorkerProcess implements Workers {
   }
 
   /** Repeats something until the end. What it raises is logged, and tried again. */
-  async #every(ms: number, work: () => Promise<void>): Promise<void> {
+  async #every(ms: number | (() => number), work: () => Promise<void>): Promise<void> {
     const { signal } = this.#ending
     while (!signal.aborted) {
       try {
@@ -226,7 +228,7 @@ class WorkerProcess implements Workers {
         this.#log.debug('something that workers do regularly failed', { reason: reasonOf(error) })
         this.#pause.beginFor(error)
       }
-      await this.#clock.sleep(ms, signal).catch(() => undefined)
+      await this.#clock.sleep(typeof ms === 'number' ? ms : ms(), signal).catch(() => undefined)
     }
   }
 
@@ -243,16 +245,39 @@ class WorkerProcess implements Workers {
     if (this.#pause.reason === undefined && this.#options.redis.state === 'up') await this.#owned.drain()
   }
 
-  /** Who has the first partition sends what operators want sent again. */
-  async #replay(): Promise<void> {
-    if (this.#pause.reason !== undefined || !this.#owned.reading.has(0)) return
-    const { pool, renormalise } = this.#options
-    const sent = await sendReplays(
-      { pool, renormalise },
-      Math.max(1, Math.round((this.#settings.replayPerSecond * replayTickMs) / 1000)),
-    )
-    if (sent > 0) await wakeDue(pool, this.#owned.reading)
-    this.#pump()
+  /** Sends what operators want sent again, of the partitions that this process has. */
+  async #sendReplays(): Promise<void> {
+    const { pool, renormalise, partitions: all = 1 } = this.#options
+    const { replayPerSecond, concurrency } = this.#settings
+    const sender = new ReplaySender({ pool, renormalise })
+    // Half of what runs at a time, so that as much is left for what comes.
+    const most = Math.max(1, Math.floor(concurrency / 2))
+    const isUnderWay = ({ partition, lane }: SentEvent) => this.#owned.get(partition)?.lanes.isBusy(lane) ?? false
+    let tickMs = replayTickMs
+    let sentAtMs = Number.NEGATIVE_INFINITY
+    const replay = async (): Promise<void> => {
+      tickMs = replayTickMs
+      const partitions = [...this.#owned.reading.keys()].sort((one, other) => one - other)
+      if (this.#pause.reason !== undefined || partitions.length === 0) return
+      const nowMs = this.#clock.monotonicMs()
+      const perSecond = (replayPerSecond * partitions.length) / all
+      const count = Math.floor(Math.min((perSecond * (nowMs - sentAtMs)) / 1_000, most))
+      if (count > 0) {
+        const sent = await sender.send({
+          partitions,
+          partitionsFrom: partitions[0] === 0 ? all : undefined,
+          count,
+          most,
+          isUnderWay,
+        })
+        if (sent === undefined) return
+        if (sent.length > 0) sentAtMs = nowMs
+        wakeSent(this.#owned.reading, sent)
+        this.#pump()
+      }
+      tickMs = sendTickMs
+    }
+    await this.#every(() => tickMs, replay)
   }
 
   /** Many that die together are told of together. */
@@ -295,12 +320,12 @@ class WorkerProcess implements Workers {
   }
 
   #beginAll(): void {
-    for (let hasBegun = true; hasBegun; ) {
-      hasBegun = false
-      for (const partition of this.#owned.all) {
-        if (this.#pause.reason !== undefined || this.#ending.signal.aborted || !this.#runner.hasRoom) return
-        if (partition.mayRun && this.#runner.begin(partition, this.#turn++ % 2 === 0)) hasBegun = true
-      }
+    const { all } = this.#owned
+    // It goes on where it stopped: a partition with much to do keeps no other from having its turn.
+    for (let idle = 0; idle < all.length; ) {
+      if (this.#pause.reason !== undefined || this.#ending.signal.aborted || !this.#runner.hasRoom) return
+      const partition = all[this.#turn++ % all.length]!
+      idle = partition.mayRun && this.#runner.begin(partition) ? 0 : idle + 1
     }
   }
 }

@@ -3,7 +3,7 @@ import type { Logger } from '../../observability/observability.js'
 import type { Pool } from '../../postgres/postgres.js'
 import type { Clock } from '../../time/clock.js'
 import { PartitionLost } from './attempt.js'
-import { fence, park, parkedLanes } from './event-rows.js'
+import { countCrash, fence, park, parkedLanes } from './event-rows.js'
 import type { HeldEvent } from './held-event.js'
 import { Lanes } from './lanes.js'
 import type { Queue } from './queue.js'
@@ -19,6 +19,8 @@ export interface OwnedPartitionOptions {
   changed(): void
 }
 
+/** So long after its worker ended a partition is handled in small steps: should that happen again, few events can be to blame. */
+const carefulMs = 10_000
 /** After Postgres did not take what has to be stored, it is asked again so much later. */
 const napMs = 500
 
@@ -39,6 +41,10 @@ export class OwnedPartition {
   #storing: Promise<void> = Promise.resolve()
   #running = 0
   #whenQuiet: (() => void)[] = []
+  /** Lanes whose next stored event may have ended a worker, and how often that has happened to it. */
+  readonly suspectLanes = new Map<string, number>()
+  #carefulUntilMs = Number.NEGATIVE_INFINITY
+  #turn = 0
   isReading = false
   isRetiring = false
 
@@ -65,12 +71,30 @@ export class OwnedPartition {
     return [...this.#held.keys()]
   }
 
+  get isCareful(): boolean {
+    return this.#options.clock.monotonicMs() < this.#carefulUntilMs
+  }
+
+  /** What is stored and what is in memory take turns. */
+  isTurnOfStored(): boolean {
+    return this.#turn++ % 2 === 0
+  }
+
   /** Takes up what was left: lanes that wait in Postgres, then what was held and not finished. */
   async takeUp(crashed: boolean): Promise<void> {
-    const { pool, queue } = this.#options
+    const { pool, queue, clock } = this.#options
+    if (crashed) this.#carefulUntilMs = clock.monotonicMs() + carefulMs
+    const unended = await queue.unended(this.number)
+    const counted = await pool.withClient((db) => countCrash(db, unended))
     const parked = await pool.withClient((db) => parkedLanes(db, this.number))
     for (const { lane, due } of parked) this.lanes.park(lane, due)
-    for await (const events of queue.recover(this.number, this.epoch, crashed)) await this.arrive(events)
+    const crashes = new Map(unended.map((id) => [id, counted.get(id) ?? 1]))
+    const left = new Set(unended.filter((id) => !counted.has(id)))
+    for await (const events of queue.recover(this.number, { crashed, crashes })) {
+      for (const { id } of events) left.delete(id)
+      await this.arrive(events)
+    }
+    await queue.forget(this.number, [...left])
     this.#options.changed()
   }
 

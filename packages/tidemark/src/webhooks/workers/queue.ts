@@ -27,6 +27,14 @@ export interface Backlog {
   readonly oldestMs: number
 }
 
+/** What is known of the worker that had a partition before. */
+export interface Before {
+  /** It did not give the partition back. */
+  readonly crashed: boolean
+  /** Events whose run it began and did not end, and how often that has happened to them. */
+  readonly crashes: ReadonlyMap<string, number>
+}
+
 /** Where events come from: a stream of Redis for each partition, or the rows themselves. Its owner alone uses a partition. */
 export interface Queue {
   readonly kind: 'stream' | 'rows'
@@ -36,8 +44,16 @@ export interface Queue {
   create(partition: number): Promise<void>
   /** Takes out of a missing partition what came into it nevertheless; `keep` is called with it before it is gone. */
   strip(partition: number, keep: (events: readonly HeldEvent[]) => Promise<void>): Promise<void>
-  /** What earlier owners held and did not finish, oldest first, in parts. `crashed` where they died of it or with it. */
-  recover(partition: number, epoch: string, crashed: boolean): AsyncIterable<readonly HeldEvent[]>
+  /** Notes that events are about to run, `isStored` where they are rows of a parked lane: should their worker end, the next owner knows. */
+  begun(partition: number, events: readonly HeldEvent[], isStored: boolean): Promise<void>
+  /** They did not run after all, by no fault of theirs. */
+  notBegun(partition: number, events: readonly HeldEvent[]): Promise<void>
+  /** Events that were noted, and of which no outcome was told. */
+  unended(partition: number): Promise<readonly string[]>
+  /** Takes notes of events away of which nothing is left to do. */
+  forget(partition: number, ids: readonly string[]): Promise<void>
+  /** What earlier owners held and did not finish, oldest first, in parts. */
+  recover(partition: number, before: Before): AsyncIterable<readonly HeldEvent[]>
   /** What is new, waiting for it a little. Raises QueueLost. */
   read(owned: ReadonlyMap<number, string>, count: number, waitMs: number): Promise<readonly Reading[]>
   /** Their rows say what became of them. */

@@ -60,14 +60,30 @@ export const createRowQueue = ({ pool, clock, wait }: RowQueueOptions): Queue =>
     isMissing: async () => false,
     create: nothing,
     strip: nothing,
-    recover: async function* (partition, _epoch, crashed) {
+    // What waits as rows of parked lanes says it in its row; what was taken besides is `processing`.
+    begun: async (_partition, events, isStored) => {
+      if (!isStored) return
+      await pool.query(
+        'update public.webhook_events set claims = 1 where id = any ($1::uuid[]) and claims = 0',
+        [events.map(({ id }) => id)],
+        { name: 'hooks begun' },
+      )
+    },
+    notBegun: async (_partition, events) => {
+      await pool.query('update public.webhook_events set claims = 0 where id = any ($1::uuid[]) and claims = 1', [
+        events.map(({ id }) => id),
+      ])
+    },
+    unended: async () => [],
+    forget: nothing,
+    recover: async function* (partition, { crashed }) {
       for (let after = '0'; ; ) {
         const { rows } = await pool.query<HeldRow & { seq: string }>(
           `select ${heldColumns}, seq from public.webhook_events
             where partition = $1 and status = 'processing' and next_attempt_at is null and seq > $2 order by seq limit $3`,
           [partition, after, recoverPage],
         )
-        if (rows.length > 0) yield rows.map((row) => heldFromRow(row, crashed))
+        if (rows.length > 0) yield rows.map((row) => heldFromRow(row, crashed ? 1 : 0))
         if (rows.length < recoverPage) return
         after = String(rows.at(-1)!.seq)
       }
@@ -77,7 +93,7 @@ export const createRowQueue = ({ pool, clock, wait }: RowQueueOptions): Queue =>
       for (const [partition, epoch] of owned) epochs.set(partition, epoch)
       const rows = await take(owned, count)
       if (rows.length === 0) await wait(Math.min(waitMs, napMs))
-      return byPartition(rows.map((row) => heldFromRow(row, false)))
+      return byPartition(rows.map((row) => heldFromRow(row)))
     },
     settle: nothing,
     putOff: nothing,

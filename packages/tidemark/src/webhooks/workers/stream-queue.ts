@@ -5,7 +5,7 @@ import type { Clock } from '../../time/clock.js'
 import { decodeEntry } from '../entry.js'
 import { consumerGroup, errorsStream, type PartitionKeys, partitionKeys } from '../webhooks.js'
 import { type HeldEvent, heldFromEntry } from './held-event.js'
-import { type Backlog, type Buried, type PutOff, type Queue, QueueLost, type Reading } from './queue.js'
+import { type Backlog, type Before, type Buried, type PutOff, type Queue, QueueLost, type Reading } from './queue.js'
 import { buryScript, forgetConsumersScript, putOffScript, settleScript } from './stream-scripts.js'
 import { trimStream } from './trim-stream.js'
 
@@ -102,12 +102,31 @@ class StreamQueue implements Queue {
     for (;;) {
       const entries = listOf(await redis.command(['XRANGE', stream, '-', '+', 'COUNT', claimPage], { buffers: true }))
       if (entries.length === 0) return
-      await keep(this.#decode(partition, entries, false).events)
+      await keep(this.#decode(partition, entries).events)
       await redis.command(['XDEL', stream, ...entries.map((entry) => String(listOf(entry)[0]))])
     }
   }
 
-  async *recover(partition: number, _epoch: string, crashed: boolean): AsyncIterable<readonly HeldEvent[]> {
+  async begun(partition: number, events: readonly HeldEvent[]): Promise<void> {
+    await this.#options.redis.command(['SADD', this.#keys(partition).begun, ...events.map(({ id }) => id)])
+  }
+
+  notBegun(partition: number, events: readonly HeldEvent[]): Promise<void> {
+    return this.forget(
+      partition,
+      events.map(({ id }) => id),
+    )
+  }
+
+  async unended(partition: number): Promise<readonly string[]> {
+    return listOf(await this.#options.redis.command(['SMEMBERS', this.#keys(partition).begun])).map(String)
+  }
+
+  async forget(partition: number, ids: readonly string[]): Promise<void> {
+    if (ids.length > 0) await this.#options.redis.command(['SREM', this.#keys(partition).begun, ...ids])
+  }
+
+  async *recover(partition: number, { crashes }: Before): AsyncIterable<readonly HeldEvent[]> {
     const { redis, name } = this.#options
     const { stream } = this.#keys(partition)
     let cursor = '0-0'
@@ -115,7 +134,7 @@ class StreamQueue implements Queue {
       const command: RedisCommand = ['XAUTOCLAIM', stream, consumerGroup, name, '0', cursor, 'COUNT', claimPage]
       const [next, entries, gone] = listOf(await redis.command(command, { buffers: true }))
       cursor = String(next)
-      const { events, foreign, missing } = this.#decode(partition, listOf(entries), crashed)
+      const { events, foreign, missing } = this.#decode(partition, listOf(entries), crashes)
       await this.#deleted(partition, [...missing, ...listOf(gone).map(String)])
       await this.#castOut(partition, foreign)
       if (events.length > 0) {
@@ -132,7 +151,7 @@ class StreamQueue implements Queue {
     for (const each of await this.#readStreams([...byStream.keys()], count, waitMs)) {
       const [stream, entries] = listOf(each)
       const partition = byStream.get(String(stream))!
-      const { events, foreign } = this.#decode(partition, listOf(entries), false)
+      const { events, foreign } = this.#decode(partition, listOf(entries))
       await this.#castOut(partition, foreign)
       readings.push({ partition, events })
     }
@@ -160,7 +179,7 @@ class StreamQueue implements Queue {
     }
   }
 
-  #decode(partition: number, entries: List, suspect: boolean) {
+  #decode(partition: number, entries: List, crashes?: ReadonlyMap<string, number>) {
     const events: HeldEvent[] = []
     const foreign: ForeignEntry[] = []
     const missing: string[] = []
@@ -170,7 +189,7 @@ class StreamQueue implements Queue {
       const id = String(rawId)
       const entry = fields ? decodeEntry(fields) : undefined
       if (!fields) missing.push(id)
-      else if (entry) events.push(heldFromEntry(entry, partition, id, suspect))
+      else if (entry) events.push(heldFromEntry(entry, partition, id, crashes?.get(entry.id) ?? 0))
       else foreign.push({ id, fields })
     }
     return { events, foreign, missing }
@@ -211,14 +230,10 @@ class StreamQueue implements Queue {
   }
 
   async settle(partition: number, events: readonly HeldEvent[]): Promise<void> {
-    const ids = events.flatMap(({ streamId }) => streamId ?? [])
-    for (let at = 0; at < ids.length; at += 1000) {
-      const part = ids.slice(at, at + 1000)
-      await this.#options.redis.script(
-        settleScript,
-        [this.#keys(partition).stream],
-        [consumerGroup, this.#deletes(partition), ...part],
-      )
+    const { stream, begun } = this.#keys(partition)
+    for (let at = 0; at < events.length; at += 1000) {
+      const part = events.slice(at, at + 1000).flatMap(({ id, streamId = '' }) => [id, streamId])
+      await this.#options.redis.script(settleScript, [stream, begun], [consumerGroup, this.#deletes(partition), ...part])
     }
   }
 
@@ -228,9 +243,9 @@ class StreamQueue implements Queue {
 
   async putOff(partition: number, events: readonly PutOff[]): Promise<void> {
     if (events.length === 0) return
-    const { stream, retry } = this.#keys(partition)
+    const { stream, retry, begun } = this.#keys(partition)
     const each = events.flatMap(({ event, dueAtMs }) => [String(Math.ceil(dueAtMs)), event.id, event.streamId ?? ''])
-    await this.#options.redis.script(putOffScript, [stream, retry], [consumerGroup, this.#deletes(partition), ...each])
+    await this.#options.redis.script(putOffScript, [stream, retry, begun], [consumerGroup, this.#deletes(partition), ...each])
   }
 
   async bury(partition: number, events: readonly Buried[]): Promise<void> {
@@ -247,14 +262,14 @@ class StreamQueue implements Queue {
   async #bury(partition: number, letters: readonly Letter[]): Promise<void> {
     if (letters.length === 0) return
     const { redis, clock } = this.#options
-    const { stream, retry } = this.#keys(partition)
+    const { stream, retry, begun } = this.#keys(partition)
     const keptFrom = String(Math.max(0, clock.now() - errorsKeptMs))
     const told = await redis.pipeline(
       letters.map(({ fields }): RedisCommand => ['XADD', errorsStream, 'MINID', '~', keptFrom, '*', ...fields]),
     )
     for (const result of told) if (!result.ok) throw result.error
     const each = letters.flatMap(({ id, streamId }) => [id, streamId])
-    await redis.script(buryScript, [stream, retry], [consumerGroup, this.#deletes(partition), ...each])
+    await redis.script(buryScript, [stream, retry, begun], [consumerGroup, this.#deletes(partition), ...each])
   }
 
   async due(partitions: readonly number[]): Promise<readonly string[]> {

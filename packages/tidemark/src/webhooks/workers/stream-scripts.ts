@@ -1,23 +1,33 @@
 import { defineScript } from '../../redis/lua-script.js'
 
-/** KEYS: stream. ARGV: group, whether to delete, ids. What is acknowledged is gone, unless another group still has to see it. */
+/**
+ * KEYS: stream, begun. ARGV: group, whether to delete, then event and id in the stream (or nothing) of each. What is acknowledged is gone,
+ * unless another group still has to see it.
+ */
 export const settleScript = defineScript(
   'hooks-settle',
   `
-  local ids = {}
-  for at = 3, #ARGV do ids[#ids + 1] = ARGV[at] end
-  redis.call('XACK', KEYS[1], ARGV[1], unpack(ids))
-  if ARGV[2] == '1' then redis.call('XDEL', KEYS[1], unpack(ids)) end
-  return #ids
+  local events, entries = {}, {}
+  for at = 3, #ARGV, 2 do
+    events[#events + 1] = ARGV[at]
+    if ARGV[at + 1] ~= '' then entries[#entries + 1] = ARGV[at + 1] end
+  end
+  if #entries > 0 then
+    redis.call('XACK', KEYS[1], ARGV[1], unpack(entries))
+    if ARGV[2] == '1' then redis.call('XDEL', KEYS[1], unpack(entries)) end
+  end
+  redis.call('SREM', KEYS[2], unpack(events))
+  return #events
 `,
 )
 
-/** KEYS: stream, retry. ARGV: group, whether to delete, then due time, event and id in the stream (or nothing) of each. */
+/** KEYS: stream, retry, begun. ARGV: group, whether to delete, then due time, event and id in the stream (or nothing) of each. */
 export const putOffScript = defineScript(
   'hooks-put-off',
   `
   for at = 3, #ARGV, 3 do
     redis.call('ZADD', KEYS[2], ARGV[at], ARGV[at + 1])
+    redis.call('SREM', KEYS[3], ARGV[at + 1])
     if ARGV[at + 2] ~= '' then
       redis.call('XACK', KEYS[1], ARGV[1], ARGV[at + 2])
       if ARGV[2] == '1' then redis.call('XDEL', KEYS[1], ARGV[at + 2]) end
@@ -28,7 +38,7 @@ export const putOffScript = defineScript(
 )
 
 /**
- * KEYS: stream, retry. ARGV: group, whether to delete, then event and id in the stream (or nothing) of each. Nothing of a dead letter is
+ * KEYS: stream, retry, begun. ARGV: group, whether to delete, then event and id in the stream (or nothing) of each. Nothing of a dead letter is
  * left there. The stream of dead letters is no key of this: in a cluster it lies in another slot.
  */
 export const buryScript = defineScript(
@@ -36,6 +46,7 @@ export const buryScript = defineScript(
   `
   for at = 3, #ARGV, 2 do
     redis.call('ZREM', KEYS[2], ARGV[at])
+    redis.call('SREM', KEYS[3], ARGV[at])
     if ARGV[at + 1] ~= '' then
       redis.call('XACK', KEYS[1], ARGV[1], ARGV[at + 1])
       if ARGV[2] == '1' then redis.call('XDEL', KEYS[1], ARGV[at + 1]) end

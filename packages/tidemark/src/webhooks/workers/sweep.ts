@@ -35,7 +35,7 @@ export const sweep = async ({ pool, queue, afterMs }: SweepOptions, owned: Owned
   )
   const isGone = ({ received_ms, stream_id }: Row): boolean =>
     oldestMs === undefined || (stream_id === null ? received_ms : appendedAtMs(stream_id)) < oldestMs - skewMs
-  const gone: readonly HeldEvent[] = rows.filter(isGone).map((row) => heldFromRow(row, false))
+  const gone: readonly HeldEvent[] = rows.filter(isGone).map((row) => heldFromRow(row))
   if (gone.length === 0) return 0
   await pool.transaction(async (db) => {
     if (await fence(db, owned.number, owned.epoch)) await park(db, gone, 'now')
