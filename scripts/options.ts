@@ -40,12 +40,22 @@ export const toVerdict = async (run: () => Promise<boolean>): Promise<void> => {
   }
 }
 
-/** The same for a benchmark, with SIGINT and SIGTERM as an orderly end (130). */
+/** Waits for work until the signal is aborted, and rejects then: whoever began something ends it in a `finally`. */
+export const interruptible = <T>(signal: AbortSignal, work: Promise<T>): Promise<T> =>
+  new Promise((resolve, reject) => {
+    const interrupt = (): void => reject(signal.reason)
+    if (signal.aborted) interrupt()
+    signal.addEventListener('abort', interrupt, { once: true })
+    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', interrupt))
+  })
+
+/** The same with SIGINT and SIGTERM as an orderly end (130). */
 export const main = async (run: (signal: AbortSignal) => Promise<boolean>): Promise<void> => {
   const abort = new AbortController()
   const interrupt = (): void => abort.abort(new UsageError('interrupted'))
   process.once('SIGINT', interrupt)
   process.once('SIGTERM', interrupt)
   await toVerdict(() => run(abort.signal))
-  if (abort.signal.aborted) process.exitCode = 130
+  // What was given up may still wait for something.
+  if (abort.signal.aborted) process.exit(130)
 }

@@ -47,6 +47,7 @@ export class Fleet {
   readonly #setup: WorkerSetup
   #workers: Worker[] = []
   #started = 0
+  #isOver = false
   kills = 0
 
   constructor(setup: WorkerSetup) {
@@ -57,7 +58,14 @@ export class Fleet {
     return this.#workers
   }
 
+  /** Ends all at once, and starts none any more. */
+  async close(): Promise<void> {
+    this.#isOver = true
+    await this.kill('all')
+  }
+
   start(count: number): void {
+    if (this.#isOver) throw new Error('the fleet is closed')
     for (let i = 0; i < count; i++) this.#workers.push(new Worker({ ...this.#setup, seed: this.#setup.seed + this.#started++ }))
   }
 
