@@ -57,6 +57,18 @@ describe('the first of a lane goes before the second (R67, HOOK-2)', () => {
     expect(lanes.isEmpty).toBe(true)
   })
 
+  test('a lane whose rows were looked at before something was stored behind them is looked at again', () => {
+    const lanes = new Lanes<number>()
+    lanes.park('a', true)
+    expect(lanes.takeStored()).toBe('a')
+    expect(lanes.arrive('a', 1)).toBe('store')
+    lanes.stored('a', 1)
+    lanes.storedEnded('a', 'empty')
+    expect(lanes.takeStored()).toBe('a')
+    lanes.storedEnded('a', 'empty')
+    expect(lanes.isEmpty).toBe(true)
+  })
+
   test('what has to run alone is taken alone, and what may not run now keeps its place', () => {
     const lanes = new Lanes<string>()
     for (const item of ['solo', 'batch 1', 'later', 'batch 2']) lanes.arrive(item, item)

@@ -158,6 +158,8 @@ export class Lanes<T> {
   stored(key: string, count: number): void {
     const lane = this.#lane(key)
     lane.storing -= count
+    // A run that looked at the rows before has not seen them.
+    if (lane.running) lane.due = true
     this.#offer(lane)
   }
 

@@ -70,14 +70,13 @@ export class Runs {
     this.#batchDeadlines = new Deadlines(clock, Math.min(batchHandlerMs, settings.handlerTimeoutMs))
     this.#deadlines = new Deadlines(clock, settings.handlerTimeoutMs)
     this.isolation = new Isolation(clock)
-    this.#attempts = {
-      ...options,
-      ran: ({ type }, durationMs, usedPostgres) => {
-        if (usedPostgres) this.#usesPostgres.add(type)
-        this.#quick.ran(type, durationMs)
-        options.metrics.attempt(durationMs)
-      },
-    }
+    this.#attempts = { ...options, ran: (event, durationMs, usedPostgres) => this.#ran(event, durationMs, usedPostgres) }
+  }
+
+  #ran({ type }: HeldEvent, durationMs: number, usedPostgres: boolean): void {
+    if (usedPostgres) this.#usesPostgres.add(type)
+    this.#quick.ran(type, durationMs)
+    this.#options.metrics.attempt(durationMs)
   }
 
   /** How many events of a partition may share a transaction. */
@@ -136,7 +135,13 @@ export class Runs {
     const noted = this.#note(number, events, isStored)
     // Where rows are the queue the note is one of those which the transaction is about to lock.
     if (this.#options.queue.kind === 'rows') await noted
-    return attempt(this.#attempts, {
+    const startedAt = performance.now()
+    let handlersMs = 0
+    const ran: AttemptOptions['ran'] = (event, durationMs, usedPostgres) => {
+      handlersMs += durationMs
+      this.#ran(event, durationMs, usedPostgres)
+    }
+    const what = {
       partition: number,
       epoch,
       events,
@@ -145,7 +150,10 @@ export class Runs {
       budgetMs: isSolo ? Number.POSITIVE_INFINITY : batchBudgetMs,
       deadlines: isSolo ? this.#deadlines : this.#batchDeadlines,
       signals: [this.#options.stopping, partition.signal],
-    })
+    }
+    const outcomes = await attempt({ ...this.#attempts, ran }, what)
+    this.#quick.spent(performance.now() - startedAt - handlersMs)
+    return outcomes
   }
 
   /** Without it an event that ends this worker is not told from what merely stood beside it; that it runs matters more. */
