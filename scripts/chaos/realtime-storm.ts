@@ -142,6 +142,7 @@ export class Storm {
   }
 
   async startNode(index: number): Promise<void> {
+    if (this.#isStopping) throw new Error('the storm is over')
     const node = this.#nodes[index]!
     node.isKilled = false
     node.startedAt = performance.now()

@@ -11,7 +11,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { residentBytes } from '../../bench/process-memory.ts'
 import { createRedis } from '../../packages/tidemark/dist/redis/create-redis.js'
 import { until } from '../../packages/tidemark/dist/time/until.js'
-import { count, parseOptions, toVerdict } from '../options.ts'
+import { count, interruptible, main, parseOptions } from '../options.ts'
 import { openBalancer } from '../scale/balancer.ts'
 import { startLoad } from '../scale/load.ts'
 import { diceOf } from './random.ts'
@@ -98,7 +98,7 @@ const judge = (samples: readonly Sample[]): { readonly lines: readonly string[];
   return { lines, failures }
 }
 
-await toVerdict(async () => {
+await main(async (signal) => {
   const option = { type: 'string' } as const
   const presets = { minutes: 30, nodes: 2, rate: 100, callers: 2, seed: 1 }
   const values = parseOptions(usage, Object.fromEntries(Object.keys(presets).map((name) => [name, option])))
@@ -110,7 +110,7 @@ await toVerdict(async () => {
   const storm = await Storm.open({ ...options, tell: console.log })
   const failures: string[] = []
   const samples: Sample[] = []
-  try {
+  const run = async (): Promise<void> => {
     await storm.start()
     const balancer = await openBalancer(Array.from({ length: storm.nodeCount }, (_, index) => storm.nodeAt(index).port))
     storm.write()
@@ -119,6 +119,7 @@ await toVerdict(async () => {
     while (Date.now() < endsAt) {
       await pause(Math.min(5_000, minutes * 500))
       samples.push(await look(storm))
+      if (samples.length % 12 === 0) console.log(`${samples.length} looks, memory ${samples.at(-1)!.memory.toFixed(0)} MiB`)
     }
     const { reads, failures: failed } = await load.stop()
     const last = await storm.endWriting()
@@ -133,6 +134,9 @@ await toVerdict(async () => {
     failures.push(...grown)
     for (const line of lines) console.log(line)
     console.log(`${last} changes, ${reads} requests, ${samples.length} looks`)
+  }
+  try {
+    await interruptible(signal, run())
   } catch (error) {
     failures.push(String(error))
   } finally {

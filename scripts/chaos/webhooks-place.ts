@@ -31,6 +31,8 @@ export interface Asked {
   readonly events: number
   readonly seconds: number
   readonly seed: number
+  /** Of a Redis that is there and empty, such as a cluster; undefined for one of its own. */
+  readonly redisUrl: string | undefined
 }
 
 export interface Place {
@@ -155,7 +157,15 @@ export const ownedBy = (fleet: Fleet): number => fleet.workers.reduce((sum, { to
 export const untilOwned = (fleet: Fleet) =>
   until(() => ownedBy(fleet) === partitions, { timeoutMs: 60_000, what: 'The share-out' })
 
-export const openPlace = async (): Promise<Place> => {
+/** One that is not this program's to kill. */
+const foreignRedis = (url: string): AofRedis => {
+  const refuse = async (): Promise<never> => {
+    throw new Error('the Redis that --redis names is not killed')
+  }
+  return { url, kill: refuse, start: refuse, stop: async () => {} }
+}
+
+export const openPlace = async ({ redisUrl }: Pick<Asked, 'redisUrl'>): Promise<Place> => {
   const folder = await mkdtemp(join(tmpdir(), 'tidemark-chaos-webhooks-'))
   const ends: (() => Promise<unknown>)[] = [
     () => Promise.all([folder, outsideDir(folder)].map((path) => rm(path, { recursive: true, force: true, maxRetries: 5 }))),
@@ -177,7 +187,7 @@ export const openPlace = async (): Promise<Place> => {
     await admin.query(`create table chaos_effects (place bigint generated always as identity primary key, event uuid not null,
         entity text not null, n int not null, worker int not null, at timestamptz not null default clock_timestamp());
       grant all on chaos_effects to tidemark_app`)
-    const redisServer = await opened(await startAofRedis(), (it) => it.stop())
+    const redisServer = await opened(redisUrl === undefined ? await startAofRedis() : foreignRedis(redisUrl), (it) => it.stop())
     const redis = await opened(await createRedis({ url: redisServer.url, retryMaxMs: 500 }), (it) => it.stop())
     const pool = await opened(createNamedPool('primary', { url: testUrl(postgres.url, 'app') }), (it) => it.stop())
     const kept = { partitions, durability: 'postgres', dedupeTtlMs: 3_600_000, timeoutMs: 5_000 } as const

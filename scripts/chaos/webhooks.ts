@@ -27,7 +27,7 @@ type Name = keyof typeof scenarios
 
 const runOne = async (name: Name, asked: Asked, tally: Tally, signal: AbortSignal): Promise<void> => {
   tell(`${name} begins`)
-  const place = await openPlace()
+  const place = await openPlace(asked)
   try {
     await interruptible(signal, scenarios[name](place, asked, tally))
   } catch (error) {
@@ -62,15 +62,17 @@ const usage = `npm run chaos:webhooks -- [options]
   --scenarios <names>  ${Object.keys(scenarios).join(',')} (default: all but soak)
   --events <n>         of each (default 10000; give "order" 100000)
   --seconds <n>        how long workers are killed, Postgres is away, or the soak lasts (default 60)
+  --redis <url>        a Redis that is there and empty, such as a cluster, for scenarios that do not kill it (default: one of its own)
   --seed <n>           what the dice begin with (default 1)`
 
 await main((signal) => {
   const option = { type: 'string' } as const
-  const values = parseOptions(usage, { scenarios: option, events: option, seconds: option, seed: option })
+  const values = parseOptions(usage, { scenarios: option, events: option, seconds: option, seed: option, redis: option })
   const asked = {
     events: count('events', values['events'], { default: 10_000, min: 10, max: 1e7 }),
     seconds: count('seconds', values['seconds'], { default: 60, min: 1, max: 1e6 }),
     seed: count('seed', values['seed'], { default: 1, min: 0, max: 2 ** 31 }),
+    redisUrl: values['redis'] as string | undefined,
   }
   return runAll(namesOf(values['scenarios']), asked, signal)
 })

@@ -13,7 +13,7 @@ import { startTestCluster, type TestCluster } from '../../packages/tidemark/dist
 import { until } from '../../packages/tidemark/dist/time/until.js'
 import { diceOf } from '../chaos/random.ts'
 import { Storm } from '../chaos/realtime-storm.ts'
-import { count, parseOptions, toVerdict } from '../options.ts'
+import { count, interruptible, main, parseOptions } from '../options.ts'
 import { runScript } from '../programs.ts'
 import { openBalancer } from './balancer.ts'
 import { startLoad } from './load.ts'
@@ -178,8 +178,9 @@ const costs = async (storm: Storm, outcome: Outcome): Promise<void> => {
 }
 
 /** Another program of the house, which has a verdict of its own: its last line. */
-const program = async (script: string, args: readonly string[], outcome: Outcome): Promise<void> => {
-  const { code, lastLine, output } = await runScript(script, args)
+const program = async (script: string, args: readonly string[], outcome: Outcome, signal: AbortSignal): Promise<void> => {
+  signal.throwIfAborted()
+  const { code, lastLine, output } = await runScript(script, args, { signal })
   tell(`${script}: ${lastLine}`)
   outcome.figures[script] = lastLine
   if (code !== 0) outcome.failures.push(`${script}: ${output.slice(-2_000)}`)
@@ -190,9 +191,13 @@ interface StormSize {
   readonly rate: number
   readonly seed: number
   readonly cluster: TestCluster | undefined
+  readonly signal: AbortSignal
 }
 
-const withStorm = async ({ nodes, rate, seed, cluster }: StormSize, fn: (storm: Storm) => Promise<void>): Promise<void> => {
+const withStorm = async (
+  { nodes, rate, seed, cluster, signal }: StormSize,
+  fn: (storm: Storm) => Promise<void>,
+): Promise<void> => {
   const dir = await mkdtemp(join(tmpdir(), 'tidemark-scale-'))
   const storm = await Storm.open({
     dir,
@@ -204,16 +209,19 @@ const withStorm = async ({ nodes, rate, seed, cluster }: StormSize, fn: (storm: 
     tell,
     env: { TIDEMARK_LEAVE: '2s', ...(cluster && { REDIS_URL: cluster.url }) },
   })
-  try {
+  const run = async (): Promise<void> => {
     await storm.start()
     tell(`${nodes} nodes serve, and ${storm.clients.length} clients listen`)
     await fn(storm)
+  }
+  try {
+    await interruptible(signal, run())
   } finally {
     await storm.stop()
   }
 }
 
-const main = async (): Promise<boolean> => {
+await main(async (signal) => {
   const option = { type: 'string' } as const
   const presets = { nodes: 4, kills: 3, rate: 200, callers: 8, limit: 5_000, seed: 1 }
   const values = parseOptions(usage, {
@@ -233,7 +241,7 @@ const main = async (): Promise<boolean> => {
   const cluster = values['cluster'] === true ? await startTestCluster() : undefined
   if (parts.includes('feed') || parts.includes('rolling')) {
     await attempt('nodes', () =>
-      withStorm({ nodes, rate: number('rate', 1), seed: number('seed', 0), cluster }, async (storm) => {
+      withStorm({ nodes, rate: number('rate', 1), seed: number('seed', 0), cluster, signal }, async (storm) => {
         await costs(storm, outcome)
         const feed = { kills: number('kills', 1), limitMs: number('limit', 1), cluster }
         if (parts.includes('feed')) await attempt('feed', () => feedPart(storm, feed, outcome))
@@ -246,12 +254,12 @@ const main = async (): Promise<boolean> => {
     const names = cluster ? 'calm,writer-killed,master-lost' : 'calm,writer-killed'
     const where = cluster ? ['--cluster'] : []
     const faults = ['--minutes', '0', '--seconds', '5', '--nodes', String(nodes), '--faults', names, ...where, ...seed]
-    await attempt('caches', () => program('scripts/chaos/cache.ts', faults, outcome))
+    await attempt('caches', () => program('scripts/chaos/cache.ts', faults, outcome, signal))
   }
   const where = cluster ? ['--redis', cluster.url] : []
   if (parts.includes('webhooks'))
     await attempt('webhooks', () =>
-      program('scripts/chaos/webhooks.ts', ['--scenarios', 'rolling', '--events', '600', ...where, ...seed], outcome),
+      program('scripts/chaos/webhooks.ts', ['--scenarios', 'rolling', '--events', '600', ...where, ...seed], outcome, signal),
     )
   await cluster?.stop()
   for (const [what, figure] of Object.entries(outcome.figures)) console.log(`${what.padEnd(52)} ${figure}`)
@@ -261,6 +269,4 @@ const main = async (): Promise<boolean> => {
     `${outcome.failures.length === 0 ? 'PASSED' : 'FAILED'}: ${nodes} nodes${cluster ? ' on a Redis Cluster' : ''}, ${parts.join(', ')}; ${machine}`,
   )
   return outcome.failures.length === 0
-}
-
-await toVerdict(main)
+})
