@@ -16,7 +16,7 @@ import { outsideDir } from '../../packages/tidemark/dist/postgres/embedded/place
 import { bootstrappedTemplate, testUrl } from '../../packages/tidemark/dist/schema/testing/bootstrapped-template.js'
 import { openState } from '../../packages/tidemark/dist/state/state.js'
 import { until } from '../../packages/tidemark/dist/time/until.js'
-import { count, parseOptions, toVerdict } from '../options.ts'
+import { count, interruptible, main, parseOptions } from '../options.ts'
 import { AlertsReceiver } from './alerts-receiver.ts'
 import type { AlertsNodeOptions } from './alerts-words.ts'
 import { type Dice, diceOf } from './random.ts'
@@ -230,7 +230,7 @@ const storm = async (
   ops.mood = 'well'
 }
 
-const main = async (asked: Asked): Promise<boolean> => {
+const run = async (asked: Asked, signal: AbortSignal): Promise<boolean> => {
   const folder = await mkdtemp(join(tmpdir(), 'tidemark-chaos-alerts-'))
   await chmod(folder, 0o755)
   const start = async (): Promise<EmbeddedPostgres> =>
@@ -245,7 +245,7 @@ const main = async (asked: Asked): Promise<boolean> => {
   let isOn = true
   try {
     await Promise.all([nodes.start(), nodes.start()])
-    taken = await measure(postgres.url, ops, Math.min(20, asked.seconds))
+    taken = await interruptible(signal, measure(postgres.url, ops, Math.min(20, asked.seconds)))
     const restart = async (): Promise<void> => {
       await postgres.stop()
       // Until a node has noticed; a check takes up to two seconds.
@@ -260,7 +260,7 @@ const main = async (asked: Asked): Promise<boolean> => {
       truths,
       () => isOn,
     )
-    await storm(nodes, ops, diceOf(asked.seed + 1), tally, restart, asked)
+    await interruptible(signal, storm(nodes, ops, diceOf(asked.seed + 1), tally, restart, asked))
     isOn = false
     await writing
     while (tally.count('node killed') === 0) {
@@ -294,12 +294,13 @@ const usage = `npm run chaos:alerts -- [options]
   --outages <n>   how often Postgres stops meanwhile (default 3)
   --seed <n>      what the dice begin with (default 1)`
 
-await toVerdict(() => {
+await main((signal) => {
   const option = { type: 'string' } as const
   const values = parseOptions(usage, { seconds: option, outages: option, seed: option })
-  return main({
+  const asked = {
     seconds: count('seconds', values['seconds'], { default: 120, min: 3, max: 86_400 }),
     outages: count('outages', values['outages'], { default: 3, min: 0, max: 100 }),
     seed: count('seed', values['seed'], { default: 1, min: 0, max: 2 ** 31 }),
-  })
+  }
+  return run(asked, signal)
 })

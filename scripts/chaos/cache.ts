@@ -9,7 +9,7 @@ import { mkdtemp } from 'node:fs/promises'
 import { cpus, loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
-import { count, parseOptions, toVerdict, UsageError } from '../options.ts'
+import { count, interruptible, main, parseOptions, UsageError } from '../options.ts'
 import { type Fault, faults } from './cache-faults.ts'
 import { Storm, type Totals } from './cache-storm.ts'
 import { diceOf } from './random.ts'
@@ -100,7 +100,7 @@ const chosenFaults = (given: unknown, isCluster: boolean): readonly Fault[] => {
   return faults.filter(({ name }) => names.includes(name))
 }
 
-const main = async (): Promise<boolean> => {
+await main(async (signal) => {
   const option = { type: 'string' } as const
   const presets = { minutes: 5, seconds: 10, reads: 0, nodes: 3, keys: 40, loops: 8, silence: 1000, seed: 1 }
   const values = parseOptions(usage, {
@@ -127,8 +127,8 @@ const main = async (): Promise<boolean> => {
   const sum: Sum = { reads: 0, strikes: 0, failures: [] }
   const endsAt = Date.now() + minutes * 60_000
   try {
-    await storm.start()
-    do for (const fault of chosen) await phase(storm, fault, { seconds, reads }, sum)
+    await interruptible(signal, storm.start())
+    do for (const fault of chosen) await interruptible(signal, phase(storm, fault, { seconds, reads }, sum))
     while (Date.now() < endsAt && sum.failures.length === 0)
   } catch (error) {
     sum.failures.push(String(error))
@@ -141,6 +141,4 @@ const main = async (): Promise<boolean> => {
     `${sum.failures.length === 0 ? 'PASSED' : 'FAILED'}: ${sum.reads} reads, ${sum.strikes} phases, seed ${seed}, ${load}`,
   )
   return sum.failures.length === 0
-}
-
-await toVerdict(main)
+})

@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import Sqlite from 'better-sqlite3'
-import { count, parseOptions, toVerdict } from '../options.ts'
+import { count, interruptible, main, parseOptions } from '../options.ts'
 import { diceOf } from './random.ts'
 
 const executable = fileURLToPath(new URL('../../packages/tidemark/bin/tidemark.js', import.meta.url))
@@ -98,7 +98,7 @@ const usage = `npm run chaos:copy -- [options]
   --rows <n>    rows of the file (default 200000)
   --seed <n>    what the dice begin with (default 1)`
 
-const main = async (): Promise<boolean> => {
+await main(async (signal) => {
   const option = { type: 'string' } as const
   const values = parseOptions(usage, { kills: option, rows: option, seed: option })
   const kills = count('kills', values['kills'], { default: 50, min: 0, max: 100_000 })
@@ -111,16 +111,16 @@ const main = async (): Promise<boolean> => {
   const server = start(cwd, ['start', '--port', '0'])
   const tally: Tally = { kills: 0, copies: 0, resumed: 0, lastCopyMs: 0, failures: [] }
   try {
-    await ordeal(cwd, 'calm', random, 0, 0, tally)
+    await interruptible(signal, ordeal(cwd, 'calm', random, 0, 0, tally))
     const longestMs = tally.lastCopyMs
     for (let round = 1; tally.kills < kills; round++) {
-      await ordeal(cwd, `storm_${round}`, random, longestMs, kills, tally)
+      await interruptible(signal, ordeal(cwd, `storm_${round}`, random, longestMs, kills, tally))
       console.log(`${tally.kills} of ${kills} kills, ${tally.copies} copies proven or not, ${tally.failures.length} failures`)
     }
   } finally {
     server.child.kill('SIGTERM')
     await server.ended
-    await rm(cwd, { recursive: true, force: true })
+    await rm(cwd, { recursive: true, force: true, maxRetries: 10 })
   }
   for (const failure of tally.failures) console.log(failure)
   const verdict = tally.failures.length === 0 ? 'PASSED' : 'FAILED'
@@ -128,6 +128,4 @@ const main = async (): Promise<boolean> => {
     `chaos:copy ${verdict}: ${tally.kills} kills (seed ${seed}), ${tally.copies} copies, ${tally.resumed} of them taken up after a kill, ${tally.failures.length} failures`,
   )
   return tally.failures.length === 0
-}
-
-await toVerdict(main)
+})

@@ -10,7 +10,7 @@ import { RawSocket } from '../../packages/tidemark/dist/realtime/hub/testing/raw
 import { runCli } from '../../packages/tidemark/dist/testing/cli-call.js'
 import { createProjectFolder, startCli, untilServing } from '../../packages/tidemark/dist/testing/cli-process.js'
 import { until } from '../../packages/tidemark/dist/time/until.js'
-import { count, parseOptions, toVerdict } from '../options.ts'
+import { count, interruptible, main, parseOptions } from '../options.ts'
 import { diceOf } from './random.ts'
 import { tell } from './tally.ts'
 
@@ -79,7 +79,7 @@ const summaryOf = ({ sent, opened, answered, closed }: FuzzReport): string => {
   return `${sent} frames over ${opened} connections, ${answered} times answered, closed with ${codes.join(', ')}`
 }
 
-const main = async (): Promise<boolean> => {
+await main(async (signal) => {
   const option = { type: 'string' } as const
   const values = parseOptions(usage, { frames: option, connections: option, growth: option, seed: option })
   const number = (name: string, preset: number, max: number) => count(name, values[name], { default: preset, min: 1, max })
@@ -100,7 +100,7 @@ const main = async (): Promise<boolean> => {
       pusherKey: status.pusher.key,
     }
     const witness = await openWitness(serving)
-    const report = await fuzz({
+    const fuzzing = fuzz({
       port: serving.port,
       dialects: dialectsOf(serving),
       dice: diceOf(seed),
@@ -113,6 +113,7 @@ const main = async (): Promise<boolean> => {
         tell(`${sent} frames, the server has ${Math.round((bytes ?? 0) / mib)} MiB`)
       },
     })
+    const report = await interruptible(signal, fuzzing)
     await witness.beat()
     witness.leave()
     found.push(...report.wrong)
@@ -134,6 +135,4 @@ const main = async (): Promise<boolean> => {
   const load = `load ${loadavg()[0]!.toFixed(1)} on ${cpus().length} processors`
   console.log(`${found.length === 0 ? 'PASSED' : 'FAILED'}: ${frames} frames, seed ${seed}, ${load}`)
   return found.length === 0
-}
-
-await toVerdict(main)
+})

@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import Sqlite from 'better-sqlite3'
-import { count, parseOptions, toVerdict, UsageError } from '../options.ts'
+import { count, interruptible, main, parseOptions, UsageError } from '../options.ts'
 import { faultNames, NextFault, parseFaults } from './faults/faults.ts'
 import { journey } from './journey.ts'
 import { createMachineClock } from './machine-clock.ts'
@@ -51,7 +51,7 @@ const fillFile = async (project: Project, seed: number): Promise<void> => {
   await first.stop()
 }
 
-const main = async (): Promise<boolean> => {
+await main(async (signal) => {
   const { until, kills, seed, faults, rounds } = wanted()
   const cwd = await mkdtemp(join(tmpdir(), 'tidemark-chaos-'))
   await chmod(cwd, 0o755)
@@ -64,7 +64,7 @@ const main = async (): Promise<boolean> => {
     await project.startServer()
     for (let number = 1; number === 1 || tally.count('kill') < kills || Date.now() < until; number++) {
       tell(`round ${number}`)
-      await journey({ project, dice, tally }, { number, rounds, next })
+      await interruptible(signal, journey({ project, dice, tally }, { number, rounds, next }))
       if (tally.failures.length > 0) break
     }
     await project.must('move', 'abort', fileName, '--yes')
@@ -74,7 +74,7 @@ const main = async (): Promise<boolean> => {
   } finally {
     await project.stopServer()
     clock.close()
-    if (tally.failures.length === 0) await rm(cwd, { recursive: true, force: true })
+    if (tally.failures.length === 0 || signal.aborted) await rm(cwd, { recursive: true, force: true, maxRetries: 10 })
   }
   for (const line of tally.lines()) console.log(line)
   for (const failure of tally.failures) console.log(failure)
@@ -82,6 +82,4 @@ const main = async (): Promise<boolean> => {
   const what = `${tally.count('kill')} kills, ${tally.cutovers} cutovers, ${tally.rollbacks} rollbacks in ${minutes} min, seed ${seed}, clock by ${clock.kind}`
   console.log(`${tally.failures.length === 0 ? 'PASSED' : `FAILED (${cwd} is kept)`}: ${what}`)
   return tally.failures.length === 0
-}
-
-await toVerdict(main)
+})

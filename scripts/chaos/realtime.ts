@@ -10,7 +10,7 @@ import { cpus, loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { until } from '../../packages/tidemark/dist/time/until.js'
-import { count, parseOptions, toVerdict, UsageError } from '../options.ts'
+import { count, interruptible, main, parseOptions, UsageError } from '../options.ts'
 import { between, type Dice, diceOf } from './random.ts'
 import type { ChaosClient } from './realtime-clients.ts'
 import { type Fault, faults } from './realtime-faults.ts'
@@ -145,7 +145,7 @@ const rage = async (storm: Storm, { reconnects, strikes, minutes, chosen }: Want
   return [...Object.entries(made), ...struck].map(([name, times]) => `${name} ${times}`).join(', ')
 }
 
-const main = async (): Promise<boolean> => {
+await main(async (signal) => {
   const option = { type: 'string' } as const
   const presets = { reconnects: 1000, faults: 100, rate: 500, clients: 4, nodes: 2, minutes: 60, seed: 1 }
   const values = parseOptions(usage, {
@@ -168,9 +168,9 @@ const main = async (): Promise<boolean> => {
   let struck = ''
   const found: string[] = []
   try {
-    await storm.start()
+    await interruptible(signal, storm.start())
     storm.write()
-    struck = await rage(storm, wanted)
+    struck = await interruptible(signal, rage(storm, wanted))
     found.push(...(await settle(storm)))
   } catch (error) {
     found.push(error instanceof Error ? (error.stack ?? error.message) : String(error))
@@ -191,6 +191,4 @@ const main = async (): Promise<boolean> => {
     `${found.length === 0 ? 'PASSED' : 'FAILED'}: ${summaryOf(storm)}, ${storm.restarts} servers ended by themselves, seed ${seed}, ${load}`,
   )
   return found.length === 0
-}
-
-await toVerdict(main)
+})

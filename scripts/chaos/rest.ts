@@ -18,7 +18,7 @@ import { createNamedPool } from '../../packages/tidemark/dist/postgres/postgres.
 import { createRest, openCatalogue, type Rest } from '../../packages/tidemark/dist/rest/rest.js'
 import { bootstrappedTemplate, testUrl } from '../../packages/tidemark/dist/schema/testing/bootstrapped-template.js'
 import { openState } from '../../packages/tidemark/dist/state/state.js'
-import { count, parseOptions, toVerdict, UsageError } from '../options.ts'
+import { count, interruptible, main, parseOptions, UsageError } from '../options.ts'
 import { type Dice, diceOf } from './random.ts'
 import { answerFault, statementFault } from './rest-invariants.ts'
 import { type ChaosRequest, type Role, requestsOf } from './rest-requests.ts'
@@ -210,7 +210,7 @@ const openStorm = async (url: string, work: (storm: Storm) => Promise<void>): Pr
   }
 }
 
-const main = async (asked: Asked): Promise<boolean> => {
+const run = async (asked: Asked, signal: AbortSignal): Promise<boolean> => {
   const folder = await mkdtemp(join(tmpdir(), 'tidemark-chaos-rest-'))
   await chmod(folder, 0o755)
   const began = performance.now()
@@ -219,7 +219,7 @@ const main = async (asked: Asked): Promise<boolean> => {
   try {
     await openStorm(postgres.url, async (under) => {
       ended = under
-      await storm(under, asked)
+      await interruptible(signal, storm(under, asked))
     })
   } finally {
     await postgres.stop()
@@ -248,14 +248,15 @@ const usage = `npm run chaos:rest -- [options]
   --through <share>  of them those that Postgres runs (default 0.1)
   --seed <n>         what the dice begin with (default 1)`
 
-await toVerdict(() => {
+await main((signal) => {
   const option = { type: 'string' } as const
   const values = parseOptions(usage, { requests: option, minutes: option, through: option, seed: option })
   const { minutes } = values
-  return main({
+  const wanted = {
     requests: count('requests', values['requests'], { default: 1_000_000, min: 1, max: 1e9 }),
     minutes: minutes === undefined ? undefined : count('minutes', minutes, { default: 1, min: 1, max: 10_000 }),
     seed: count('seed', values['seed'], { default: 1, min: 0, max: 2 ** 31 }),
     through: share(values['through']),
-  })
+  }
+  return run(wanted, signal)
 })

@@ -12,7 +12,7 @@ import type { Follow } from '../../packages/tidemark/dist/move/follow/follow.js'
 import { type FollowedFile, followedFile } from '../../packages/tidemark/dist/move/follow/testing/followed-file.js'
 import { startEmbeddedPostgres } from '../../packages/tidemark/dist/postgres/embedded/embedded.js'
 import { openState } from '../../packages/tidemark/dist/state/state.js'
-import { count, parseOptions, toVerdict } from '../options.ts'
+import { count, interruptible, main, parseOptions } from '../options.ts'
 import { differences } from './compare.ts'
 import { createMachineClock } from './machine-clock.ts'
 import { Project } from './project.ts'
@@ -134,7 +134,7 @@ interface Asked {
   readonly seed: number
 }
 
-const main = async (asked: Asked): Promise<boolean> => {
+const run = async (asked: Asked, signal: AbortSignal): Promise<boolean> => {
   const folder = await mkdtemp(join(tmpdir(), 'tidemark-chaos-'))
   await chmod(folder, 0o755)
   const tally = new Tally()
@@ -151,7 +151,7 @@ const main = async (asked: Asked): Promise<boolean> => {
     const file = await followedFile({ folder, url, schema: 'public', make: statementSchema })
     try {
       file.app.pragma('foreign_keys = ON')
-      application = await storm(file, url, asked, tally)
+      application = await interruptible(signal, storm(file, url, asked, tally))
     } finally {
       await file.close()
     }
@@ -160,7 +160,7 @@ const main = async (asked: Asked): Promise<boolean> => {
   } finally {
     await postgres.stop()
     clock.close()
-    if (tally.failures.length === 0) await rm(folder, { recursive: true, force: true })
+    if (tally.failures.length === 0 || signal.aborted) await rm(folder, { recursive: true, force: true, maxRetries: 10 })
   }
   for (const failure of tally.failures) console.log(failure)
   const seconds = Math.round((performance.now() - began) / 1000)
@@ -174,12 +174,13 @@ const usage = `npm run chaos:statements -- [options]
   --batch <n>        statements between two comparisons (default 2000)
   --seed <n>         what the dice begin with (default 1)`
 
-await toVerdict(() => {
+await main((signal) => {
   const option = { type: 'string' } as const
   const values = parseOptions(usage, { statements: option, batch: option, seed: option })
-  return main({
+  const asked = {
     statements: count('statements', values['statements'], { default: 100_000, min: 1, max: 1e9 }),
     batch: count('batch', values['batch'], { default: 2000, min: 1, max: 1e9 }),
     seed: count('seed', values['seed'], { default: 1, min: 0, max: 2 ** 31 }),
-  })
+  }
+  return run(asked, signal)
 })

@@ -215,6 +215,32 @@ const accessWatchStep = (admin: string): BootstrapStep => ({
   end $watch$`,
 })
 
+/**
+ * Lets the server see what statements of all roles cost, and nothing else of theirs. The places of their values are empty. Where the library
+ * was not loaded when Postgres began, there is nothing to be seen.
+ */
+const statisticsStep = (admin: string, app: string): BootstrapStep => ({
+  what: 'statistics of statements',
+  consequence: `the dashboard shows statements of roles that ${app} is a member of; make pg_stat_statements and grant it pg_read_all_stats`,
+  sql: `do $statistics$ begin
+    if current_setting('shared_preload_libraries') ~ '\\mpg_stat_statements\\M' and (select rolsuper from pg_roles where rolname = current_user) then
+      create extension if not exists pg_stat_statements schema tidemark;
+      execute format($make$
+        create or replace function tidemark.statement_statistics()
+          returns table (userid oid, dbid oid, toplevel boolean, queryid bigint, query text, calls bigint, total_exec_time float8,
+            mean_exec_time float8, max_exec_time float8, rows bigint, shared_blks_hit bigint, shared_blks_read bigint)
+          language sql stable security definer set search_path = '' as $f$
+            select userid, dbid, toplevel, queryid, query, calls, total_exec_time, mean_exec_time, max_exec_time, rows, shared_blks_hit, shared_blks_read
+              from %I.pg_stat_statements where dbid = (select oid from pg_catalog.pg_database where datname = pg_catalog.current_database())
+          $f$ $make$,
+        (select extnamespace::regnamespace::text from pg_extension where extname = 'pg_stat_statements'));
+      alter function tidemark.statement_statistics() owner to ${id(admin)};
+      revoke all on function tidemark.statement_statistics() from public;
+      grant execute on function tidemark.statement_statistics() to ${id(app)};
+    end if;
+  end $statistics$`,
+})
+
 /** What every database needs besides its roles, in order. */
 export const databaseSteps = (owners: Owners, database: string): readonly BootstrapStep[] => {
   const { migrator, app, feed, authenticator, auth, admin } = owners
@@ -283,5 +309,6 @@ export const databaseSteps = (owners: Owners, database: string): readonly Bootst
     realtimeStep(owners),
     watchStep(admin),
     accessWatchStep(admin),
+    statisticsStep(admin, app),
   ]
 }

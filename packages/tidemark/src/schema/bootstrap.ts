@@ -8,7 +8,7 @@ import { scramMatches, scramVerifier } from './scram.js'
 import { quoteIdentifier as id, quoteLiteral as literal, postgresErrorOf } from './sql-errors.js'
 
 /** Raised when a step changes, so that databases prepared before are prepared again. */
-const bootstrapVersion = 3
+const bootstrapVersion = 4
 const attempts = 5
 const lockTimeoutMs = 60_000
 

@@ -89,9 +89,9 @@ const kinds: Readonly<Record<ObjectKind, string>> = {
              'grants', ${grants("coalesce(p.proacl, acldefault('f', p.proowner))")}) as attributes
       from pg_proc p join pg_namespace n on n.oid = p.pronamespace
      where ${ours('pg_proc', 'p')}
-       -- The bootstrap makes those of its event triggers and of the schema realtime, where its role may.
+       -- The bootstrap makes those of its event triggers, of the schema realtime and of statistics, where its role may.
        and not (n.nspname = 'tidemark'
-                and (p.prorettype = 'event_trigger'::regtype or p.proname in ('keep_realtime_messages', 'probe_channel')))`,
+                and (p.prorettype = 'event_trigger'::regtype or p.proname in ('keep_realtime_messages', 'probe_channel', 'statement_statistics')))`,
   enum: `
     select n.nspname as schema, null as parent, t.typname as name, jsonb_build_object('values',
              (select string_agg(quote_literal(e.enumlabel), ', ' order by e.enumsortorder) from pg_enum e where e.enumtypid = t.oid))

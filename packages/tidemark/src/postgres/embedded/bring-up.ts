@@ -10,7 +10,7 @@ import { linkLibraries } from './libraries.js'
 import { type Place, preparePlace } from './place.js'
 import { findBinaries, majorOf } from './platform.js'
 import { disownPid, findPostmaster, type Postmaster, spawnPostmaster, stopPostmaster } from './postmaster.js'
-import { defaultSettings, disposableSettings } from './settings.js'
+import { defaultSettings, disposableSettings, statisticsSettings } from './settings.js'
 import { isPortTaken, isStillInUse, startFailure } from './start-failure.js'
 
 /** Everything one start works with. */
@@ -50,6 +50,7 @@ export const resolveContext = async (options: EmbeddedPostgresOptions): Promise<
   const place = await preparePlace(state.dir, binaries)
   await linkLibraries(place.nativeDir, place.libraryDir)
   const archive = archiveDir === undefined ? {} : archiveSettings(await prepareArchive(archiveDir, place.account))
+  const statistics = await statisticsSettings(place.nativeDir)
   const record = state.child('postgres')
   return {
     place,
@@ -57,7 +58,7 @@ export const resolveContext = async (options: EmbeddedPostgresOptions): Promise<
     record,
     password: await state.secret('postgres-superuser'),
     preferredPort: (await record.read())?.port ?? preferredPort ?? projectPort(state.dir),
-    settings: { ...defaultSettings, ...(disposable ? disposableSettings : {}), ...archive, ...settings },
+    settings: { ...defaultSettings, ...statistics, ...(disposable ? disposableSettings : {}), ...archive, ...settings },
     disposable,
     timeoutMs,
     log,

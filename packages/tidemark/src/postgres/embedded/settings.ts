@@ -1,3 +1,6 @@
+import { readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+
 /**
  * What the server is started with. Given as arguments, so they stand above `postgresql.conf` and `ALTER SYSTEM`, and a
  * new version of Tidemark can change them on existing data.
@@ -16,6 +19,13 @@ export const defaultSettings: Readonly<Record<string, string>> = {
   timezone: 'UTC',
   log_timezone: 'UTC',
   log_line_prefix: '%m [%p] ',
+}
+
+/** Counts statements, where the library for it came along: without it the server would not start. Commands may hold secrets, and are not kept. */
+export const statisticsSettings = async (nativeDir: string): Promise<Readonly<Record<string, string>>> => {
+  const libraries = await readdir(join(nativeDir, 'lib', 'postgresql')).catch(() => [])
+  if (!libraries.some((file) => file.startsWith('pg_stat_statements.'))) return {}
+  return { shared_preload_libraries: 'pg_stat_statements', 'pg_stat_statements.track_utility': 'off' }
 }
 
 /** For clusters that are thrown away after use: a crash of the machine may lose them. */

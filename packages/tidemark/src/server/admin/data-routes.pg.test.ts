@@ -175,8 +175,16 @@ describe('queries', () => {
     const blocked = report.sessions.find(({ blockedBy }) => blockedBy.length > 0)
     expect(blocked).toMatchObject({ blockedBy: [own[0]?.pid], query: expect.stringContaining('"public"."open"') })
     expect(report.locks.some(({ isGranted, table }) => !isGranted && table === 'public.open')).toBe(true)
-    expect(report.statements).toBeNull()
     expect(report.pools.map(({ name }) => name)).toEqual(['primary', 'analytics', 'migration'])
+  })
+
+  test('statements of all roles are counted, and nothing of what stood in them or in commands', async () => {
+    const { rows } = await client.query<{ me: string }>(`select current_user as me, 'nobody-may-see' as told`)
+    await client.query(`comment on table public.open is 'nobody-may-see'`)
+    const { statements } = (await admin.get('/queries')).body as QueriesReport
+    const told = statements?.find(({ query }) => query.includes('as told'))
+    expect(told).toMatchObject({ query: 'select current_user as me, $1 as told', user: rows[0]?.me, calls: 1, rows: 1 })
+    expect(JSON.stringify(statements)).not.toContain('nobody-may-see')
   })
 })
 

@@ -2,7 +2,6 @@
 import { z } from 'zod'
 import { TidemarkError } from '../../errors.js'
 import type { Pool, PoolStats } from '../../postgres/postgres.js'
-import { quoteIdentifier as id } from '../../schema/sql-errors.js'
 import { viewpointOf, viewpointRequest } from './data.js'
 import type { RoleReads } from './role-reads.js'
 
@@ -80,23 +79,26 @@ const readSessions = async (pools: readonly Pool[]): Promise<readonly SessionVie
   return [...seen.values()].sort((a, b) => rank(a) - rank(b) || a.pid - b.pid)
 }
 
-const extensionSql = `
-  select n.nspname as schema from pg_extension e join pg_namespace n on n.oid = e.extnamespace where e.extname = 'pg_stat_statements'`
+/** Ours sees statements of all roles, the extension's own those that the login may. */
+const sourceSql = `
+  select case when coalesce(has_function_privilege(to_regprocedure('tidemark.statement_statistics()'), 'execute'), false)
+              then 'tidemark.statement_statistics()' else format('%I.pg_stat_statements', n.nspname) end as source
+    from pg_extension e join pg_namespace n on n.oid = e.extnamespace where e.extname = 'pg_stat_statements'`
 
-const statementsSql = (schema: string): string => `
+const statementsSql = (source: string): string => `
   select concat_ws('-', s.userid, s.queryid, s.toplevel) as id, left(s.query, 4000) as query, pg_get_userbyid(s.userid)::text as "user", s.calls::float8 as calls,
          s.total_exec_time as "totalMs", s.mean_exec_time as "meanMs", s.max_exec_time as "maxMs", s.rows::float8 as rows,
          s.shared_blks_hit::float8 / nullif(s.shared_blks_hit + s.shared_blks_read, 0) as "inMemory"
-    from ${id(schema)}.pg_stat_statements s
+    from ${source} s
    where s.dbid = (select oid from pg_database where datname = current_database()) and s.queryid is not null
    order by s.total_exec_time desc limit 200`
 
 const readStatements = async (pool: Pool): Promise<QueriesReport['statements']> => {
-  const { rows } = await pool.query<{ readonly schema: string }>(extensionSql, [], { idempotent: true })
+  const { rows } = await pool.query<{ readonly source: string }>(sourceSql, [], { idempotent: true })
   const [found] = rows
   if (!found) return null
   // Made, but not loaded when Postgres began: then it only raises.
-  return pool.query<StatementView>(statementsSql(found.schema), [], { idempotent: true }).then(
+  return pool.query<StatementView>(statementsSql(found.source), [], { idempotent: true }).then(
     (answer) => answer.rows,
     () => null,
   )
