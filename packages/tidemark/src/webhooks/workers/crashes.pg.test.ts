@@ -9,7 +9,7 @@ import { useRedis } from '../../testing/use-redis.js'
 import { until } from '../../time/until.js'
 import { acceptedEvent, type GivenEvent, giveQueued, insertRows } from '../testing/give-events.js'
 import { openTestWorkers, type TestWorkersOptions } from '../testing/use-workers.js'
-import type { EventHandler } from '../webhooks.js'
+import { type EventHandler, partitionKeys } from '../webhooks.js'
 
 const program = await findRedisServer()
 
@@ -45,6 +45,12 @@ describe.skipIf(program === undefined)('what workers begin first', () => {
   const processed = (n: number) =>
     until(async () => (await count(`webhook_events where status = 'processed'`)) === n, { timeoutMs: 30_000 })
 
+  /** Entries of a partition that a worker holds. */
+  const handedOut = async (partition: number): Promise<number> => {
+    const groups = await redis.command(['XPENDING', partitionKeys(partition, 2).stream, 'tidemark']).catch(() => [0])
+    return Number((groups as readonly unknown[])[0])
+  }
+
   test('a partition with much to do leaves room for the others', async () => {
     const busy = [0, 1].flatMap((partition) =>
       some(250, 50).map((event) => acceptedEvent({ ...event, entity: `${event.entity} of ${partition}`, partition })),
@@ -57,7 +63,11 @@ describe.skipIf(program === undefined)('what workers begin first', () => {
       [0, 1].map((partition) => ({ entity: 'quiet', n: partition, partition })),
       2,
     )
+    await client.query('begin; lock table effects in exclusive mode')
     await open({ partitions: 2, settings: { concurrency: 1 } })
+    // Both partitions have been read before the first effect.
+    await until(async () => (await handedOut(0)) + (await handedOut(1)) === 2)
+    await client.query('commit')
     await processed(502)
     const { rows } = await client.query(
       `select (select count(*) from effects other where other.place < effects.place)::int as before from effects where entity = 'quiet'`,
