@@ -6,7 +6,7 @@ import type { TableId } from '../../feed/table-id.js'
 import type { Logger } from '../../observability/observability.js'
 import type { Clock } from '../../time/clock.js'
 import type { CarriedTables } from './keep/carried-tables.js'
-import type { ChangeRing, RingChange } from './keep/change-ring.js'
+import type { ChangeRing, RingChange, RingEntry } from './keep/change-ring.js'
 import type { ToldTables } from './keep/told-tables.js'
 import type { Beginnings } from './listen/beginnings.js'
 import type { Dispatcher } from './listen/dispatcher.js'
@@ -27,6 +27,8 @@ export interface RingWriterOptions {
 }
 
 const tableChangeBytes = 128
+/** After so much of it sockets, and answers of Postgres, have their turn. */
+const workMs = 10
 
 type RowEntry = RingChange & { readonly kind: 'row' }
 
@@ -52,13 +54,14 @@ export class RingWriter {
   /** Relations of the feed that are none of ours. */
   readonly #others = new WeakSet<Relation>()
   #passedAt = 0
+  #workedMs = 0
 
   constructor(options: RingWriterOptions) {
     this.#options = options
   }
 
   async #apply(piece: TransactionPiece): Promise<void> {
-    const { tables, ring, clock, carried, dispatcher } = this.#options
+    const { tables, ring, clock, carried } = this.#options
     // What went by before it is known whose tables are told would be missing for good.
     await tables.known
     const changes = (await this.#prepare(piece)).filter((change) => change.kind === 'table' || !ring.has(change))
@@ -68,7 +71,18 @@ export class RingWriter {
     for (const change of changes) if (change.kind === 'row') carried.saw(change.change.relation, change.position)
     if (piece.last) ring.pass(piece.position.number)
     ring.trim(at)
-    if (entries.length > 0) dispatcher.dispatch(entries)
+    if (entries.length > 0) await this.#dispatch(entries)
+  }
+
+  /** Many changes that come at once for many listeners would keep the process to themselves. */
+  async #dispatch(entries: readonly RingEntry[]): Promise<void> {
+    const { clock, dispatcher } = this.#options
+    const startedAt = clock.monotonicMs()
+    dispatcher.dispatch(entries)
+    this.#workedMs += clock.monotonicMs() - startedAt
+    if (this.#workedMs < workMs) return
+    this.#workedMs = 0
+    await new Promise((resolve) => setImmediate(resolve))
   }
 
   /** What of the piece is told, with what is known of its tables. Waits for nothing where everything is known. */

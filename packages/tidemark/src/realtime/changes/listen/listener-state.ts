@@ -43,8 +43,9 @@ export class ListenerState {
   replaysFrom: number | undefined
   /** The transaction in the middle of which it stopped reading. */
   within: bigint | undefined
-  /** Positions of what waits to be judged for it, in order; of quiet ones nothing ever does. */
+  /** Positions of what waits to be judged for it, in order, behind those that have been; of quiet ones nothing ever does. */
   #waiting: bigint[] | undefined
+  #judged = 0
   #from: Position
   #ordinal: number | undefined
   #told: bigint
@@ -82,11 +83,12 @@ export class ListenerState {
   /** What waits for it is void. */
   forget(): void {
     this.#waiting = undefined
+    this.#judged = 0
     this.life += 1
   }
 
   get isWaiting(): boolean {
-    return this.#waiting !== undefined && this.#waiting.length > 0
+    return this.#waiting !== undefined
   }
 
   /** What is at this position waits to be judged for it. */
@@ -97,7 +99,11 @@ export class ListenerState {
 
   /** The first of what waited is judged. */
   judged(): void {
-    this.#waiting?.shift()
+    this.#judged += 1
+    const left = (this.#waiting?.length ?? 0) - this.#judged
+    if (left > 0 && (this.#judged < 1_000 || this.#judged < left)) return
+    this.#waiting = left > 0 ? this.#waiting?.slice(this.#judged) : undefined
+    this.#judged = 0
   }
 
   /** Whether a change comes after what it began with. */
@@ -126,7 +132,7 @@ export class ListenerState {
   /** Says how far it was told. `head`: the last position of which everything is known. */
   pass(head: Position): void {
     if (this.closed || head.epoch !== this.#from.epoch) return
-    const next = this.#waiting?.[0]
+    const next = this.#waiting?.[this.#judged]
     let { number } = head
     if (this.replaysFrom !== undefined && this.#told < number) number = this.#told
     if (next !== undefined && next <= number) number = this.#told < next ? this.#told : next - 1n
