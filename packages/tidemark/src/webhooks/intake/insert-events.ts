@@ -157,7 +157,7 @@ export const markQueued = async (pool: Pool, marks: ReadonlyMap<string, string>)
   await pool.query(
     `update public.webhook_events e set queued = true, stream_id = m.stream_id
        from unnest($1::uuid[], $2::text[]) m(id, stream_id)
-      where e.id = m.id and e.status = 'accepted' and not e.queued`,
+      where e.id = m.id and (e.status = 'accepted') is true and not e.queued`,
     [[...marks.keys()], [...marks.values()]],
   )
 }

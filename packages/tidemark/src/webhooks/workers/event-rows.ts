@@ -4,8 +4,11 @@ import { type HeldEvent, type HeldRow, heldColumns } from './held-event.js'
 
 /** Statements on `webhook_events`. All run in a transaction that began with {@link fence}. */
 
-/** What an event is while something is still to be done with it. */
-const open = `status in ('accepted', 'processing', 'failed')`
+/**
+ * What an event is while something is still to be done with it. Written so that no index is read for it: the one on the status holds, of
+ * what is done soon, mostly entries of rows that were replaced since.
+ */
+const open = `(status in ('accepted', 'processing', 'failed')) is true`
 
 /** False where this worker no longer owns the partition. The lock keeps whoever takes it over waiting until this transaction ends. */
 export const fence = async (db: Client, partition: number, epoch: string): Promise<boolean> => {
@@ -162,7 +165,7 @@ export const park = async (db: Client, events: readonly HeldEvent[], due: 'now' 
         set queued = false, next_attempt_at = case when $2::boolean then clock_timestamp() else 'infinity' end, turn = place.turn
        from (select id, nextval('public.webhook_events_seq_seq') as turn
                from (select id from unnest($1::uuid[]) with ordinality as given(id, place) order by place) as ordered) as place
-      where event.id = place.id and event.${open} and event.next_attempt_at is null`,
+      where event.id = place.id and ${open} and event.next_attempt_at is null`,
     [events.map(({ id }) => id), due === 'now'],
   )
 }
