@@ -31,7 +31,7 @@ const names = [
 ] as const
 
 const usage = `npm run bench -- [options]
-  --only <a,b,…>   of ${names.join(', ')} (default: all, which takes about forty minutes)
+  --only <a,b,…>   of ${names.join(', ')} (default: all, which takes about half an hour)
   --out <file>     where the table goes (default: docs/benchmarks.md; -: nowhere)`
 
 const chosen = (given: unknown): readonly string[] => {

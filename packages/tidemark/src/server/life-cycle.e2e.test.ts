@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
-import { createServer as createHttpServer } from 'node:http'
+import { createServer as createHttpServer, get } from 'node:http'
 import { connect, createServer as createTcpServer, type Server, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -14,7 +14,7 @@ import { startBarePostgres } from '../testing/prepared-project.js'
 import { until } from '../time/until.js'
 import { openDatabase } from './database/database.js'
 import { findStatus } from './project/find-status.js'
-import { announce } from './project/presence.js'
+import { announce, findServer } from './project/presence.js'
 import { openProject } from './project/project.js'
 import { createServer, type TidemarkServer } from './server.js'
 
@@ -260,6 +260,27 @@ describe('a server over a Postgres that is given', () => {
       client.query('select pid from pg_stat_activity where datname = $1', [new URL(url).pathname.slice(1)]),
     )
     expect(rows).toEqual([])
+  })
+
+  test('a server that leaves answers everything while /readyz says that it goes, and ends then', async () => {
+    const server = serverOn(await makeDatabase(), 'leave', { TIDEMARK_LEAVE: '2s' })
+    await server.start()
+    /** On a connection of its own, as of a balancer that has not noticed yet. */
+    const statusOf = (path: string): Promise<number | undefined> =>
+      new Promise((resolve, reject) => {
+        get(`${server.url}${path}`, { agent: false }, (answer) => {
+          answer.resume()
+          resolve(answer.statusCode)
+        }).on('error', reject)
+      })
+    expect([await statusOf('/readyz'), await statusOf('/nowhere')]).toEqual([200, 404])
+    const stopped = server.stop()
+    // Nothing comes after that but to refuse what is new.
+    const state = await openState(join(dir, 'leave'))
+    await until(async () => (await findServer(state)) === undefined, { intervalMs: 1 })
+    expect([await statusOf('/readyz'), await statusOf('/nowhere')]).toEqual([503, 404])
+    await stopped
+    await expect(statusOf('/livez')).rejects.toThrow('ECONNREFUSED')
   })
 
   test('a server that stops does not wait for ever for a request that takes long', async () => {

@@ -19,7 +19,8 @@ import {
 } from './circuit.js'
 import { EvidenceWindow } from './evidence.js'
 import { judgeError, judgeResult, type Verdict } from './judge.js'
-import type { CircuitAnswer, CircuitReport, CircuitRequest, CircuitTransition } from './shared-circuits.js'
+import type { CircuitAnswer } from './shared-circuits.js'
+import { type Asked, type OwnReport, SharedView } from './shared-view.js'
 
 /** What a call was let through as. Its outcome counts only while the breaker is still in that epoch. */
 interface Permit {
@@ -45,21 +46,6 @@ const probeOutcomes = {
 } as const satisfies Record<Kind, ProbeOutcome>
 
 type Kind = Verdict['kind'] | 'slow'
-
-/** The circuit with its times on another clock. */
-const shifted = (circuit: Circuit, byMs: number): Circuit => {
-  const at = <T extends number | null>(time: T): T => (time === null || time === 0 ? time : ((time + byMs) as T))
-  return {
-    ...circuit,
-    openedAt: at(circuit.openedAt),
-    until: at(circuit.until),
-    probeUntil: at(circuit.probeUntil),
-    forcedUntil: at(circuit.forcedUntil),
-    throttledUntil: at(circuit.throttledUntil),
-    lastFailureAt: at(circuit.lastFailureAt),
-    lastSuccessAt: at(circuit.lastSuccessAt),
-  }
-}
 
 /**
  * The breaker of one service in one process. Calls are decided by what is in memory; the shared state comes into it now and then, and goes
@@ -89,21 +75,16 @@ export class ServiceBreaker implements Breaker {
   /** Times are this process's. */
   #circuit: Circuit = newCircuit
   #permit: Permit = { epoch: 0 }
-  /** As it was last read, with its own times. */
-  #known: Circuit | undefined
-  #sharedEpoch = 0
+  readonly #shared: SharedView
   #lastFailureAt: number | null = null
   #lastSuccessAt: number | null = null
   /** The shared state is closed, and this process has its own reasons not to be. */
   #isOwn = false
-  #isAway = false
   #isLeasing = false
   #tokens = 0
   #isDirty = true
-  #kept: number[] = []
   #syncing: Promise<void> | undefined
   #isSyncWanted = false
-  #floor = 0
   /** Told when something should be synchronised soon. */
   onUrgent: () => void = () => {}
 
@@ -119,6 +100,13 @@ export class ServiceBreaker implements Breaker {
     this.#judge = isFailure ? (error) => ({ kind: isFailure(error) ? 'failed' : 'good' }) : (options.judge ?? judgeError)
     this.#judgeResult = options.judgeResult ?? ((result) => judgeResult(result, clock))
     this.#evidence = new EvidenceWindow(this.rules.windowMs)
+    this.#shared = new SharedView({
+      service: this.service,
+      around,
+      log,
+      now: () => this.#now(),
+      found: (circuit, isNew) => this.#adopt(circuit, isNew),
+    })
   }
 
   get counts(): BreakerCounts {
@@ -135,7 +123,7 @@ export class ServiceBreaker implements Breaker {
   }
 
   #input(now: number): StepInput {
-    return { now, rules: this.rules, random: (this.#options.random ?? Math.random)(), floor: this.#floor }
+    return { now, rules: this.rules, random: (this.#options.random ?? Math.random)(), floor: this.#shared.floor }
   }
 
   refusal(): BreakerRefusal | undefined {
@@ -183,7 +171,7 @@ export class ServiceBreaker implements Breaker {
   async #lease(): Promise<Permit> {
     this.#tokens += 1
     const token = `${this.#around.instance}:${this.#tokens}`
-    if (this.#around.shared && !this.#isAway && !this.#isOwn) {
+    if (this.#shared.isThere && !this.#isOwn) {
       this.#isLeasing = true
       const answer = await this.#ask({ op: 'lease', token }).finally(() => {
         this.#isLeasing = false
@@ -240,7 +228,7 @@ export class ServiceBreaker implements Breaker {
 
   async #endProbe(permit: Permit, token: string, outcome: ProbeOutcome, why: () => string): Promise<void> {
     const reason = outcome === 'bad' ? why() : ''
-    if (permit.isShared && !this.#isAway && (await this.#ask({ op: 'end', token, outcome, reason }))) return
+    if (permit.isShared && this.#shared.isThere && (await this.#ask({ op: 'end', token, outcome, reason }))) return
     this.#decide(endProbe(this.#circuit, token, outcome, reason, this.#input(this.#now())))
   }
 
@@ -248,7 +236,7 @@ export class ServiceBreaker implements Breaker {
   #evaluate(why: () => string): void {
     const circuit = withoutExpired(this.#circuit, this.#now())
     if (circuit.state !== 'CLOSED' || circuit.forced === 'CLOSED' || !isSick(this.#evidence, this.rules)) return
-    const isTogether = this.#around.shared !== undefined && !this.#isAway
+    const isTogether = this.#shared.isThere
     this.#isOwn = isTogether
     this.#decide(openCircuit(circuit, this.#evidence.bad, why(), this.#input(this.#now())))
     if (isTogether) this.#urge()
@@ -261,7 +249,16 @@ export class ServiceBreaker implements Breaker {
     const failureCount = to === 'CLOSED' ? before : next.failureCount
     if (from !== to && !this.#isOwn) {
       const at = Math.round(this.#now())
-      void this.#keep({ service: this.service, from, to, epoch, failureCount, at, reason, instance: this.#around.instance })
+      void this.#shared.keep({
+        service: this.service,
+        from,
+        to,
+        epoch,
+        failureCount,
+        at,
+        reason,
+        instance: this.#around.instance,
+      })
     }
     this.#set(next)
     if (next.state === 'CLOSED') this.#isOwn = false
@@ -310,15 +307,14 @@ export class ServiceBreaker implements Breaker {
       this.#isSyncWanted = false
       this.#isDirty = false
       await this.#ask({ op: 'sync' })
-    } while (this.#isSyncWanted && !this.#isAway)
+    } while (this.#isSyncWanted && this.#shared.isThere)
   }
 
-  /** Epochs go on from where Postgres saw them last. While it is away, the clock alone keeps them growing. */
-  async seed(): Promise<void> {
-    this.#floor = (await this.#around.rows?.lastEpoch(this.service).catch(() => 0)) ?? 0
+  seed(): Promise<void> {
+    return this.#shared.seed()
   }
 
-  #report(): CircuitReport {
+  #report(): OwnReport {
     const now = this.#now()
     this.#evidence.slide(now - this.#origin)
     const ago = (at: number | null) => (at === null ? null : Math.max(0, Math.round(now - at)))
@@ -326,69 +322,29 @@ export class ServiceBreaker implements Breaker {
     return {
       rules: this.rules,
       random: (this.#options.random ?? Math.random)(),
-      floor: this.#floor,
       evidence: { calls, bad, timeouts },
-      epoch: this.#sharedEpoch,
       failedAgoMs: ago(this.#lastFailureAt),
       succeededAgoMs: ago(this.#lastSuccessAt),
       throttledMs: Math.max(0, Math.round(this.#circuit.throttledUntil - now)),
-      known: this.#known,
-      kept: [...this.#kept],
     }
   }
 
-  async #ask(
-    request:
-      | { readonly op: 'sync' }
-      | { readonly op: 'lease'; readonly token: string }
-      | { readonly op: 'end'; readonly token: string; readonly outcome: ProbeOutcome; readonly reason: string }
-      | ({ readonly op: 'operate' } & Operation),
-  ): Promise<CircuitAnswer | undefined> {
-    const report = this.#report()
-    try {
-      const answer = await this.#around.shared?.ask(this.service, { ...report, ...request } as CircuitRequest)
-      if (!answer) return undefined
-      this.#kept = this.#kept.filter((epoch) => !report.kept.includes(epoch))
-      this.#adopt(answer)
-      return answer
-    } catch (err) {
-      if (!this.#isAway)
-        this.#log.warn('the shared state of a breaker is away; it goes by what it sees', { service: this.service, err })
-      this.#isAway = true
-      this.#isDirty = true
-      return undefined
-    }
+  async #ask(asked: Asked): Promise<CircuitAnswer | undefined> {
+    const answer = await this.#shared.ask(asked, this.#report())
+    if (!answer && this.#around.shared) this.#isDirty = true
+    return answer
   }
 
-  #adopt({ circuit, now, transitions }: CircuitAnswer): void {
-    if (this.#isAway) this.#log.info('the shared state of a breaker is there again', { service: this.service })
-    this.#isAway = false
-    for (const transition of transitions) void this.#keep(transition)
-    // Overtaken by a later one.
-    if (circuit.epoch < this.#sharedEpoch) return
-    this.#known = circuit
-    const isNew = circuit.epoch !== this.#sharedEpoch
-    this.#sharedEpoch = circuit.epoch
-    const onOwnClock = shifted(circuit, this.#now() - now)
+  #adopt(shared: Circuit, isNew: boolean): void {
     // What this process was told while it asked, the others hear of next.
-    const throttledUntil = isNew ? onOwnClock.throttledUntil : Math.max(onOwnClock.throttledUntil, this.#circuit.throttledUntil)
-    const local = { ...onOwnClock, throttledUntil }
-    if (isNew || circuit.state !== 'CLOSED' || circuit.forced !== null) {
+    const throttledUntil = isNew ? shared.throttledUntil : Math.max(shared.throttledUntil, this.#circuit.throttledUntil)
+    const local = { ...shared, throttledUntil }
+    if (isNew || shared.state !== 'CLOSED' || shared.forced !== null) {
       if (isNew) this.#evidence.clear()
       this.#isOwn = false
       this.#set(local)
     } else if (this.#circuit.state === 'CLOSED') this.#set({ ...local, epoch: this.#circuit.epoch })
     else this.#isOwn = true
-  }
-
-  async #keep(transition: CircuitTransition): Promise<void> {
-    try {
-      await this.#around.rows?.add(transition)
-      // Only what is shared was waiting to be kept by somebody.
-      if (transition.instance === '') this.#kept.push(transition.epoch)
-    } catch (err) {
-      this.#log.error('a transition of a breaker could not be kept', { ...transition, err })
-    }
   }
 
   read(): BreakerSnapshot {
@@ -401,7 +357,7 @@ export class ServiceBreaker implements Breaker {
     return {
       service: this.service,
       state,
-      scope: this.#around.shared && !this.#isAway && !this.#isOwn ? 'shared' : 'own',
+      scope: this.#shared.isThere && !this.#isOwn ? 'shared' : 'own',
       epoch,
       failureCount: state === 'CLOSED' ? Math.max(bad, circuit.failureCount) : circuit.failureCount,
       lastFailureAt: later(circuit.lastFailureAt, this.#lastFailureAt),

@@ -72,3 +72,19 @@ test('R120: a pooler without a way past it, and servers that do not answer, are 
   expect([found.exitCode, found.unreachable]).toEqual([4, true])
   expect(JSON.stringify(found)).not.toContain(postgres.superuserPassword)
 })
+
+test('R120: a Postgres whose log tells too little is named, with how to change that', async () => {
+  const folder = await mkdtemp(join(dir, 'log-'))
+  const quiet = await startBarePostgres(folder, { settings: { wal_level: 'replica' } })
+  try {
+    const { findings, ok } = await examine({ DATABASE_URL: quiet.url, TIDEMARK_REDIS_EMBEDDED: 'false' })
+    expect(findings.find(({ check }) => check === 'postgres wal_level')).toMatchObject({
+      verdict: 'warn',
+      message: 'replica',
+      fix: expect.stringContaining('wal_level = logical'),
+    })
+    expect(ok).toBe(true)
+  } finally {
+    await quiet.stop()
+  }
+})
