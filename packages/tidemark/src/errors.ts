@@ -51,6 +51,25 @@ export class TidemarkError<C extends ErrorCode = ErrorCode> extends Error {
   }
 }
 
+/** One that another process told of, whose texts are filled in already. */
+class ToldError extends TidemarkError {
+  override readonly fix: string
+
+  constructor(code: ErrorCode, message: string, fix: string) {
+    super(code, {} as never)
+    this.message = maskSecrets(message)
+    this.fix = maskSecrets(fix)
+  }
+}
+
+/** The error that another process told of, by what {@link TidemarkError.toJSON} gave; undefined for what is none of ours. */
+export const errorOfJson = (told: unknown): TidemarkError | undefined => {
+  if (typeof told !== 'object' || told === null) return undefined
+  const { code, message, fix } = told as Readonly<Record<string, unknown>>
+  if (typeof code !== 'string' || !Object.hasOwn(errorTable, code)) return undefined
+  return new ToldError(code as ErrorCode, String(message), String(fix))
+}
+
 /** True for a {@link TidemarkError}, of the given code where one is given. */
 export const isTidemarkError = <C extends ErrorCode = ErrorCode>(error: unknown, code?: C): error is TidemarkError<C> =>
   error instanceof TidemarkError && (code === undefined || error.code === code)

@@ -47,15 +47,28 @@ export const addSilence = async (pool: Pick<Pool, 'transaction'>, input: Silence
   })
 }
 
-/** Ends a silence before its time. Raises TM_ALERTS_UNKNOWN. */
+/** As a pattern of SQL: ids that begin so. */
+const beginning = (id: string): string => `${id.toLowerCase().replace(/[^0-9a-f-]/g, '?')}%`
+
+/** The one that an id, or the beginning of one, means. */
+const only = <T>(rows: readonly T[], id: string, what: string): T => {
+  const [found] = rows
+  if (found && rows.length === 1 && id.length >= 4) return found
+  throw new TidemarkError('TM_ALERTS_UNKNOWN', { what: rows.length > 1 ? `single ${what}` : what, id: id.slice(0, 64) })
+}
+
+/** Ends a silence, which its id or the beginning of that names, before its time. Raises TM_ALERTS_UNKNOWN. */
 export const endSilence = (pool: Pick<Pool, 'transaction'>, id: string, actor: string): Promise<SilenceRow> =>
   asActor(pool, actor, async (db) => {
-    const { rows } = await db.query<SilenceRow>(
-      `update tidemark.alert_silences set ends_at = now() where id::text = $1 and ends_at > now() returning ${silenceColumns}`,
-      [id],
+    const { rows } = await db.query<Pick<SilenceRow, 'id'>>(
+      `select id::text as id from tidemark.alert_silences where id::text like $1 and ends_at > now() limit 2 for update`,
+      [beginning(id)],
     )
-    if (!rows[0]) throw new TidemarkError('TM_ALERTS_UNKNOWN', { what: 'silence in force', id: id.slice(0, 64) })
-    return rows[0]
+    const ended = await db.query<SilenceRow>(
+      `update tidemark.alert_silences set ends_at = now() where id = $1 returning ${silenceColumns}`,
+      [only(rows, id, 'silence in force').id],
+    )
+    return ended.rows[0]!
   })
 
 export const listSilences = async (pool: Pick<Pool, 'query'>): Promise<readonly SilenceRow[]> =>
@@ -90,15 +103,9 @@ export const listAlerts = async (
 const lockOpen = async (db: Db, id: string): Promise<Alert> => {
   const { rows } = await db.query<Parameters<typeof toAlert>[0]>(
     `select ${alertColumns} from public.alerts a where a.id::text like $1 and a.status <> 'resolved' limit 2 for update`,
-    [`${id.toLowerCase().replace(/[^0-9a-f-]/g, '?')}%`],
+    [beginning(id)],
   )
-  const [found] = rows
-  if (!found || rows.length > 1 || id.length < 4)
-    throw new TidemarkError('TM_ALERTS_UNKNOWN', {
-      what: rows.length > 1 ? 'single open alert' : 'open alert',
-      id: id.slice(0, 64),
-    })
-  return toAlert(found)
+  return toAlert(only(rows, id, 'open alert'))
 }
 
 /** Somebody looks after it: it is not told again, and not escalated. Raises TM_ALERTS_UNKNOWN. */

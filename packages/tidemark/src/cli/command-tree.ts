@@ -332,7 +332,7 @@ const hooks = () => import('./commands/hooks.js')
 export const describeHooks = (program: Command, lazily: Lazily): void => {
   const events = program.command('hooks').description('events that came by webhook: what became of them, and sending them again')
   const limit = ['--limit <number>', 'how many, the newest first (default: 50)', positiveInteger] as const
-  addEventOptions(events.command('list'))
+  addEventOptions(events.command('list', { isDefault: true }))
     .description('events, the newest first, and how many there are of each status')
     .option(...limit)
     .action(lazily(async () => (await hooks()).hooksList))

@@ -66,6 +66,9 @@ test('R67 F17: an event is sent, fails, is found among the dead letters and goes
   const { counts } = await project.run<ListReport>('hooks', 'list', '--since', '1h')
   expect(counts).toEqual([{ status: 'processed', reason: null, events: 1 }])
 
+  const unknown = await project.json<{ readonly error: { readonly code: string } }>('hooks', 'show', 'none')
+  expect([unknown.exitCode, unknown.data.error.code]).toEqual([1, 'TM_WEBHOOKS_NOT_FOUND'])
+
   await project.end()
   const after = await project.run<ListReport>('hooks', 'list')
   expect(after.events).toHaveLength(1)

@@ -86,11 +86,21 @@ describe('alerts of a server', () => {
     await query(`select publish_alert('tour_late', 'tour-2', 'tour', 'The tour is late.', 'critical')`)
     await until(async () => (await query(`select from tidemark.alert_notifications where held like 'silenced by %'`)).length > 0)
     expect(ops.told()).not.toContain('firing tour-2')
-    await project.run('alerts', 'silence', '--end', silenced.id)
+    await project.run('alerts', 'silence', '--end', silenced.id.slice(0, 8))
     const resolved = await project.run<AlertView>('alerts', 'resolve', alert.id)
     expect(resolved.status).toBe('resolved')
     await until(() => ops.told().includes('resolved tour-1'))
-    expect((await project.json('alerts', 'ack', 'ffffffff')).exitCode).not.toBe(0)
+  })
+
+  it.each([
+    [['ack', 'ffffffff'], 1, 'TM_ALERTS_UNKNOWN'],
+    [['silence', '--end', 'ffffffff'], 1, 'TM_ALERTS_UNKNOWN'],
+    [['test', 'nobody'], 1, 'TM_ALERTS_UNKNOWN'],
+    [['silence', 'disk'], 2, 'TM_ALERTS_MATCHER'],
+    [['silence', 'alert_type=disk', '--for', '9999d'], 2, 'TM_SERVER_BAD_REQUEST'],
+  ])('what an operator asks for and cannot have is refused by the server’s own error: %j', async (args, exitCode, code) => {
+    const { exitCode: ended, data } = await project.json<{ readonly error: { readonly code: string } }>('alerts', ...args)
+    expect([data.error.code, ended]).toEqual([code, exitCode])
   })
 
   it('ALERT-1: one that was folded and not told when its server was killed is told by the next, under the same name', async () => {
