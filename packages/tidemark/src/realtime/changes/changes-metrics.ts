@@ -1,8 +1,13 @@
 import type { Metrics } from '../../observability/observability.js'
 
+/** In seconds. */
+const lagBuckets = [0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2.5, 5, 10, 30, 60]
+
 export interface ChangesMetrics {
   refresh(now: { readonly listeners: number; readonly waiting: number; readonly bytes: number }): void
   gap(reason: string): void
+  /** A change was told so long after its commit. */
+  told(lagMs: number): void
   failed(): void
 }
 
@@ -16,6 +21,12 @@ export const createChangesMetrics = (metrics: Metrics): ChangesMetrics => {
   const bytes = metrics.gauge('tidemark_realtime_replay_bytes', 'Changes that are kept for clients that come back.')
   const gaps = metrics.counter('tidemark_realtime_gaps_total', 'Gaps that listeners were told of, by reason.', ['reason'])
   const failed = metrics.counter('tidemark_realtime_listeners_failed_total', 'Listeners whose policies or filters failed.')
+  const lag = metrics.histogram(
+    'tidemark_realtime_lag_seconds',
+    'From the commit of a change to its being handed to the sockets of those who are told of it as it happens.',
+    [],
+    lagBuckets,
+  )
   return {
     refresh: (now) => {
       listeners.set(now.listeners)
@@ -23,6 +34,7 @@ export const createChangesMetrics = (metrics: Metrics): ChangesMetrics => {
       bytes.set(now.bytes)
     },
     gap: (reason) => gaps.increment({ reason }),
+    told: (lagMs) => lag.observe(Math.max(0, lagMs) / 1000),
     failed: () => failed.increment(),
   }
 }

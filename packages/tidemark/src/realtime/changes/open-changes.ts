@@ -108,6 +108,7 @@ class FollowedChanges implements OpenChanges {
       clock,
       log,
       onGap: ({ reason }) => this.#metrics?.gap(reason),
+      onTold: (lagMs) => this.#metrics?.told(lagMs),
       ended: (state) => {
         this.#metrics?.failed()
         this.#beholders.release(state.beholder)

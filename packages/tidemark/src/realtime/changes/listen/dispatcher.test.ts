@@ -99,6 +99,7 @@ const createWitness = (onPass: (position: Position, told: readonly number[]) => 
 const setUp = (judging: Judging = {}, maxWaitingBytes = 1_000_000, clock: Clock = systemClock) => {
   const ring = new ChangeRing({ maxBytes: 1_000_000, maxAgeMs: 1_000_000 })
   ring.begin(at(0))
+  const lags: number[] = []
   const dispatcher = new Dispatcher({
     ring,
     visibility: createVisibility(judging),
@@ -106,6 +107,7 @@ const setUp = (judging: Judging = {}, maxWaitingBytes = 1_000_000, clock: Clock 
     maxWaitingBytes,
     clock,
     onGap: () => {},
+    onTold: (lagMs) => void lags.push(lagMs),
     ended: () => {},
   })
   let next = 0
@@ -143,6 +145,7 @@ const setUp = (judging: Judging = {}, maxWaitingBytes = 1_000_000, clock: Clock 
   return {
     ring,
     dispatcher,
+    lags,
     commit,
     listen,
     idle: () => until(() => dispatcher.waiting === 0 && !dispatcher.isBusy, { intervalMs: 1 }),
@@ -219,6 +222,23 @@ describe('listeners', () => {
       ),
       propertyRuns(150),
     )
+  })
+
+  it('R139: it is measured how long after its commit a change is told, but not where it is told again, or to nobody', async () => {
+    const { dispatcher, lags, commit, listen, idle } = setUp({}, 1_000_000, { ...systemClock, now: () => 250 })
+    commit(['ann'])
+    const [live, back] = [createWitness(), createWitness()]
+    listen(back, { role: 'user', claims: 'ann' }, at(0))
+    await idle()
+    expect([back.told, lags]).toEqual([[1], []])
+    listen(live, { role: 'all', claims: '' })
+    await idle()
+    commit(['ann', 'bob'])
+    await idle()
+    expect(live.told).toEqual([2, 3])
+    // Ann's row was told to two: at once to who sees all, and once judged to herself.
+    expect(lags).toEqual([250, 250, 250])
+    dispatcher.stop()
   })
 
   it('RT-3: whoever need not be judged does not wait for those who are', async () => {

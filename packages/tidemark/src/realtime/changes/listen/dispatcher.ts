@@ -25,6 +25,8 @@ export interface DispatcherOptions {
   readonly clock?: Clock
   readonly log?: Logger
   readonly onGap: (gap: Gap) => void
+  /** A change was told to somebody who hears changes as they happen, so long after its commit. */
+  readonly onTold?: (lagMs: number) => void
   /** Called when a listener has ended without closing. */
   readonly ended: (state: ListenerState) => void
 }
@@ -47,7 +49,7 @@ export class Dispatcher {
   readonly #stopping = new AbortController()
 
   constructor(options: DispatcherOptions) {
-    const { ring, visibility, ask, maxWaitingBytes, clock = systemClock, log = silentLogger, onGap } = options
+    const { ring, visibility, ask, maxWaitingBytes, clock = systemClock, log = silentLogger, onGap, onTold } = options
     const { signal } = this.#stopping
     this.#options = options
     this.#speaker = new Speaker({ ring, log, onGap, failed: (state) => this.#failed(state) })
@@ -55,6 +57,7 @@ export class Dispatcher {
       visibility,
       speaker: this.#speaker,
       putOff: (state, entry) => this.#putOff(state, entry),
+      told: (committedAt) => onTold?.(clock.now() - committedAt.getTime()),
     })
     this.#catchUp = new CatchUp({
       ring,

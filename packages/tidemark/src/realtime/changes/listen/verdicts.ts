@@ -13,6 +13,8 @@ export interface VerdictsOptions {
   readonly speaker: Speaker
   /** Its client has not read what it was told so far: it goes on with this entry at its own pace. */
   readonly putOff: (state: ListenerState, entry: RingEntry) => void
+  /** A change that was committed then was told to somebody who hears changes as they happen. */
+  readonly told: (committedAt: Date) => void
 }
 
 /** A change, and those for whom it is known whether they may see it. */
@@ -58,9 +60,10 @@ export class Verdicts {
     candidate: number,
     beholders: ReadonlyMap<Beholder, number>,
   ): void {
-    const { speaker, putOff } = this.#options
+    const { speaker, putOff, told } = this.#options
     const verdicts = answer.verdicts[candidate]
-    const { facts } = telling.placed
+    const { facts, committedAt } = telling.placed
+    let isTold = false
     // Most listeners of a change are of one role.
     let role: string | undefined
     let readable: ReadableColumns | undefined
@@ -81,8 +84,12 @@ export class Verdicts {
       }
       const columns = readable
       if (verdict !== 0 && !hasRoom(state)) putOff(state, entry)
-      else speaker.safely(state, () => deliver(telling, match, verdict, columns))
+      else
+        speaker.safely(state, () => {
+          if (deliver(telling, match, verdict, columns) && state.replaysFrom === undefined) isTold = true
+        })
     }
+    if (isTold) told(committedAt)
   }
 
   #noteOpen(facts: object, role: string, isOpen: boolean): void {

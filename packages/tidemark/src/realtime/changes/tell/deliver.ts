@@ -53,34 +53,34 @@ const tell = (
   readable: ReadableColumns,
   selection: Selection | undefined,
   bindings: readonly number[],
-): void => {
+): boolean => {
   const told = telling.tell(event, telling.placed.facts.view(readable, selection))
   if (told) match.state.listener.change(told, bindings)
+  return told !== undefined
 }
 
-/** Tells a listener what it may know of a change; nothing where that is nothing. */
-export const deliver = (telling: Telling, match: Match, verdict: Verdict, readable: ReadableColumns): void => {
+/** Tells a listener what it may know of a change. False where that is nothing. */
+export const deliver = (telling: Telling, match: Match, verdict: Verdict, readable: ReadableColumns): boolean => {
   const { state } = match
   state.told(telling.placed.position.number)
   const event = eventFor(telling, verdict, readable)
-  if (event === undefined) return
+  if (event === undefined) return false
   let bounds = boundsFor(match, telling.placed.change.kind, event)
   if (bounds.some(({ tests }) => tests.length > 0)) bounds = bounds.filter((bound) => mayFilter(bound, readable.columns))
   const [first] = bounds
-  if (!first) return
-  if (bounds.length === 1) {
-    tell(telling, match, event, readable, first.selection, [first.binding])
-    return
-  }
+  if (!first) return false
+  if (bounds.length === 1) return tell(telling, match, event, readable, first.selection, [first.binding])
   const bySelection = new Map<Selection | undefined, number[]>()
   for (const { selection, binding } of bounds) {
     const bindings = bySelection.get(selection)
     if (bindings) bindings.push(binding)
     else bySelection.set(selection, [binding])
   }
+  let isTold = false
   for (const [selection, bindings] of bySelection) {
-    if (state.closed) return
+    if (state.closed) break
     bindings.sort((a, b) => a - b)
-    tell(telling, match, event, readable, selection, bindings)
+    isTold = tell(telling, match, event, readable, selection, bindings) || isTold
   }
+  return isTold
 }
