@@ -962,6 +962,11 @@ export const errorTable = {
     'docs/alerts.md shows what a channel needs.',
     'configuration',
   ),
+  TM_ALERTS_ROUTE: entry(
+    'A route of alerts is not valid: {reason}.',
+    'docs/alerts.md shows what a route may say.',
+    'configuration',
+  ),
   TM_ALERTS_MATCHER: entry(
     '"{matcher}" does not say which alerts are meant.',
     'Name a label, one of = != =~ !~, and a value: alert_type=disk, entity_id=~eu-*.',

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { boolean, durationMs, httpUrl, type Kind, text } from './kinds.js'
 import { option } from './option.js'
 import { isPlainObject } from './tree.js'
+import { unknownMember } from './unknown-member.js'
 
 /** One channel of the configuration; what is in it is looked at by whoever makes a channel of it. */
 export interface AlertChannelInput {
@@ -27,6 +28,8 @@ const needed: Readonly<Record<string, readonly string[]>> = {
   own: ['send'],
 }
 
+const guards = ['type', 'fallback', 'maxPerMinute', 'timeoutMs']
+
 /** Nothing of a channel is quoted: it holds keys. */
 const whyNoChannels = (value: unknown): string | undefined => {
   if (!isPlainObject(value)) return 'it is not an object of channels'
@@ -37,6 +40,8 @@ const whyNoChannels = (value: unknown): string | undefined => {
     if (!channelTypes.includes(type)) return `the channel "${name}" has none of the types ${channelTypes.join(', ')}`
     const missing = needed[type]?.find((member) => channel[member] === undefined)
     if (missing !== undefined) return `the channel "${name}" has no "${missing}"`
+    const unknown = unknownMember(channel, [...guards, ...(needed[type] ?? [])])
+    if (unknown !== undefined) return `of the channel "${name}" ${unknown}`
   }
   return undefined
 }

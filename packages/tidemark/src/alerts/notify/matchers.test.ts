@@ -60,6 +60,11 @@ describe('routes', () => {
     expect(() => createRoutes([{ routes: [{ channels: ['nobody'] }] }], ['ops'])).toThrow('nobody')
   })
 
+  it('are refused where they say what nobody knows: a misspelt demand would be none', () => {
+    const misspelt = [{ routes: [{ matches: ['severity=critical'], channels: ['ops'] }] }] as never
+    expect(() => createRoutes(misspelt, ['ops'])).toThrow('nobody knows "matches" (there are match, channels')
+  })
+
   const alertOf = (labels: AlertLabels): Alert => ({ ...begun(signalOf(labels), 'id', 'fingerprint') })
 
   it('are a tree: the deepest that matches takes an alert, with what those above it say where it says nothing', () => {

@@ -1,3 +1,4 @@
+import { unknownMember } from '../../config/unknown-member.js'
 import { TidemarkError } from '../../errors.js'
 import { type Alert, type AlertLabels, type AlertSeverity, severities } from '../alerts.js'
 import { labelsOf } from '../fingerprint.js'
@@ -42,6 +43,26 @@ export interface Route {
   readonly escalateTo: readonly string[]
 }
 
+const members = [
+  'match',
+  'channels',
+  'groupBy',
+  'groupWaitMs',
+  'groupIntervalMs',
+  'repeatIntervalMs',
+  'sendResolved',
+  'escalateAfterMs',
+  'escalateTo',
+  'routes',
+] as const satisfies readonly (keyof RouteInput)[]
+
+/** A demand that is misspelt would not be one: the route would take everything. */
+const check = (input: RouteInput): void => {
+  const reason = unknownMember(input, members)
+  if (reason !== undefined) throw new TidemarkError('TM_ALERTS_ROUTE', { reason })
+  for (const child of input.routes ?? []) check(child)
+}
+
 const routeOf = (input: RouteInput, all: readonly string[]): Route => {
   const unknown = [...(input.channels ?? []), ...(input.escalateTo ?? [])].find((name) => !all.includes(name))
   if (unknown !== undefined)
@@ -75,8 +96,9 @@ export interface Routes {
 /** What matchers see: all labels, and the severity. */
 export const matchedLabels = (alert: Alert): AlertLabels => ({ ...labelsOf(alert), severity: alert.severity })
 
-/** Raises TM_ALERTS_CHANNEL and TM_ALERTS_MATCHER. */
+/** Raises TM_ALERTS_ROUTE, TM_ALERTS_CHANNEL and TM_ALERTS_MATCHER. */
 export const createRoutes = (inputs: readonly RouteInput[], channels: readonly string[]): Routes => {
+  inputs.forEach(check)
   const routes = [...inputs.flatMap(flat), {}].map((input) => routeOf(input, channels))
   return {
     of: (alert) => routes.find(({ match }) => matchesAll(match, matchedLabels(alert)))!,

@@ -53,6 +53,7 @@ describe('rules', () => {
       forMs: 60_000,
       when: [{ above: 3, back: undefined }],
     })
+    expect(() => tuneRules(standardRules, { memory: { of: true } } as never)).toThrow('nobody knows "of" (did you mean "off"?)')
     expect(() => tuneRules(standardRules, { nobody: {} })).toThrow('no rule of that name')
     expect(() => tuneRules(standardRules, { 'redis-away': { above: 1 } })).toThrow('no level')
   })

@@ -1,3 +1,4 @@
+import { unknownMember } from '../../config/unknown-member.js'
 import { TidemarkError } from '../../errors.js'
 import type { AlertSeverity } from '../alerts.js'
 import type { Condition, Level } from './condition.js'
@@ -11,6 +12,16 @@ export interface Threshold extends Level {
   readonly for?: Span
   readonly keepFiringFor?: Span
 }
+
+const members = [
+  'off',
+  'above',
+  'below',
+  'back',
+  'severity',
+  'for',
+  'keepFiringFor',
+] as const satisfies readonly (keyof Threshold)[]
 
 const isLevelled = (condition: Condition | LookFor): boolean => typeof condition === 'object' && !('health' in condition)
 
@@ -48,6 +59,10 @@ export const tuneRules = (
   const names = new Set([...rules, ...own].map(({ name }) => name))
   const unknown = Object.keys(thresholds).find((name) => !names.has(name))
   if (unknown !== undefined) throw new TidemarkError('TM_ALERTS_RULE', { name: unknown, reason: 'there is no rule of that name' })
+  for (const [name, threshold] of Object.entries(thresholds)) {
+    const reason = unknownMember(threshold, members)
+    if (reason !== undefined) throw new TidemarkError('TM_ALERTS_RULE', { name, reason })
+  }
   const replaced = new Set(own.map(({ name }) => name))
   return [...rules.filter(({ name }) => !replaced.has(name)), ...own]
     .filter(({ name }) => thresholds[name]?.off !== true)

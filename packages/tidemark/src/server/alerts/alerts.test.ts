@@ -38,6 +38,7 @@ describe('alerts of a configuration', () => {
       { ops: { type: 'webhook', url: 'https://hidden.example.com' } },
       { 'Not a name': { type: 'log' } },
       { ops: { type: 'own' } },
+      { ops: { type: 'log', falback: 'hidden' } },
       ['hidden'],
     ]) {
       expect(() => configOf({ channels })).toThrowError(expect.objectContaining({ code: 'TM_CONFIG_BAD_VALUE' }) as Error)

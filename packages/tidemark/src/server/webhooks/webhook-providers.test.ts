@@ -47,4 +47,12 @@ describe('the providers of a configuration', () => {
       { name: 'mine', trust: 'statement', onOutage: 503, keys: [{ key: 'b' }] },
     ])
   })
+
+  it.each([
+    [{ gohighlevel: { tenant: ['loc1'] } }, /providers.gohighlevel .* nobody knows "tenant" \(did you mean "tenants"\?\)/],
+    [{ rollout: { rsa: true } }, /nobody knows "rsa"/],
+    [{ acme: { kind: 'generic', signature: { name: 'x-acme' } } }, /names no "header"/],
+  ])('are refused where a setting is misspelt, which would be as if it were not there: %j', (providers, said) => {
+    expect(() => webhookProviders(configOf({ providers } as never))).toThrow(said)
+  })
 })

@@ -1,4 +1,5 @@
 import type { TidemarkConfig, WebhookProviderInput } from '../../config/config.js'
+import { unknownMember } from '../../config/unknown-member.js'
 import { TidemarkError } from '../../errors.js'
 import {
   type GenericOptions,
@@ -14,15 +15,35 @@ import {
   standardWebhooks,
 } from '../../webhooks/providers/providers.js'
 
-type Make = (name: string, settings: WebhookProviderInput) => Provider
+interface Kind {
+  /** What it takes besides what every provider does. */
+  readonly takes: readonly string[]
+  make(name: string, settings: WebhookProviderInput): Provider
+}
 
-const makers: Readonly<Record<string, Make>> = {
-  gohighlevel: (_name, settings) => gohighlevel(settings as GoHighLevelOptions),
-  rollout: (_name, settings) => rollout(settings as RolloutOptions),
-  lofty: () => lofty(),
-  'standard-webhooks': (name, settings) => standardWebhooks({ ...(settings as StandardWebhooksOptions), name }),
-  github: (name) => github(name),
-  generic: (name, settings) => generic({ ...(settings as GenericOptions), name }),
+const kinds: Readonly<Record<string, Kind>> = {
+  gohighlevel: { takes: ['rsa'], make: (_name, settings) => gohighlevel(settings as GoHighLevelOptions) },
+  rollout: { takes: ['input'], make: (_name, settings) => rollout(settings as RolloutOptions) },
+  lofty: { takes: [], make: () => lofty() },
+  'standard-webhooks': {
+    takes: ['headerPrefix', 'entity', 'tenant'],
+    make: (name, settings) => standardWebhooks({ ...(settings as StandardWebhooksOptions), name }),
+  },
+  github: { takes: [], make: (name) => github(name) },
+  generic: {
+    takes: ['signature', 'fields', 'window'],
+    make: (name, settings) => generic({ ...(settings as GenericOptions), name }),
+  },
+}
+
+const shared = ['kind', 'tenants', 'maxBytes'] as const satisfies readonly (keyof WebhookProviderInput)[]
+
+/** What is misspelt would not be there: accounts that were named would not be looked at. */
+const check = (name: string, settings: object, { takes }: Kind): void => {
+  const { signature } = settings as GenericOptions
+  const isNameless = signature !== undefined && typeof signature?.header !== 'string'
+  const reason = unknownMember(settings, [...shared, ...takes]) ?? (isNameless ? 'its "signature" names no "header"' : undefined)
+  if (reason !== undefined) throw new TidemarkError('TM_WEBHOOKS_BAD_OPTION', { option: `providers.${name}`, reason })
 }
 
 const isDefined = (settings: object): settings is Provider =>
@@ -32,12 +53,13 @@ const makeProvider = (name: string, given: object): Provider => {
   if (isDefined(given)) return { ...given, name }
   const settings = given as WebhookProviderInput
   const kind = settings.kind ?? name
-  if (!Object.hasOwn(makers, kind)) {
-    throw new TidemarkError('TM_WEBHOOKS_UNKNOWN_PROVIDER', { provider: kind, known: Object.keys(makers).join(', ') })
+  if (!Object.hasOwn(kinds, kind)) {
+    throw new TidemarkError('TM_WEBHOOKS_UNKNOWN_PROVIDER', { provider: kind, known: Object.keys(kinds).join(', ') })
   }
+  check(name, settings, kinds[kind]!)
   const { tenants, maxBytes } = settings
   return {
-    ...makers[kind]!(name, settings),
+    ...kinds[kind]!.make(name, settings),
     name,
     ...(tenants !== undefined && { tenants }),
     ...(maxBytes !== undefined && { maxBytes }),
@@ -50,7 +72,7 @@ const keysOf = ({ webhooks, apps }: TidemarkConfig): NonNullable<TidemarkConfig[
   ...webhooks.keys,
 })
 
-/** The providers of the configuration, with their keys. Raises TM_WEBHOOKS_UNKNOWN_PROVIDER. */
+/** The providers of the configuration, with their keys. Raises TM_WEBHOOKS_UNKNOWN_PROVIDER and TM_WEBHOOKS_BAD_OPTION. */
 export const webhookProviders = (config: TidemarkConfig): readonly Provider[] => {
   const keys = keysOf(config)
   const wanted = config.webhooks.providers ?? Object.fromEntries(Object.keys(keys).map((name) => [name, {}]))
