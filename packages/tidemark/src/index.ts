@@ -272,7 +272,9 @@ export {
   gohighlevel,
   hmacKey,
   hmacProof,
+  isoAt,
   lofty,
+  momentAt,
   type Provider,
   type ProviderDefinition,
   pathKey,
@@ -282,6 +284,8 @@ export {
   rollout,
   standardProof,
   standardWebhooks,
+  textAt,
+  valueAt,
 } from './webhooks/providers/providers.js'
 export { createReplays, type Replays, type ReplayView, type StartedReplay } from './webhooks/replay/replays.js'
 export type { Selection as EventSelection } from './webhooks/replay/selection.js'

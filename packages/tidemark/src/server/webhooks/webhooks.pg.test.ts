@@ -346,7 +346,7 @@ describe('bodies that are too much (F14)', () => {
   })
 })
 
-describe('senders of wrong signatures', () => {
+describe('senders of wrong signatures (F21)', () => {
   it('are refused without a look after too many; nobody else is', async () => {
     const server = await start({ failuresPerMinute: 5, ipHeader: 'x-real-ip' })
     const body = rolloutEvent()

@@ -6,7 +6,7 @@ import { createClockSkew } from './clock-skew.js'
 import { createEventId } from './event-id.js'
 import { createRenormalise } from './renormalise.js'
 import { createSenderGuard } from './sender-guard.js'
-import { partitionOf } from './understand.js'
+import { acceptedEvent, partitionOf } from './understand.js'
 
 describe('ids of events', () => {
   it('are UUIDs of version 7 in the order of time, and none comes twice', () => {
@@ -21,6 +21,26 @@ describe('partitions', () => {
   it('are the CRC-32 of a lane, so that every process and every language finds the same', () => {
     expect(partitionOf('123456789', 2 ** 31)).toBe(0xcbf43926 % 2 ** 31)
     expect(partitionOf('anything', 1)).toBe(0)
+  })
+})
+
+describe('what tells an event from others', () => {
+  it('is its id, and where there is none all of its bytes: none is taken for another', () => {
+    const arrival = {
+      provider: 'p',
+      tenant: '',
+      verified: true,
+      trust: 'statement',
+      signedAtMs: undefined,
+      receivedAtMs: 0,
+    } as const
+    const keyOf = (id: string | undefined, text: string): string => {
+      const understood = { facts: { id }, type: 't', sourceType: '', data: text, raw: Buffer.from(text), verbatim: true }
+      return acceptedEvent(understood, { ...arrival, headers: {}, partitions: 1 }, randomUUID()).dedupeKey
+    }
+    expect(keyOf('7', '{"a":1}')).toBe(keyOf('7', '{"a":2}'))
+    for (const none of [undefined, '']) expect(keyOf(none, '{"a":1}')).not.toBe(keyOf(none, '{"a":2}'))
+    expect(keyOf('', '{}')).toBe(keyOf(undefined, '{}'))
   })
 })
 

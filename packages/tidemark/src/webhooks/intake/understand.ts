@@ -131,7 +131,8 @@ const dedupeKeyOf = (
   signedAtMs: number | undefined,
   id: string | undefined,
   raw: Buffer,
-): string => (id === undefined ? digest(provider, '\0', tenant, '\0', String(signedAtMs ?? ''), '\0', raw) : named(id))
+): string =>
+  id === undefined || id === '' ? digest(provider, '\0', tenant, '\0', String(signedAtMs ?? ''), '\0', raw) : named(id)
 
 /** The event on its way into storage. Its members are written one by one: spread, they took longer than everything else here. */
 export const acceptedEvent = (understood: Understood, arrival: Arrival, id: string): AcceptedEvent => {

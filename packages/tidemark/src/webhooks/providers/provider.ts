@@ -1,5 +1,5 @@
 import type { EntityRef, EventType, Trust } from '../webhooks.js'
-import type { KeyInput, KeyKind, ReadKey } from './keys.js'
+import type { KeyInput, KeyKind, KeyMaterial, ReadKey } from './keys.js'
 
 /** What is known of a delivery before its body is read. */
 export interface DeliveryHead {
@@ -28,7 +28,23 @@ export interface Proof {
 /** Why a delivery is refused before any key was tried. */
 export type ProofRefusal = 'missing_signature' | 'malformed_signature'
 
-export type ReadProof = (delivery: DeliveryHead) => Proof | ProofRefusal
+/** A key as it stands in the configuration, and what it is checked with. */
+export interface SigningKey extends KeyMaterial {
+  readonly text: string
+}
+
+/** What is sent with a body so that it is believed. */
+export interface Shown {
+  readonly headers: Readonly<Record<string, string>>
+  /** Behind the provider's name in the path. */
+  readonly pathSecret?: string
+}
+
+export interface ReadProof {
+  (delivery: DeliveryHead): Proof | ProofRefusal
+  /** Makes what it reads. Missing, or undefined, where that takes a key that only the provider has. */
+  readonly sign?: ((key: SigningKey, raw: Buffer) => Shown | undefined) | undefined
+}
 
 /** What was sent, by name. */
 export type Fields = Readonly<Record<string, unknown>>

@@ -1,4 +1,5 @@
 /** The providers there are: each is one file of facts. */
+export { isoAt, momentAt, textAt, valueAt } from './fields.js'
 export { type GenericOptions, generic } from './generic.js'
 export { github } from './github.js'
 export { type GoHighLevelOptions, gohighlevel } from './gohighlevel.js'

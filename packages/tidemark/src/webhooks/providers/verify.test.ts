@@ -290,7 +290,7 @@ describe('keys', () => {
   })
 })
 
-describe('the queue of signatures', () => {
+describe('the queue of signatures (F21)', () => {
   it('is bounded, and goes on when there is room again', async () => {
     const queue = createSignatureQueue({ maxRunning: 1, maxWaiting: 1 })
     const one = () => queue.verify(null, body, ed25519.publicKey, Buffer.from(ghlSignature, 'base64'))
