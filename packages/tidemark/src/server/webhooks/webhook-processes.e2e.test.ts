@@ -11,15 +11,19 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { EmbeddedPostgres } from '../../postgres/embedded/embedded.js'
 import { createRedis } from '../../redis/create-redis.js'
 import { findRedisServer } from '../../redis/embedded/find-server.js'
+import type { Redis } from '../../redis/redis.js'
 import { bootstrappedTemplate, testUrl } from '../../schema/testing/bootstrapped-template.js'
 import { startCli, untilServing } from '../../testing/cli-process.js'
 import { startBarePostgres } from '../../testing/prepared-project.js'
 import { startTestRedis, type TestRedis } from '../../testing/redis-server.js'
 import { until } from '../../time/until.js'
+import { giveQueued } from '../../webhooks/testing/give-events.js'
 import { rolloutEvent, rolloutSecret, signRollout } from '../testing/use-webhook-server.js'
 import type { WebhookProcessAddresses } from '../testing/webhook-process.js'
 
-const script = fileURLToPath(new URL('../../../dist/server/testing/webhook-process.js', import.meta.url))
+const built = (path: string): string => fileURLToPath(new URL(`../../../dist/${path}`, import.meta.url))
+const script = built('server/testing/webhook-process.js')
+const workerScript = built('webhooks/testing/worker-process.js')
 const program = await findRedisServer()
 
 interface Router {
@@ -148,5 +152,101 @@ describe.skipIf(program === undefined)('processes that take webhooks', () => {
       expect(exitCode).toBe(0)
       expect(stderr + stdout).not.toContain(rolloutSecret)
     }
+  })
+})
+
+describe.skipIf(program === undefined)('processes that handle webhooks', () => {
+  let dir: string
+  let postgres: EmbeddedPostgres
+  let db: pg.Client
+  let server: TestRedis
+  let redis: Redis
+  const workers = new Set<ChildProcess>()
+
+  beforeAll(async () => {
+    dir = await mkdtemp(join(tmpdir(), 'tidemark-workers-e2e-'))
+    await chmod(dir, 0o755)
+    postgres = await startBarePostgres(dir)
+    await bootstrappedTemplate.prepare(postgres.url)
+    db = new pg.Client({ connectionString: postgres.url })
+    await db.connect()
+    await db.query(`create table effects (place bigint generated always as identity primary key, event uuid, entity text, n int);
+      grant all on effects to tidemark_app`)
+    server = await startTestRedis()
+    redis = await createRedis({ url: server.url })
+  })
+
+  afterAll(async () => {
+    await kill()
+    await redis?.stop()
+    await server?.stop()
+    await db?.end()
+    await postgres?.stop()
+    await rm(dir, { recursive: true, force: true, maxRetries: 5 })
+  })
+
+  const startWorker = async (): Promise<void> => {
+    const options = JSON.stringify({ databaseUrl: testUrl(postgres.url, 'app'), redisUrl: server.url })
+    const child = spawn(process.execPath, [workerScript, options], { stdio: ['ignore', 'pipe', 'inherit'] })
+    workers.add(child)
+    await once(child.stdout, 'data')
+  }
+
+  /** kill -9, of all. */
+  const kill = async (): Promise<void> => {
+    const ended = [...workers].map(async (child) => {
+      const closed = once(child, 'close')
+      child.kill('SIGKILL')
+      await closed
+    })
+    workers.clear()
+    await Promise.all(ended)
+  }
+
+  const entities = 20
+  let given = 0
+
+  /** Events of each entity, behind those that it has. */
+  const give = async (count: number): Promise<void> => {
+    const events = Array.from({ length: count }, (_each, at) => ({
+      entity: `e${(given + at) % entities}`,
+      n: Math.floor((given + at) / entities),
+    }))
+    given += count
+    await giveQueued(db, redis, events)
+  }
+
+  const effects = async (): Promise<number> => Number((await db.query('select count(*) as n from effects')).rows[0].n)
+
+  const expectAllOnceAndInOrder = async (): Promise<void> => {
+    await until(async () => (await effects()) >= given, { timeoutMs: 60_000 })
+    const { rows } = await db.query('select entity, array_agg(n order by place) as told from effects group by entity')
+    const each = Array.from({ length: given / entities }, (_n, at) => at)
+    expect(rows.map(({ told }) => told)).toEqual(Array.from({ length: entities }, () => each))
+    const states = await db.query('select status, count(*)::int as n from webhook_events group by status')
+    expect(states.rows).toEqual([{ status: 'processed', n: given }])
+    await until(async () => (await redis.command<readonly number[]>(['XPENDING', 'webhooks:events', 'tidemark']))[0] === 0)
+  }
+
+  it('lose nothing and do nothing twice when the one that works is killed, and the next one goes on by itself (F1)', async () => {
+    await give(400)
+    await startWorker()
+    await until(async () => (await effects()) > 60)
+    await kill()
+    expect(await effects()).toBeLessThan(given)
+    await startWorker()
+    await expectAllOnceAndInOrder()
+  })
+
+  it('lose nothing and do nothing twice when all of them are killed again and again under load (F2)', async () => {
+    for (let round = 0; round < 2; round++) {
+      await give(200)
+      const before = await effects()
+      while (workers.size < 2) await startWorker()
+      await until(async () => (await effects()) > before + 60, { timeoutMs: 30_000 })
+      await kill()
+    }
+    await startWorker()
+    await expectAllOnceAndInOrder()
   })
 })

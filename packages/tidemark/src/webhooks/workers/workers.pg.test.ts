@@ -380,11 +380,12 @@ describe.skipIf(program === undefined)('workers', () => {
     await until(async () => (await count(`webhook_events where dead_reason = 'unparseable' and raw <> ''`)) === 1)
   })
 
-  test('a consumer name is not left behind', async () => {
+  test('F22: nothing is left behind: no entry, nothing that is held, no name of a consumer', async () => {
     const { workers } = await open({ on: { 'contact.created': effect } })
     await giveQueued(client, redis, some(5, 5))
     await processed(5)
     await workers.idle()
+    expect([await pending(), await redis.command(['XLEN', 'webhooks:events'])]).toEqual([0, 0])
     await workers.stop()
     expect(await redis.command(['XINFO', 'CONSUMERS', 'webhooks:events', 'tidemark'])).toEqual([])
   })
