@@ -41,6 +41,7 @@ declare const redis: import('tidemark').Redis
 declare const connect: () => Promise<import('tidemark').Redis>
 declare const session: import('tidemark/testing').AccessSession
 declare const config: import('tidemark').TidemarkConfig
+declare const server: import('tidemark').TidemarkServer
 declare const cache: import('tidemark').OpenCache<Record<never, never>>
 declare const state: import('tidemark').State
 declare const resilience: import('tidemark').Resilience

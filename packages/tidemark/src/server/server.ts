@@ -2,7 +2,7 @@ import type { Cache, Definitions } from '../cache/create-cache.js'
 import type { TidemarkConfig } from '../config/config.js'
 import { TidemarkError } from '../errors.js'
 import type { Follower } from '../feed/feed.js'
-import { type Logger, silentLogger } from '../observability/observability.js'
+import { type Logger, type Metrics, silentLogger } from '../observability/observability.js'
 import { openState, type State } from '../state/state.js'
 import { systemClock } from '../time/clock.js'
 import type { Database } from './database/database.js'
@@ -44,6 +44,8 @@ export interface TidemarkServer {
   cache(): Cache<Definitions> | undefined
   /** Breakers, limits and guards over the server's own connections. Raises TM_SERVER_STARTING before `start` resolved. */
   resilience(): Resilience
+  /** What `/metrics` shows and rules of alerts look at; a program adds its own. Raises TM_SERVER_STARTING before `start` resolved. */
+  metrics(): Metrics
 }
 
 export interface ServerOptions {
@@ -247,6 +249,10 @@ class Server implements TidemarkServer {
     const resilience = this.#parts.get('resilience')
     if (!resilience) throw new TidemarkError('TM_SERVER_STARTING', {})
     return resilience.resilience
+  }
+
+  metrics(): Metrics {
+    return this.#started().observation.metrics
   }
 
   stop(): Promise<void> {
