@@ -45,6 +45,8 @@ export const alertsResolve: Run<{ readonly by?: string }> = async (context, [id 
   return exitCodes.ok
 }
 
+const mostMs = 365 * 86_400_000
+
 interface SilenceFlags {
   readonly for?: string
   readonly comment?: string
@@ -63,7 +65,10 @@ export const alertsSilence: Run<SilenceFlags> = async (context, operands, flags)
   }
   const forMs = parseDuration(flags.for ?? '1h')
   const command = 'tidemark alerts silence'
-  if (forMs === undefined) throw new TidemarkError('TM_CLI_USAGE', { reason: `"${flags.for}" is no duration.`, command })
+  if (forMs === undefined || forMs < 1000 || forMs > mostMs) {
+    const reason = `--for is "${flags.for}", which is no duration such as 30m or 2d, from a second to a year.`
+    throw new TidemarkError('TM_CLI_USAGE', { reason, command })
+  }
   if (matchers.length === 0)
     throw new TidemarkError('TM_CLI_USAGE', { reason: 'Say what to silence, such as alert_type=disk.', command })
   if (isDry(context, `silence ${matchers.join(' ')}`)) return exitCodes.ok

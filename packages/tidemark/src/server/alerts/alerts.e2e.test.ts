@@ -97,7 +97,8 @@ describe('alerts of a server', () => {
     [['silence', '--end', 'ffffffff'], 1, 'TM_ALERTS_UNKNOWN'],
     [['test', 'nobody'], 1, 'TM_ALERTS_UNKNOWN'],
     [['silence', 'disk'], 2, 'TM_ALERTS_MATCHER'],
-    [['silence', 'alert_type=disk', '--for', '9999d'], 2, 'TM_SERVER_BAD_REQUEST'],
+    [['silence', 'alert_type=disk', '--for', '9999d'], 2, 'TM_CLI_USAGE'],
+    [['ack', 'a'], 2, 'TM_SERVER_BAD_REQUEST'],
   ])('what an operator asks for and cannot have is refused by the server’s own error: %j', async (args, exitCode, code) => {
     const { exitCode: ended, data } = await project.json<{ readonly error: { readonly code: string } }>('alerts', ...args)
     expect([data.error.code, ended]).toEqual([code, exitCode])
