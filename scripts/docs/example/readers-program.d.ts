@@ -89,6 +89,7 @@ declare const ShopError: import('tidemark/app').AppErrors
 declare const createAuthenticate: (secret: string) => import('tidemark/app').Authenticate<Caller>
 declare const createApp: (options: Pick<AppOptions, 'db' | 'onFailure'>) => import('fastify').FastifyInstance
 declare const idOf: (request: unknown) => string
+declare const articleRow: import('zod').ZodType<Article>
 declare const newArticle: import('zod').ZodType<Article>
 declare const createArticle: (tx: unknown, caller: unknown, article: Article) => Promise<Article>
 declare const purge: (cache: unknown, signal: AbortSignal) => Promise<void>

@@ -1,6 +1,7 @@
 /** What an application is written with: its errors, its HTTP server, its settings and its parts as data. docs/apps.md shows how. */
 export { type Alert, raiseAlert, resolveAlert, tellOfServices } from './alerting.js'
 export { contextOf, fromRead, fromWrite, type Read, type ReadContext, readOf, type WrittenAt } from './answer.js'
+export { type AnsweringRoute, answering, type Told } from './answering.js'
 export { type Authenticate, createBearer, smallestSecretBytes } from './bearer.js'
 export {
   type CallerDatabase,

@@ -1,7 +1,9 @@
+import type { FastifyReply } from 'fastify'
 import { SignJWT } from 'jose'
 import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import type { Client } from '../postgres/postgres.js'
+import { answering } from './answering.js'
 import { createBearer } from './bearer.js'
 import { createAppServer } from './create-app-server.js'
 import { defineErrors } from './define-errors.js'
@@ -31,6 +33,14 @@ const away: Pick<Client, 'query'> = { query: () => Promise.reject(new Error('awa
 
 const newArticle = z.strictObject({ title: z.string().trim().max(9), size: z.number() })
 
+const draft = z.strictObject({ title: z.string().describe('As it was left.'), parts: z.array(z.string()) })
+const drafts: { readonly title: string; readonly parts: readonly string[] }[] = [{ title: 'Salt', parts: ['one'] }]
+const nextDraft = async (_request: unknown, reply: FastifyReply) => {
+  const next = drafts.pop()
+  if (!next) reply.status(204)
+  return next
+}
+
 const failures: Failure[] = []
 const app = createAppServer({
   errors: ShopError,
@@ -45,6 +55,8 @@ const app = createAppServer({
     closed.post('/articles', { config: { summary: 'A new article.', body: newArticle } }, async ({ body }) =>
       parse(newArticle, body),
     )
+    closed.get('/drafts/next', answering(draft.optional(), { summary: 'The next.' }, nextDraft))
+    closed.get('/sales', { config: { summary: 'Sales, as they are made.', media: 'text/event-stream' } }, async () => 'data: 1')
     closed.get('/articles/:id', { config: { query: z.strictObject({ limit: z.coerce.number().default(5) }) } }, async () => ({}))
     closed.get('/broken/:id', async () => {
       throw new Error('words of the caller')
@@ -119,6 +131,35 @@ describe('the server of an application', () => {
       ],
     })
     expect(Object.keys(paths)).not.toContain('/about')
+  })
+
+  it('tells what its routes answer, of the schemas that their handlers are held to', async () => {
+    const { paths } = (await app.inject('/openapi.json')).json<{ paths: Record<string, Record<string, { responses: object }>> }>()
+    const responsesOf = (path: string) => paths[path]?.['get']?.responses
+    const parts = { type: 'array', items: { type: 'string' } }
+    expect(responsesOf('/api/drafts/next')).toMatchObject({
+      '2XX': {
+        content: {
+          'application/json': {
+            schema: {
+              required: ['title', 'parts'],
+              properties: { title: { type: 'string', description: 'As it was left.' }, parts },
+            },
+          },
+        },
+      },
+      '204': { description: expect.any(String) },
+      default: { description: 'Refused.' },
+    })
+    expect(responsesOf('/api/sales')).toMatchObject({
+      '2XX': { content: { 'text/event-stream': { schema: { type: 'string' } } } },
+    })
+    expect(responsesOf('/api/articles/{id}')).toMatchObject({ '2XX': { description: 'Done.' } })
+    const answers = [await ask('/api/drafts/next'), await ask('/api/drafts/next')]
+    expect(answers.map(({ statusCode, body }) => [statusCode, body])).toEqual([
+      [200, '{"title":"Salt","parts":["one"]}'],
+      [204, ''],
+    ])
   })
 
   it('names every field that is wrong, and quotes none', async () => {

@@ -22,7 +22,7 @@ export interface AppServerOptions<C> {
   readonly health?: () => Promise<object>
   /** Bytes; routes may allow more. Default 1 MiB. */
   readonly bodyLimit?: number
-  /** Tells at `/openapi.json` what routes take, as far as their `config` names `summary`, `body` and `query`. */
+  /** Tells at `/openapi.json` what routes take, as far as their `config` names `summary`, `body` and `query`, and what those made by `answering` answer. */
   readonly api?: ApiInfo
   /** Hears of what failed here; of refusals it does not. */
   readonly onFailure?: ((failure: Failure) => void) | undefined

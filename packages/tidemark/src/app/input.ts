@@ -20,19 +20,22 @@ export const placeOf = (time: string, id: string): string => Buffer.from(`${time
 export const placeSql = (moment: string): string =>
   `to_char(${moment} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as place`
 
-export interface Page {
-  readonly rows: readonly Readonly<Record<string, unknown>>[]
+export interface Page<T = Readonly<Record<string, unknown>>> {
+  readonly rows: readonly T[]
   /** The cursor of the next page; null after the last. */
   readonly next: string | null
 }
 
 /** The first `limit` of rows of which one more was asked for, with their `id` and a `place`, which is left out. */
-export const pageOf = (rows: Page['rows'], limit: number): Page => {
+export const pageOf = <T extends { readonly id?: unknown; readonly place?: unknown }>(
+  rows: readonly T[],
+  limit: number,
+): Page<Omit<T, 'place'>> => {
   const page = rows.slice(0, limit)
   const last = rows.length > limit ? page.at(-1) : undefined
   return {
     rows: page.map(({ place: _place, ...row }) => row),
-    next: last ? placeOf(String(last['place']), String(last['id'])) : null,
+    next: last ? placeOf(String(last.place), String(last.id)) : null,
   }
 }
 

@@ -1,5 +1,5 @@
-/** What routes take, as an OpenAPI document: of the schemas that they are held against, so that it cannot say anything else. */
-import type { FastifyInstance, RouteOptions } from 'fastify'
+/** What routes take and answer, as an OpenAPI document: of the schemas that they are held against, so that it cannot say anything else. */
+import type { FastifyContextConfig, FastifyInstance, RouteOptions } from 'fastify'
 import { z } from 'zod'
 
 declare module 'fastify' {
@@ -10,6 +10,10 @@ declare module 'fastify' {
     readonly body?: z.ZodType
     /** What its query is held against. */
     readonly query?: z.ZodType
+    /** What it answers with where it succeeds: by `answering`, which holds the handler to it. */
+    readonly answer?: z.ZodType
+    /** Of an answer that is no JSON, such as `text/event-stream`. */
+    readonly media?: string
     /** True where it wants no token. */
     readonly open?: boolean
   }
@@ -22,9 +26,9 @@ export interface ApiInfo {
 
 type Schema = Readonly<Record<string, unknown>>
 
-/** As it is sent, before defaults and the like. */
-const schemaOf = (type: z.ZodType): Schema => {
-  const { $schema: _, ...schema } = z.toJSONSchema(type, { io: 'input', unrepresentable: 'any', target: 'draft-2020-12' })
+/** `input`: as it is sent, before defaults and the like. */
+const schemaOf = (type: z.ZodType, io: 'input' | 'output'): Schema => {
+  const { $schema: _, ...schema } = z.toJSONSchema(type, { io, unrepresentable: 'any', target: 'draft-2020-12' })
   return schema
 }
 
@@ -46,7 +50,10 @@ const parametersOf = (url: string, query: z.ZodType | undefined): readonly objec
     schema: { type: 'string' },
   }))
   const { properties = {}, required = [] } = query
-    ? (schemaOf(query) as { readonly properties?: Readonly<Record<string, Schema>>; readonly required?: readonly string[] })
+    ? (schemaOf(query, 'input') as {
+        readonly properties?: Readonly<Record<string, Schema>>
+        readonly required?: readonly string[]
+      })
     : {}
   const inQuery = Object.entries(properties).map(([name, schema]) => ({
     ...{ name, in: 'query', schema },
@@ -55,16 +62,28 @@ const parametersOf = (url: string, query: z.ZodType | undefined): readonly objec
   return [...inPath, ...inQuery]
 }
 
-const operationOf = ({ url, config }: RouteOptions): object => {
-  const { summary, body, query, open } = config ?? {}
+const done = (media: string, schema: Schema): Schema => ({ description: 'Done.', content: { [media]: { schema } } })
+
+const successesOf = ({ answer, media }: FastifyContextConfig): Readonly<Record<string, Schema>> => {
+  if (media !== undefined) return { '2XX': done(media, { type: 'string' }) }
+  if (!answer) return { '2XX': { description: 'Done.' } }
+  const mayBeNone = answer instanceof z.ZodOptional
+  return {
+    '2XX': done('application/json', schemaOf(answer, 'output')),
+    ...(mayBeNone && { '204': { description: 'Done; there is nothing to answer with.' } }),
+  }
+}
+
+const operationOf = ({ url, config = {} }: RouteOptions): object => {
+  const { summary, body, query, open } = config
   const parameters = parametersOf(url, query)
   return {
     ...(summary !== undefined && { summary }),
     ...(parameters.length > 0 && { parameters }),
-    ...(body && { requestBody: { content: { 'application/json': { schema: schemaOf(body) } } } }),
+    ...(body && { requestBody: { content: { 'application/json': { schema: schemaOf(body, 'input') } } } }),
     ...(!open && { security: [{ bearer: [] }] }),
     responses: {
-      '2XX': { description: 'Done.' },
+      ...successesOf(config),
       default: { description: 'Refused.', content: { 'application/json': { schema: { $ref: '#/components/schemas/Refusal' } } } },
     },
   }
