@@ -38,8 +38,8 @@ export interface Replays {
    */
   startEdited(id: string, body: Buffer, actor: string): Promise<StartedReplay>
   get(id: string): Promise<ReplayView | undefined>
-  /** The newest first. */
-  list(limit?: number): Promise<readonly ReplayView[]>
+  /** The newest first; after a replay those that began before it. Default 50. */
+  list(limit?: number, after?: Pick<ReplayView, 'createdAt' | 'id'>): Promise<readonly ReplayView[]>
   /** What was not sent by then stays as it is. */
   cancel(id: string): Promise<ReplayView | undefined>
 }
@@ -126,7 +126,14 @@ export const createReplays = (pool: Pool): Replays => ({
     return start(pool, { selection: { ids: [id], status: replayable }, actor, body })
   },
   get: async (id) => (await find(pool, 'id = $1', [id]))[0],
-  list: (limit = 50) => find(pool, 'true order by created_at desc limit $1', [limit]),
+  // By the millisecond, as a replay shows when it began.
+  list: (limit = 50, after) =>
+    find(
+      pool,
+      `$1::timestamptz is null or (date_trunc('milliseconds', created_at), id) < ($1, $2::uuid)
+       order by date_trunc('milliseconds', created_at) desc, id desc limit $3`,
+      [after?.createdAt ?? null, after?.id ?? null, limit],
+    ),
   cancel: async (id) => {
     await pool.query(
       `update tidemark.webhook_replays set status = 'cancelled', finished_at = now() where id = $1 and status = 'running'`,
