@@ -40,7 +40,14 @@ const text = (max: number) =>
 
 const chatBody = z.object({ session_id: text(128).optional(), message: text(1000) })
 
-const historyQuery = z.object({ limit: z.coerce.number().int().min(1).max(200).default(50) })
+const historyQuery = z.object({
+  limit: z.coerce.number().int().min(1).max(200).default(50),
+  /** `next` of the page before. */
+  cursor: z
+    .string()
+    .regex(/^\d{1,18}$/)
+    .optional(),
+})
 const analyticsQuery = z.object({ days: z.coerce.number().int().min(1).max(366).default(30) })
 
 /** What is wrong with a message is not told field by field: it has two. */
@@ -114,17 +121,18 @@ const addOperatorRoutes = (app: FastifyInstance, options: AppOptions, token: str
 
     inner.get(
       '/history/:sessionId',
-      { config: { summary: 'A session and its newest messages, oldest first.', query: historyQuery } },
+      { config: { summary: 'A session and its newest messages, oldest first; older ones by the cursor.', query: historyQuery } },
       async (request, reply) => {
         const query = historyQuery.safeParse(request.query)
         if (!query.success) return reply.status(400).send({ error: wording.refusals.limit })
         const { sessionId } = request.params as { readonly sessionId: string }
-        const [session, messages] = await store.read(async (db) => [
+        const { limit, cursor } = query.data
+        const [session, page] = await store.read(async (db) => [
           await repository.getSessionData(db, sessionId),
-          await repository.getHistory(db, sessionId, query.data.limit),
+          await repository.getHistoryPage(db, sessionId, limit, cursor),
         ])
         if (!session) return reply.status(404).send({ error: wording.refusals.notFound })
-        return { session_id: sessionId, state: session.fsmState, messages }
+        return { session_id: sessionId, state: session.fsmState, ...page }
       },
     )
 

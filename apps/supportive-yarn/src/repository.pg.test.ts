@@ -126,6 +126,22 @@ describe.each(['sqlite', 'postgres'])('the repository on %s', (provider) => {
     expect((await repository.getHistory(db(), id)).map(({ message }) => message)).toEqual(['4', '5', '6', '7', '8', '9'])
   })
 
+  it('R100: a history comes in pages that hold each message once, whatever is said meanwhile', async () => {
+    const [id, other] = [await newSession(), await newSession()]
+    for (let i = 0; i < 7; i++) for (const each of [id, other]) await repository.saveMessage(db(), each, 'user', String(i))
+    const found: string[] = []
+    let cursor: string | undefined
+    do {
+      const page = await repository.getHistoryPage(db(), id, 2, cursor)
+      found.unshift(...page.messages.map(({ message }) => message))
+      await repository.saveMessage(db(), id, 'bot', 'meanwhile')
+      cursor = page.next ?? undefined
+    } while (cursor !== undefined)
+    expect(found).toEqual(['0', '1', '2', '3', '4', '5', '6'])
+    const { next } = await repository.getHistoryPage(db(), id, 2)
+    expect(await repository.getHistoryPage(db(), other, 2, next!)).toEqual({ messages: [], next: null })
+  })
+
   it('C44: attempts that are counted at once are all counted', async () => {
     const id = await newSession()
     const counts = await Promise.all(Array.from({ length: 8 }, () => repository.updateAttemptCount(db(), id, 'worries')))

@@ -2,7 +2,7 @@
  * What the yarn keeps, by the functions of the documents, over whichever store is in charge: each takes the transaction it works in, and none
  * knows which store that is.
  */
-import { sql } from 'kysely'
+import { type SqlBool, sql } from 'kysely'
 import type { State, Step } from './conversation/states.js'
 import type { Risk } from './risk/detect.js'
 import {
@@ -121,17 +121,41 @@ export const saveMessage = async (db: Db, sessionId: string, role: Role, message
   await keep(db, [insertMessages(db, sessionId, [{ role, message }]), updateSession(db, sessionId, {})])
 }
 
-/** C43: the newest `limit` messages, oldest first; of one second by their numbers. */
-export const getHistory = async (db: Db, sessionId: string, limit = 6): Promise<readonly Message[]> => {
-  const rows = await db
+const newest = (db: Db, sessionId: string, limit: number) =>
+  db
     .selectFrom('chat_history')
-    .select(['role', 'message'])
+    .select(['id', 'role', 'message'])
     .where('session_id', '=', sessionId)
     .orderBy('ts', 'desc')
     .orderBy('id', 'desc')
     .limit(limit)
+
+const messagesOf = (rows: readonly Message[]): readonly Message[] =>
+  rows.map(({ role, message }) => ({ role, message })).reverse()
+
+/** C43: the newest `limit` messages, oldest first; of one second by their numbers. */
+export const getHistory = async (db: Db, sessionId: string, limit = 6): Promise<readonly Message[]> =>
+  messagesOf(await newest(db, sessionId, limit).execute())
+
+export interface HistoryPage {
+  /** Oldest first. */
+  readonly messages: readonly Message[]
+  /** The number of the message that an older page goes on before; null where there is nothing older. */
+  readonly next: string | null
+}
+
+/** As {@link getHistory}, before the message of a number. It names the same place in both stores, and what is said meanwhile is behind it. */
+export const getHistoryPage = async (db: Db, sessionId: string, limit: number, before?: string): Promise<HistoryPage> => {
+  const place = db
+    .selectFrom('chat_history')
+    .select(['ts', 'id'])
+    .where('id', '=', before ?? '0')
+    .where('session_id', '=', sessionId)
+  const rows = await newest(db, sessionId, limit + 1)
+    .$if(before !== undefined, (query) => query.where(sql<SqlBool>`(ts, id) < ${place}`))
     .execute()
-  return rows.reverse()
+  const page = rows.slice(0, limit)
+  return { messages: messagesOf(page), next: rows.length > limit ? String(page.at(-1)!.id) : null }
 }
 
 /** What was answered to a step; a later answer stands in for an earlier one. */
