@@ -130,6 +130,7 @@ describe('the server of an application', () => {
         { name: 'limit', in: 'query', schema: { default: 5 } },
       ],
     })
+    expect(paths['/health']?.['get']).toEqual({ summary: 'Whether Postgres answers.', responses: expect.anything() })
     expect(Object.keys(paths)).not.toContain('/about')
   })
 

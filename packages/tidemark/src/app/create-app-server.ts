@@ -22,7 +22,10 @@ export interface AppServerOptions<C> {
   readonly health?: () => Promise<object>
   /** Bytes; routes may allow more. Default 1 MiB. */
   readonly bodyLimit?: number
-  /** Tells at `/openapi.json` what routes take, as far as their `config` names `summary`, `body` and `query`, and what those made by `answering` answer. */
+  /**
+   * Tells at `/openapi.json` what routes take, as far as their `config` names `summary`, `body` and `query`, and what those made by `answering`
+   * answer; of open ones, those that it calls `open`.
+   */
   readonly api?: ApiInfo
   /** Hears of what failed here; of refusals it does not. */
   readonly onFailure?: ((failure: Failure) => void) | undefined
@@ -94,14 +97,15 @@ export const createAppServer = <C>(options: AppServerOptions<C>): FastifyInstanc
     throw errors.named('NOT_FOUND', 'There is no such address.')
   })
 
-  app.get('/health', async (_request, reply) =>
+  const notes = api && createApiNotes(api)
+  notes?.note(app, { openAlone: true })
+  app.get('/health', { config: { summary: 'Whether Postgres answers.', open: true } }, async (_request, reply) =>
     (await isConnected(db))
       ? { status: 'ok', database: 'connected', ...(await health?.()) }
       : reply.status(503).send({ status: 'error', database: 'disconnected' }),
   )
   openRoutes?.(app)
-  const notes = api && createApiNotes(api)
-  if (notes) app.get('/openapi.json', async () => notes.document())
+  if (notes) app.get('/openapi.json', { config: { summary: 'What each route takes.', open: true } }, async () => notes.document())
 
   app.register(
     async (inner) => {

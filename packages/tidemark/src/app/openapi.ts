@@ -91,8 +91,8 @@ const operationOf = ({ url, config = {} }: RouteOptions): object => {
 
 /** What is known of the routes. */
 export interface ApiNotes {
-  /** Notes the routes that are added to it from here on. */
-  note(app: FastifyInstance): void
+  /** Notes the routes that are added to it from here on; with `openAlone`, those whose `config` says that they are open. */
+  note(app: FastifyInstance, options?: { readonly openAlone?: boolean }): void
   document(): object
 }
 
@@ -101,8 +101,9 @@ export const createApiNotes = (info: ApiInfo, refused: Schema = refusal): ApiNot
   const paths: Record<string, Record<string, object>> = {}
   let written: object | undefined
   return {
-    note: (app) => {
+    note: (app, { openAlone = false } = {}) => {
       app.addHook('onRoute', (route) => {
+        if (openAlone && !route.config?.open) return
         const path = route.url.replace(/:(\w+)/g, '{$1}')
         const operations = paths[path] ?? {}
         for (const method of [route.method].flat()) if (method !== 'HEAD') operations[method.toLowerCase()] = operationOf(route)
