@@ -229,6 +229,13 @@ export { checkExposure } from './schema/exposure/check-exposure.js'
 export type { ExposureCode, ExposureFinding, ExposureOptions, ExposureReport } from './schema/exposure/exposure.js'
 export type { RowSecurityOptions } from './schema/exposure/exposure-watch.js'
 export { appSource, platformSource, projectSource } from './schema/migration-files.js'
+export {
+  createMigrationService,
+  type MigrationOverview,
+  type MigrationService,
+  type MigrationServiceOptions,
+  type SchemaComparison,
+} from './schema/migration-service.js'
 export { createMigrator, type MigratorOptions } from './schema/migrator.js'
 export type {
   BootstrapReport,
@@ -240,6 +247,7 @@ export type {
   SchemaDifference,
   UpReport,
 } from './schema/schema.js'
+export { sessionsOf } from './schema/sessions.js'
 export { type Database, type OpenDatabaseOptions, openDatabase } from './server/database/database.js'
 export { createPoolGauges, createPoolObserver } from './server/database/pool-metrics.js'
 export { type RateLimitOptions, rateLimit, rateLimitHeaders } from './server/http/rate-limit.js'

@@ -1,10 +1,11 @@
 import { readCatalogue } from './catalogue.js'
 import { compareCatalogues } from './compare-catalogues.js'
+import { compareVersions, platformSource } from './migration-files.js'
 import type { DiffOptions, MigrationStatus, Migrator, SchemaConnect, SchemaDifference, UpReport } from './schema.js'
 
 /** What `getMigrationStatus` answers. */
 export interface MigrationOverview {
-  /** The newest applied version of the project; null before the first. */
+  /** The newest applied version but those of the platform; null before the first. */
   readonly current: string | null
   /** The newest version there is a file of. */
   readonly head: string | null
@@ -57,17 +58,21 @@ export interface MigrationServiceOptions {
   readonly databases?: { readonly primary: SchemaConnect; readonly secondary: SchemaConnect }
 }
 
-const newest = (migrations: readonly MigrationStatus[]): string | null => migrations.at(-1)?.version ?? null
+const newest = (migrations: readonly MigrationStatus[]): string | null =>
+  migrations
+    .map(({ version }) => version)
+    .sort(compareVersions)
+    .at(-1) ?? null
 
 /** Makes a {@link MigrationService} over a migrator. */
 export const createMigrationService = ({ migrator, databases }: MigrationServiceOptions): MigrationService => ({
   runMigrations: (target = 'head') => migrator.up({ target }),
   getMigrationStatus: async () => {
     const migrations = await migrator.status()
-    const project = migrations.filter(({ source }) => source === 'project')
+    const own = migrations.filter(({ source }) => source !== platformSource.name)
     return {
-      current: newest(project.filter(({ state }) => state === 'applied' || state === 'changed' || state === 'missing')),
-      head: newest(project.filter(({ state }) => state !== 'missing')),
+      current: newest(own.filter(({ state }) => state === 'applied' || state === 'changed' || state === 'missing')),
+      head: newest(own.filter(({ state }) => state !== 'missing')),
       upToDate: migrations.every(({ state }) => state === 'applied'),
       migrations,
     }
