@@ -2,12 +2,12 @@
 import { cachePlaces, databaseVariables, runApp, variables } from 'tidemark/app'
 import { z } from 'zod'
 import { openAgents } from './open-agents.js'
+import { secondaryUrlOf } from './secondary-url.js'
 
 await runApp({
   port: 8009,
   variables: {
     ...databaseVariables,
-    SECONDARY_DATABASE_URL: z.string().optional(),
     PUSHER_URL: z.string().optional(),
     SUPABASE_ENABLE_REALTIME: variables.flag(true),
     SUPABASE_JWT_SECRET: variables.secret(),
@@ -15,7 +15,7 @@ await runApp({
   open: (settings, log) =>
     openAgents({
       ...cachePlaces(settings),
-      secondary: settings.SECONDARY_DATABASE_URL,
+      secondary: secondaryUrlOf(process.env),
       pusher: settings.PUSHER_URL,
       realtime: settings.SUPABASE_ENABLE_REALTIME,
       jwtSecret: settings.SUPABASE_JWT_SECRET,
