@@ -66,7 +66,7 @@ const repositories: readonly RegExp[] = [
   /^apps\/(re-engine|reanna-router)\/src\/repository\//,
   /^apps\/supportive-yarn\/src\/(repository|statements|save-turn)\.ts$/,
   /^apps\/chat\/src\/(sessions|messages)\.ts$/,
-  /^apps\/agents\/src\/(instances|executions|queue|metrics|health)\.ts$/,
+  /^apps\/agents\/src\/(instances|executions|queue|metrics|health|silence|spool)\.ts$/,
 ]
 
 /** What runs only in a process of its own, which end-to-end tests start and nobody measures. */

@@ -1,11 +1,11 @@
 /** Tasks in Postgres: what was asked, by whom, and what came of it. Raises {@link AgentsError} and TM_POSTGRES_*. */
 import { randomUUID } from 'node:crypto'
-import { placeOf, runStatement } from 'tidemark/app'
+import { placeOf } from 'tidemark/app'
 import { type Caller, seesAll } from './access.js'
 import { AgentsError } from './agents-error.js'
 import { parsePlace } from './input.js'
-import { type AgentType, type Db, type Execution, shown, type TaskPriority, type TaskStatus } from './rows.js'
-import { after, firstOf, json, tables } from './tables.js'
+import type { AgentType, Db, Execution, TaskPriority, TaskStatus } from './rows.js'
+import { after, firstOf, json, rowsOf, tables } from './tables.js'
 
 export interface NewTask {
   readonly task_id?: string | undefined
@@ -71,8 +71,8 @@ export const listTasks = async (db: Db, query: ExecutionsQuery, caller: Caller):
     .orderBy('created_at', 'desc')
     .orderBy('id', 'desc')
     .limit(limit + 1)
-  const { rows } = await runStatement(db, newest)
-  const executions = rows.slice(0, limit).map((row) => shown<Execution>(row))
+  const rows = await rowsOf<Execution>(db, newest)
+  const executions = rows.slice(0, limit)
   const last = rows.length > limit ? executions.at(-1) : undefined
   return { executions, next: last ? placeOf(last.created_at, last.id) : null }
 }

@@ -1,10 +1,10 @@
 /** Agents in Postgres. Raises {@link AgentsError} and TM_POSTGRES_*. */
 import { sql } from 'kysely'
-import { placeOf, runStatement } from 'tidemark/app'
+import { placeOf } from 'tidemark/app'
 import { AgentsError } from './agents-error.js'
 import { parsePlace } from './input.js'
-import { type AgentInstance, type AgentStatus, type AgentType, type Db, type JsonObject, shown } from './rows.js'
-import { after, firstOf, json, tables } from './tables.js'
+import type { AgentInstance, AgentStatus, AgentType, Db, JsonObject } from './rows.js'
+import { after, firstOf, json, rowsOf, tables } from './tables.js'
 
 export interface NewAgent {
   readonly agent_id: string
@@ -47,6 +47,16 @@ export const requireAgent = async (db: Db, agentId: string): Promise<AgentInstan
 export const agentById = (db: Db, id: string): Promise<AgentInstance | null> =>
   firstOf(db, tables.selectFrom('agent_instances').selectAll().where('id', '=', id))
 
+/** Those of some that are not given up. */
+export const heardOf = async (db: Db, agentIds: readonly string[]): Promise<readonly string[]> => {
+  const back = tables
+    .selectFrom('agent_instances')
+    .select('agent_id')
+    .where('agent_id', 'in', agentIds)
+    .where('status', '<>', 'offline')
+  return (await rowsOf(db, back)).map(({ agent_id }) => agent_id)
+}
+
 export interface AgentPage {
   readonly agents: readonly AgentInstance[]
   readonly next: string | null
@@ -71,8 +81,8 @@ export const listAgents = async (db: Db, { agent_type, status, limit, cursor }: 
     .orderBy('created_at', 'desc')
     .orderBy('id', 'desc')
     .limit(limit + 1)
-  const { rows } = await runStatement(db, newest)
-  const agents = rows.slice(0, limit).map((row) => shown<AgentInstance>(row))
+  const rows = await rowsOf<AgentInstance>(db, newest)
+  const agents = rows.slice(0, limit)
   const last = rows.length > limit ? agents.at(-1) : undefined
   return { agents, next: last ? placeOf(last.created_at, last.id) : null }
 }

@@ -1,11 +1,15 @@
 /** What is done now and then: whoever fell silent is given up, metrics and health are written, what is old goes. */
+import { sql } from 'kysely'
 import type { Logger, Pool, Signals } from 'tidemark'
 import { createSchedule, logFailedJobs, type Schedule } from 'tidemark/app'
 import { eventsOf } from './events.js'
-import { forgetHealth, type Measured, storeHealth } from './health.js'
-import { collectMetrics } from './metrics.js'
+import { forgetHealth, isHealthStored, type Measured, storeHealth } from './health.js'
+import { heardOf } from './instances.js'
+import { collectMetrics, maintainMetrics } from './metrics.js'
 import type { Backoff } from './queue.js'
+import type { Db } from './rows.js'
 import { type Silenced, silenceAgents } from './silence.js'
+import { firstOf, tables } from './tables.js'
 import type { Writes } from './writes.js'
 
 export interface JobsOptions {
@@ -28,8 +32,11 @@ export interface Jobs extends Schedule {
   readonly maintain: () => Promise<void>
 }
 
-/** One server at a time: the others have nothing to do. */
-const onlyOne = 'select pg_try_advisory_xact_lock(hashtext($1)) as mine'
+/** Whether this server is the one that does it until its transaction ends: the others have nothing to do. */
+const isMine = async (db: Db, job: string): Promise<boolean> => {
+  const lock = sql<boolean>`pg_try_advisory_xact_lock(hashtext(${job}))`.as('mine')
+  return (await firstOf(db, tables.selectNoFrom(lock)))!.mine
+}
 
 export const createJobs = (options: JobsOptions): Jobs => {
   const { writes, pool, clock, backoff, signals, log, measure, keepDays = 90 } = options
@@ -39,11 +46,7 @@ export const createJobs = (options: JobsOptions): Jobs => {
   /** Agents that are heard of again. */
   const tellBack = async (): Promise<void> => {
     if (silent.size === 0) return
-    const { rows } = await pool.query<{ agent_id: string }>(
-      "select agent_id from agent_instances where agent_id = any ($1::text[]) and status <> 'offline'",
-      [[...silent]],
-    )
-    for (const { agent_id } of rows) {
+    for (const agent_id of await heardOf(pool, [...silent])) {
       silent.delete(agent_id)
       signals.raise({ name: 'heartbeat.back', subject: `agent ${agent_id}`, message: `The agent ${agent_id} is heard of again.` })
     }
@@ -52,8 +55,7 @@ export const createJobs = (options: JobsOptions): Jobs => {
   const silence = async (): Promise<Silenced> => {
     const { result } = await writes.write(async (tx, announce) => {
       const found = await silenceAgents(tx, now(), backoff)
-      for (const task of found.tasks) await announce(eventsOf.task(task))
-      for (const agent of found.agents) await announce(eventsOf.agent(agent))
+      await announce([...found.tasks.flatMap(eventsOf.task), ...found.agents.flatMap(eventsOf.agent)])
       return found
     })
     for (const { agent_id } of result.agents) {
@@ -67,9 +69,8 @@ export const createJobs = (options: JobsOptions): Jobs => {
 
   const metrics = async (): Promise<number> => {
     const { result } = await writes.write(async (tx, announce) => {
-      const { rows } = await tx.query<{ mine: boolean }>(onlyOne, ['agents.metrics'])
-      const written = rows[0]?.mine ? await collectMetrics(tx, now()) : []
-      for (const metric of written) await announce(eventsOf.metric(metric))
+      const written = (await isMine(tx, 'agents.metrics')) ? await collectMetrics(tx, now()) : []
+      await announce(written.flatMap(eventsOf.metric))
       return written.length
     })
     return result
@@ -78,19 +79,14 @@ export const createJobs = (options: JobsOptions): Jobs => {
   const health = async (): Promise<void> => {
     const measured = await measure()
     await writes.write(async (tx, announce) => {
-      const { rows } = await tx.query<{ mine: boolean }>(onlyOne, ['agents.health'])
-      if (!rows[0]?.mine) return
       // One row a minute, however many servers there are.
-      const recent = await tx.query(
-        "select from system_health where timestamp > $1::timestamptz - interval '50 seconds' and timestamp <= $1",
-        [now()],
-      )
-      if (recent.rowCount === 0) await announce(eventsOf.health(await storeHealth(tx, now(), measured)))
+      if (!(await isMine(tx, 'agents.health')) || (await isHealthStored(tx, now(), 50_000))) return
+      await announce(eventsOf.health(await storeHealth(tx, now(), measured)))
     })
   }
 
   const maintain = async (): Promise<void> => {
-    await pool.query("select * from agent_metrics_maintain($1 * interval '1 day', $2)", [keepDays, now()])
+    await maintainMetrics(pool, now(), keepDays)
     await forgetHealth(pool, now(), keepDays)
   }
 

@@ -1,10 +1,14 @@
 /** How well agents do, by windows of five minutes. Rates and qualities are fractions from 0 to 1 (C64), times are seconds. */
-import { pageOf, placeSql } from 'tidemark/app'
-import { AgentsError, refusing } from './agents-error.js'
+import { type OnConflictBuilder, sql } from 'kysely'
+import { pageOf, runStatement } from 'tidemark/app'
+import { AgentsError } from './agents-error.js'
 import { parsePlace } from './input.js'
 import { type AgentInstance, type Db, type Metric, shown } from './rows.js'
+import { afterMoment, firstOf, momentBefore, placeAt, rowsOf, type Tables, tables } from './tables.js'
 
 export const windowMinutes = 5
+
+const hourMs = 3_600_000
 
 export interface NewMetric {
   readonly period_start: string
@@ -16,35 +20,25 @@ export interface NewMetric {
   readonly average_quality_score: number
 }
 
+/** A window that is there takes the new numbers. */
+const renewed = (conflict: OnConflictBuilder<Tables, 'agent_metrics'>) =>
+  conflict.columns(['agent_instance_id', 'period_start', 'period_end']).doUpdateSet(({ ref }) => ({
+    tasks_completed: ref('excluded.tasks_completed'),
+    tasks_failed: ref('excluded.tasks_failed'),
+    success_rate: ref('excluded.success_rate'),
+    average_execution_time: ref('excluded.average_execution_time'),
+    average_quality_score: ref('excluded.average_quality_score'),
+  }))
+
 /** A window that is stored again is the same row. */
 export const storeMetric = async (db: Db, agent: AgentInstance, metric: NewMetric): Promise<Metric> => {
-  if (Date.parse(metric.period_end) <= Date.parse(metric.period_start))
-    throw new AgentsError('AGENTS_INVALID', 'period_end is after period_start.')
-  const ended = metric.tasks_completed + metric.tasks_failed
-  const rate = metric.success_rate ?? (ended === 0 ? 0 : metric.tasks_completed / ended)
-  const { rows } = await refusing(
-    db.query<object>(
-      `insert into agent_metrics (agent_instance_id, agent_type, period_start, period_end, tasks_completed, tasks_failed,
-                                  success_rate, average_execution_time, average_quality_score)
-       values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
-           on conflict (agent_instance_id, period_start, period_end) do update
-          set tasks_completed = excluded.tasks_completed, tasks_failed = excluded.tasks_failed, success_rate = excluded.success_rate,
-              average_execution_time = excluded.average_execution_time, average_quality_score = excluded.average_quality_score
-       returning *`,
-      [
-        agent.id,
-        agent.agent_type,
-        metric.period_start,
-        metric.period_end,
-        metric.tasks_completed,
-        metric.tasks_failed,
-        rate,
-        metric.average_execution_time,
-        metric.average_quality_score,
-      ],
-    ),
-  )
-  return shown<Metric>(rows[0]!)
+  const { period_start: start, period_end: end, tasks_completed: completed, tasks_failed: failed } = metric
+  if (Date.parse(end) <= Date.parse(start)) throw new AgentsError('AGENTS_INVALID', 'period_end is after period_start.')
+  const ended = completed + failed
+  const success_rate = metric.success_rate ?? (ended === 0 ? 0 : completed / ended)
+  const values = { ...metric, success_rate, agent_instance_id: agent.id, agent_type: agent.agent_type }
+  const stored = tables.insertInto('agent_metrics').values(values).onConflict(renewed).returningAll()
+  return (await firstOf<Metric>(db, stored))!
 }
 
 export interface MetricsQuery {
@@ -63,34 +57,76 @@ export interface MetricPage {
 
 /** Windows that end within the last hours, newest first. Hours are an interval: any number at any time of day (C65). */
 export const listMetrics = async (db: Db, { agent_id, hours, limit, cursor }: MetricsQuery, now: Date): Promise<MetricPage> => {
-  const { rows } = await db.query<Record<string, unknown>>(
-    `select m.*, ${placeSql('m.period_start')} from agent_metrics m
-      where m.period_end > $1::timestamptz - $2 * interval '1 hour' and m.period_start <= $1
-        and ($3::text is null or m.agent_instance_id = (select a.id from agent_instances a where a.agent_id = $3))
-        and ($4::timestamptz is null or (m.period_start <= $4 and (m.period_start < $4 or m.id > $5::uuid)))
-      order by m.period_start desc, m.id limit $6`,
-    [now, hours, agent_id ?? null, ...parsePlace(cursor), limit + 1],
-  )
-  const page = pageOf(rows, limit)
+  const [time, id] = parsePlace(cursor)
+  const ofAgent = tables
+    .selectFrom('agent_instances')
+    .select('id')
+    .where('agent_id', '=', agent_id ?? '')
+  const newest = tables
+    .selectFrom('agent_metrics')
+    .selectAll()
+    .select(placeAt('period_start'))
+    .where('period_end', '>', momentBefore(now, hours * hourMs))
+    .where('period_start', '<=', now.toISOString())
+    .$if(agent_id !== undefined, (query) => query.where('agent_instance_id', '=', ofAgent))
+    .$if(time !== null, (query) => query.where(afterMoment('period_start', time!, id!)))
+    .orderBy('period_start', 'desc')
+    .orderBy('id')
+    .limit(limit + 1)
+  const page = pageOf((await runStatement(db, newest)).rows, limit)
   return { metrics: page.rows.map((row) => shown<Metric>(row)), next: page.next }
 }
 
+/** What ended in a window, by agent. */
+const endedIn = (start: string, end: string) =>
+  tables
+    .selectFrom('agent_executions as e')
+    .innerJoin('agent_instances as a', 'a.id', 'e.agent_instance_id')
+    .select((eb) => {
+      const countOf = (status: 'completed' | 'failed') => eb.fn.countAll().filterWhere('e.status', '=', status)
+      return [
+        'a.id as agent_instance_id',
+        'a.agent_type',
+        eb.val(start).as('period_start'),
+        eb.val(end).as('period_end'),
+        countOf('completed').as('tasks_completed'),
+        countOf('failed').as('tasks_failed'),
+        eb(eb.cast<number>(countOf('completed'), 'double precision'), '/', eb.fn.countAll<number>()).as('success_rate'),
+        eb.fn.coalesce(eb.fn.avg('e.execution_time_seconds'), eb.lit(0)).as('average_execution_time'),
+        eb.fn.coalesce(eb.fn.avg('e.quality_score'), eb.lit(0)).as('average_quality_score'),
+      ]
+    })
+    .where('e.completed_at', '>=', start)
+    .where('e.completed_at', '<', end)
+    .where('e.status', 'in', ['completed', 'failed'])
+    .groupBy(['a.id', 'a.agent_type'])
+
 // Only what changes is written: a window without news tells nobody.
-const collectSql = `
-  insert into agent_metrics (agent_instance_id, agent_type, period_start, period_end, tasks_completed, tasks_failed,
-                             success_rate, average_execution_time, average_quality_score)
-  select a.id, a.agent_type, $1, $2, count(*) filter (where e.status = 'completed'), count(*) filter (where e.status = 'failed'),
-         count(*) filter (where e.status = 'completed')::double precision / count(*),
-         coalesce(avg(e.execution_time_seconds), 0), coalesce(avg(e.quality_score), 0)
-    from agent_executions e join agent_instances a on a.id = e.agent_instance_id
-   where e.completed_at >= $1 and e.completed_at < $2 and e.status in ('completed', 'failed')
-   group by a.id, a.agent_type
-      on conflict (agent_instance_id, period_start, period_end) do update
-     set tasks_completed = excluded.tasks_completed, tasks_failed = excluded.tasks_failed, success_rate = excluded.success_rate,
-         average_execution_time = excluded.average_execution_time, average_quality_score = excluded.average_quality_score
-   where (agent_metrics.tasks_completed, agent_metrics.tasks_failed, agent_metrics.average_quality_score)
-         is distinct from (excluded.tasks_completed, excluded.tasks_failed, excluded.average_quality_score)
-  returning *`
+const collected = (start: string, end: string) =>
+  tables
+    .insertInto('agent_metrics')
+    .columns([
+      'agent_instance_id',
+      'agent_type',
+      'period_start',
+      'period_end',
+      'tasks_completed',
+      'tasks_failed',
+      'success_rate',
+      'average_execution_time',
+      'average_quality_score',
+    ])
+    .expression(endedIn(start, end))
+    .onConflict((conflict) =>
+      renewed(conflict).where((eb) =>
+        eb.or(
+          (['tasks_completed', 'tasks_failed', 'average_quality_score'] as const).map((column) =>
+            eb(`agent_metrics.${column}`, 'is distinct from', eb.ref(`excluded.${column}`)),
+          ),
+        ),
+      ),
+    )
+    .returningAll()
 
 /** The window that a moment is in. */
 export const windowOf = (at: Date): readonly [start: Date, end: Date] => {
@@ -104,7 +140,13 @@ export const collectMetrics = async (db: Db, now: Date): Promise<readonly Metric
   const [start] = windowOf(now)
   const windows = [windowOf(new Date(start.getTime() - 1)), windowOf(now)]
   const written: Metric[] = []
-  for (const window of windows)
-    written.push(...(await db.query<object>(collectSql, [...window])).rows.map((row) => shown<Metric>(row)))
+  for (const [from, until] of windows)
+    written.push(...(await rowsOf<Metric>(db, collected(from.toISOString(), until.toISOString()))))
   return written
+}
+
+/** Makes the partitions of months that are to come, and drops what is older than so many days (R26). */
+export const maintainMetrics = async (db: Db, now: Date, keepDays: number): Promise<void> => {
+  const maintained = sql`public.agent_metrics_maintain(${keepDays} * interval '1 day', ${now})`
+  await rowsOf(db, tables.selectFrom(maintained.as('m')).selectAll())
 }

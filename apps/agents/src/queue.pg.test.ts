@@ -95,6 +95,32 @@ describe('the queue', () => {
     ).toHaveLength(5)
   })
 
+  it('finds the next task by the index of the queue, however much waits', async () => {
+    const agent = await idleAgent('code_reviewer')
+    await database.owner.query(
+      `insert into agent_executions (task_id, agent_type, task_type, status, next_retry_at)
+       select 'long-' || n, 'code_reviewer', 't', case when n % 50 = 0 then 'retrying' else 'queued' end::task_status, now()
+         from generate_series(1, 2000) n`,
+    )
+    await database.owner.query('analyze agent_executions')
+    const plans: string[] = []
+    await inTransaction(async (db) => {
+      const explained = async (sql: string, values: readonly unknown[] = []) => {
+        const { rows } = await db.query<Record<string, string>>(`explain ${sql}`, values)
+        plans.push(rows.map((row) => row['QUERY PLAN']).join('\n'))
+      }
+      const watched = {
+        query: async (sql: string, values?: readonly unknown[]) => {
+          await explained(sql, values)
+          return db.query(sql, values)
+        },
+      } as Db
+      expect(await claimTask(watched, agent.agent_id, new Date())).not.toBeNull()
+    })
+    expect(plans.at(-1)).toContain('Index Scan using idx_agent_executions_queue')
+    expect(plans.at(-1)).not.toContain('Sort')
+  })
+
   it('C63: a task that runs makes its agent processing; an agent has one at a time; its end counts once', async () => {
     const agent = await idleAgent('quiz_generator')
     const { task_id } = await task('quiz_generator')

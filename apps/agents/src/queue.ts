@@ -2,8 +2,10 @@
  * The queue: who takes which task, and what becomes of it. One task is taken once, by an agent of its type, the most urgent and then the oldest
  * first; what fails comes back after a while, until its attempts are used up.
  */
-import { AgentsError, refusing } from './agents-error.js'
-import { type AgentInstance, type Db, type Execution, rowOf, shown, type TaskStatus } from './rows.js'
+import { sql } from 'kysely'
+import { AgentsError } from './agents-error.js'
+import type { AgentInstance, Db, Execution, TaskStatus } from './rows.js'
+import { firstOf, json, rowsOf, tables } from './tables.js'
 
 export interface Backoff {
   readonly baseMs: number
@@ -16,24 +18,41 @@ export const defaultBackoff: Backoff = { baseMs: 1_000, maxMs: 300_000 }
 export const retryDelayMs = (attempts: number, { baseMs, maxMs }: Backoff): number =>
   Math.min(maxMs, baseMs * 2 ** Math.min(attempts, 40))
 
-const claimSql = `
-  with next as (
-    select e.id from agent_executions e
-     where e.agent_type = $2 and (e.status in ('pending', 'queued') or (e.status = 'retrying' and e.next_retry_at <= $3))
-       and (e.agent_instance_id is null or e.agent_instance_id = $1)
-     order by e.priority desc, e.created_at, e.id
-       for update skip locked limit 1)
-  update agent_executions e set status = 'running', agent_instance_id = $1 from next where e.id = next.id
-  returning e.*`
+/** As the index of the queue has them: by other words it would not be found, and all that waits would be sorted for each task. */
+const waiting = ['pending', 'queued', 'retrying'] as const
+
+/** What another agent is just taking is passed over. */
+const claimed = ({ id, agent_type }: AgentInstance, now: Date) =>
+  tables
+    .with('next', (db) =>
+      db
+        .selectFrom('agent_executions')
+        .select('id')
+        .where('agent_type', '=', agent_type)
+        .where('status', 'in', waiting)
+        .where((eb) => eb.or([eb('status', '<>', 'retrying'), eb('next_retry_at', '<=', now.toISOString())]))
+        .where((eb) => eb.or([eb('agent_instance_id', 'is', null), eb('agent_instance_id', '=', id)]))
+        .orderBy('priority', 'desc')
+        .orderBy('created_at')
+        .orderBy('id')
+        .limit(1)
+        .forUpdate()
+        .skipLocked(),
+    )
+    .updateTable('agent_executions as e')
+    .from('next')
+    .set({ status: 'running', agent_instance_id: id })
+    .whereRef('e.id', '=', 'next.id')
+    .returningAll('e')
 
 /** The next task for this agent, which is its own from now on; null where there is none. Raises AGENTS_NOT_READY, AGENTS_NOT_FOUND. */
 export const claimTask = async (db: Db, agentId: string, now: Date): Promise<Execution | null> => {
-  const { rows } = await db.query<object>('select * from agent_instances where agent_id = $1 for update', [agentId])
-  const agent = rowOf<AgentInstance>(rows)
+  const locked = tables.selectFrom('agent_instances').selectAll().where('agent_id', '=', agentId).forUpdate()
+  const agent = await firstOf<AgentInstance>(db, locked)
   if (agent === null) throw new AgentsError('AGENTS_NOT_FOUND')
   if (agent.status !== 'idle' && !(agent.status === 'busy' && agent.current_task_id === null))
     throw new AgentsError('AGENTS_NOT_READY')
-  return rowOf((await refusing(db.query<object>(claimSql, [agent.id, agent.agent_type, now]))).rows)
+  return firstOf(db, claimed(agent, now))
 }
 
 export interface TaskChange {
@@ -53,11 +72,18 @@ const afterFailure = (task: Execution, { status, retryable }: TaskChange): TaskS
 
 /** Raises AGENTS_NOT_FOUND. Whoever has it decides alone until the transaction ends. */
 const lockTask = async (db: Db, taskId: string): Promise<Execution> => {
-  const { rows } = await db.query<object>('select * from agent_executions where task_id = $1 for update', [taskId])
-  const task = rowOf<Execution>(rows)
+  const locked = tables.selectFrom('agent_executions').selectAll().where('task_id', '=', taskId).forUpdate()
+  const task = await firstOf<Execution>(db, locked)
   if (task === null) throw new AgentsError('AGENTS_NOT_FOUND')
   return task
 }
+
+/** Back into the queue for whoever is free, and not before its time. */
+export const givenBack = (attempts: number, now: Date, backoff: Backoff) => ({
+  status: 'retrying' as const,
+  next_retry_at: new Date(now.getTime() + retryDelayMs(attempts, backoff)).toISOString(),
+  agent_instance_id: null,
+})
 
 /** What whoever runs the task tells of it. Raises AGENTS_ILLEGAL_MOVE. */
 export const changeTask = async (
@@ -70,27 +96,19 @@ export const changeTask = async (
   const status = afterFailure(task, change) ?? task.status
   // A task that is not changed but named again has ended as it is: told twice is told once.
   if (status === task.status && task.completed_at !== null) throw new AgentsError('AGENTS_ILLEGAL_MOVE')
-  const retryAt = status === 'retrying' ? new Date(now.getTime() + retryDelayMs(task.retry_count, backoff)) : null
-  const { rows } = await refusing(
-    db.query<object>(
-      `update agent_executions
-          set status = $2::public.task_status, output_data = coalesce($3, output_data), quality_score = coalesce($4, quality_score),
-              execution_time_seconds = coalesce($5, execution_time_seconds), error_message = coalesce($6, error_message),
-              next_retry_at = coalesce($7, next_retry_at),
-              agent_instance_id = case when $2::public.task_status = 'retrying' then null else agent_instance_id end
-        where id = $1 returning *`,
-      [
-        task.id,
-        status,
-        change.output_data === undefined ? null : JSON.stringify(change.output_data),
-        change.quality_score ?? null,
-        change.execution_time_seconds ?? null,
-        change.error_message ?? null,
-        retryAt,
-      ],
-    ),
-  )
-  return shown<Execution>(rows[0]!)
+  const { output_data: output, quality_score: quality, execution_time_seconds: seconds, error_message: message } = change
+  const changed = tables
+    .updateTable('agent_executions')
+    .set({
+      ...(status === 'retrying' ? givenBack(task.retry_count, now, backoff) : { status }),
+      ...(output !== undefined && { output_data: json(output) }),
+      ...(quality !== undefined && { quality_score: quality }),
+      ...(seconds !== undefined && { execution_time_seconds: seconds }),
+      ...(message !== undefined && { error_message: message }),
+    })
+    .where('id', '=', task.id)
+    .returningAll()
+  return (await firstOf<Execution>(db, changed))!
 }
 
 /**
@@ -100,24 +118,23 @@ export const changeTask = async (
 export const cancelTask = async (db: Db, taskId: string): Promise<Execution> => {
   const task = await lockTask(db, taskId)
   if (task.completed_at !== null) throw new AgentsError('AGENTS_ILLEGAL_MOVE', 'The task has ended.')
-  const { rows } = await refusing(
-    db.query<object>(
-      `update agent_executions
-          set cancel_requested = true, status = case when status = 'running' then status else 'cancelled' end::public.task_status
-        where id = $1 returning *`,
-      [task.id],
-    ),
-  )
-  return shown<Execution>(rows[0]!)
+  const cancelled = tables
+    .updateTable('agent_executions')
+    .set({ cancel_requested: true, status: task.status === 'running' ? 'running' : 'cancelled' })
+    .where('id', '=', task.id)
+    .returningAll()
+  return (await firstOf<Execution>(db, cancelled))!
 }
 
 /** Tasks that this agent runs and is to leave off. */
 export const cancellationsOf = async (db: Db, agentInstanceId: string): Promise<readonly string[]> => {
-  const { rows } = await db.query<{ task_id: string }>(
-    `select task_id from agent_executions where agent_instance_id = $1 and status = 'running' and cancel_requested`,
-    [agentInstanceId],
-  )
-  return rows.map(({ task_id }) => task_id)
+  const asked = tables
+    .selectFrom('agent_executions')
+    .select('task_id')
+    .where('agent_instance_id', '=', agentInstanceId)
+    .where('status', '=', 'running')
+    .where('cancel_requested', '=', true)
+  return (await rowsOf(db, asked)).map(({ task_id }) => task_id)
 }
 
 export interface QueueState {
@@ -131,23 +148,28 @@ export interface QueueState {
 }
 
 export const queueState = async (db: Db, now: Date): Promise<QueueState> => {
-  const counts = await db.query<{ status: string; n: string }>(
-    `select status::text, count(*) as n from agent_executions where status in ('pending', 'queued', 'running', 'retrying') group by status`,
-  )
-  const waiting = await db.query<{ agent_type: string; priority: string; tasks: string; oldest: number }>(
-    `select agent_type::text, priority::text, count(*) as tasks,
-            greatest(0, extract(epoch from $1::timestamptz - min(created_at)))::double precision as oldest
-       from agent_executions where status in ('pending', 'queued', 'retrying')
-      group by agent_type, priority order by agent_executions.priority desc, 1`,
-    [now],
-  )
+  const counted = tables
+    .selectFrom('agent_executions')
+    .select((eb) => ['status', eb.fn.countAll<string>().as('n')])
+    .where('status', 'in', [...waiting, 'running'])
+    .groupBy('status')
+  const waited = sql<number>`extract(epoch from ${now}::timestamptz - min(created_at))`
+  const groups = tables
+    .selectFrom('agent_executions')
+    .select((eb) => [
+      'agent_type',
+      'priority',
+      eb.fn.countAll<string>().as('tasks'),
+      eb.cast<number>(eb.fn('greatest', [eb.lit(0), waited]), 'double precision').as('oldest_seconds'),
+    ])
+    .where('status', 'in', waiting)
+    .groupBy(['agent_type', 'priority'])
+    .orderBy('priority', 'desc')
+    .orderBy((eb) => eb.cast('agent_type', 'text'))
+  const byStatus = await rowsOf(db, counted)
+  const waits = await rowsOf(db, groups)
   return {
-    by_status: Object.fromEntries(counts.rows.map(({ status, n }) => [status, Number(n)])),
-    waiting: waiting.rows.map(({ agent_type, priority, tasks, oldest }) => ({
-      agent_type,
-      priority,
-      tasks: Number(tasks),
-      oldest_seconds: oldest,
-    })),
+    by_status: Object.fromEntries(byStatus.map(({ status, n }) => [status, Number(n)])),
+    waiting: waits.map((group) => ({ ...group, tasks: Number(group.tasks) })),
   }
 }

@@ -92,11 +92,35 @@ export interface Metric {
 
 export type HealthStatus = 'healthy' | 'degraded' | 'unhealthy'
 
-/** Of `system_health`; all columns. */
-export type SystemHealth = { readonly id: string; readonly timestamp: string; readonly status: HealthStatus } & JsonObject
+export interface SystemHealth {
+  readonly id: string
+  readonly timestamp: string
+  readonly component: string
+  readonly status: HealthStatus
+  readonly period_minutes: number
+  readonly total_agents: number
+  readonly active_agents: number
+  readonly idle_agents: number
+  readonly busy_agents: number
+  readonly error_agents: number
+  readonly total_tasks: number
+  readonly completed_tasks: number
+  readonly failed_tasks: number
+  readonly queued_tasks: number
+  readonly running_tasks: number
+  /** From 0 to 1, as `error_rate`. */
+  readonly success_rate: number
+  readonly error_rate: number
+  readonly response_time_ms: number | null
+  readonly p95_response_time_ms: number | null
+  readonly realtime_lag_ms: number | null
+  /** From 0 to 1, as `cache_hit_rate`. */
+  readonly pool_utilisation: number | null
+  readonly cache_hit_rate: number | null
+  readonly active_alerts: number
+  readonly details: JsonObject
+}
 
 /** Times come as Date, everything else as it is. */
 export const shown = <T>(row: object): T =>
   Object.fromEntries(Object.entries(row).map(([name, value]) => [name, value instanceof Date ? value.toISOString() : value])) as T
-
-export const rowOf = <T>(rows: readonly object[]): T | null => (rows[0] ? shown<T>(rows[0]) : null)

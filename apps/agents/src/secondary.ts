@@ -4,6 +4,8 @@
  */
 import { createBreaker, isTidemarkError, type Logger, type Pool, type Signals } from 'tidemark'
 import type { Db } from './rows.js'
+import { backlogOf, lockSpool, nextEntries, removeEntries, switchSpool } from './spool.js'
+import type { SpoolEntry } from './tables.js'
 
 export interface SecondaryOptions {
   /** The first database, which keeps the spool. */
@@ -34,13 +36,6 @@ export interface Secondary {
   /** Whether everything that was committed before is there as well, within its time. */
   settle(): Promise<boolean>
   status(): Promise<SecondaryStatus>
-}
-
-interface Entry {
-  readonly seq: string
-  readonly table_name: string
-  readonly row_id: string
-  readonly row_data: unknown
 }
 
 /** In the order in which they were spooled. */
@@ -112,7 +107,7 @@ export const createSecondary = (options: SecondaryOptions): Secondary => {
   }
 
   /** All of it in one transaction; the guards of the tables there let pass what has happened. */
-  const apply = (entries: readonly Entry[]): Promise<void> =>
+  const apply = (entries: readonly SpoolEntry[]): Promise<void> =>
     secondary.transaction(
       async (db) => {
         for (const { table_name, row_id, row_data } of entries) {
@@ -129,15 +124,12 @@ export const createSecondary = (options: SecondaryOptions): Secondary => {
   const drainBatch = (): Promise<number> =>
     primary.transaction(
       async (db) => {
-        await db.query("select pg_advisory_xact_lock(hashtext('agents_spool'))")
-        const { rows } = await db.query<Entry>(
-          'select seq::text, table_name, row_id, row_data from agents_spool.entries order by entries.seq limit $1',
-          [batchSize],
-        )
-        if (rows.length === 0) return 0
-        await breaker.run(() => apply(rows))
-        await db.query('delete from agents_spool.entries where seq = any ($1::bigint[])', [rows.map(({ seq }) => seq)])
-        return rows.length
+        await lockSpool(db)
+        const entries = await nextEntries(db, batchSize)
+        if (entries.length === 0) return 0
+        await breaker.run(() => apply(entries))
+        await removeEntries(db, entries)
+        return entries.length
       },
       { signal: stopping.signal },
     )
@@ -203,7 +195,7 @@ export const createSecondary = (options: SecondaryOptions): Secondary => {
 
   return {
     start: async () => {
-      await primary.query('select agents_spool.switch_to(true)')
+      await switchSpool(primary, true)
       void attempt()
       schedule()
     },
@@ -224,14 +216,12 @@ export const createSecondary = (options: SecondaryOptions): Secondary => {
       return isThere
     },
     status: async () => {
-      const { rows } = await primary.query<{ n: string; oldest: number | null }>(
-        `select count(*) as n, extract(epoch from clock_timestamp() - min(spooled_at))::double precision as oldest from agents_spool.entries`,
-      )
+      const { entries, oldest_seconds } = await backlogOf(primary)
       return {
         configured: true,
         available: !isAway,
-        backlog: Number(rows[0]?.n ?? 0),
-        oldest_seconds: rows[0]?.oldest ?? null,
+        backlog: entries,
+        oldest_seconds,
         last_error: lastError,
       }
     },

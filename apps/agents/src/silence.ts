@@ -1,8 +1,15 @@
 /** Who has not been heard of for too long is offline, and what it ran goes back into the queue (three beats of 30 s are missed). */
-import { type Backoff, retryDelayMs } from './queue.js'
-import { type AgentInstance, type Db, type Execution, shown } from './rows.js'
+import { type SqlBool, sql } from 'kysely'
+import { resolveAlert } from 'tidemark/app'
+import { type Backoff, givenBack } from './queue.js'
+import type { AgentInstance, Db, Execution } from './rows.js'
+import { momentBefore, rowsOf, tables } from './tables.js'
 
 export const silentAfterMs = 90_000
+
+const heartbeatMissed = { type: 'heartbeat.missed', entityType: 'agent' } as const
+
+const fellSilent = 'The agent that ran it fell silent.'
 
 export interface Silenced {
   readonly agents: readonly AgentInstance[]
@@ -10,41 +17,98 @@ export interface Silenced {
 }
 
 // Tasks before agents, as everybody else takes them: a task that ends just now waits for nobody who waits for it.
-const lockTasksSql = `
-  select e.* from agent_executions e join agent_instances a on a.id = e.agent_instance_id
-   where e.status = 'running' and a.status <> 'offline' and a.last_heartbeat < $1
-   order by e.id for update of e skip locked`
+const lockedTasks = (since: string) =>
+  tables
+    .selectFrom('agent_executions as e')
+    .innerJoin('agent_instances as a', 'a.id', 'e.agent_instance_id')
+    .selectAll('e')
+    .where('e.status', '=', 'running')
+    .where('a.status', '<>', 'offline')
+    .where('a.last_heartbeat', '<', since)
+    .orderBy('e.id')
+    .forUpdate('e')
+    .skipLocked()
 
-const silenceSql = `
-  update agent_instances set status = 'offline', status_reason = 'no heartbeat', current_task_id = null
-   where id in (select a.id from agent_instances a
-                 where a.status <> 'offline' and a.last_heartbeat < $1
-                   and not exists (select from agent_executions e
-                                    where e.agent_instance_id = a.id and e.status = 'running' and e.id <> all ($2::uuid[]))
-                 order by a.id for update skip locked)
-  returning *`
+/** But for those who run a task that is not among `taken`. */
+const silenced = (since: string, taken: readonly string[]) =>
+  tables
+    .updateTable('agent_instances')
+    .set({ status: 'offline', status_reason: 'no heartbeat', current_task_id: null })
+    .where('id', 'in', (of) =>
+      of
+        .selectFrom('agent_instances as a')
+        .select('a.id')
+        .where('a.status', '<>', 'offline')
+        .where('a.last_heartbeat', '<', since)
+        .where(({ not, exists, selectFrom }) =>
+          not(
+            exists(
+              selectFrom('agent_executions as e')
+                .select('e.id')
+                .whereRef('e.agent_instance_id', '=', 'a.id')
+                .where('e.status', '=', 'running')
+                .where(sql<SqlBool>`e.id <> all (${taken}::uuid[])`),
+            ),
+          ),
+        )
+        .orderBy('a.id')
+        .forUpdate()
+        .skipLocked(),
+    )
+    .returningAll()
 
-const giveBackSql = `
-  update agent_executions
-     set status = case when retry_count < max_retries then 'retrying' else 'failed' end::public.task_status,
-         error_message = 'The agent that ran it fell silent.', next_retry_at = $2,
-         agent_instance_id = case when retry_count < max_retries then null else agent_instance_id end
-   where id = $1 returning *`
+/** Those that have attempts left, each not before its time. */
+const givenBackAll = (tasks: readonly Execution[], now: Date, backoff: Backoff) => {
+  const times = tasks.map(({ retry_count }) => givenBack(retry_count, now, backoff).next_retry_at)
+  const ids = tasks.map(({ id }) => id)
+  const each = sql<{ id: string; at: string }>`unnest(${ids}::uuid[], ${times}::timestamptz[])`
+  return tables
+    .updateTable('agent_executions as e')
+    .from(each.as<'r'>(sql`r (id, at)`))
+    .set((eb) => ({ status: 'retrying', next_retry_at: eb.ref('r.at'), agent_instance_id: null, error_message: fellSilent }))
+    .whereRef('e.id', '=', 'r.id')
+    .returningAll('e')
+}
 
-/** Within a transaction. An agent whose task just ends is left for the next time. */
+const failedAll = (tasks: readonly Execution[]) =>
+  tables
+    .updateTable('agent_executions')
+    .set({ status: 'failed', error_message: fellSilent })
+    .where(
+      'id',
+      'in',
+      tasks.map(({ id }) => id),
+    )
+    .returningAll()
+
+/** Told of in the transaction that gives them up, and so by whichever server it was. */
+const told = (agents: readonly AgentInstance[]) => {
+  const ids = agents.map(({ agent_id }) => agent_id)
+  const alert = sql`public.publish_alert(${heartbeatMissed.type}, a.agent_id, ${heartbeatMissed.entityType}, ${'It sent no heartbeat and is offline.'})`
+  return tables.selectFrom(sql<object>`unnest(${ids}::text[])`.as<'a'>(sql`a (agent_id)`)).select(alert.as('alert'))
+}
+
+/** Ends the alert of an agent that comes back with this version of its row. */
+export const endSilence = async (
+  db: Db,
+  { agent_id, previous_status, version, status_version }: AgentInstance,
+): Promise<void> => {
+  if (previous_status === 'offline' && version === status_version)
+    await resolveAlert(db, { ...heartbeatMissed, entityId: agent_id })
+}
+
+/** Within a transaction, in as many statements for one agent as for many. An agent whose task just ends is left for the next time. */
 export const silenceAgents = async (db: Db, now: Date, backoff: Backoff): Promise<Silenced> => {
-  const since = new Date(now.getTime() - silentAfterMs)
-  const running = (await db.query<object>(lockTasksSql, [since])).rows.map((row) => shown<Execution>(row))
-  const silent = (await db.query<object>(silenceSql, [since, running.map(({ id }) => id)])).rows.map((row) =>
-    shown<AgentInstance>(row),
-  )
-  const gone = new Set(silent.map(({ id }) => id))
-  const tasks: Execution[] = []
-  for (const { id, agent_instance_id, retry_count } of running) {
-    if (agent_instance_id === null || !gone.has(agent_instance_id)) continue
-    const retryAt = new Date(now.getTime() + retryDelayMs(retry_count, backoff))
-    const { rows } = await db.query<object>(giveBackSql, [id, retryAt])
-    tasks.push(...rows.map((row) => shown<Execution>(row)))
-  }
-  return { agents: silent, tasks }
+  const since = momentBefore(now, silentAfterMs)
+  const running = await rowsOf<Execution>(db, lockedTasks(since))
+  const taken = running.map(({ id }) => id)
+  const agents = await rowsOf<AgentInstance>(db, silenced(since, taken))
+  const gone = new Set(agents.map(({ id }) => id))
+  const left = running.filter(({ agent_instance_id: id }) => id !== null && gone.has(id))
+  const again = left.filter(({ retry_count, max_retries }) => retry_count < max_retries)
+  const over = left.filter(({ retry_count, max_retries }) => retry_count >= max_retries)
+  const retried = again.length > 0 ? await rowsOf<Execution>(db, givenBackAll(again, now, backoff)) : []
+  const failed = over.length > 0 ? await rowsOf<Execution>(db, failedAll(over)) : []
+  if (agents.length > 0) await rowsOf(db, told(agents))
+  return { agents, tasks: [...retried, ...failed] }
 }

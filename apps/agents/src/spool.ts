@@ -1,0 +1,43 @@
+/** What the second database has still to get, as the first one keeps it. */
+import { sql } from 'kysely'
+import { runStatement } from 'tidemark/app'
+import type { Db } from './rows.js'
+import { firstOf, rowsOf, type SpoolEntry, tables } from './tables.js'
+
+/** Whether rows are spooled; from the first time on, also those that were there before. */
+export const switchSpool = async (db: Db, enabled: boolean): Promise<void> => {
+  await runStatement(db, tables.selectNoFrom(sql`agents_spool.switch_to(${enabled})`.as('switched')))
+}
+
+/** In a transaction, until whose end nobody else may bring them over. */
+export const lockSpool = async (db: Db): Promise<void> => {
+  await runStatement(db, tables.selectNoFrom(sql`pg_advisory_xact_lock(hashtext('agents_spool'))`.as('locked')))
+}
+
+/** The oldest, in the order in which they were spooled. */
+export const nextEntries = (db: Db, most: number): Promise<readonly SpoolEntry[]> => {
+  const entries = tables.selectFrom('agents_spool.entries').select(['seq', 'table_name', 'row_id', 'row_data'])
+  return rowsOf(db, entries.orderBy('seq').limit(most))
+}
+
+export const removeEntries = async (db: Db, entries: readonly SpoolEntry[]): Promise<void> => {
+  const seqs = entries.map(({ seq }) => seq)
+  await runStatement(db, tables.deleteFrom('agents_spool.entries').where('seq', 'in', seqs))
+}
+
+export interface Backlog {
+  readonly entries: number
+  /** Null where there is none. */
+  readonly oldest_seconds: number | null
+}
+
+export const backlogOf = async (db: Db): Promise<Backlog> => {
+  const counted = tables
+    .selectFrom('agents_spool.entries')
+    .select(({ fn, cast }) => [
+      fn.countAll<string>().as('entries'),
+      cast<number | null>(sql`extract(epoch from clock_timestamp() - min(spooled_at))`, 'double precision').as('oldest_seconds'),
+    ])
+  const { entries, oldest_seconds } = (await firstOf(db, counted))!
+  return { entries: Number(entries), oldest_seconds }
+}
