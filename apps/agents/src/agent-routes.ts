@@ -9,6 +9,7 @@ import { agentChange, agentsQuery, beat, newAgent, parse } from './input.js'
 import { agentById, heartbeat, listAgents, requireAgent } from './instances.js'
 import { cancellationsOf, claimTask } from './queue.js'
 import type { AgentInstance } from './rows.js'
+import { endSilence } from './silence.js'
 
 type OfAgent = { Params: { agentId: string } }
 
@@ -48,7 +49,10 @@ export const addAgentRoutes = (app: FastifyInstance, { db, reads, writes, servic
       const { result, degraded } = await writes.write(async (tx, announce) => {
         const before = await requireAgent(tx, request.params.agentId)
         const agent = await heartbeat(tx, request.params.agentId, new Date(clock.now()))
-        if (agent.version !== before.version) await announce(eventsOf.agent(agent))
+        if (agent.version !== before.version) {
+          await endSilence(tx, agent)
+          await announce(eventsOf.agent(agent))
+        }
         return { ...agent, cancel: await cancellationsOf(tx, agent.id) } satisfies AgentInstance & { cancel: unknown }
       })
       return { ...result, degraded }

@@ -1,6 +1,8 @@
 /** What is wrong just now, and what was: signals of this process, those of one subject folded into one alert. */
 import { randomUUID } from 'node:crypto'
 import type { Signals } from 'tidemark'
+import { placeOf } from 'tidemark/app'
+import { parsePlace } from './input.js'
 
 export interface Alert {
   readonly id: string
@@ -24,11 +26,30 @@ const endings: Readonly<Record<string, string>> = {
 const beginnings = new Set(Object.values(endings))
 const kept = 200
 
+export interface AlertsQuery {
+  readonly status?: Alert['status'] | undefined
+  readonly limit: number
+  readonly cursor?: string | undefined
+}
+
+export interface AlertPage {
+  readonly alerts: readonly Alert[]
+  /** The cursor of the next page. */
+  readonly next: string | null
+}
+
 export interface Alerts {
-  /** The newest first. */
-  list(status?: Alert['status']): readonly Alert[]
+  /** The newest first. Raises AGENTS_INVALID for a cursor that is none. */
+  page(query: AlertsQuery): AlertPage
+  /** What is wrong now, the newest first. */
+  active(): readonly Alert[]
   stop(): void
 }
+
+/** Goes up with the time; of one moment, with the id. */
+const orderOf = ({ timestamp, id }: Pick<Alert, 'timestamp' | 'id'>): string => `${timestamp} ${id}`
+
+const newestFirst = (one: Alert, other: Alert): number => (orderOf(one) < orderOf(other) ? 1 : -1)
 
 export const createAlerts = (signals: Signals): Alerts => {
   const alerts = new Map<string, Alert>()
@@ -51,12 +72,19 @@ export const createAlerts = (signals: Signals): Alerts => {
     },
     { replay: true },
   )
+  const active = (): readonly Alert[] => [...alerts.values()].sort(newestFirst)
   return {
-    list: (status) => {
-      const active = [...alerts.values()].reverse()
-      if (status === 'active') return active
-      return status === 'resolved' ? past : [...active, ...past]
+    page: ({ status, limit, cursor }) => {
+      const [timestamp, id] = parsePlace(cursor)
+      const isBehind = (alert: Alert): boolean => timestamp === null || orderOf(alert) < orderOf({ timestamp, id })
+      const found = [...alerts.values(), ...past]
+        .filter((alert) => (status === undefined || alert.status === status) && isBehind(alert))
+        .sort(newestFirst)
+      const page = found.slice(0, limit)
+      const last = found.length > limit ? page.at(-1) : undefined
+      return { alerts: page, next: last ? placeOf(last.timestamp, last.id) : null }
     },
+    active,
     stop,
   }
 }

@@ -59,11 +59,12 @@ export const createApp = (options: AppOptions): FastifyInstance => {
           ? { state: relay.state, queued: relay.queued, dropped: relay.dropped, lag_ms: relay.lagMs }
           : { state: 'disabled' },
         secondary: secondary ? await secondary.status() : { configured: false },
-        active_alerts: alerts.list('active').length,
+        active_alerts: alerts.active().length,
       }
     },
     openRoutes: (app) => {
-      app.get('/api/v1/health/supabase', async (_request, reply) => {
+      const config = { summary: 'Whether the second database answers, and for which tables.', open: true }
+      app.get('/api/v1/health/supabase', { config }, async (_request, reply) => {
         const { httpStatus, body } = await supabaseHealth()
         return reply.status(httpStatus).header('cache-control', 'no-store').send(body)
       })

@@ -87,6 +87,8 @@ export const metricsQuery = z.strictObject({
   limit: z.coerce.number().int().min(1).max(5000).default(1000),
   cursor,
 })
-export const beat = z.strictObject({ status_reason: z.string().max(1000).optional() }).default({})
+export const alertsQuery = z.strictObject({ status: z.enum(['active', 'resolved']).optional(), limit, cursor })
+/** A heartbeat says nothing but that it is one. */
+export const beat = z.strictObject({}).default({})
 
 export const { parse, parsePlace } = createInput(AgentsError)

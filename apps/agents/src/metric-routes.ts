@@ -4,7 +4,7 @@ import { fromRead } from 'tidemark/app'
 import { requireService } from './access.js'
 import type { RouteContext } from './app.js'
 import { listHealth } from './health.js'
-import { hoursQuery, metricsQuery, newMetric, parse } from './input.js'
+import { alertsQuery, hoursQuery, metricsQuery, newMetric, parse } from './input.js'
 import { listMetrics } from './metrics.js'
 
 export const addMetricRoutes = (app: FastifyInstance, { db, reads, service, clock, alerts, realtime }: RouteContext): void => {
@@ -40,8 +40,12 @@ export const addMetricRoutes = (app: FastifyInstance, { db, reads, service, cloc
     return realtime ? realtime.getStatus() : { state: 'disabled' }
   })
 
-  app.get('/alerts', { config: { summary: 'What is wrong, and what was.' } }, async (request) => {
-    requireService(request.caller)
-    return { alerts: alerts.list() }
-  })
+  app.get(
+    '/alerts',
+    { config: { summary: 'What is wrong, and what was, the newest first.', query: alertsQuery } },
+    async (request) => {
+      requireService(request.caller)
+      return alerts.page(parse(alertsQuery, request.query))
+    },
+  )
 }

@@ -15,7 +15,7 @@ import {
   type Signals,
   silentLogger,
 } from 'tidemark'
-import { type CachePlaces, logFailures, openParts, type RunningApp } from 'tidemark/app'
+import { type CachePlaces, logFailures, openParts, type RunningApp, tellOfServices } from 'tidemark/app'
 import { createAlerts } from './alerts.js'
 import { createApp } from './app.js'
 import { relayRules } from './events.js'
@@ -24,6 +24,7 @@ import { createJobs, type Jobs } from './jobs.js'
 import { type Backoff, defaultBackoff } from './queue.js'
 import { agentCaches, createCachedReads } from './reads.js'
 import { createSecondary, type Secondary } from './secondary.js'
+import { switchSpool } from './spool.js'
 import { createSupabaseHealth } from './supabase-health.js'
 import { SupabaseService } from './supabase-service.js'
 import { createWrites } from './writes.js'
@@ -111,6 +112,7 @@ export const openAgents = (options: AgentsOptions): Promise<Agents> =>
     const cache = await openCache({ ...places, entries: agentCaches(), name: 'agents', followers, signals, log })
     onStop(() => cache.stop())
     const pool = cache.pools.primary
+    onStop(tellOfServices(signals, pool, log))
     if (telling) {
       telling.relay.start()
       onStop(() => telling.relay.stop())
@@ -125,7 +127,7 @@ export const openAgents = (options: AgentsOptions): Promise<Agents> =>
     if (secondary) {
       await secondary.start()
       onStop(() => secondary.stop())
-    } else await pool.query('select agents_spool.switch_to(false)')
+    } else await switchSpool(pool, false)
     const writes = createWrites({
       transaction: (fn) => cache.write(fn),
       tell: telling && (async (db, messages) => void (await telling.queue.addWithin(db, messages))),
@@ -140,8 +142,8 @@ export const openAgents = (options: AgentsOptions): Promise<Agents> =>
         responseTimeMs: Math.round((performance.now() - startedAt) * 10) / 10,
         realtimeLagMs: status?.lagMs ?? null,
         poolUtilisation: Math.min(1, pool.stats().utilisation),
-        activeAlerts: alerts.list('active').length,
-        degraded: alerts.list('active').map(({ alert_type }) => alert_type),
+        activeAlerts: alerts.active().length,
+        degraded: alerts.active().map(({ alert_type }) => alert_type),
       }
     }
     const jobs = createJobs({ writes, pool, clock, backoff, signals, log, measure })

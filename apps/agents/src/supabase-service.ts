@@ -10,6 +10,7 @@ import { agentById, changeAgent, createAgent, findAgent, listAgents, requireAgen
 import { listMetrics, storeMetric } from './metrics.js'
 import { type Backoff, changeTask } from './queue.js'
 import type { AgentInstance, Db, Execution, Metric, SystemHealth } from './rows.js'
+import { endSilence } from './silence.js'
 import type { SupabaseHealth, SupabaseHealthBody } from './supabase-health.js'
 import type { Announce, Asking, Writes } from './writes.js'
 
@@ -68,6 +69,7 @@ export class SupabaseService {
     const change = parse(agentChange, updates)
     return this.#store(async (tx, announce) => {
       const changed = await changeAgent(tx, agentId, change)
+      if (change.status !== undefined) await endSilence(tx, changed)
       await announce(eventsOf.agent(changed))
       return changed
     }, by)

@@ -27,7 +27,7 @@ export const resolveAlert = async (db: Db, { type, entityId, entityType }: Alert
 }
 
 /** Signals of this process that begin an alert, and those that end it. */
-const endings: Readonly<Record<string, string>> = { 'breaker.closed': 'breaker.opened' }
+const endings: Readonly<Record<string, string>> = { 'breaker.closed': 'breaker.opened', 'secondary.up': 'secondary.down' }
 const beginnings: ReadonlySet<string> = new Set(Object.values(endings))
 
 /** Takes what this process notices of other systems to where alerts are. Gives what ends it. */
