@@ -163,6 +163,13 @@ describe('the server of an application', () => {
     ])
   })
 
+  it('has nothing under a name that Postgres cannot hold, and quotes no address that cannot be read', async () => {
+    expect(await ask('/api/articles/%00')).toMatchObject({ statusCode: 404 })
+    const { statusCode, body } = await ask('/api/articles/secret%ff')
+    expect([statusCode, JSON.parse(body)]).toEqual([400, { error: 'Unreadable.', code: 'SHOP_MALFORMED' }])
+    expect(body).not.toContain('secret')
+  })
+
   it('names every field that is wrong, and quotes none', async () => {
     const { statusCode, body } = await ask('/api/articles', { method: 'POST', payload: '{"title":7,"size":"secret"}' })
     const { error, code, fields } = JSON.parse(body) as { readonly [name: string]: unknown }

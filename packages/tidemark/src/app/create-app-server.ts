@@ -5,6 +5,7 @@ import type { Authenticate } from './bearer.js'
 import type { Refusals } from './define-errors.js'
 import type { Failure } from './failures.js'
 import { type ApiInfo, createApiNotes } from './openapi.js'
+import { isStorable } from './storable.js'
 
 export interface AppServerOptions<C> {
   readonly errors: Refusals
@@ -88,7 +89,14 @@ export const createAppServer = <C>(options: AppServerOptions<C>): FastifyInstanc
     onFailure = () => {},
   } = options
   // Logs and audits of many processes hold them.
-  const app = fastify({ logger: false, bodyLimit, routerOptions: { maxParamLength: 256 }, genReqId: () => randomUUID() })
+  const app = fastify({
+    logger: false,
+    bodyLimit,
+    routerOptions: { maxParamLength: 256 },
+    genReqId: () => randomUUID(),
+    // An address that cannot be read at all.
+    frameworkErrors: answerError(errors, onFailure),
+  })
   app.addHook('onRequest', async (request, reply) => void reply.header('x-request-id', request.id))
   readJsonAlone(app)
   letGoOnClose(app)
@@ -115,6 +123,7 @@ export const createAppServer = <C>(options: AppServerOptions<C>): FastifyInstanc
       inner.addHook('onRequest', async (request, reply) => {
         reply.header('cache-control', 'no-store')
         Object.assign(request, { caller: await authenticate(request.headers.authorization) })
+        if (!isStorable(request.params)) throw errors.named('NOT_FOUND')
       })
       routes(inner)
     },
