@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { createPusherTarget } from '../realtime/relay/pusher-target.js'
 import { runCli } from '../testing/cli-call.js'
 import { type CliProcess, startCli, untilServing } from '../testing/cli-process.js'
 import { createPreparedProject } from '../testing/prepared-project.js'
@@ -13,7 +14,7 @@ const migrations = fileURLToPath(new URL('../../../../apps/re-engine/migrations/
 /** Writes down what it was given, and when it was asked to end. */
 const program = `
   const fs = require('node:fs')
-  const names = ['DATABASE_URL', 'OWNER_DATABASE_URL', 'JWT_SECRET', 'SUPABASE_URL', 'SUPABASE_SERVICE_ROLE_KEY', 'TIDEMARK_GIVEN_OWNER_DATABASE_URL']
+  const names = ['DATABASE_URL', 'OWNER_DATABASE_URL', 'JWT_SECRET', 'SUPABASE_URL', 'SUPABASE_SERVICE_ROLE_KEY', 'PUSHER_URL', 'TIDEMARK_GIVEN_OWNER_DATABASE_URL']
   fs.writeFileSync('given.json.part', JSON.stringify(Object.fromEntries(names.map((name) => [name, process.env[name]]))))
   fs.renameSync('given.json.part', 'given.json')
   process.on('SIGTERM', () => { fs.writeFileSync('ended', ''); process.exit(0) })
@@ -57,6 +58,8 @@ describe('applications beside a server', () => {
     expect(await one(given['OWNER_DATABASE_URL']!, 'select current_user as me')).toEqual({ me: 'tidemark_migrator' })
     const asked = await fetch(`${url}/rest/v1/`, { headers: { apikey: given['SUPABASE_SERVICE_ROLE_KEY']! } })
     expect(asked.status).toBe(200)
+    const pusher = createPusherTarget({ url: given['PUSHER_URL']! })
+    await pusher.send([{ channel: 'status', event: 'told', data: {}, id: 'one' }], AbortSignal.timeout(10_000))
   })
 
   it('a database that is named is made beside the others, prepared, and has migrations of its own', async () => {
