@@ -34,9 +34,15 @@ export const riskReply = (wording: Wording, { severity }: Risk): string => `${wo
 
 const counsellorReply = (wording: Wording): string => `${wording.risk.counsellor}\n${helplineBlock(wording)}`
 
+/** By which an answer is kept that could not be understood; nobody is shown it. */
+const unclear = 'Unclear: '
+
+const wordsOf = (answer: string | undefined): string | undefined =>
+  answer?.startsWith(unclear) ? answer.slice(unclear.length) : answer
+
 export const summaryText = (wording: Wording, answers: Yarn['answers']): string => {
   const { lead, labels, empty, confirm } = wording.summary
-  return [lead, ...steps.map((step) => `${labels[step]}: ${answers[step] ?? empty}`), confirm].join('\n')
+  return [lead, ...steps.map((step) => `${labels[step]}: ${wordsOf(answers[step]) ?? empty}`), confirm].join('\n')
 }
 
 /** What the yarn asks in a state. */
@@ -58,7 +64,7 @@ const answerStep = (wording: Wording, yarn: Yarn, step: Step, message: string): 
   const understood = understand(message)
   const attempts = yarn.attempts + 1
   if (understood === 'unclear' && attempts < maxAttempts) return { reply: clarify, state: step, attempts, understood }
-  const text = understood === 'unclear' ? `Unclear: ${message}` : message
+  const text = understood === 'unclear' ? `${unclear}${message}` : message
   const state = after[step]
   const lead = { clear: acknowledge, none, unclear: moveOn }[understood]
   const next = promptOf(wording, state, { ...yarn.answers, [step]: text })
