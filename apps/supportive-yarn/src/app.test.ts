@@ -28,7 +28,7 @@ const open = (options: Partial<AppOptions> = {}) => {
 
 describe('POST /chat', () => {
   it('S3.5: is refused in words of the app, which quote nothing', async () => {
-    const { post, say } = open()
+    const { get, post, say } = open()
     const refused = async (answer: ReturnType<typeof post>) => {
       const { statusCode, body } = await answer
       expect(body).not.toContain('secret')
@@ -43,6 +43,7 @@ describe('POST /chat', () => {
     expect(await refused(post('secret', 'text/plain'))).toBe(415)
     expect(await refused(post('message=secret', 'application/x-www-form-urlencoded'))).toBe(415)
     expect(await refused(post(JSON.stringify({ message: `secret${'x'.repeat(20_000)}` })))).toBe(413)
+    expect(await refused(get('/chat/secret%ff'))).toBe(404)
     expect((await say('x'.repeat(1000))).statusCode).toBe(200)
   })
 
@@ -56,6 +57,13 @@ describe('POST /chat', () => {
     const risky = await say('wanna die')
     expect(risky.statusCode).toBe(429)
     expect(risky.json().reply).toContain('13YARN 13 92 76')
+  })
+
+  it('has a history under as long a name as a session may have', async () => {
+    const { say, get } = open({ historyToken: token })
+    const name = 'é'.repeat(128)
+    expect((await say('hey there', name)).json().session_id).toBe(name)
+    expect((await get(`/history/${encodeURIComponent(name)}`, token)).statusCode).toBe(200)
   })
 
   it('takes what Postgres cannot hold for what it can, and is kept by nobody on the way', async () => {
@@ -118,7 +126,7 @@ describe('what only operators read', () => {
     expect(all).toEqual({ ...older, messages: [...older.messages, ...history.messages] })
     expect(all).toEqual({ session_id, state: 'strengths', messages: expect.anything(), next: null })
     expect((await get(`/history/${session_id}?cursor=x`, token)).statusCode).toBe(400)
-    expect((await get('/history/nobody', token)).statusCode).toBe(404)
+    for (const name of ['nobody', '%00', 'x'.repeat(200)]) expect((await get(`/history/${name}`, token)).statusCode).toBe(404)
     expect((await get(`/history/${session_id}?limit=0`, token)).statusCode).toBe(400)
     const analytics = (await get('/analytics?days=1', token)).json()
     expect(analytics).toEqual({

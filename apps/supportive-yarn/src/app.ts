@@ -38,7 +38,8 @@ const text = (max: number) =>
     )
     .pipe(z.string().min(1).max(max))
 
-const chatBody = z.object({ session_id: text(128).optional(), message: text(1000) })
+const sessionName = text(128)
+const chatBody = z.object({ session_id: sessionName.optional(), message: text(1000) })
 
 const historyQuery = z.object({
   limit: z.coerce.number().int().min(1).max(200).default(50),
@@ -125,7 +126,7 @@ const addOperatorRoutes = (app: FastifyInstance, options: AppOptions, token: str
       async (request, reply) => {
         const query = historyQuery.safeParse(request.query)
         if (!query.success) return reply.status(400).send({ error: wording.refusals.limit })
-        const { sessionId } = request.params as { readonly sessionId: string }
+        const { data: sessionId = '' } = sessionName.safeParse((request.params as { readonly sessionId: string }).sessionId)
         const { limit, cursor } = query.data
         const [session, page] = await store.read(async (db) => [
           await repository.getSessionData(db, sessionId),
@@ -155,7 +156,16 @@ const addOperatorRoutes = (app: FastifyInstance, options: AppOptions, token: str
 export const createApp = (options: AppOptions): FastifyInstance => {
   const { wording, store, historyToken, debug = false, trustedProxies = 0, onFailure = () => {} } = options
   const trustProxy = (_address: string, hop: number): boolean => hop < trustedProxies
-  const app: FastifyInstance = Fastify({ logger: false, bodyLimit: 16 * 1024, trustProxy })
+  const nothing = (_request: FastifyRequest, reply: FastifyReply) => reply.status(404).send({ error: wording.refusals.notFound })
+  const app: FastifyInstance = Fastify({
+    logger: false,
+    bodyLimit: 16 * 1024,
+    trustProxy,
+    // A session's name has 128 characters at most.
+    routerOptions: { maxParamLength: 128 },
+    // An address that cannot be read at all.
+    frameworkErrors: (_error, request, reply) => void nothing(request, reply),
+  })
   // JSON alone is read; anything else is answered with 415.
   app.removeContentTypeParser('text/plain')
   const limits = createLimits(options)
@@ -164,7 +174,7 @@ export const createApp = (options: AppOptions): FastifyInstance => {
   notes.note(app)
   app.get('/openapi.json', { config: { summary: 'What each route takes.', open: true } }, async () => notes.document())
   app.setErrorHandler(answerError(wording, onFailure))
-  app.setNotFoundHandler((_request, reply) => reply.status(404).send({ error: wording.refusals.notFound }))
+  app.setNotFoundHandler(nothing)
   app.addHook('onRequest', async (_request, reply) => {
     reply.header('cache-control', 'no-store')
   })
