@@ -21,6 +21,17 @@ const openGroups = (maxRunning: number, maxItems = 100, maxBytes = 100) => {
 }
 
 describe('groups', () => {
+  it('leave nothing behind that comes at the very moment when the last was written', async () => {
+    for (let later = 0; later < 10; later++) {
+      const written: number[] = []
+      const groups = createGroups<number>({ write: async (items) => void written.push(...items), maxRunning: 1, maxItems: 100 })
+      await groups.add(1)
+      for (let turns = 0; turns < later; turns++) await Promise.resolve()
+      await groups.add(2)
+      expect(written).toEqual([1, 2])
+    }
+  })
+
   it('hold what came in one turn of the event loop, and then what came while one was written', async () => {
     const { groups, written, release } = openGroups(1)
     const first = [groups.add(1), groups.add(2)]

@@ -39,6 +39,8 @@ const takeGroup = <T>(waiting: Waiting<T>[], options: GroupsOptions<T>): readonl
 export const createGroups = <T>(options: GroupsOptions<T>): Groups<T> => {
   const waiting: Waiting<T>[] = []
   const running = new Set<Promise<void>>()
+  /** Of those, the ones that will look once more whether anything waits. */
+  let looking = 0
   let gathering = false
 
   const writeGroup = async (group: readonly Waiting<T>[]): Promise<void> => {
@@ -55,10 +57,12 @@ export const createGroups = <T>(options: GroupsOptions<T>): Groups<T> => {
     await new Promise((resolve) => setImmediate(resolve))
     gathering = false
     while (waiting.length > 0) await writeGroup(takeGroup(waiting, options))
+    looking -= 1
   }
 
   const start = (): void => {
     gathering = true
+    looking += 1
     const runner = run().finally(() => running.delete(runner))
     running.add(runner)
   }
@@ -67,7 +71,7 @@ export const createGroups = <T>(options: GroupsOptions<T>): Groups<T> => {
     add: (item) =>
       new Promise((resolve, reject) => {
         waiting.push({ item, resolve, reject })
-        if (!gathering && running.size < options.maxRunning) start()
+        if (!gathering && looking < options.maxRunning) start()
       }),
     idle: async () => {
       while (running.size > 0) await Promise.all(running)

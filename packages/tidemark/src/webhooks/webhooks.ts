@@ -153,6 +153,8 @@ export const normaliserVersion = 1
 /** The Redis keys of one partition. Companions hash with their stream. */
 export interface PartitionKeys {
   readonly stream: string
+  /** Another text whenever the stream was lost and what it held goes through it anew. */
+  readonly life: string
   /** Ids waiting for their next attempt, by due time in milliseconds. */
   readonly retry: string
   /** Set of events whose run began and of which no outcome was told. */
@@ -167,6 +169,7 @@ export const partitionKeys = (partition: number, partitions: number): PartitionK
   const stream = partitions === 1 ? 'webhooks:events' : `webhooks:events:${partition}`
   return {
     stream,
+    life: `{${stream}}:life`,
     retry: `{${stream}}:retry`,
     begun: `{${stream}}:begun`,
     dedupePrefix: `{${stream}}:dedupe:`,

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { defineScript } from '../../redis/lua-script.js'
 import type { Redis, RedisArgument } from '../../redis/redis.js'
 import { commonFields, type EntryParts, queuedParts, wholeParts } from '../entry.js'
@@ -7,12 +8,19 @@ import { type AcceptedEvent, errorsStream, normaliserVersion, type PartitionKeys
  * Remembers the ids of a group and appends its events, as one step: an id that is remembered has an entry. Redis takes back nothing
  * of a script that fails half-way, so an id whose entry was refused is forgotten again.
  * An event of which there is a row is appended whatever is remembered: its row was made once.
+ * Nothing is done where the stream is in another life than the caller knows. A stream without one gets that which is given.
  */
 const appendScript = defineScript(
   'webhooks.append',
-  `local px, first = ARGV[1], ARGV[2] == '1'
-local out, at = {}, 3
-for i = 2, #KEYS do
+  `local life = redis.call('GET', KEYS[2]) or ''
+if life ~= ARGV[1] then return {} end
+if life == '' then
+  life = ARGV[2]
+  redis.call('SET', KEYS[2], life)
+end
+local px, first = ARGV[3], ARGV[4] == '1'
+local out, at = {life}, 5
+for i = 3, #KEYS do
   local extra, id = tonumber(ARGV[at]), ARGV[at + ${1 + commonFields.indexOf('id')}]
   local fresh = true
   if first then
@@ -36,44 +44,54 @@ end
 return out`,
 )
 
-/** Ids of entries by the ids of their events. An event that was there already has none. */
-export type Appended = ReadonlyMap<string, string>
+export interface Appended {
+  /** Of the stream. */
+  readonly life: string
+  /** Ids of entries by the ids of their events. An event that was there already has none. */
+  readonly entries: ReadonlyMap<string, string>
+}
 
 interface Append {
   readonly redis: Redis
   readonly keys: PartitionKeys
+  /** Of the stream, as it was known before the events were stored anywhere. */
+  readonly life: string
   readonly dedupeTtlMs: number
 }
 
 const append = async (
-  { redis, keys, dedupeTtlMs }: Append,
+  { redis, keys, life, dedupeTtlMs }: Append,
   events: readonly AcceptedEvent[],
   first: boolean,
   partsOf: (event: AcceptedEvent) => EntryParts,
-): Promise<Appended> => {
-  const names = [keys.stream]
-  const args: RedisArgument[] = [dedupeTtlMs, first ? '1' : '0']
+): Promise<Appended | undefined> => {
+  const names = [keys.stream, keys.life]
+  const args: RedisArgument[] = [life, randomUUID(), dedupeTtlMs, first ? '1' : '0']
   for (const event of events) {
     names.push(`${keys.dedupePrefix}${event.provider}|${event.tenant}|${event.dedupeKey}`)
     const { common, extra } = partsOf(event)
     args.push(extra.length, ...common, ...extra)
   }
-  const ids = await redis.script<readonly string[]>(appendScript, names, args)
-  const appended = new Map<string, string>()
-  for (let at = 0; at < events.length; at++) if (ids[at] !== '') appended.set(events[at]!.id, ids[at]!)
-  return appended
+  const [present, ...ids] = await redis.script<readonly string[]>(appendScript, names, args)
+  if (present === undefined) return undefined
+  const entries = new Map<string, string>()
+  for (let at = 0; at < events.length; at++) if (ids[at] !== '') entries.set(events[at]!.id, ids[at]!)
+  return { life: present, entries }
 }
 
-/** Appends events of one partition that are nowhere else. Raises TM_REDIS_*: then all, some or none of them were appended. */
-export const appendWhole = (to: Append, events: readonly AcceptedEvent[]): Promise<Appended> =>
+/**
+ * Appends events of one partition that are nowhere else. Undefined where the stream is in another life: none was. Raises TM_REDIS_*: then
+ * all, some or none of them were.
+ */
+export const appendWhole = (to: Append, events: readonly AcceptedEvent[]): Promise<Appended | undefined> =>
   append(to, events, true, (event) => wholeParts(event, normaliserVersion))
 
-/** Appends events of one partition that have a row, in the order of their rows. */
+/** Appends events of one partition that have a row, in the order of their rows. As {@link appendWhole}. */
 export const appendQueued = (
   to: Append,
   events: readonly AcceptedEvent[],
   seqOf: (event: AcceptedEvent) => string,
-): Promise<Appended> => append(to, events, false, (event) => queuedParts(event, seqOf(event)))
+): Promise<Appended | undefined> => append(to, events, false, (event) => queuedParts(event, seqOf(event)))
 
 /** Tells those who watch Redis of a dead letter. The truth is its row. */
 export const tellOfDeadLetter = async (redis: Redis, event: AcceptedEvent): Promise<void> => {

@@ -4,10 +4,11 @@ import type { Pool } from '../../postgres/postgres.js'
 import type { Redis } from '../../redis/redis.js'
 import { createGroups } from '../../time/groups.js'
 import { type AcceptedEvent, type Durability, partitionKeys } from '../webhooks.js'
-import { type Appended, appendQueued, appendWhole, tellOfDeadLetter } from './append-events.js'
-import { type Inserted, insertEvents, markQueued } from './insert-events.js'
+import { appendQueued, appendWhole, tellOfDeadLetter } from './append-events.js'
+import { type Inserted, insertEvents, markQueued, type StreamPlace } from './insert-events.js'
 import { createRedisMemory, type RedisMemory } from './redis-memory.js'
 import { createSpoolState } from './spool-state.js'
+import { createStreamLives, type Lives } from './stream-lives.js'
 
 /** Where an event is kept now, or why it is not. `duplicate`: it was kept before. */
 export type Kept = 'postgres' | 'redis' | 'duplicate' | 'nowhere'
@@ -55,15 +56,18 @@ const byPartition = (items: readonly Item[]): ReadonlyMap<number, Item[]> => {
   return parts
 }
 
+const partitionsOf = (items: readonly Item[]): ReadonlySet<number> => new Set(items.map(({ event }) => event.partition))
+
 const eventsOf = (items: readonly Item[]): readonly AcceptedEvent[] => items.map(({ event }) => event)
 
 class Store implements EventStore {
   readonly memory: RedisMemory
   readonly #options: EventStoreOptions
   readonly #spool
+  readonly #lives
   readonly #groups
-  /** In the stream, and not yet marked as such: ids of entries by ids of events. */
-  #marks = new Map<string, string>()
+  /** In the stream, and not yet marked as such, by ids of events. */
+  #marks = new Map<string, StreamPlace>()
   /** It did not take a group. Until it answers a question no other group waits for it. */
   #postgresIsAway = false
   #refusing = false
@@ -73,10 +77,11 @@ class Store implements EventStore {
   #unlisten: (() => void) | undefined
 
   constructor(options: EventStoreOptions) {
-    const { redis, signals, pool, log, timeoutMs, durability } = options
+    const { redis, signals, pool, log, timeoutMs, durability, partitions } = options
     this.#options = options
     this.memory = createRedisMemory(redis, signals)
     this.#spool = createSpoolState({ pool, log, signals, timeoutMs })
+    this.#lives = createStreamLives({ redis, partitions, log, learned: () => this.#spool.expire() })
     this.#groups = createGroups<Item>({
       write: (items) => this.#write(items),
       bytesOf: ({ event }) => event.raw.length + (event.envelope?.length ?? 0),
@@ -166,24 +171,26 @@ class Store implements EventStore {
 
   /** `durability: redis`. While events of a partition wait in Postgres, what comes waits behind them. */
   async #throughRedis(items: readonly Item[]): Promise<void> {
+    const lives = await this.#lives.of(partitionsOf(items))
     await this.#spool.known()
     const spooled = items.filter(({ event }) => this.#spool.isSpooling(event.partition))
     const others = items.filter(({ event }) => !this.#spool.isSpooling(event.partition))
     if (spooled.length > 0) await this.#throughPostgres(spooled)
     // Full: whoever sends more is told to come again, as events that are stored here leave by being handled.
     if (others.length === 0 || (this.#options.redis.state === 'up' && !this.memory.hasRoom)) return
-    const left = await this.#appendWhole(others)
-    if (left.length > 0 && !this.#postgresIsAway) await this.#intoPostgres(left)
+    const left = await this.#appendWhole(others, lives)
+    if (left.length > 0 && !this.#postgresIsAway) await this.#intoPostgres(left, await this.#lives.of(partitionsOf(left)))
   }
 
   /** Rows first. Where there can be none, the stream takes the whole events, and workers make the rows. */
   async #throughPostgres(items: readonly Item[]): Promise<void> {
-    if (!this.#postgresIsAway && (await this.#intoPostgres(items))) return
-    if (this.memory.hasRoom) await this.#appendWhole(items)
+    const lives = await this.#lives.of(partitionsOf(items))
+    if (!this.#postgresIsAway && (await this.#intoPostgres(items, lives))) return
+    if (this.memory.hasRoom) await this.#appendWhole(items, lives)
   }
 
   /** False where Postgres could not take them. */
-  async #intoPostgres(items: readonly Item[]): Promise<boolean> {
+  async #intoPostgres(items: readonly Item[], lives: Lives): Promise<boolean> {
     const { pool, timeoutMs, log } = this.#options
     let inserted: ReadonlyMap<string, Inserted>
     try {
@@ -195,12 +202,12 @@ class Store implements EventStore {
     }
     for (const item of items) item.kept = inserted.has(item.event.id) ? 'postgres' : 'duplicate'
     const fresh = items.filter(({ event }) => inserted.has(event.id))
-    await this.#queue(fresh, inserted)
+    await this.#queue(fresh, inserted, lives)
     return true
   }
 
   /** Puts rows into the stream, or lets them wait where others do. Never fails: they are durable already. */
-  async #queue(items: readonly Item[], inserted: ReadonlyMap<string, Inserted>): Promise<void> {
+  async #queue(items: readonly Item[], inserted: ReadonlyMap<string, Inserted>, lives: Lives): Promise<void> {
     if (this.#options.redis.state === 'absent') return
     const waiting: number[] = []
     let why = 'Redis is away'
@@ -211,7 +218,7 @@ class Store implements EventStore {
       const spooling = live.some(({ event }) => inserted.get(event.id)!.spooling)
       this.#spool.saw(partition, spooling)
       if (spooling || live.length === 0) continue
-      const failure = await this.#appendQueued(partition, live, inserted)
+      const failure = await this.#appendQueued(partition, live, inserted, lives.get(partition))
       if (failure === undefined) continue
       waiting.push(partition)
       why = failure
@@ -238,12 +245,18 @@ class Store implements EventStore {
     partition: number,
     items: readonly Item[],
     inserted: ReadonlyMap<string, Inserted>,
+    life: string | undefined,
   ): Promise<string | undefined> {
-    if (this.#options.redis.state !== 'up') return 'Redis is away'
+    if (this.#options.redis.state !== 'up' || life === undefined) return 'Redis is away'
     if (!this.memory.hasRoom) return 'the memory of Redis is full'
     try {
-      const entries = await appendQueued(this.#appendTo(partition), eventsOf(items), ({ id }) => inserted.get(id)!.seq)
-      for (const [id, entry] of entries) this.#marks.set(id, entry)
+      const appended = await appendQueued(this.#appendTo(partition, life), eventsOf(items), ({ id }) => inserted.get(id)!.seq)
+      if (!appended) {
+        this.#lives.forget(partition)
+        return 'Redis lost what it held'
+      }
+      this.#lives.saw(partition, appended.life)
+      for (const [id, entry] of appended.entries) this.#marks.set(id, { partition, entry })
       return undefined
     } catch (error) {
       return reasonOf(error)
@@ -251,27 +264,31 @@ class Store implements EventStore {
   }
 
   /** Gives those that Redis did not take. */
-  async #appendWhole(items: readonly Item[]): Promise<readonly Item[]> {
+  async #appendWhole(items: readonly Item[], lives: Lives): Promise<readonly Item[]> {
     const { redis, log } = this.#options
     if (redis.state !== 'up') return items
     const left: Item[] = []
     for (const [partition, part] of byPartition(items)) {
-      let entries: Appended
+      const life = lives.get(partition)
       try {
-        entries = await appendWhole(this.#appendTo(partition), eventsOf(part))
+        const appended = life === undefined ? undefined : await appendWhole(this.#appendTo(partition, life), eventsOf(part))
+        if (appended) {
+          this.#lives.saw(partition, appended.life)
+          for (const item of part) item.kept = appended.entries.has(item.event.id) ? 'redis' : 'duplicate'
+          continue
+        }
+        this.#lives.forget(partition)
       } catch (err) {
         log.warn('Redis could not take events', { err, partition, events: part.length })
-        left.push(...part)
-        continue
       }
-      for (const item of part) item.kept = entries.has(item.event.id) ? 'redis' : 'duplicate'
+      left.push(...part)
     }
     return left
   }
 
-  #appendTo(partition: number) {
+  #appendTo(partition: number, life: string) {
     const { redis, partitions, dedupeTtlMs } = this.#options
-    return { redis, dedupeTtlMs, keys: partitionKeys(partition, partitions) }
+    return { redis, life, dedupeTtlMs, keys: partitionKeys(partition, partitions) }
   }
 
   #tellWhetherRefusing(items: readonly Item[]): void {

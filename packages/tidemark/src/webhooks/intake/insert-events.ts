@@ -152,13 +152,26 @@ export const insertEvents = async (
   return inserted
 }
 
-/** Marks rows as in the stream. Those that were handled meanwhile need no mark. */
-export const markQueued = async (pool: Pool, marks: ReadonlyMap<string, string>): Promise<void> => {
+/** Where an event stands in a stream. */
+export interface StreamPlace {
+  readonly partition: number
+  readonly entry: string
+}
+
+/**
+ * Marks rows as in the stream, by their ids. Those that were handled meanwhile need no mark. While a partition spools, rows may have been
+ * taken out of a stream that was lost: its row is locked, so that nobody begins to between the look at it and the mark.
+ */
+export const markQueued = async (pool: Pool, marks: ReadonlyMap<string, StreamPlace>): Promise<void> => {
+  const places = [...marks.values()]
   await pool.query(
-    `update public.webhook_events e set queued = true, stream_id = m.stream_id
+    `with held as materialized (
+       select partition, spooling from tidemark.webhook_partitions where partition = any ($3::smallint[]) order by partition for share)
+     update public.webhook_events e set queued = true, stream_id = m.stream_id
        from unnest($1::uuid[], $2::text[]) m(id, stream_id)
-      where e.id = m.id and (e.status = 'accepted') is true and not e.queued`,
-    [[...marks.keys()], [...marks.values()]],
+      where e.id = m.id and (e.status = 'accepted') is true and not e.queued
+        and not exists (select from held where held.partition = e.partition and held.spooling)`,
+    [[...marks.keys()], places.map(({ entry }) => entry), [...new Set(places.map(({ partition }) => partition))]],
   )
 }
 

@@ -42,7 +42,10 @@ export interface Queue {
   isMissing(partition: number): Promise<boolean>
   /** Makes a missing partition ready to be read. */
   create(partition: number): Promise<void>
-  /** Takes out of a missing partition what came into it nevertheless; `keep` is called with it before it is gone. */
+  /**
+   * Takes out of a missing partition what came into it nevertheless; `keep` is called with it before it is gone. Whatever was stored before
+   * this comes into it no more.
+   */
   strip(partition: number, keep: (events: readonly HeldEvent[]) => Promise<void>): Promise<void>
   /** Notes that events are about to run, `isStored` where they are rows of a parked lane: should their worker end, the next owner knows. */
   begun(partition: number, events: readonly HeldEvent[], isStored: boolean): Promise<void>

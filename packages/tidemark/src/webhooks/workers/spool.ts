@@ -80,10 +80,13 @@ export const drainSpool = async ({ pool, redis, partitions }: SpoolOptions, owne
     const refusedAt = results.findIndex(({ ok }) => !ok)
     const added = refusedAt < 0 ? rows : rows.slice(0, refusedAt)
     const ids = results.slice(0, added.length).map((result) => (result.ok ? String(result.value) : ''))
+    // Of a partition that was taken anew meanwhile the stream may have been lost.
     await pool.query(
-      `update public.webhook_events event set queued = true, stream_id = place.stream_id
-         from unnest($1::uuid[], $2::text[]) as place(id, stream_id) where event.id = place.id`,
-      [added.map(({ id }) => id), ids],
+      `with fence as materialized (
+         select from tidemark.webhook_partitions where partition = $3 and epoch = $4 for share)
+       update public.webhook_events event set queued = true, stream_id = place.stream_id
+         from unnest($1::uuid[], $2::text[]) as place(id, stream_id) where event.id = place.id and exists (select from fence)`,
+      [added.map(({ id }) => id), ids, owned.number, owned.epoch],
     )
     if (refusedAt >= 0) return false
   }

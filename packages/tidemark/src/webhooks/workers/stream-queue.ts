@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { isTidemarkError } from '../../errors.js'
 import type { Logger, Signals } from '../../observability/observability.js'
 import type { Redis, RedisCommand, RedisReply } from '../../redis/redis.js'
@@ -98,7 +99,8 @@ class StreamQueue implements Queue {
 
   async strip(partition: number, keep: (events: readonly HeldEvent[]) => Promise<void>): Promise<void> {
     const { redis } = this.#options
-    const { stream } = this.#keys(partition)
+    const { stream, life } = this.#keys(partition)
+    await redis.command(['SET', life, randomUUID()])
     for (;;) {
       const entries = listOf(await redis.command(['XRANGE', stream, '-', '+', 'COUNT', claimPage], { buffers: true }))
       if (entries.length === 0) return
