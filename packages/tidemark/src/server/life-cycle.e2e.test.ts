@@ -111,13 +111,18 @@ const listens = (server: TidemarkServer): Promise<true> =>
   })
 
 describe('a server over a Postgres that is given', () => {
-  test('SEC-1: says what it serves past row-level security', async () => {
+  test('SEC-1, R80: says what it serves past row-level security, and shows what its program measures', async () => {
     const url = await makeDatabase()
     const first = serverOn(url, 'open')
     await first.start()
     const open = (notices: readonly string[]) => notices.filter((notice) => notice.includes('row-level security'))
     expect(open(first.notices)).toEqual([])
+    first.metrics().gauge('tidemark_mail_waiting_entries', 'Mails that wait to be sent.', ['queue']).set(700, { queue: 'outbox' })
+    const text = await (await fetch(`${first.url}/metrics`)).text()
+    expect(text).toContain('tidemark_mail_waiting_entries{queue="outbox"} 700')
+    expect(text).toContain('tidemark_realtime_lag_seconds_count 0')
     await first.stop()
+    expect(() => serverOn(url, 'open').metrics()).toThrow(expect.objectContaining({ code: 'TM_SERVER_STARTING' }))
     const client = new pg.Client({ connectionString: url })
     await client.connect()
     await client.query('create table note (id int); grant select on note to anon')
