@@ -15,8 +15,12 @@ const rowOf = (alert: AlertView, nowMs: number): readonly (string | number)[] =>
   alert.message.slice(0, 100),
 ]
 
+/** Whole seconds: what was silenced for two hours a moment ago is so for two hours. */
+const leftText = (iso: string, nowMs: number): string =>
+  formatDuration(Math.max(0, Math.round((Date.parse(iso) - nowMs) / 1000) * 1000))
+
 const silenceText = ({ id, matchers, author, comment, ends_at }: SilenceView, nowMs: number): string =>
-  `${id.slice(0, 8)} ${matchers.join(' ')} for ${formatDuration(Math.max(0, Date.parse(ends_at) - nowMs))} by ${author}${comment === '' ? '' : `: ${comment}`}`
+  `${id.slice(0, 8)} ${matchers.join(' ')} for ${leftText(ends_at, nowMs)} by ${author}${comment === '' ? '' : `: ${comment}`}`
 
 /** One line for each alert and silence. */
 export const alertsText = ({ alerts, silences, channels }: AlertsReport, nowMs: number): string =>

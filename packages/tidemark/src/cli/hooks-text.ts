@@ -52,12 +52,14 @@ export const showText = (event: EventDetail, { bold }: Colors): string =>
     event.raw,
   ].join('\n')
 
+const eventsText = (count: number): string => (count === 1 ? '1 event' : `${count} events`)
+
 export const replayText = ({ dryRun, selected, replay }: ReplayReport, { green }: Colors): string => {
-  if (dryRun) return `would send ${selected} events through again`
+  if (dryRun) return `would send ${eventsText(selected)} through again`
   if (!replay) return ''
   if (selected === 0) return 'No event is like that.'
   if (replay.again) return `The same is on its way already: replay ${replay.id}, ${replay.sent} of ${replay.selected} sent.`
-  return `${green('✓')} replay ${replay.id} of ${selected} events`
+  return `${green('✓')} replay ${replay.id} of ${eventsText(selected)}`
 }
 
 export const replayStateText = ({ id, status, sent, selected }: ReplayView): string =>

@@ -124,7 +124,7 @@ export const standardRules: readonly Rule[] = [
     entityType: 'webhooks',
     keepFiringFor: 0,
     when: { gauge: { metric: probeMetrics.webhooksDead }, per: 'provider', above: 0 },
-    says: '{value} webhook events of {entity} are dead letters: see `tidemark hooks dlq`.',
+    says: 'Dead letters of {entity}: {value}. See `tidemark hooks dlq`.',
   }),
   defineRule({
     name: 'schema-drift',
@@ -132,7 +132,7 @@ export const standardRules: readonly Rule[] = [
     entityType: 'schema',
     for: '2m',
     when: { gauge: { metric: probeMetrics.migrations }, per: 'state', above: 0 },
-    says: '{value} migrations are {entity}: see `tidemark schema status`.',
+    says: 'Migrations that are {entity}: {value}. See `tidemark schema status`.',
   }),
   defineRule({
     name: 'sync-lag',
