@@ -19,6 +19,7 @@ export const pathMetrics = {
 } as const
 
 const requests = 'tidemark_http_request_duration_seconds_count'
+const realtimeLag = 'tidemark_realtime_lag_seconds'
 const statements = 'tidemark_postgres_query_duration_seconds_count'
 
 /** What every server looks at. `alerts.thresholds` changes levels and times, or leaves a rule out. */
@@ -99,6 +100,21 @@ export const standardRules: readonly Rule[] = [
     for: '15s',
     when: { health: 'feed', is: ['down', 'degraded'] },
     says: 'The feed is not fresh, so that caches do not answer: {detail}.',
+  }),
+  defineRule({
+    name: 'realtime-lag',
+    severity: 'warning',
+    entityType: 'realtime',
+    for: '1m',
+    when: {
+      share: { of: { metric: `${realtimeLag}_bucket`, where: { le: '1' } }, among: { metric: `${realtimeLag}_count` } },
+      entity: 'changes',
+      over: '5m',
+      atLeast: 100,
+      below: 0.95,
+      back: 0.99,
+    },
+    says: 'Of the changes that clients are told of, the share {value} comes to them within a second (less than {limit}).',
   }),
   defineRule({
     name: 'redis-away',

@@ -16,6 +16,7 @@ import { createMetrics } from '../../observability/metrics.js'
 import { type Health, type Metrics, type SignalName, type Signals, silentLogger } from '../../observability/observability.js'
 import { createSignals } from '../../observability/signals.js'
 import { createNamedPool, type Pool } from '../../postgres/postgres.js'
+import { createChangesMetrics } from '../../realtime/changes/changes-metrics.js'
 import { createRedis } from '../../redis/create-redis.js'
 import { appSource, platformSource } from '../../schema/migration-files.js'
 import { createMigrator } from '../../schema/migrator.js'
@@ -157,6 +158,23 @@ describe('rules of every server, over the parts that they watch', () => {
     for (let n = 0; n < 12; n += 1) for (const url of ['/fails', '/refuses', '/works']) await app.inject({ url })
     await lookFor(engine, 40_000)
     expect(summary().sort()).toEqual(['raise error-rate http', 'raise refusals http'])
+  })
+
+  it('R139: realtime-lag: changes that come late to clients, until they are in time again', async () => {
+    const { told: tell } = createChangesMetrics(metrics)
+    const engine = watch(['realtime-lag'])
+    await engine.look()
+    for (let n = 0; n < 200; n += 1) tell(n % 10 === 0 ? 3_000 : 20)
+    await lookFor(engine, 50_000)
+    expect(summary()).toEqual([])
+    await lookFor(engine, 30_000)
+    expect(summary()).toEqual(['raise realtime-lag changes'])
+    for (let n = 0; n < 5_000; n += 1) tell(20)
+    await lookFor(engine, 100_000)
+    expect(summary().filter((each) => !each.startsWith('still'))).toEqual([
+      'raise realtime-lag changes',
+      'resolve realtime-lag changes',
+    ])
   })
 
   it('webhook-backlog and webhook-dead-letters: what waits in Postgres', async () => {
