@@ -30,6 +30,8 @@ const needed: Readonly<Record<string, readonly string[]>> = {
 
 const guards = ['type', 'fallback', 'maxPerMinute', 'timeoutMs']
 
+const isNumber = (value: unknown): boolean => value === undefined || (typeof value === 'number' && value > 0)
+
 /** Nothing of a channel is quoted: it holds keys. */
 const whyNoChannels = (value: unknown): string | undefined => {
   if (!isPlainObject(value)) return 'it is not an object of channels'
@@ -40,6 +42,8 @@ const whyNoChannels = (value: unknown): string | undefined => {
     if (!channelTypes.includes(type)) return `the channel "${name}" has none of the types ${channelTypes.join(', ')}`
     const missing = needed[type]?.find((member) => channel[member] === undefined)
     if (missing !== undefined) return `the channel "${name}" has no "${missing}"`
+    const bad = ['maxPerMinute', 'timeoutMs'].find((member) => !isNumber(channel[member]))
+    if (bad !== undefined) return `the "${bad}" of the channel "${name}" is no number above 0`
     const unknown = unknownMember(channel, [...guards, ...(needed[type] ?? [])])
     if (unknown !== undefined) return `of the channel "${name}" ${unknown}`
   }

@@ -63,6 +63,10 @@ describe('routes', () => {
   it('are refused where they say what nobody knows: a misspelt demand would be none', () => {
     const misspelt = [{ routes: [{ matches: ['severity=critical'], channels: ['ops'] }] }] as never
     expect(() => createRoutes(misspelt, ['ops'])).toThrow('nobody knows "matches" (there are match, channels')
+    expect(() => createRoutes([{ groupWaitMs: '30s' }] as never, ['ops'])).toThrow(
+      '"groupWaitMs" is not a number of milliseconds',
+    )
+    expect(() => createRoutes([{ match: 'severity=critical' }] as never, ['ops'])).toThrow('"match" is not a list of texts')
   })
 
   const alertOf = (labels: AlertLabels): Alert => ({ ...begun(signalOf(labels), 'id', 'fingerprint') })

@@ -43,22 +43,34 @@ export interface Route {
   readonly escalateTo: readonly string[]
 }
 
-const members = [
-  'match',
-  'channels',
-  'groupBy',
-  'groupWaitMs',
-  'groupIntervalMs',
-  'repeatIntervalMs',
-  'sendResolved',
-  'escalateAfterMs',
-  'escalateTo',
-  'routes',
-] as const satisfies readonly (keyof RouteInput)[]
+const isTexts = (value: unknown): boolean => Array.isArray(value) && value.every((each) => typeof each === 'string')
+const isMs = (value: unknown): boolean => typeof value === 'number' && value >= 0
+
+/** What a route may say, and what that has to be. */
+const members: { readonly [Name in keyof RouteInput]-?: readonly [is: (value: unknown) => boolean, expected: string] } = {
+  match: [isTexts, 'a list of texts'],
+  channels: [isTexts, 'a list of texts'],
+  groupBy: [isTexts, 'a list of texts'],
+  groupWaitMs: [isMs, 'a number of milliseconds'],
+  groupIntervalMs: [isMs, 'a number of milliseconds'],
+  repeatIntervalMs: [isMs, 'a number of milliseconds'],
+  sendResolved: [(value) => typeof value === 'boolean', 'true or false'],
+  escalateAfterMs: [isMs, 'a number of milliseconds'],
+  escalateTo: [isTexts, 'a list of texts'],
+  routes: [Array.isArray, 'a list of routes'],
+}
+
+const whyBad = (input: RouteInput): string | undefined => {
+  for (const [name, [is, expected]] of Object.entries(members)) {
+    const value = input[name as keyof RouteInput]
+    if (value !== undefined && !is(value)) return `"${name}" is not ${expected}`
+  }
+  return unknownMember(input, Object.keys(members))
+}
 
 /** A demand that is misspelt would not be one: the route would take everything. */
 const check = (input: RouteInput): void => {
-  const reason = unknownMember(input, members)
+  const reason = whyBad(input)
   if (reason !== undefined) throw new TidemarkError('TM_ALERTS_ROUTE', { reason })
   for (const child of input.routes ?? []) check(child)
 }

@@ -39,6 +39,7 @@ describe('alerts of a configuration', () => {
       { 'Not a name': { type: 'log' } },
       { ops: { type: 'own' } },
       { ops: { type: 'log', falback: 'hidden' } },
+      { ops: { type: 'log', timeoutMs: 'hidden' } },
       ['hidden'],
     ]) {
       expect(() => configOf({ channels })).toThrowError(expect.objectContaining({ code: 'TM_CONFIG_BAD_VALUE' }) as Error)

@@ -51,8 +51,13 @@ describe('the providers of a configuration', () => {
   it.each([
     [{ gohighlevel: { tenant: ['loc1'] } }, /providers.gohighlevel .* nobody knows "tenant" \(did you mean "tenants"\?\)/],
     [{ rollout: { rsa: true } }, /nobody knows "rsa"/],
+    [{ gohighlevel: { tenants: 'loc1' } }, /no list of texts/],
+    [{ github: { maxBytes: '1MB' } }, /no whole number/],
     [{ acme: { kind: 'generic', signature: { name: 'x-acme' } } }, /names no "header"/],
-  ])('are refused where a setting is misspelt, which would be as if it were not there: %j', (providers, said) => {
-    expect(() => webhookProviders(configOf({ providers } as never))).toThrow(said)
-  })
+  ])(
+    'are refused where a setting is misspelt, which would be as if it were not there, or is of another type: %j',
+    (providers, said) => {
+      expect(() => webhookProviders(configOf({ providers } as never))).toThrow(said)
+    },
+  )
 })

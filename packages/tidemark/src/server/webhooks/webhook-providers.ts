@@ -38,11 +38,19 @@ const kinds: Readonly<Record<string, Kind>> = {
 
 const shared = ['kind', 'tenants', 'maxBytes'] as const satisfies readonly (keyof WebhookProviderInput)[]
 
-/** What is misspelt would not be there: accounts that were named would not be looked at. */
-const check = (name: string, settings: object, { takes }: Kind): void => {
+/** What is misspelt would not be there, and of a text every part would be an account: others than those that were named would be let in. */
+const whyBad = (settings: object, takes: readonly string[]): string | undefined => {
   const { signature } = settings as GenericOptions
-  const isNameless = signature !== undefined && typeof signature?.header !== 'string'
-  const reason = unknownMember(settings, [...shared, ...takes]) ?? (isNameless ? 'its "signature" names no "header"' : undefined)
+  const { tenants, maxBytes } = settings as WebhookProviderInput
+  if (signature !== undefined && typeof signature?.header !== 'string') return 'its "signature" names no "header"'
+  if (tenants !== undefined && !(Array.isArray(tenants) && tenants.every((tenant) => typeof tenant === 'string')))
+    return 'its "tenants" are no list of texts'
+  if (maxBytes !== undefined && !(Number.isInteger(maxBytes) && maxBytes > 0)) return 'its "maxBytes" is no whole number above 0'
+  return unknownMember(settings, [...shared, ...takes])
+}
+
+const check = (name: string, settings: object, { takes }: Kind): void => {
+  const reason = whyBad(settings, takes)
   if (reason !== undefined) throw new TidemarkError('TM_WEBHOOKS_BAD_OPTION', { option: `providers.${name}`, reason })
 }
 
