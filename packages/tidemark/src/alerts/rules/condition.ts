@@ -1,3 +1,4 @@
+import { unknownMember } from '../../config/unknown-member.js'
 import type { HealthStatus, Sample } from '../../observability/observability.js'
 import { parseDuration } from '../../time/durations.js'
 import type { Look } from '../machine/machine.js'
@@ -108,6 +109,39 @@ const valuesOf = (facts: Facts, condition: Exclude<Condition, HealthCondition>):
   if ('gauge' in condition) return sumsOf(facts.samples, condition.gauge, condition.per)
   if ('increase' in condition) return grown(facts, condition.increase, condition.over, condition.per)
   return sharesOf(facts, condition)
+}
+
+const levels = ['above', 'below', 'back', 'per', 'entity']
+
+/** What each kind of condition may say besides its own name. */
+const kinds: Readonly<Record<string, readonly string[]>> = {
+  gauge: levels,
+  increase: [...levels, 'over'],
+  share: [...levels, 'over', 'atLeast'],
+  health: ['is'],
+}
+
+const isSeries = (series: unknown): boolean => typeof (series as Partial<Series> | null | undefined)?.metric === 'string'
+
+const whyNoLevel = (condition: Exclude<Condition, HealthCondition>): string | undefined => {
+  const { above, below } = condition
+  if (typeof above !== 'number' && typeof below !== 'number') return 'no number "above" or "below" tells when it holds'
+  if ('gauge' in condition) return isSeries(condition.gauge) ? undefined : 'its "gauge" names no "metric"'
+  if (condition.over === undefined || Number.isNaN(spanMs(condition.over))) return 'its "over" is no duration'
+  if ('increase' in condition) return isSeries(condition.increase) ? undefined : 'its "increase" names no "metric"'
+  return isSeries(condition.share?.of) && isSeries(condition.share.among)
+    ? undefined
+    : 'its "share" names no metrics "of" and "among"'
+}
+
+/** Why a condition could never hold, whatever is measured. */
+export const conditionProblem = (condition: Condition): string | undefined => {
+  const kind = Object.keys(kinds).find((name) => name in condition)
+  if (kind === undefined) return `it looks at none of ${Object.keys(kinds).join(', ')}`
+  const unknown = unknownMember(condition, [kind, ...kinds[kind]!])
+  if (unknown !== undefined || !('health' in condition))
+    return unknown ?? whyNoLevel(condition as Exclude<Condition, HealthCondition>)
+  return Array.isArray(condition.is) && condition.is.length > 0 ? undefined : 'its "is" names no state'
 }
 
 const metricOf = (condition: Exclude<Condition, HealthCondition>): string =>

@@ -2,7 +2,7 @@ import { TidemarkError } from '../../errors.js'
 import { parseDuration } from '../../time/durations.js'
 import { type AlertLabels, type AlertSeverity, severities } from '../alerts.js'
 import type { Look } from '../machine/machine.js'
-import type { Condition } from './condition.js'
+import { type Condition, conditionProblem } from './condition.js'
 import type { Facts } from './facts.js'
 
 /** What one look at one thing says. */
@@ -77,6 +77,10 @@ export const defineRule = (input: RuleInput): Rule => {
   const when = [input.when].flat() as readonly (Condition | LookFor)[]
   if (when.length === 0 || when.some((each) => typeof each !== 'function' && (typeof each !== 'object' || each === null)))
     throw bad(name, 'nothing tells when it holds')
+  for (const each of when) {
+    const problem = typeof each === 'function' ? undefined : conditionProblem(each)
+    if (problem !== undefined) throw bad(name, problem)
+  }
   return {
     name,
     severity,

@@ -27,7 +27,15 @@ describe('rules', () => {
       { when: [] },
       { for: 'soon' },
       { keepFiringFor: -1 },
-    ])
+      { when: { gauge: { metric: 'a' } } },
+      { when: { gauge: { metric: 'a' }, abov: 1 } },
+      { when: { gauge: 'a', above: 1 } },
+      { when: { increase: { metric: 'a' }, above: 1 } },
+      { when: { increase: { metric: 'a' }, over: 'soon', above: 1 } },
+      { when: { share: { of: { metric: 'a' } }, over: '1m', above: 1 } },
+      { when: { health: 'redis' } },
+      { when: { healthy: 'redis' } },
+    ] as readonly Partial<RuleInput>[])
       expect(() => defineRule({ ...minimal, ...wrong })).toThrowError(
         expect.objectContaining({ code: 'TM_ALERTS_RULE' }) as Error,
       )
