@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { type ConfigInput, resolveConfig } from '../../config/config.js'
-import { defineProvider, hmacKey, hmacProof } from '../../webhooks/providers/providers.js'
+import { defineProvider, github, hmacKey, hmacProof } from '../../webhooks/providers/providers.js'
 import { takesWebhooks } from './serves-webhooks.js'
 import { webhookProviders } from './webhook-providers.js'
 
@@ -52,6 +52,7 @@ describe('the providers of a configuration', () => {
     [{ gohighlevel: { tenant: ['loc1'] } }, /providers.gohighlevel .* nobody knows "tenant" \(did you mean "tenants"\?\)/],
     [{ rollout: { rsa: true } }, /nobody knows "rsa"/],
     [{ gohighlevel: { tenants: 'loc1' } }, /no list of texts/],
+    [{ mine: { ...github('mine'), tenants: 'loc1' } }, /no list of texts/],
     [{ github: { maxBytes: '1MB' } }, /no whole number/],
     [{ acme: { kind: 'generic', signature: { name: 'x-acme' } } }, /names no "header"/],
   ])(

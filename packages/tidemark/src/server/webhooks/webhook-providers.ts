@@ -38,33 +38,37 @@ const kinds: Readonly<Record<string, Kind>> = {
 
 const shared = ['kind', 'tenants', 'maxBytes'] as const satisfies readonly (keyof WebhookProviderInput)[]
 
-/** What is misspelt would not be there, and of a text every part would be an account: others than those that were named would be let in. */
-const whyBad = (settings: object, takes: readonly string[]): string | undefined => {
-  const { signature } = settings as GenericOptions
-  const { tenants, maxBytes } = settings as WebhookProviderInput
-  if (signature !== undefined && typeof signature?.header !== 'string') return 'its "signature" names no "header"'
+const refuse = (name: string, reason: string | undefined): void => {
+  if (reason !== undefined) throw new TidemarkError('TM_WEBHOOKS_BAD_OPTION', { option: `providers.${name}`, reason })
+}
+
+/** Of a text every part would be an account: others than those that were named would be let in. */
+const whyBad = ({ tenants, maxBytes }: Partial<WebhookProviderInput>): string | undefined => {
   if (tenants !== undefined && !(Array.isArray(tenants) && tenants.every((tenant) => typeof tenant === 'string')))
     return 'its "tenants" are no list of texts'
   if (maxBytes !== undefined && !(Number.isInteger(maxBytes) && maxBytes > 0)) return 'its "maxBytes" is no whole number above 0'
-  return unknownMember(settings, [...shared, ...takes])
+  return undefined
 }
 
-const check = (name: string, settings: object, { takes }: Kind): void => {
-  const reason = whyBad(settings, takes)
-  if (reason !== undefined) throw new TidemarkError('TM_WEBHOOKS_BAD_OPTION', { option: `providers.${name}`, reason })
+/** What is misspelt would not be there: accounts that were named would not be looked at. */
+const whyUnknown = (settings: object, { takes }: Kind): string | undefined => {
+  const { signature } = settings as GenericOptions
+  if (signature !== undefined && typeof signature?.header !== 'string') return 'its "signature" names no "header"'
+  return unknownMember(settings, [...shared, ...takes])
 }
 
 const isDefined = (settings: object): settings is Provider =>
   'proof' in settings && typeof settings.proof === 'function' && 'describe' in settings && typeof settings.describe === 'function'
 
 const makeProvider = (name: string, given: object): Provider => {
+  refuse(name, whyBad(given))
   if (isDefined(given)) return { ...given, name }
   const settings = given as WebhookProviderInput
   const kind = settings.kind ?? name
   if (!Object.hasOwn(kinds, kind)) {
     throw new TidemarkError('TM_WEBHOOKS_UNKNOWN_PROVIDER', { provider: kind, known: Object.keys(kinds).join(', ') })
   }
-  check(name, settings, kinds[kind]!)
+  refuse(name, whyUnknown(settings, kinds[kind]!))
   const { tenants, maxBytes } = settings
   return {
     ...kinds[kind]!.make(name, settings),
