@@ -5,7 +5,7 @@ import { createSchedule, logFailedJobs, type Schedule } from 'tidemark/app'
 import { eventsOf } from './events.js'
 import { forgetHealth, isHealthStored, type Measured, storeHealth } from './health.js'
 import { heardOf } from './instances.js'
-import { collectMetrics, maintainMetrics } from './metrics.js'
+import { collectMetrics, maintainMetrics, windowMs } from './metrics.js'
 import type { Backoff } from './queue.js'
 import type { Db } from './rows.js'
 import { type Silenced, silenceAgents } from './silence.js'
@@ -32,6 +32,8 @@ export interface Jobs extends Schedule {
   readonly maintain: () => Promise<void>
 }
 
+const dayMs = 24 * 3_600_000
+
 /** Whether this server is the one that does it until its transaction ends: the others have nothing to do. */
 const isMine = async (db: Db, job: string): Promise<boolean> => {
   const lock = sql<boolean>`pg_try_advisory_xact_lock(hashtext(${job}))`.as('mine')
@@ -41,6 +43,7 @@ const isMine = async (db: Db, job: string): Promise<boolean> => {
 export const createJobs = (options: JobsOptions): Jobs => {
   const { writes, pool, clock, backoff, signals, log, measure, keepDays = 90 } = options
   const silent = new Set<string>()
+  let collectedAt = Number.NEGATIVE_INFINITY
   const now = (): Date => new Date(clock.now())
 
   /** Agents that are heard of again. */
@@ -67,12 +70,17 @@ export const createJobs = (options: JobsOptions): Jobs => {
     return result
   }
 
+  /** What ended while no server ran is collected by the first that runs again. */
   const metrics = async (): Promise<number> => {
+    const at = clock.now()
+    const since = new Date(Math.max(collectedAt - windowMs, at - dayMs))
     const { result } = await writes.write(async (tx, announce) => {
-      const written = (await isMine(tx, 'agents.metrics')) ? await collectMetrics(tx, now()) : []
+      if (!(await isMine(tx, 'agents.metrics'))) return 0
+      const written = await collectMetrics(tx, new Date(at), since)
       await announce(written.flatMap(eventsOf.metric))
       return written.length
     })
+    collectedAt = at
     return result
   }
 

@@ -86,6 +86,13 @@ describe('metrics', () => {
     expect(await collectMetrics(database.pool, now)).toEqual([])
     await add('completed', 0)
     expect(await collectMetrics(database.pool, now)).toMatchObject([{ tasks_completed: 3, success_rate: 0.75, version: 2 }])
+    // Half an hour later, by a server that has not run meanwhile.
+    await add('failed', null)
+    const later = new Date('2026-11-21T10:41:00Z')
+    expect(await collectMetrics(database.pool, later)).toEqual([])
+    expect(await collectMetrics(database.pool, later, now)).toEqual([])
+    const found = await collectMetrics(database.pool, later, new Date('2026-11-21T10:07:00Z'))
+    expect(found).toMatchObject([{ period_start: '2026-11-21T10:05:00.000Z', tasks_completed: 3, tasks_failed: 2, version: 3 }])
     expect(windowOf(new Date('2026-11-21T10:10:00Z'))[0].toISOString()).toBe('2026-11-21T10:10:00.000Z')
   })
 

@@ -7,6 +7,7 @@ import { type AgentInstance, type Db, type Metric, shown } from './rows.js'
 import { afterMoment, firstOf, momentBefore, placeAt, rowsOf, type Tables, tables } from './tables.js'
 
 export const windowMinutes = 5
+export const windowMs = windowMinutes * 60_000
 
 const hourMs = 3_600_000
 
@@ -77,8 +78,11 @@ export const listMetrics = async (db: Db, { agent_id, hours, limit, cursor }: Me
   return { metrics: page.rows.map((row) => shown<Metric>(row)), next: page.next }
 }
 
-/** What ended in a window, by agent. */
-const endedIn = (start: string, end: string) =>
+const length = sql.lit(`${windowMinutes} minutes`)
+const windowStart = sql<string>`date_bin(${length}::interval, e.completed_at, 'epoch'::timestamptz)`
+
+/** What ended between two moments, by agent and window. */
+const endedIn = (from: string, until: string) =>
   tables
     .selectFrom('agent_executions as e')
     .innerJoin('agent_instances as a', 'a.id', 'e.agent_instance_id')
@@ -87,8 +91,8 @@ const endedIn = (start: string, end: string) =>
       return [
         'a.id as agent_instance_id',
         'a.agent_type',
-        eb.val(start).as('period_start'),
-        eb.val(end).as('period_end'),
+        windowStart.as('period_start'),
+        sql<string>`${windowStart} + ${length}::interval`.as('period_end'),
         countOf('completed').as('tasks_completed'),
         countOf('failed').as('tasks_failed'),
         eb(eb.cast<number>(countOf('completed'), 'double precision'), '/', eb.fn.countAll<number>()).as('success_rate'),
@@ -96,13 +100,13 @@ const endedIn = (start: string, end: string) =>
         eb.fn.coalesce(eb.fn.avg('e.quality_score'), eb.lit(0)).as('average_quality_score'),
       ]
     })
-    .where('e.completed_at', '>=', start)
-    .where('e.completed_at', '<', end)
+    .where('e.completed_at', '>=', from)
+    .where('e.completed_at', '<', until)
     .where('e.status', 'in', ['completed', 'failed'])
-    .groupBy(['a.id', 'a.agent_type'])
+    .groupBy(['a.id', 'a.agent_type', windowStart])
 
 // Only what changes is written: a window without news tells nobody.
-const collected = (start: string, end: string) =>
+const collected = (from: string, until: string) =>
   tables
     .insertInto('agent_metrics')
     .columns([
@@ -116,7 +120,7 @@ const collected = (start: string, end: string) =>
       'average_execution_time',
       'average_quality_score',
     ])
-    .expression(endedIn(start, end))
+    .expression(endedIn(from, until))
     .onConflict((conflict) =>
       renewed(conflict).where((eb) =>
         eb.or(
@@ -130,20 +134,13 @@ const collected = (start: string, end: string) =>
 
 /** The window that a moment is in. */
 export const windowOf = (at: Date): readonly [start: Date, end: Date] => {
-  const lengthMs = windowMinutes * 60_000
-  const start = Math.floor(at.getTime() / lengthMs) * lengthMs
-  return [new Date(start), new Date(start + lengthMs)]
+  const start = Math.floor(at.getTime() / windowMs) * windowMs
+  return [new Date(start), new Date(start + windowMs)]
 }
 
-/** The present window and the one before it, which may have had late news. */
-export const collectMetrics = async (db: Db, now: Date): Promise<readonly Metric[]> => {
-  const [start] = windowOf(now)
-  const windows = [windowOf(new Date(start.getTime() - 1)), windowOf(now)]
-  const written: Metric[] = []
-  for (const [from, until] of windows)
-    written.push(...(await rowsOf<Metric>(db, collected(from.toISOString(), until.toISOString()))))
-  return written
-}
+/** The windows from that of `since` to the present one; by default the one before it, which may have had late news, and itself. */
+export const collectMetrics = (db: Db, now: Date, since = new Date(now.getTime() - windowMs)): Promise<readonly Metric[]> =>
+  rowsOf(db, collected(windowOf(since)[0].toISOString(), windowOf(now)[1].toISOString()))
 
 /** Makes the partitions of months that are to come, and drops what is older than so many days (R26). */
 export const maintainMetrics = async (db: Db, now: Date, keepDays: number): Promise<void> => {
