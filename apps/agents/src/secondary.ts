@@ -4,7 +4,7 @@
  */
 import { createBreaker, isTidemarkError, type Logger, type Pool, type Signals } from 'tidemark'
 import type { Db } from './rows.js'
-import { backlogOf, lockSpool, nextEntries, removeEntries, switchSpool } from './spool.js'
+import { backlogOf, lockSpool, nextEntries, removeEntries, runsOf, switchSpool } from './spool.js'
 import type { SpoolEntry } from './tables.js'
 
 export interface SecondaryOptions {
@@ -57,10 +57,10 @@ const keys: Readonly<Record<Name, string>> = {
   system_health: 'id',
 }
 
-/** Writes one row as it was. Names are those of the catalogue. */
+/** Writes rows as they were, in their order. Names are those of the catalogue. */
 const upsertSql = (table: Name, columns: readonly string[]): string => {
   const list = columns.join(', ')
-  return `insert into public.${table} (${list}) select ${list} from jsonb_populate_record(null::public.${table}, $1::jsonb)
+  return `insert into public.${table} (${list}) select ${list} from jsonb_populate_recordset(null::public.${table}, $1::jsonb)
     on conflict (${keys[table]}) do update set ${columns.map((column) => `${column} = excluded.${column}`).join(', ')}`
 }
 
@@ -110,11 +110,11 @@ export const createSecondary = (options: SecondaryOptions): Secondary => {
   const apply = (entries: readonly SpoolEntry[]): Promise<void> =>
     secondary.transaction(
       async (db) => {
-        for (const { table_name, row_id, row_data } of entries) {
-          const table = names.find((name) => name === table_name)
+        for (const { table: name, isGone, ids, rows } of runsOf(entries)) {
+          const table = names.find((known) => known === name)
           if (table === undefined) continue
-          if (row_data === null) await db.query(`delete from public.${table} where id = $1`, [row_id])
-          else await db.query(await upsertOf(db, table), [JSON.stringify(row_data)])
+          if (isGone) await db.query(`delete from public.${table} where id = any ($1::uuid[])`, [ids])
+          else await db.query(await upsertOf(db, table), [`[${rows.join(',')}]`])
         }
       },
       { settings: { 'tidemark.origin': 'move', statement_timeout: String(statementTimeoutMs) }, signal: stopping.signal },

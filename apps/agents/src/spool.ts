@@ -20,6 +20,35 @@ export const nextEntries = (db: Db, most: number): Promise<readonly SpoolEntry[]
   return rowsOf(db, entries.orderBy('seq').limit(most))
 }
 
+/** Neighbours of one table that one statement brings over, all of them written or all of them gone. */
+export interface Run {
+  readonly table: string
+  readonly isGone: boolean
+  readonly ids: readonly string[]
+  /** As JSON; none of those that are gone. */
+  readonly rows: readonly string[]
+}
+
+const mostBytes = 4 * 1024 * 1024
+
+/** Entries in their order, with no row twice in a run, so that each of its states is written. */
+export const runsOf = (entries: readonly SpoolEntry[]): readonly Run[] => {
+  const runs: { table: string; isGone: boolean; ids: string[]; rows: string[] }[] = []
+  let bytes = 0
+  for (const { table_name: table, row_id: id, row_data } of entries) {
+    const isGone = row_data === null
+    const row = isGone ? '' : JSON.stringify(row_data)
+    const last = runs.at(-1)
+    const goesOn = last?.table === table && last.isGone === isGone && !last.ids.includes(id) && bytes + row.length <= mostBytes
+    bytes = (goesOn ? bytes : 0) + row.length
+    const run = goesOn ? last : { table, isGone, ids: [], rows: [] }
+    if (!goesOn) runs.push(run)
+    run.ids.push(id)
+    if (!isGone) run.rows.push(row)
+  }
+  return runs
+}
+
 export const removeEntries = async (db: Db, entries: readonly SpoolEntry[]): Promise<void> => {
   const seqs = entries.map(({ seq }) => seq)
   await runStatement(db, tables.deleteFrom('agents_spool.entries').where('seq', 'in', seqs))
