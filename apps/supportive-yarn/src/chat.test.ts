@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import { describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it, vi } from 'vitest'
 import { until } from '../../../packages/tidemark/src/time/until.js'
 import { type ChatStore, createChat, type Respond } from './chat.js'
 import * as repository from './repository.js'
@@ -16,6 +16,10 @@ const countIn = async (db: repository.Db, table: keyof Tables): Promise<number> 
     .executeTakeFirstOrThrow()
   return Number(n)
 }
+
+afterEach(() => {
+  vi.useRealTimers()
+})
 
 const timed = async <T>(work: () => Promise<T>): Promise<{ readonly result: T; readonly tookMs: number }> => {
   const startedAt = performance.now()
@@ -51,6 +55,30 @@ describe('a yarn whose store is slow or away', () => {
     expect((await chat.answer('wanna die')).reply).toContain('13YARN 13 92 76')
     await openGates()
     expect(await countIn(db, 'risk_detections')).toBe(1)
+  })
+
+  it('R72: delays helplines once, and then hardly, until it is in time again', async () => {
+    vi.useFakeTimers()
+    const { store } = openMemoryStore()
+    let hangs = true
+    const hanging: ChatStore = { ...store, write: (fn) => (hangs ? new Promise(() => {}) : store.write(fn)) }
+    const chat = createChat({ store: hanging, wording })
+    const answeredAfter = async (ms: number): Promise<void> => {
+      let reply: string | undefined
+      void chat.answer('wanna die').then((answer) => {
+        reply = answer.reply
+      })
+      await vi.advanceTimersByTimeAsync(ms - 1)
+      expect(reply).toBeUndefined()
+      await vi.advanceTimersByTimeAsync(1)
+      expect(reply).toContain('13YARN 13 92 76')
+    }
+    await answeredAfter(300)
+    await answeredAfter(30)
+    hangs = false
+    expect((await chat.answer('hey there')).degraded).toBe(false)
+    hangs = true
+    await answeredAfter(300)
   })
 
   it('R72: is not asked after five time-outs, answers a risk within 50 ms all the same, and comes back by itself', async () => {

@@ -54,8 +54,9 @@ export interface Chat {
   readonly breaker: Pick<Breaker, 'read'>
 }
 
-/** Nobody in danger waits for a store. */
+/** Nobody in danger waits for a store for long, and hardly for one that was too late just before. */
 const riskBudgetMs = 300
+const riskBudgetOfLateMs = 30
 const longestReply = 4000
 
 const late = (what: string, budgetMs: number): Error =>
@@ -173,11 +174,12 @@ export const createChat = ({
     successesToClose: 1,
   })
   const outage = createOutage()
+  let wasLate = false
 
   /** Writes within the budget. What comes too late is undone, so that what was answered as lost is lost; a risk is kept all the same. */
   const writeInTime = <T>(work: (db: Db) => Promise<T>, risk: Risk | null): Promise<T> =>
     breaker.run(async () => {
-      const limitMs = risk ? Math.min(budgetMs, riskBudgetMs) : budgetMs
+      const limitMs = risk ? Math.min(budgetMs, wasLate ? riskBudgetOfLateMs : riskBudgetMs) : budgetMs
       let isLate = false
       const kept = store.write(async (db) => {
         const result = await work(db)
@@ -186,10 +188,13 @@ export const createChat = ({
       })
       // Past the budget the answer no longer waits; what the store then says still has to be heard.
       kept.catch(() => {})
-      return within(kept, limitMs, () => {
+      const result = await within(kept, limitMs, () => {
         isLate = true
+        wasLate = true
         return late('The store', limitMs)
       })
+      wasLate = false
+      return result
     })
 
   /** A model's words, or null where it has none in time. */
