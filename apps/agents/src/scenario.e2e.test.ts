@@ -1,5 +1,4 @@
 import { readdir } from 'node:fs/promises'
-import { SignJWT } from 'jose'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import {
@@ -16,17 +15,13 @@ import { createAgentsMigrations } from './migration-service.js'
 import { type Agents, openAgents } from './open-agents.js'
 import type { AgentInstance, Execution, Metric } from './rows.js'
 import type { SecondaryStatus } from './secondary.js'
+import { createServiceClient } from './testing/service-client.js'
 import { openGate, type TcpGate } from './testing/tcp-gate.js'
 import { createWorker, type Worker, type WorkerOptions } from './worker.js'
 
 const secret = 'a secret of the scenario that is long enough'
 const alice = '5f3a1c1e-6a55-4f3e-9d0f-3b1f6f0c1a01'
 const bob = '5f3a1c1e-6a55-4f3e-9d0f-3b1f6f0c1b02'
-
-interface Answer<T> {
-  readonly status: number
-  readonly body: T
-}
 
 describe('S5: agents take tasks, tell of them once, and outlive each other and their second database', () => {
   // @holds R132
@@ -44,27 +39,7 @@ describe('S5: agents take tasks, tell of them once, and outlive each other and t
   const clock = { now: () => Date.now() + offsetMs }
   const workers: Worker[] = []
 
-  const tokenOf = (role: string, sub?: string): Promise<string> => {
-    const token = new SignJWT({ role }).setProtectedHeader({ alg: 'HS256' }).setExpirationTime('1h')
-    return (sub === undefined ? token : token.setSubject(sub)).sign(new TextEncoder().encode(secret))
-  }
-
-  const ask = async <T>(
-    method: string,
-    path: string,
-    { body, role = 'service_role', sub }: { readonly body?: unknown; readonly role?: string; readonly sub?: string } = {},
-  ): Promise<Answer<T>> => {
-    const response = await fetch(`${url}/api/v1${path}`, {
-      method,
-      headers: {
-        authorization: `Bearer ${await tokenOf(role, sub)}`,
-        ...(body !== undefined && { 'content-type': 'application/json' }),
-      },
-      ...(body !== undefined && { body: JSON.stringify(body) }),
-    })
-    const text = await response.text()
-    return { status: response.status, body: (text === '' ? null : JSON.parse(text)) as T }
-  }
+  const { tokenOf, ask } = createServiceClient(secret, () => url)
 
   const register = async (agent_id: string, agent_type = 'quiz_generator'): Promise<AgentInstance> => {
     expect((await ask('POST', '/agent-instances', { body: { agent_id, agent_type } })).status).toBe(201)
