@@ -10,9 +10,15 @@ const minuteMs = 60_000
 const hourMs = 60 * minuteMs
 
 export interface Measured {
+  /** Of Postgres. */
   readonly responseTimeMs: number | null
+  /** Of the requests of this server since the last reading. */
+  readonly p95ResponseTimeMs?: number | null
   readonly realtimeLagMs: number | null
+  /** From 0 to 1, as the hit rate. */
   readonly poolUtilisation: number | null
+  /** Of this server since its start. */
+  readonly cacheHitRate?: number | null
   readonly activeAlerts: number
   /** Reasons why it is not healthy; empty where it is. */
   readonly degraded: readonly string[]
@@ -59,7 +65,8 @@ const ofEnded = (column: 'completed_tasks' | 'failed_tasks', otherwise: number) 
 
 /** Counts agents and tasks in the statement that writes the counts down. */
 export const storeHealth = async (db: Db, now: Date, measured: Measured): Promise<SystemHealth> => {
-  const { responseTimeMs, realtimeLagMs, poolUtilisation, activeAlerts, degraded } = measured
+  const { responseTimeMs, p95ResponseTimeMs = null, realtimeLagMs, poolUtilisation, cacheHitRate = null } = measured
+  const { activeAlerts, degraded } = measured
   const read = tables
     .selectFrom([agentsCounted.as('a'), tasksCounted(now).as('t')])
     .select(counts)
@@ -76,15 +83,18 @@ export const storeHealth = async (db: Db, now: Date, measured: Measured): Promis
       eb.val(now.toISOString()).as('timestamp'),
       eb.val(windowMinutes).as('period_minutes'),
       eb.val(responseTimeMs).as('response_time_ms'),
+      eb.val(p95ResponseTimeMs).as('p95_response_time_ms'),
       eb.val(realtimeLagMs).as('realtime_lag_ms'),
       eb.val(poolUtilisation).as('pool_utilisation'),
+      eb.val(cacheHitRate).as('cache_hit_rate'),
       eb.val(activeAlerts).as('active_alerts'),
       json({ degraded }).as('details'),
     ])
   const columns = [
     ...counts,
     ...(['success_rate', 'error_rate', 'status', 'timestamp', 'period_minutes'] as const),
-    ...(['response_time_ms', 'realtime_lag_ms', 'pool_utilisation', 'active_alerts', 'details'] as const),
+    ...(['response_time_ms', 'p95_response_time_ms', 'realtime_lag_ms', 'pool_utilisation', 'cache_hit_rate'] as const),
+    ...(['active_alerts', 'details'] as const),
   ]
   const stored = tables.insertInto('system_health').columns(columns).expression(read).returningAll()
   return (await firstOf<SystemHealth>(db, stored))!

@@ -158,6 +158,12 @@ describe('the app as a whole', () => {
       )
       await until(async () => (await get(agents, path)).body !== before)
     }
+    await first.owner.query('delete from system_health')
+    await agents.jobs.health()
+    const [reading] = (await get(agents, '/health?limit=1')).json().health
+    expect(reading.p95_response_time_ms).toBeGreaterThan(0)
+    expect(reading.cache_hit_rate).toBeGreaterThan(0)
+    expect(reading.cache_hit_rate).toBeLessThan(1)
   })
 
   it('R121: each route wants a token, users reach their own tasks, and what agents do the service alone', async () => {

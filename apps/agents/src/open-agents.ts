@@ -23,6 +23,7 @@ import type { Measured } from './health.js'
 import { createJobs, type Jobs } from './jobs.js'
 import { type Backoff, defaultBackoff } from './queue.js'
 import { agentCaches, createCachedReads } from './reads.js'
+import { createRequestTimes } from './request-times.js'
 import { createSecondary, type Secondary } from './secondary.js'
 import { switchSpool } from './spool.js'
 import { createSupabaseHealth } from './supabase-health.js'
@@ -86,6 +87,13 @@ const untilFollowed = async (freshnessMs: () => number, log: Logger): Promise<vo
   }
 }
 
+/** From 0 to 1; null before the first read. */
+const hitRateOf = (entries: readonly { readonly reads: number; readonly loads: number }[]): number | null => {
+  const reads = entries.reduce((sum, entry) => sum + entry.reads, 0)
+  const loads = entries.reduce((sum, entry) => sum + entry.loads, 0)
+  return reads === 0 ? null : (reads - loads) / reads
+}
+
 /** Opens everything, or nothing. Raises TM_*. */
 export const openAgents = (options: AgentsOptions): Promise<Agents> =>
   openParts(async (onStop) => {
@@ -134,14 +142,17 @@ export const openAgents = (options: AgentsOptions): Promise<Agents> =>
       told: () => telling?.relay.wake(),
       secondary,
     })
+    const times = createRequestTimes()
     const measure = async (): Promise<Measured> => {
       const startedAt = performance.now()
       await pool.query('select 1')
       const status = await telling?.relay.getStatus()
       return {
         responseTimeMs: Math.round((performance.now() - startedAt) * 10) / 10,
+        p95ResponseTimeMs: times.takeP95(),
         realtimeLagMs: status?.lagMs ?? null,
         poolUtilisation: Math.min(1, pool.stats().utilisation),
+        cacheHitRate: hitRateOf(Object.values(cache.stats())),
         activeAlerts: alerts.active().length,
         degraded: alerts.active().map(({ alert_type }) => alert_type),
       }
@@ -162,6 +173,7 @@ export const openAgents = (options: AgentsOptions): Promise<Agents> =>
       supabaseHealth,
       onFailure: logFailures(log),
     })
+    server.addHook('onResponse', async (_request, reply) => times.add(reply.elapsedTime))
     onStop(() => jobs.stop())
     onStop(() => server.close())
     return { server, start: jobs.start, jobs, service, relay: telling?.relay, secondary, signals }

@@ -243,7 +243,7 @@ describe('the queue', () => {
 })
 
 describe('agents, and how the whole is', () => {
-  it('agents come in pages, the newest first, of a type and a state alone where that is asked for', async () => {
+  it('R100: agents come in pages that hold each once while others come, the newest first, of a type and a state alone where that is asked for', async () => {
     const made: string[] = []
     for (let n = 0; n < 5; n++) made.push((await idleAgent(n === 4 ? 'quiz_generator' : 'script_generator')).agent_id)
     await changeAgent(database.pool, made[0]!, { status: 'maintenance', status_reason: 'a new model' })
@@ -253,6 +253,7 @@ describe('agents, and how the whole is', () => {
       const page = await listAgents(database.pool, { limit: 2, cursor })
       expect(page.agents.length).toBeLessThanOrEqual(2)
       found.push(...page.agents.map(({ agent_id }) => agent_id))
+      await idleAgent('roblox_asset')
       cursor = page.next ?? undefined
     } while (cursor !== undefined)
     expect(found).toHaveLength(5)
