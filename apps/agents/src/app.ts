@@ -6,6 +6,7 @@ import { type Caller, createAuthenticate } from './access.js'
 import { addAgentRoutes } from './agent-routes.js'
 import { AgentsError } from './agents-error.js'
 import type { Alerts } from './alerts.js'
+import * as answers from './answers.js'
 import { addMetricRoutes } from './metric-routes.js'
 import type { AgentReads } from './reads.js'
 import type { Db } from './rows.js'
@@ -52,15 +53,18 @@ export const createApp = (options: AppOptions): FastifyInstance => {
     bodyLimit: 5 * 1024 * 1024,
     api: { title: 'Agents', version: '1' },
     onFailure,
-    health: async () => {
-      const relay = await realtime?.getStatus().catch(() => undefined)
-      return {
-        realtime: relay
-          ? { state: relay.state, queued: relay.queued, dropped: relay.dropped, lag_ms: relay.lagMs }
-          : { state: 'disabled' },
-        secondary: secondary ? await secondary.status() : { configured: false },
-        active_alerts: alerts.active().length,
-      }
+    health: {
+      answer: answers.health,
+      read: async () => {
+        const relay = await realtime?.getStatus().catch(() => undefined)
+        return {
+          realtime: relay
+            ? { state: relay.state, queued: relay.queued, dropped: relay.dropped, lag_ms: relay.lagMs }
+            : { state: 'disabled' as const },
+          secondary: secondary ? await secondary.status() : { configured: false as const },
+          active_alerts: alerts.active().length,
+        }
+      },
     },
     openRoutes: (app) => {
       const config = { summary: 'Whether the second database answers, and for which tables.', open: true }

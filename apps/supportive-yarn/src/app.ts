@@ -172,7 +172,7 @@ export const createApp = (options: AppOptions): FastifyInstance => {
   const chat = createChat(options)
   const notes = createApiNotes({ title: 'Supportive Yarn', version: '1' }, refusal)
   notes.note(app)
-  app.get('/openapi.json', { config: { summary: 'What each route takes.', open: true } }, async () => notes.document())
+  notes.serve(app)
   app.setErrorHandler(answerError(wording, onFailure))
   app.setNotFoundHandler(nothing)
   app.addHook('onRequest', async (_request, reply) => {

@@ -10,7 +10,7 @@ export {
   createCallerDatabase,
   type DatabaseCaller,
 } from './caller-database.js'
-export { type AppServerOptions, createAppServer } from './create-app-server.js'
+export { type AppServerOptions, createAppServer, type HealthDetails } from './create-app-server.js'
 export {
   type AppError,
   type AppErrorOptions,

@@ -48,6 +48,7 @@ const app = createAppServer({
   db: away,
   prefix: '/api',
   api: { title: 'Shop', version: '1' },
+  health: { answer: z.strictObject({ queued: z.int() }), read: async () => ({ queued: 0 }) },
   openRoutes: (open) => void open.get('/about', async () => 'a shop'),
   routes: (closed) => {
     closed.get('/me', async (request) => (request as unknown as { caller: object }).caller)
@@ -156,6 +157,9 @@ describe('the server of an application', () => {
       '2XX': { content: { 'text/event-stream': { schema: { type: 'string' } } } },
     })
     expect(responsesOf('/api/articles/{id}')).toMatchObject({ '2XX': { description: 'Done.' } })
+    expect(responsesOf('/health')).toMatchObject({
+      '2XX': { content: { 'application/json': { schema: { required: ['status', 'database', 'queued'] } } } },
+    })
     const answers = [await ask('/api/drafts/next'), await ask('/api/drafts/next')]
     expect(answers.map(({ statusCode, body }) => [statusCode, body])).toEqual([
       [200, '{"title":"Salt","parts":["one"]}'],
@@ -201,6 +205,7 @@ describe('the end of a server', () => {
       errors: ShopError,
       authenticate,
       db: away,
+      health: { answer: z.strictObject({ queued: z.int() }), read: async () => ({ queued: 0 }) },
       openRoutes: (open) =>
         void open.get('/slow', async () => {
           begun()

@@ -1,13 +1,22 @@
 import { randomUUID } from 'node:crypto'
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
+import { z } from 'zod'
 import type { Client } from '../postgres/postgres.js'
+import type { Told } from './answering.js'
 import type { Authenticate } from './bearer.js'
 import type { Refusals } from './define-errors.js'
 import type { Failure } from './failures.js'
 import { type ApiInfo, createApiNotes } from './openapi.js'
 import { isStorable } from './storable.js'
 
-export interface AppServerOptions<C> {
+/** What an application tells of itself at `/health`. */
+export interface HealthDetails<S extends z.ZodObject> {
+  /** What `read` gives. */
+  readonly answer: S
+  readonly read: () => Promise<Told<S>>
+}
+
+export interface AppServerOptions<C, S extends z.ZodObject = z.ZodObject> {
   readonly errors: Refusals
   /** Gives every request of `routes` its `caller`. */
   readonly authenticate: Authenticate<C>
@@ -20,7 +29,7 @@ export interface AppServerOptions<C> {
   /** What wants none. */
   readonly openRoutes?: (app: FastifyInstance) => void
   /** What `/health` tells besides, while Postgres answers. */
-  readonly health?: () => Promise<object>
+  readonly health?: HealthDetails<S>
   /** Bytes; routes may allow more. Default 1 MiB. */
   readonly bodyLimit?: number
   /**
@@ -33,6 +42,8 @@ export interface AppServerOptions<C> {
 }
 
 const healthBudgetMs = 1000
+
+const connected = z.strictObject({ status: z.literal('ok'), database: z.literal('connected') })
 
 const answerError =
   (errors: Refusals, onFailure: (failure: Failure) => void) =>
@@ -75,7 +86,7 @@ const isConnected = (db: Pick<Client, 'query'>): Promise<boolean> =>
  * An application's HTTP server; the caller listens and closes. Errors are answered as `{error, code}`, `GET /health` tells whether Postgres
  * answers, and every other route wants a token and is kept by nobody on the way.
  */
-export const createAppServer = <C>(options: AppServerOptions<C>): FastifyInstance => {
+export const createAppServer = <C, S extends z.ZodObject = z.ZodObject>(options: AppServerOptions<C, S>): FastifyInstance => {
   const {
     errors,
     authenticate,
@@ -107,13 +118,14 @@ export const createAppServer = <C>(options: AppServerOptions<C>): FastifyInstanc
 
   const notes = api && createApiNotes(api)
   notes?.note(app, { openAlone: true })
-  app.get('/health', { config: { summary: 'Whether Postgres answers.', open: true } }, async (_request, reply) =>
+  const answer = health ? connected.extend(health.answer.shape) : connected
+  app.get('/health', { config: { summary: 'Whether Postgres answers.', answer, open: true } }, async (_request, reply) =>
     (await isConnected(db))
-      ? { status: 'ok', database: 'connected', ...(await health?.()) }
+      ? { status: 'ok', database: 'connected', ...(await health?.read()) }
       : reply.status(503).send({ status: 'error', database: 'disconnected' }),
   )
   openRoutes?.(app)
-  if (notes) app.get('/openapi.json', { config: { summary: 'What each route takes.', open: true } }, async () => notes.document())
+  notes?.serve(app)
 
   app.register(
     async (inner) => {

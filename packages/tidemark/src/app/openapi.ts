@@ -1,6 +1,7 @@
 /** What routes take and answer, as an OpenAPI document: of the schemas that they are held against, so that it cannot say anything else. */
 import type { FastifyContextConfig, FastifyInstance, RouteOptions } from 'fastify'
 import { z } from 'zod'
+import { answering } from './answering.js'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -89,17 +90,38 @@ const operationOf = ({ url, config = {} }: RouteOptions): object => {
   }
 }
 
+/** As far as it tells of itself what it is. */
+const apiDocument = z.looseObject({
+  openapi: z.literal('3.1.0'),
+  info: z.strictObject({ title: z.string(), version: z.string() }),
+  paths: z.record(z.string(), z.record(z.string(), z.unknown())),
+})
+type ApiDocument = z.infer<typeof apiDocument>
+
 /** What is known of the routes. */
 export interface ApiNotes {
   /** Notes the routes that are added to it from here on; with `openAlone`, those whose `config` says that they are open. */
   note(app: FastifyInstance, options?: { readonly openAlone?: boolean }): void
-  document(): object
+  /** Adds `GET /openapi.json`, which anybody may read. */
+  serve(app: FastifyInstance): void
 }
 
 /** `refused`: what a refusal looks like, where it is not `{error, code, fields?}`. */
 export const createApiNotes = (info: ApiInfo, refused: Schema = refusal): ApiNotes => {
   const paths: Record<string, Record<string, object>> = {}
-  let written: object | undefined
+  let written: ApiDocument | undefined
+  const document = (): ApiDocument => {
+    written ??= {
+      openapi: '3.1.0',
+      info: { ...info },
+      paths: Object.fromEntries(Object.entries(paths).sort(([one], [other]) => (one < other ? -1 : 1))),
+      components: {
+        securitySchemes: { bearer: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' } },
+        schemas: { Refusal: refused },
+      },
+    }
+    return written
+  }
   return {
     note: (app, { openAlone = false } = {}) => {
       app.addHook('onRoute', (route) => {
@@ -110,17 +132,8 @@ export const createApiNotes = (info: ApiInfo, refused: Schema = refusal): ApiNot
         paths[path] = operations
       })
     },
-    document: () => {
-      written ??= {
-        openapi: '3.1.0',
-        info,
-        paths: Object.fromEntries(Object.entries(paths).sort(([one], [other]) => (one < other ? -1 : 1))),
-        components: {
-          securitySchemes: { bearer: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' } },
-          schemas: { Refusal: refused },
-        },
-      }
-      return written
+    serve: (app) => {
+      app.get('/openapi.json', answering(apiDocument, { summary: 'What each route takes and answers.', open: true }, document))
     },
   }
 }

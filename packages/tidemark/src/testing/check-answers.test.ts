@@ -12,7 +12,7 @@ describe('what an application answers', () => {
     const app = fastify()
     const notes = createApiNotes({ title: 'Shop', version: '1' })
     notes.note(app)
-    app.get('/openapi.json', { config: { summary: 'This.', media: 'application/json' } }, async () => notes.document())
+    notes.serve(app)
     app.get(
       '/good',
       answering(article, { summary: 'As it says.' }, async () => ({ title: 'Salt', size: 1 })),
@@ -35,7 +35,7 @@ describe('what an application answers', () => {
     const answers = watchAnswers(app)
     for (const path of ['/good', '/more', '/other', '/refused', '/silent']) await app.inject(path)
     expect(await untoldAnswers(app)).toEqual(['GET /silent'])
-    expect([...answers.answered]).toEqual(['GET /good', 'GET /more', 'GET /other'])
+    expect([...answers.answered]).toEqual(['GET /good', 'GET /more', 'GET /other', 'GET /openapi.json'])
     expect(answers.violations).toEqual([
       expect.stringMatching(/^GET \/more: .*secret/),
       expect.stringMatching(/^GET \/other: .*\n.*size/),
