@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import { afterEach, describe, expect, it } from 'vitest'
-import { checkRoutes } from '../../../packages/tidemark/src/testing/check-routes.js'
+import { untoldAnswers, watchAnswers } from '../../../packages/tidemark/src/testing/check-answers.js'
+import { checkRoutes, listRoutes } from '../../../packages/tidemark/src/testing/check-routes.js'
 import { type AppOptions, createApp } from './app.js'
 import { openMemoryStore } from './testing/memory-store.js'
 import { readWording } from './wording.js'
@@ -101,6 +102,21 @@ describe('R121: the routes', () => {
       requestBody: { content: { 'application/json': { schema: { required: ['message'] } } } },
     })
     expect([paths['/chat'].post.security, paths['/analytics'].get.security]).toEqual([undefined, [{ bearer: [] }]])
+  })
+})
+
+describe('what is answered', () => {
+  it('is what the document of the routes says, of each of them', async () => {
+    const app = createApp({ store: openMemoryStore().store, wording, historyToken: token, debug: true })
+    apps.push(app)
+    const { answered, violations } = watchAnswers(app)
+    expect(await untoldAnswers(app)).toEqual([])
+    for (const message of ['hey there', 'my nan', 'wanna die'])
+      await app.inject({ method: 'POST', url: '/chat', payload: { message, session_id: 'one' } })
+    for (const url of ['/history/one?limit=1', '/history/one', '/analytics', '/health'])
+      await app.inject({ url, headers: { authorization: `Bearer ${token}` } })
+    expect(violations).toEqual([])
+    expect([...answered].sort()).toEqual(listRoutes(app))
   })
 })
 

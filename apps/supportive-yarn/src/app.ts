@@ -1,9 +1,10 @@
 /** The yarn over HTTP: `POST /chat`, `GET /health` and `GET /openapi.json`, and for those who hold a token `GET /history/:sessionId` and `GET /analytics`. */
 import { createHash, timingSafeEqual } from 'node:crypto'
 import Fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
-import { createApiNotes } from 'tidemark/app'
+import { answering, createApiNotes } from 'tidemark/app'
 import { createLimiter } from 'tidemark/limiter'
 import { z } from 'zod'
+import * as answers from './answers.js'
 import { type ChatOptions, type ChatStore, createChat } from './chat.js'
 import { riskReply } from './conversation/take-turn.js'
 import * as repository from './repository.js'
@@ -88,10 +89,23 @@ const digest = (value: string): Buffer => createHash('sha256').update(value).dig
 const holds = (request: FastifyRequest, token: string): boolean =>
   timingSafeEqual(digest(request.headers.authorization ?? ''), digest(`Bearer ${token}`))
 
+/** What a handler answers with where it does not succeed. */
+class Refused extends Error {
+  readonly status: number
+  readonly body: object
+
+  constructor(status: number, body: object) {
+    super('refused')
+    this.status = status
+    this.body = body
+  }
+}
+
 /** Refusals in our own words: those of a parser may quote what was sent. */
 const answerError =
   ({ refusals }: Wording, onFailure: (error: unknown) => void) =>
-  (error: FastifyError, _request: FastifyRequest, reply: FastifyReply): FastifyReply => {
+  (error: FastifyError | Refused, _request: FastifyRequest, reply: FastifyReply): FastifyReply => {
+    if (error instanceof Refused) return reply.status(error.status).send(error.body)
     const status = error.statusCode ?? 500
     if (status >= 500) onFailure(error)
     if (status === 413) return reply.status(413).send({ error: refusals.tooLarge })
@@ -120,34 +134,42 @@ const addOperatorRoutes = (app: FastifyInstance, options: AppOptions, token: str
       return reply.status(401).header('www-authenticate', 'Bearer').send({ error: wording.refusals.token })
     })
 
+    const parsed = <T>(query: z.ZodType<T>, { query: given }: FastifyRequest): T => {
+      const { data, success } = query.safeParse(given)
+      if (!success) throw new Refused(400, { error: wording.refusals.limit })
+      return data
+    }
+
     inner.get(
       '/history/:sessionId',
-      { config: { summary: 'A session and its newest messages, oldest first; older ones by the cursor.', query: historyQuery } },
-      async (request, reply) => {
-        const query = historyQuery.safeParse(request.query)
-        if (!query.success) return reply.status(400).send({ error: wording.refusals.limit })
-        const { data: sessionId = '' } = sessionName.safeParse((request.params as { readonly sessionId: string }).sessionId)
-        const { limit, cursor } = query.data
-        const [session, page] = await store.read(async (db) => [
-          await repository.getSessionData(db, sessionId),
-          await repository.getHistoryPage(db, sessionId, limit, cursor),
-        ])
-        if (!session) return reply.status(404).send({ error: wording.refusals.notFound })
-        return { session_id: sessionId, state: session.fsmState, ...page }
-      },
+      answering(
+        answers.history,
+        { summary: 'A session and its newest messages, oldest first; older ones by the cursor.', query: historyQuery },
+        async (request) => {
+          const { limit, cursor } = parsed(historyQuery, request)
+          const { data: sessionId = '' } = sessionName.safeParse((request.params as { readonly sessionId: string }).sessionId)
+          const [session, page] = await store.read(async (db) => [
+            await repository.getSessionData(db, sessionId),
+            await repository.getHistoryPage(db, sessionId, limit, cursor),
+          ])
+          if (!session) throw new Refused(404, { error: wording.refusals.notFound })
+          return { session_id: sessionId, state: session.fsmState, ...page }
+        },
+      ),
     )
 
     inner.get(
       '/analytics',
-      { config: { summary: 'How often each thing happened; it names no session.', query: analyticsQuery } },
-      async (request, reply) => {
-        const query = analyticsQuery.safeParse(request.query)
-        if (!query.success) return reply.status(400).send({ error: wording.refusals.limit })
-        const { days } = query.data
-        const events = await store.read((db) => repository.getAnalytics(db, new Date(Date.now() - days * 24 * 60 * minute)))
-        const started = events.session_started ?? 0
-        return { days, events, completion_rate: started === 0 ? null : (events.session_completed ?? 0) / started }
-      },
+      answering(
+        answers.analytics,
+        { summary: 'How often each thing happened; it names no session.', query: analyticsQuery },
+        async (request) => {
+          const { days } = parsed(analyticsQuery, request)
+          const events = await store.read((db) => repository.getAnalytics(db, new Date(Date.now() - days * 24 * 60 * minute)))
+          const started = events.session_started ?? 0
+          return { days, events, completion_rate: started === 0 ? null : (events.session_completed ?? 0) / started }
+        },
+      ),
     )
   })
 }
@@ -179,24 +201,33 @@ export const createApp = (options: AppOptions): FastifyInstance => {
     reply.header('cache-control', 'no-store')
   })
 
-  app.post('/chat', { config: { summary: 'A message, and its answer.', body: chatBody, open: true } }, async (request, reply) => {
-    const body = chatBody.safeParse(request.body)
-    if (await limits(request, reply)) {
-      // Whoever is in danger writes fast: the numbers come with the refusal.
-      const risk = body.success ? detectRisk(body.data.message) : null
-      return reply.send({ error: wording.refusals.tooMany, ...(risk && { reply: riskReply(wording, risk) }) })
-    }
-    if (!body.success) return reply.status(400).send({ error: wording.refusals.message })
-    const { message, session_id } = body.data
-    const answer = await chat.answer(message, session_id)
-    const shown = { reply: answer.reply, session_id: answer.sessionId, state: answer.state }
-    return debug ? { ...shown, debug: { risk: answer.risk?.severity ?? null, degraded: answer.degraded } } : shown
-  })
+  app.post(
+    '/chat',
+    answering(
+      answers.chatReply,
+      { summary: 'A message, and its answer.', body: chatBody, open: true },
+      async (request, reply) => {
+        const body = chatBody.safeParse(request.body)
+        if (await limits(request, reply)) {
+          // Whoever is in danger writes fast: the numbers come with the refusal.
+          const risk = body.success ? detectRisk(body.data.message) : null
+          throw new Refused(429, { error: wording.refusals.tooMany, ...(risk && { reply: riskReply(wording, risk) }) })
+        }
+        if (!body.success) throw new Refused(400, { error: wording.refusals.message })
+        const { message, session_id } = body.data
+        const answer = await chat.answer(message, session_id)
+        const shown = { reply: answer.reply, session_id: answer.sessionId, state: answer.state }
+        return debug ? { ...shown, debug: { risk: answer.risk?.severity ?? null, degraded: answer.degraded } } : shown
+      },
+    ),
+  )
 
-  app.get('/health', { config: { summary: 'Whether the store answers.', open: true } }, async (_request, reply) =>
-    (await connected(store))
-      ? { status: 'ok', database: 'connected' }
-      : reply.status(503).send({ status: 'error', database: 'disconnected' }),
+  app.get(
+    '/health',
+    answering(answers.health, { summary: 'Whether the store answers.', open: true }, async () => {
+      if (!(await connected(store))) throw new Refused(503, { status: 'error', database: 'disconnected' })
+      return { status: 'ok', database: 'connected' } as const
+    }),
   )
 
   if (historyToken) addOperatorRoutes(app, options, historyToken)

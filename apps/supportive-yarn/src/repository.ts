@@ -3,6 +3,7 @@
  * knows which store that is.
  */
 import { type SqlBool, sql } from 'kysely'
+import type { EventCounts, HistoryPage, Message } from './answers.js'
 import type { State, Step } from './conversation/states.js'
 import type { Risk } from './risk/detect.js'
 import {
@@ -15,7 +16,6 @@ import {
   insertSession,
   insertSummary,
   keep,
-  type Message,
   now,
   updateSession,
   upsertAnswer,
@@ -23,7 +23,8 @@ import {
 } from './statements.js'
 import type { AnalyticsEvent, IntentMethod, LogLevel, Role, SummaryType } from './tables.js'
 
-export type { Db, Message } from './statements.js'
+export type { Message } from './answers.js'
+export type { Db } from './statements.js'
 
 export interface SessionData {
   readonly sessionId: string
@@ -136,13 +137,6 @@ const messagesOf = (rows: readonly Message[]): readonly Message[] =>
 /** C43: the newest `limit` messages, oldest first; of one second by their numbers. */
 export const getHistory = async (db: Db, sessionId: string, limit = 6): Promise<readonly Message[]> =>
   messagesOf(await newest(db, sessionId, limit).execute())
-
-export interface HistoryPage {
-  /** Oldest first. */
-  readonly messages: readonly Message[]
-  /** The number of the message that an older page goes on before; null where there is nothing older. */
-  readonly next: string | null
-}
 
 /** As {@link getHistory}, before the message of a number. It names the same place in both stores, and what is said meanwhile is behind it. */
 export const getHistoryPage = async (db: Db, sessionId: string, limit: number, before?: string): Promise<HistoryPage> => {
@@ -298,7 +292,7 @@ export const countAnalytics = async (db: Db, event: AnalyticsEvent): Promise<num
 }
 
 /** How often each thing happened since a moment. It names no session, and outlives them all. */
-export const getAnalytics = async (db: Db, since: Date): Promise<Readonly<Partial<Record<AnalyticsEvent, number>>>> => {
+export const getAnalytics = async (db: Db, since: Date): Promise<EventCounts> => {
   const rows = await db
     .selectFrom('analytics')
     .select(['event_type', (row) => row.fn.sum('session_count').as('n')])

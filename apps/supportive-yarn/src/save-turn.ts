@@ -1,4 +1,5 @@
 /** What one turn leaves behind, kept in as few round trips as the store allows. */
+import type { Message } from './answers.js'
 import type { State, Step } from './conversation/states.js'
 import type { Risk } from './risk/detect.js'
 import {
@@ -12,7 +13,6 @@ import {
   insertSession,
   insertSummary,
   keep,
-  type Message,
   updateSession,
   upsertAnswer,
 } from './statements.js'

@@ -1,15 +1,11 @@
 /** The statements that keep something, made and not yet run: alone, or several in one. */
 import { type InsertQueryBuilder, type Kysely, PostgresAdapter, sql, type UpdateQueryBuilder } from 'kysely'
+import type { Message } from './answers.js'
 import type { State, Step } from './conversation/states.js'
 import type { Risk } from './risk/detect.js'
-import type { AnalyticsEvent, IntentMethod, Role, SummaryType, Tables } from './tables.js'
+import type { AnalyticsEvent, IntentMethod, SummaryType, Tables } from './tables.js'
 
 export type Db = Kysely<Tables>
-
-export interface Message {
-  readonly role: Role
-  readonly message: string
-}
 
 /** What a message was taken for, and how that was found; `confidence` from 0 to 1. */
 export interface Intent {

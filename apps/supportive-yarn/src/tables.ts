@@ -78,16 +78,19 @@ export interface Tables {
   }
 }
 
-export type Role = 'user' | 'bot'
+export const roles = ['user', 'bot'] as const
+export type Role = (typeof roles)[number]
 export type IntentMethod = 'distilbert' | 'rule_based' | 'hybrid'
 export type LogLevel = 'DEBUG' | 'INFO' | 'WARNING' | 'ERROR' | 'CRITICAL'
 export type SummaryType = 'partial' | 'complete' | 'llm_context'
-export type AnalyticsEvent =
-  | 'session_started'
-  | 'session_completed'
-  | 'step_completed'
-  | 'risk_triggered'
-  | 'llm_fallback_used'
-  | 'distilbert_used'
-  | 'rule_based_used'
-  | 'llm_turn_completed'
+export const analyticsEvents = [
+  'session_started',
+  'session_completed',
+  'step_completed',
+  'risk_triggered',
+  'llm_fallback_used',
+  'distilbert_used',
+  'rule_based_used',
+  'llm_turn_completed',
+] as const
+export type AnalyticsEvent = (typeof analyticsEvents)[number]

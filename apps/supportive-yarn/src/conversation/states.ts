@@ -19,6 +19,7 @@ export const nextOf = {
 } as const satisfies Record<string, readonly string[]>
 
 export type State = keyof typeof nextOf
+export const states = Object.keys(nextOf) as [State, ...State[]]
 export type Step = 'support_people' | 'strengths' | 'worries' | 'goals'
 
 export const steps = ['support_people', 'strengths', 'worries', 'goals'] as const satisfies readonly Step[]

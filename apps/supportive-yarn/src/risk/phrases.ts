@@ -3,7 +3,8 @@
  * most one other word between two of them. Single words that mean something else most of the time (plan, car, sorry, alone) stand in no list.
  */
 
-export type Severity = 'high' | 'medium'
+export const severities = ['high', 'medium'] as const
+export type Severity = (typeof severities)[number]
 
 /** Said about taking or harming one's own life: always answered, whatever stands around it. */
 const high = [
