@@ -2,18 +2,8 @@
 import { randomUUID } from 'node:crypto'
 import type { Signals } from 'tidemark'
 import { placeOf } from 'tidemark/app'
+import type { Alert, AlertPage } from './answers.js'
 import { parsePlace } from './input.js'
-
-export interface Alert {
-  readonly id: string
-  readonly alert_type: string
-  readonly entity_id: string
-  readonly message: string
-  readonly severity: string
-  readonly status: 'active' | 'resolved'
-  readonly timestamp: string
-  readonly resolved_at: string | null
-}
 
 /** What begins an alert, and what ends it. */
 const endings: Readonly<Record<string, string>> = {
@@ -30,12 +20,6 @@ export interface AlertsQuery {
   readonly status?: Alert['status'] | undefined
   readonly limit: number
   readonly cursor?: string | undefined
-}
-
-export interface AlertPage {
-  readonly alerts: readonly Alert[]
-  /** The cursor of the next page. */
-  readonly next: string | null
 }
 
 export interface Alerts {

@@ -1,7 +1,7 @@
 /** The agents over HTTP. Every route but those of health wants a token. */
 import type { FastifyInstance } from 'fastify'
 import type { Relay } from 'tidemark'
-import { createAppServer, type Failure } from 'tidemark/app'
+import { answering, createAppServer, type Failure } from 'tidemark/app'
 import { type Caller, createAuthenticate } from './access.js'
 import { addAgentRoutes } from './agent-routes.js'
 import { AgentsError } from './agents-error.js'
@@ -67,11 +67,13 @@ export const createApp = (options: AppOptions): FastifyInstance => {
       },
     },
     openRoutes: (app) => {
-      const config = { summary: 'Whether the second database answers, and for which tables.', open: true }
-      app.get('/api/v1/health/supabase', { config }, async (_request, reply) => {
+      const notes = { summary: 'Whether the second database answers, and for which tables.', open: true }
+      const look = answering(answers.supabaseHealth, notes, async (_request, reply) => {
         const { httpStatus, body } = await supabaseHealth()
-        return reply.status(httpStatus).header('cache-control', 'no-store').send(body)
+        reply.status(httpStatus).header('cache-control', 'no-store')
+        return body
       })
+      app.get('/api/v1/health/supabase', look)
     },
     prefix: '/api/v1',
     routes: (app) => {

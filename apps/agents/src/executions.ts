@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto'
 import { placeOf } from 'tidemark/app'
 import { type Caller, seesAll } from './access.js'
 import { AgentsError } from './agents-error.js'
+import type { ExecutionPage } from './answers.js'
 import { parsePlace } from './input.js'
 import type { AgentType, Db, Execution, TaskPriority, TaskStatus } from './rows.js'
 import { after, firstOf, json, rowsOf, tables } from './tables.js'
@@ -41,11 +42,6 @@ export const findTask = async (db: Db, taskId: string, caller: Caller): Promise<
   const task = await firstOf<Execution>(db, seenBy(caller).where('task_id', '=', taskId))
   if (task === null) throw new AgentsError('AGENTS_NOT_FOUND')
   return task
-}
-
-export interface ExecutionPage {
-  readonly executions: readonly Execution[]
-  readonly next: string | null
 }
 
 export interface ExecutionsQuery {

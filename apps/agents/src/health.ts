@@ -1,6 +1,7 @@
 /** How the whole is, now and over the last hours. */
 import { sql } from 'kysely'
 import { pageOf, runStatement } from 'tidemark/app'
+import type { HealthPage, HealthSummary } from './answers.js'
 import { parsePlace } from './input.js'
 import { windowMinutes } from './metrics.js'
 import { type Db, type SystemHealth, shown } from './rows.js'
@@ -111,12 +112,6 @@ export const isHealthStored = async (db: Db, now: Date, withinMs: number): Promi
   return (await firstOf(db, recent)) !== null
 }
 
-export interface HealthPage {
-  readonly health: readonly SystemHealth[]
-  /** The cursor of the next page. */
-  readonly next: string | null
-}
-
 /** Newest first. */
 export const listHealth = async (
   db: Db,
@@ -136,15 +131,6 @@ export const listHealth = async (
     .limit(limit + 1)
   const page = pageOf((await runStatement(db, newest)).rows, limit)
   return { health: page.rows.map((row) => shown<SystemHealth>(row)), next: page.next }
-}
-
-export interface HealthSummary {
-  readonly total_agents: number
-  readonly healthy_agents: number
-  readonly busy_agents: number
-  readonly error_agents: number
-  /** From 0 to 1; null while nothing has ended. */
-  readonly success_rate: number | null
 }
 
 /** Counts as text, as Postgres gives them. */

@@ -2,6 +2,7 @@
 import { sql } from 'kysely'
 import { placeOf } from 'tidemark/app'
 import { AgentsError } from './agents-error.js'
+import type { AgentPage } from './answers.js'
 import { parsePlace } from './input.js'
 import type { AgentInstance, AgentStatus, AgentType, Db, JsonObject } from './rows.js'
 import { after, firstOf, json, rowsOf, tables } from './tables.js'
@@ -55,11 +56,6 @@ export const heardOf = async (db: Db, agentIds: readonly string[]): Promise<read
     .where('agent_id', 'in', agentIds)
     .where('status', '<>', 'offline')
   return (await rowsOf(db, back)).map(({ agent_id }) => agent_id)
-}
-
-export interface AgentPage {
-  readonly agents: readonly AgentInstance[]
-  readonly next: string | null
 }
 
 export interface AgentsQuery {

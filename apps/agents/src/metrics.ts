@@ -2,6 +2,7 @@
 import { type OnConflictBuilder, sql } from 'kysely'
 import { pageOf, runStatement } from 'tidemark/app'
 import { AgentsError } from './agents-error.js'
+import type { MetricPage } from './answers.js'
 import { parsePlace } from './input.js'
 import { type AgentInstance, type Db, type Metric, shown } from './rows.js'
 import { afterMoment, firstOf, momentBefore, placeAt, rowsOf, type Tables, tables } from './tables.js'
@@ -48,12 +49,6 @@ export interface MetricsQuery {
   readonly hours: number
   readonly limit: number
   readonly cursor?: string | undefined
-}
-
-export interface MetricPage {
-  readonly metrics: readonly Metric[]
-  /** The cursor of the next page. */
-  readonly next: string | null
 }
 
 /** Windows that end within the last hours, newest first. Hours are an interval: any number at any time of day (C65). */

@@ -6,7 +6,8 @@ import {
   startPusherEndpoint,
 } from '../../../packages/tidemark/src/realtime/relay/testing/pusher-endpoint.js'
 import { type AppDatabase, openAppDatabase } from '../../../packages/tidemark/src/testing/app-database.js'
-import { checkRoutes } from '../../../packages/tidemark/src/testing/check-routes.js'
+import { untoldAnswers, type WatchedAnswers, watchAnswers } from '../../../packages/tidemark/src/testing/check-answers.js'
+import { checkRoutes, listRoutes } from '../../../packages/tidemark/src/testing/check-routes.js'
 import { useCleanups } from '../../../packages/tidemark/src/testing/use-cleanups.js'
 import { until } from '../../../packages/tidemark/src/time/until.js'
 import { agents as agentsApp } from './agents.js'
@@ -18,6 +19,7 @@ const secret = 'a secret of these tests that is long enough'
 let first: AppDatabase
 let second: AppDatabase
 let endpoint: PusherEndpoint
+const watched: WatchedAnswers[] = []
 const cleanups = useCleanups()
 
 beforeAll(async () => {
@@ -36,6 +38,7 @@ const open = async (options: Partial<AgentsOptions> = {}): Promise<Agents> => {
   const urls = { database: app, owner: migrator, replication: feed }
   const agents = await openAgents({ ...urls, jwtSecret: secret, secondaryEveryMs: 50, ...options })
   cleanups.push(() => agents.stop())
+  watched.push(watchAnswers(agents.server))
   return agents
 }
 
@@ -46,15 +49,13 @@ const signed = async () => ({ authorization: `Bearer ${await tokenOf({ role: 'se
 
 const get = async ({ server }: Agents, path: string) => server.inject({ url: `/api/v1${path}`, headers: await signed() })
 
-const post = async (
-  { server }: Agents,
-  path: string,
-  body: object,
-): Promise<{ status: number; body: Record<string, unknown> }> => {
+const send = async ({ server }: Agents, method: 'POST' | 'PATCH', path: string, body: object) => {
   const headers = await signed()
-  const { statusCode, body: text } = await server.inject({ method: 'POST', url: `/api/v1${path}`, headers, payload: body })
-  return { status: statusCode, body: JSON.parse(text) as Record<string, unknown> }
+  const { statusCode, body: text } = await server.inject({ method, url: `/api/v1${path}`, headers, payload: body })
+  return { status: statusCode, body: (text === '' ? {} : JSON.parse(text)) as Record<string, unknown> }
 }
+
+const post = (agents: Agents, path: string, body: object = {}) => send(agents, 'POST', path, body)
 
 const register = (agents: Agents, agent_id: string) =>
   post(agents, '/agent-instances', { agent_id, agent_type: 'quiz_generator' })
@@ -217,5 +218,42 @@ describe('the app as a whole', () => {
       expect(told).toEqual(['agent_registered', 'status_changed'])
     }
     expect(endpoint.told.filter(({ data }) => data['status'] === 'maintenance')).toHaveLength(1)
+  })
+})
+
+describe('what is answered', () => {
+  it('is what the document of the routes says, of each of them', async () => {
+    const agents = await open({ pusher: endpoint.url, secondary: second.urls.migrator })
+    expect(await untoldAnswers(agents.server)).toEqual([])
+    const name = newName('told')
+    const own = `/agent-instances/${name}`
+    const task = { task_type: 'terrain', input: { size: 3 } }
+    const made = { agent_id: name, agent_type: 'terrain_generator' }
+    agents.signals.raise({ name: 'feed.away', subject: 'of a test', message: 'Nothing comes.' })
+    await post(agents, '/agent-instances', made)
+    await post(agents, `${own}/heartbeat`)
+    expect((await post(agents, `${own}/claim`)).status).toBe(204)
+    const [first, other] = [await post(agents, `${own}/tasks`, task), await post(agents, `${own}/tasks`, task)]
+    await get(agents, '/queue')
+    expect((await post(agents, `${own}/claim`)).body).toMatchObject({ task_id: first.body['task_id'], status: 'running' })
+    await post(agents, `/executions/${first.body['task_id']}/cancel`)
+    expect((await post(agents, `${own}/heartbeat`)).body['cancel']).toEqual([first.body['task_id']])
+    const done = { status: 'completed', output_data: ['hills'], quality_score: 0.5 }
+    await send(agents, 'PATCH', `/executions/${first.body['task_id']}`, done)
+    expect((await post(agents, `/executions/${other.body['task_id']}/cancel`)).body['status']).toBe('cancelled')
+    await send(agents, 'PATCH', own, { status_reason: 'a test' })
+    const end = Date.now()
+    const window = { period_start: new Date(end - 300_000).toISOString(), period_end: new Date(end).toISOString() }
+    await post(agents, '/metrics', { agent_id: name, ...window, tasks_completed: 1 })
+    await agents.jobs.health()
+    const others = [own, `/executions/${first.body['task_id']}`, '/health/summary', '/health/supabase', '/realtime/status']
+    for (const path of others) expect((await get(agents, path)).statusCode).toBe(200)
+    for (const list of ['agents', 'executions', 'metrics', 'health', 'alerts'])
+      expect((await get(agents, `/${list === 'agents' ? 'agent-instances' : list}`)).json()[list]).not.toEqual([])
+    await agents.server.inject('/health')
+    // All that came before as well.
+    expect(watched.flatMap(({ violations }) => violations)).toEqual([])
+    const answered = new Set(watched.flatMap((each) => [...each.answered]))
+    expect(listRoutes(agents.server).filter((route) => !answered.has(route))).toEqual([])
   })
 })

@@ -4,6 +4,7 @@
  */
 import { sql } from 'kysely'
 import { AgentsError } from './agents-error.js'
+import type { QueueState } from './answers.js'
 import type { AgentInstance, Db, Execution, TaskStatus } from './rows.js'
 import { firstOf, json, rowsOf, tables } from './tables.js'
 
@@ -135,16 +136,6 @@ export const cancellationsOf = async (db: Db, agentInstanceId: string): Promise<
     .where('status', '=', 'running')
     .where('cancel_requested', '=', true)
   return (await rowsOf(db, asked)).map(({ task_id }) => task_id)
-}
-
-export interface QueueState {
-  readonly by_status: Readonly<Record<string, number>>
-  readonly waiting: readonly {
-    readonly agent_type: string
-    readonly priority: string
-    readonly tasks: number
-    readonly oldest_seconds: number
-  }[]
 }
 
 export const queueState = async (db: Db, now: Date): Promise<QueueState> => {

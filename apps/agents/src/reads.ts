@@ -1,7 +1,8 @@
 /** Reads that may be answered from a cache (R48). */
 import { cached, type OpenCache } from 'tidemark'
 import { type Read, readOf } from 'tidemark/app'
-import { type HealthSummary, healthSummary } from './health.js'
+import type { HealthSummary } from './answers.js'
+import { healthSummary } from './health.js'
 import { findAgent } from './instances.js'
 import type { AgentInstance, Db } from './rows.js'
 

@@ -10,7 +10,7 @@ import { setup as startPostgres } from '../../../packages/tidemark/src/testing/p
 import { useRedis } from '../../../packages/tidemark/src/testing/use-redis.js'
 import { until } from '../../../packages/tidemark/src/time/until.js'
 import { agents as agentsApp } from './agents.js'
-import type { Alert } from './alerts.js'
+import type { Alert } from './answers.js'
 import { createAgentsMigrations } from './migration-service.js'
 import { type Agents, openAgents } from './open-agents.js'
 import type { AgentInstance, Execution, Metric } from './rows.js'

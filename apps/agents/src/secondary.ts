@@ -3,9 +3,12 @@
  * written here never waits for it for long, and never fails because of it.
  */
 import { createBreaker, isTidemarkError, type Logger, type Pool, type Signals } from 'tidemark'
+import type { SecondaryStatus } from './answers.js'
 import type { Db } from './rows.js'
 import { backlogOf, lockSpool, nextEntries, removeEntries, runsOf, switchSpool } from './spool.js'
 import type { SpoolEntry } from './tables.js'
+
+export type { SecondaryStatus } from './answers.js'
 
 export interface SecondaryOptions {
   /** The first database, which keeps the spool. */
@@ -18,15 +21,6 @@ export interface SecondaryOptions {
   readonly settleMs?: number
   /** How often what waits is tried again. Default 1,000. */
   readonly everyMs?: number
-}
-
-export interface SecondaryStatus {
-  readonly configured: true
-  readonly available: boolean
-  /** Rows that it has still to get. */
-  readonly backlog: number
-  readonly oldest_seconds: number | null
-  readonly last_error: string | null
 }
 
 export interface Secondary {

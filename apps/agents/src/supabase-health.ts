@@ -1,13 +1,6 @@
 /** R112: whether the database of the agents answers, and for which tables: the second one where there is one, else the first. */
 import { healthTables, type Pool, probeDatabase } from 'tidemark'
-
-export interface SupabaseHealthBody {
-  /** `degraded`: it answers, but not for every table. */
-  readonly status: 'healthy' | 'degraded' | 'unhealthy'
-  readonly response_time_ms: number
-  readonly tables_accessible: Readonly<Record<string, boolean>>
-  readonly realtime_enabled: boolean
-}
+import type { SupabaseHealthBody } from './answers.js'
 
 export type SupabaseHealth = () => Promise<{ readonly httpStatus: 200 | 503; readonly body: SupabaseHealthBody }>
 

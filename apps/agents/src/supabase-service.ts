@@ -2,6 +2,7 @@
 import type { z } from 'zod'
 import type { Caller } from './access.js'
 import { AgentsError } from './agents-error.js'
+import type { SupabaseHealthBody } from './answers.js'
 import { eventsOf } from './events.js'
 import { createTask, findTask, listTasks, type NewTask } from './executions.js'
 import { listHealth, type Measured, storeHealth } from './health.js'
@@ -11,7 +12,7 @@ import { listMetrics, storeMetric } from './metrics.js'
 import { type Backoff, changeTask } from './queue.js'
 import type { AgentInstance, Db, Execution, Metric, SystemHealth } from './rows.js'
 import { endSilence } from './silence.js'
-import type { SupabaseHealth, SupabaseHealthBody } from './supabase-health.js'
+import type { SupabaseHealth } from './supabase-health.js'
 import type { Announce, Asking, Writes } from './writes.js'
 
 export interface SupabaseServiceOptions {

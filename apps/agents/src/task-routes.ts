@@ -1,17 +1,19 @@
 /** Tasks over HTTP: asked for by whoever has signed in, run by the service. */
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { answering } from 'tidemark/app'
 import { type Caller, requireService, requireUser } from './access.js'
+import { agentIdOf } from './agent-routes.js'
 import { AgentsError } from './agents-error.js'
+import * as answers from './answers.js'
 import type { RouteContext } from './app.js'
 import { eventsOf } from './events.js'
 import { findTask, listTasks, type NewTask } from './executions.js'
 import { executionsQuery, newTask, newTaskOfAgent, parse, taskChange } from './input.js'
 import { requireAgent } from './instances.js'
 import { cancelTask, queueState } from './queue.js'
-import type { Db } from './rows.js'
+import { type Db, executionRow } from './rows.js'
 
-type OfTask = { Params: { taskId: string } }
-type OfAgent = { Params: { agentId: string } }
+const taskIdOf = ({ params }: FastifyRequest): string => (params as { readonly taskId: string }).taskId
 
 type Asked = Omit<NewTask, 'agent_type' | 'user_id' | 'input_data'> & {
   readonly input?: unknown
@@ -29,62 +31,86 @@ const taskOf = (asked: Asked, caller: Caller): Omit<NewTask, 'agent_type'> => {
 export const addTaskRoutes = (app: FastifyInstance, { db, writes, service, clock }: RouteContext): void => {
   app.post(
     '/tasks',
-    { config: { summary: 'A task for whichever agent of the type is free.', body: newTask } },
-    async (request, reply) => {
-      requireUser(request.caller)
-      const { agent_type, ...asked } = parse(newTask, request.body)
-      const task = { ...taskOf(asked, request.caller), agent_type }
-      return reply.status(202).send(await service.queueTask(async () => task, request))
-    },
+    answering(
+      answers.storedExecution,
+      { summary: 'A task for whichever agent of the type is free.', body: newTask },
+      async (request, reply) => {
+        requireUser(request.caller)
+        const { agent_type, ...asked } = parse(newTask, request.body)
+        const task = { ...taskOf(asked, request.caller), agent_type }
+        reply.status(202)
+        return service.queueTask(async () => task, request)
+      },
+    ),
   )
 
-  app.post<OfAgent>(
+  app.post(
     '/agent-instances/:agentId/tasks',
-    { config: { summary: 'A task for this agent alone.', body: newTaskOfAgent } },
-    async (request, reply) => {
-      requireUser(request.caller)
-      const asked = parse(newTaskOfAgent, request.body)
-      const task = taskOf(asked, request.caller)
-      const make = async (tx: Db) => {
-        const { id, agent_type } = await requireAgent(tx, request.params.agentId)
-        return { ...task, agent_type, agent_instance_id: id }
-      }
-      return reply.status(202).send(await service.queueTask(make, request))
-    },
+    answering(
+      answers.storedExecution,
+      { summary: 'A task for this agent alone.', body: newTaskOfAgent },
+      async (request, reply) => {
+        requireUser(request.caller)
+        const asked = parse(newTaskOfAgent, request.body)
+        const task = taskOf(asked, request.caller)
+        const make = async (tx: Db) => {
+          const { id, agent_type } = await requireAgent(tx, agentIdOf(request))
+          return { ...task, agent_type, agent_instance_id: id }
+        }
+        reply.status(202)
+        return service.queueTask(make, request)
+      },
+    ),
   )
 
   app.get(
     '/executions',
-    { config: { summary: 'Tasks and what came of them, the newest first.', query: executionsQuery } },
-    async (request) => listTasks(db, parse(executionsQuery, request.query), request.caller),
+    answering(
+      answers.executionPage,
+      { summary: 'Tasks and what came of them, the newest first.', query: executionsQuery },
+      async (request) => listTasks(db, parse(executionsQuery, request.query), request.caller),
+    ),
   )
 
-  app.get<OfTask>('/executions/:taskId', { config: { summary: 'A task and what came of it.' } }, async (request) =>
-    findTask(db, request.params.taskId, request.caller),
+  app.get(
+    '/executions/:taskId',
+    answering(executionRow, { summary: 'A task and what came of it.' }, async (request) =>
+      findTask(db, taskIdOf(request), request.caller),
+    ),
   )
 
-  app.patch<OfTask>('/executions/:taskId', { config: { summary: 'What came of a task.', body: taskChange } }, async (request) => {
-    requireService(request.caller)
-    return service.updateTaskExecution(request.params.taskId, parse(taskChange, request.body), request)
-  })
+  app.patch(
+    '/executions/:taskId',
+    answering(answers.storedExecution, { summary: 'What came of a task.', body: taskChange }, async (request) => {
+      requireService(request.caller)
+      return service.updateTaskExecution(taskIdOf(request), parse(taskChange, request.body), request)
+    }),
+  )
 
-  app.post<OfTask>(
+  app.post(
     '/executions/:taskId/cancel',
-    { config: { summary: 'Cancels a task, or asks whoever runs it to leave off.' } },
-    async (request, reply) => {
-      requireUser(request.caller)
-      const { result, degraded } = await writes.write(async (tx, announce) => {
-        await findTask(tx, request.params.taskId, request.caller)
-        const task = await cancelTask(tx, request.params.taskId)
-        await announce(eventsOf.task(task))
-        return task
-      }, request)
-      return reply.status(result.status === 'cancelled' ? 200 : 202).send({ ...result, degraded })
-    },
+    answering(
+      answers.storedExecution,
+      { summary: 'Cancels a task, or asks whoever runs it to leave off.' },
+      async (request, reply) => {
+        requireUser(request.caller)
+        const { result, degraded } = await writes.write(async (tx, announce) => {
+          await findTask(tx, taskIdOf(request), request.caller)
+          const task = await cancelTask(tx, taskIdOf(request))
+          await announce(eventsOf.task(task))
+          return task
+        }, request)
+        reply.status(result.status === 'cancelled' ? 200 : 202)
+        return { ...result, degraded }
+      },
+    ),
   )
 
-  app.get('/queue', { config: { summary: 'How much waits, of which type and priority, and for how long.' } }, async (request) => {
-    requireUser(request.caller)
-    return queueState(db, new Date(clock.now()))
-  })
+  app.get(
+    '/queue',
+    answering(answers.queue, { summary: 'How much waits, of which type and priority, and for how long.' }, async (request) => {
+      requireUser(request.caller)
+      return queueState(db, new Date(clock.now()))
+    }),
+  )
 }
