@@ -113,7 +113,8 @@ export const taskStatus = z.strictObject({ status: z.enum(statesOf(taskMoves)) }
 /** Arrivals and departures; without a time it is now. */
 export const moment = z.strictObject({ at: time.optional() }).default({})
 
-const limit = z.coerce.number().int().min(1).max(200).default(50)
+const upTo = (most: number, usual: number) => z.coerce.number().int().min(1).max(most).default(usual)
+const limit = upTo(200, 50)
 const cursor = z.string().max(300).optional()
 
 export const toursQuery = z.strictObject({
@@ -141,17 +142,18 @@ export const tasksQuery = z.strictObject({
   limit,
   cursor,
 })
-/** `unsent`: processed, and nobody was told. */
-export const feedbackQuery = z.strictObject({ unsent: z.literal('true'), limit, cursor })
-export const journalQuery = z.strictObject({ limit: z.coerce.number().int().min(1).max(1000).default(500) })
-export const boardQuery = z.strictObject({ day: z.iso.date().optional() })
-export const hoursQuery = z.strictObject({
-  hours: z.coerce
-    .number()
-    .int()
-    .min(1)
-    .max(24 * 31)
-    .default(24),
+/** `unsent`: processed, and nobody was told. One of the two is given. */
+export const feedbackQuery = z
+  .strictObject({ unsent: z.literal('true').optional(), visit_id: uuid.optional(), limit, cursor })
+  .refine(({ unsent, visit_id }) => unsent !== undefined || visit_id !== undefined, 'give unsent or visit_id')
+export const journalQuery = z.strictObject({ limit: upTo(1000, 500), cursor })
+export const boardQuery = z.strictObject({ day: z.iso.date().optional(), limit: upTo(200, 200), cursor })
+export const latestQuery = z.strictObject({ limit, cursor })
+export const errorsQuery = z.strictObject({
+  hours: upTo(24 * 31, 24),
+  /** Hours on a page. */
+  limit: upTo(24, 24),
+  cursor,
 })
 
 /** Which events go through again; what is left out does not matter, and nothing at all is no selection. */

@@ -2,13 +2,10 @@
 import type { Answer, OpenCache } from 'tidemark'
 import { type Read, type ReadContext, readOf } from 'tidemark/app'
 import { type Caller, sees } from './access.js'
+import type { TourWithVisits } from './answers.js'
 import type { ReannaCaches } from './caches.js'
 import { ReannaError } from './reanna-error.js'
 import type { Tour, Visit } from './rows.js'
-
-export interface TourWithVisits extends Tour {
-  readonly visits: readonly Visit[]
-}
 
 /** All raise REANNA_NOT_FOUND, also for what belongs to another. */
 export interface TourReads {

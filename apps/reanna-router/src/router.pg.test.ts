@@ -6,7 +6,8 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { testUrl } from '../../../packages/tidemark/src/schema/testing/bootstrapped-template.js'
 import { type AppDatabase, openAppDatabase } from '../../../packages/tidemark/src/testing/app-database.js'
 import { adminToken, secret, tokenOf } from '../../../packages/tidemark/src/testing/app-tokens.js'
-import { checkRoutes } from '../../../packages/tidemark/src/testing/check-routes.js'
+import { untoldAnswers, type WatchedAnswers, watchAnswers } from '../../../packages/tidemark/src/testing/check-answers.js'
+import { checkRoutes, listRoutes } from '../../../packages/tidemark/src/testing/check-routes.js'
 import { type HttpRecorder, startHttpRecorder } from '../../../packages/tidemark/src/testing/http-recorder.js'
 import { until } from '../../../packages/tidemark/src/time/until.js'
 import { openReanna } from './open-reanna.js'
@@ -18,6 +19,7 @@ type PlannedTour = Tour & { readonly visits: readonly Visit[]; readonly route_da
 
 let database: AppDatabase
 let app: Awaited<ReturnType<typeof openReanna>>
+let answers: WatchedAnswers
 let crm: HttpRecorder
 let sms: HttpRecorder
 let voice: HttpRecorder
@@ -52,6 +54,7 @@ beforeAll(async () => {
     callAttempts: 4,
     breaker: { failureThreshold: 50, recoveryTimeoutMs: 100 },
   })
+  answers = watchAnswers(app.server)
   app.start?.()
 })
 
@@ -96,6 +99,37 @@ const makeTour = async (more: object = {}): Promise<PlannedTour> => {
   expect(status).toBe(201)
   return body
 }
+
+/** Of every page of two, one after the other; `meanwhile` happens after the first. */
+const pages = async <T = { readonly id: string }>(
+  path: string,
+  name: string,
+  token: string,
+  meanwhile?: () => Promise<unknown>,
+): Promise<T[]> => {
+  const seen: T[] = []
+  let cursor: string | null = ''
+  while (cursor !== null) {
+    const answer: { status: number; body: Record<string, T[]> & { next: string | null } } = await ask(
+      'GET',
+      `${path}limit=2${cursor}`,
+      undefined,
+      token,
+    )
+    const { status, body } = answer
+    expect([status, body[name]!.length <= 2]).toEqual([200, true])
+    if (seen.length === 0) await meanwhile?.()
+    seen.push(...body[name]!)
+    cursor = body.next === null ? null : `&cursor=${body.next}`
+  }
+  return seen
+}
+
+/** Pages that go back, each in its order, as one. */
+const inOrder = <T>(seen: readonly T[]): readonly T[] =>
+  Array.from({ length: Math.ceil(seen.length / 2) }, (_, i) => seen.slice(2 * i, 2 * i + 2))
+    .reverse()
+    .flat()
 
 const statuses = async (table: string, condition: string): Promise<readonly string[]> =>
   (
@@ -230,25 +264,103 @@ describe('tours', () => {
               select id, 'feedback_collection', 'scheduled', scheduled_arrival from v returning id, scheduled_time)
        insert into feedback (task_id, raw_feedback, processed_feedback, feedback_source, timestamp) select id, 'x', 'x', 'app', scheduled_time from k`,
     )
-    const pages = async (path: string, name: string): Promise<number[]> => {
-      const seen: string[] = []
-      let cursor = ''
-      do {
-        const { body } = await ask<Record<string, { id: string }[]> & { next: string | null }>(
-          'GET',
-          `${path}limit=2${cursor}`,
-          undefined,
-          tokenOf('pager'),
-        )
-        seen.push(...body[name]!.map(({ id }) => id))
-        cursor = body.next === null ? '' : `&cursor=${body.next}`
-      } while (cursor !== '')
-      return [seen.length, new Set(seen).size]
+    const pager = tokenOf('pager')
+    const once = async (path: string, name: string): Promise<number[]> => {
+      const ids = (await pages(path, name, pager)).map(({ id }) => id)
+      return [ids.length, new Set(ids).size]
     }
-    expect(await pages('/tours?', 'tours')).toEqual([7, 7])
-    expect(await pages('/property-visits?', 'visits')).toEqual([7, 7])
-    expect(await pages('/tasks?task_type=feedback_collection&', 'tasks')).toEqual([7, 7])
-    expect(await pages('/feedback?unsent=true&', 'feedback')).toEqual([7, 7])
+    expect(await once('/tours?', 'tours')).toEqual([7, 7])
+    expect(await once('/property-visits?', 'visits')).toEqual([7, 7])
+    expect(await once('/tasks?task_type=feedback_collection&', 'tasks')).toEqual([7, 7])
+    expect(await once('/feedback?unsent=true&', 'feedback')).toEqual([7, 7])
+  })
+
+  it('each with its own stops on a board, also what is planned for later that day while it is read', async () => {
+    const tours = (n: number, second: number) =>
+      database.owner.query(
+        `insert into tours (agent_id, start_time, end_time, status)
+           select 'boarder', timestamptz '2026-01-05T09:00:00.123456Z' + $2 * interval '1 second', '2026-01-06Z', 'scheduled'
+             from generate_series(1, $1)`,
+        [n, second],
+      )
+    await tours(5, 0)
+    await database.owner.query(
+      `insert into property_visits (tour_id, address, scheduled_arrival, scheduled_departure, status)
+         select id, id::text, start_time, end_time, 'scheduled' from tours where agent_id = 'boarder'`,
+    )
+    const seen = await pages<{ id: string; stops: { address: string }[] }>(
+      '/board?day=2026-01-05&',
+      'tours',
+      tokenOf('boarder'),
+      () => tours(1, 1),
+    )
+    expect([seen.length, new Set(seen.map(({ id }) => id)).size]).toEqual([6, 6])
+    expect(seen.map(({ id, stops }) => stops.map(({ address }) => address === id))).toEqual([...Array(5).fill([true]), []])
+  })
+
+  it('with all that was said at a stop, which comes with the stop', async () => {
+    const { visits } = await makeTour()
+    const say = (message: string) => ask<Feedback>('POST', '/feedback/sms', { visit_id: visits[0]!.id, message })
+    for (const words of ['one', 'two', 'three']) await say(words)
+    const seen = await pages<Feedback>(`/feedback?visit_id=${visits[0]!.id}&`, 'feedback', agent, () => say('four'))
+    expect(seen.map(({ raw_feedback }) => raw_feedback)).toEqual(['one', 'two', 'three', 'four'])
+    expect(await pages(`/feedback?visit_id=${visits[0]!.id}&`, 'feedback', stranger)).toEqual([])
+    const { body } = await ask('GET', `/property-visits/${visits[0]!.id}`)
+    expect(body).toMatchObject({ id: visits[0]!.id, tasks: [{}, {}], tasks_next: null, feedback_next: null })
+    expect(body['feedback']).toEqual(seen)
+  })
+
+  it('a journal from its latest page back, each in its order, whatever comes to it meanwhile', async () => {
+    const tour = await makeTour()
+    const isSynced = async () => (await ask<Tour>('GET', `/tours/${tour.id}`)).body.crm_sync_status === 'synced'
+    await until(isSynced)
+    const path = `/tours/${tour.id}/journal?`
+    const whole = (await ask<{ entries: JournalEntry[] }>('GET', path)).body.entries
+    const arrive = () => ask('PUT', `/property-visits/${tour.visits[0]!.id}/arrival`)
+    const seen = await pages<JournalEntry>(path, 'entries', agent, arrive)
+    expect([whole.length > 6, inOrder(seen)]).toEqual([true, whole])
+    await until(isSynced)
+    // A tour out of the file: its rows tell, and many at the same moment.
+    await database.owner.query(
+      `with f as (insert into feedback (task_id, raw_feedback, feedback_source, timestamp)
+         select k.id, 'x', 'app', '2026-11-23Z' from tasks k join property_visits v on v.id = k.visit_id
+          where v.tour_id = $1 and k.task_type = 'property_tour' returning id)
+       update property_visits set actual_arrival = '2026-11-23Z', actual_departure = '2026-11-23Z' where tour_id = $1`,
+      [tour.id],
+    )
+    await database.owner.query('delete from tour_journal where tour_id = $1', [tour.id])
+    const told = (await ask<{ entries: JournalEntry[] }>('GET', path)).body.entries
+    expect(told.map(({ entry }) => entry)).toEqual([
+      ...Array(3).fill('arrived'),
+      ...Array(3).fill('completed'),
+      ...Array(3).fill('received'),
+    ])
+    expect(inOrder(await pages<JournalEntry>(path, 'entries', agent))).toEqual(told)
+  })
+
+  it.each([
+    '/tours',
+    '/board',
+    '/property-visits',
+    '/tasks',
+    '/tours/:id/journal',
+    '/ops/breakers',
+    '/ops/webhooks',
+    '/ops/webhooks/replays',
+    '/ops/alerts',
+    '/ops/errors',
+    '/ops/calls',
+  ])('from %s by no other cursors and no other numbers', async (path) => {
+    const { id } = await makeTour()
+    for (const query of [
+      'cursor=x',
+      `cursor=${Buffer.from('2026-01-05T00:00:00Z x').toString('base64url')}`,
+      'limit=0',
+      'limit=1001',
+    ]) {
+      const { status, body } = await ask('GET', `${path.replace(':id', id)}?${query}`, undefined, adminToken())
+      expect([status, body['code']], query).toEqual([422, 'REANNA_INVALID'])
+    }
   })
 })
 
@@ -633,6 +745,21 @@ describe('what operators look at', () => {
     expect((await ask('GET', '/ops/errors', undefined, agent)).status).toBe(403)
   })
 
+  it('calls that failed, to be made again, and events to be sent through again', async () => {
+    const { rows } = await database.owner.query<{ id: string }>(
+      `insert into reanna.calls (kind, subject, status) values ('crm.fetch_contact', 'x||gone', 'failed') returning id`,
+    )
+    const retry = () => ask('POST', `/ops/calls/${rows[0]!.id}/retry`, undefined, adminToken())
+    expect(await retry()).toMatchObject({ status: 202, body: { kind: 'crm.fetch_contact', status: 'waiting' } })
+    expect((await retry()).status).toBe(404)
+    const selection = { provider: 'nobody', dry_run: true }
+    expect((await ask('POST', '/ops/webhooks/replay', selection, adminToken())).body).toEqual({ events: 0 })
+    const started = await ask('POST', '/ops/webhooks/replay', { ...selection, dry_run: false }, adminToken())
+    expect(started).toMatchObject({ status: 202, body: { status: 'done', selected: 0, again: false } })
+    for (const path of ['overview', 'limits'])
+      expect((await ask('GET', `/ops/${path}`, undefined, adminToken())).status).toBe(200)
+  })
+
   it('alerts that are open, the newest first', async () => {
     await database.owner.query(`insert into public.alerts (alert_type, entity_id, entity_type, message, severity, status, timestamp, resolved_at, acknowledged_at)
       select 'slow_route', id, 'route', 'It is slow.', 'warning', state, now() - ago * interval '1 minute',
@@ -645,6 +772,55 @@ describe('what operators look at', () => {
       { entity_id: 'one', status: 'active', message: 'It is slow.' },
     ])
     expect((await ask('GET', '/ops/alerts', undefined, agent)).status).toBe(403)
+  })
+
+  it('in pages, the latest first, each once whatever comes meanwhile', async () => {
+    const insert = (ids: string) =>
+      database.owner.query(
+        `with n as (select n from generate_series(1, ${ids === 'old' ? 5 : 1}) n),
+              at as (select now() - interval '${ids === 'old' ? 2 : 1} hours' as at),
+          b as (insert into circuit_breaker_events (service_name, previous_state, new_state, timestamp, epoch)
+            select 'paged-${ids}', 'CLOSED', 'OPEN', at, n from n, at),
+          w as (insert into webhook_events (id, provider, dedupe_key, event_type, lane, payload, raw, verified, trust, status, dead_reason, received_at)
+            select gen_random_uuid(), 'paged-${ids}', n, 'x', 'x', 'null', '', true, 'hint', 'dead', 'attempts', at from n, at),
+          r as (insert into tidemark.webhook_replays (actor, selection, selected, status, created_at)
+            select 'paged-${ids}', '{"provider": "none"}', 0, 'done', at from n, at),
+          a as (insert into alerts (alert_type, entity_id, entity_type, message, severity, timestamp)
+            select 'paged-${ids}', n, 'x', 'x', 'info', at from n, at)
+         insert into reanna.calls (kind, subject, status, updated_at) select 'crm.fetch_contact', 'paged-${ids}|x|' || n, 'failed', at from n, at`,
+      )
+    await insert('old')
+    for (const [path, name, of] of [
+      ['breakers', 'events', 'service_name'],
+      ['webhooks', 'dead_letters', 'provider'],
+      ['webhooks/replays', 'replays', 'actor'],
+      ['alerts', 'alerts', 'alert_type'],
+      ['calls', 'failed', 'subject'],
+    ] as const) {
+      const meanwhile = path === 'breakers' ? () => insert('new') : undefined
+      const all = await pages<{ id: string } & Record<string, string>>(`/ops/${path}?`, name, adminToken(), meanwhile)
+      const own = all.filter((each) => each[of]!.startsWith('paged-old'))
+      expect([own.length, new Set(own.map(({ id }) => id)).size], path).toEqual([5, 5])
+    }
+  })
+
+  it('error rates by whole hours, each hour on one page', async () => {
+    await database.owner.query(`insert into api_metrics (endpoint, method, status_code, response_time, success, timestamp)
+      select '/paged/' || e, 'GET', 200, 5, true, now() - n * interval '1 hour' from generate_series(0, 5) n, generate_series(1, 3) e`)
+    type Report = {
+      readonly endpoints: readonly { readonly endpoint: string; readonly hour: string }[]
+      readonly next: string | null
+    }
+    const seen: (readonly string[])[] = []
+    let cursor: string | null = ''
+    while (cursor !== null) {
+      const { body }: { body: Report } = await ask('GET', `/ops/errors?hours=5&limit=2${cursor}`, undefined, adminToken())
+      const own = body.endpoints.filter(({ endpoint }) => endpoint.startsWith('/paged/'))
+      seen.push(own.map(({ endpoint, hour }) => `${hour} ${endpoint}`))
+      cursor = body.next === null ? null : `&cursor=${body.next}`
+    }
+    expect(seen.map(({ length }) => length)).toEqual([6, 6, 3])
+    expect(new Set(seen.flat()).size).toBe(15)
   })
 })
 
@@ -711,5 +887,15 @@ describe('tasks and what is collected by them', () => {
     const nowhere = { task_id: randomUUID(), message: 'x' }
     expect((await ask('POST', '/feedback/sms', nowhere)).status).toBe(404)
     expect((await ask('PUT', `/feedback/${randomUUID()}/process`)).status).toBe(404)
+  })
+})
+
+describe('what is answered', () => {
+  it('is what the document of the routes says, of each of them', async () => {
+    expect(await untoldAnswers(app.server)).toEqual([])
+    // All that came before, of every route that the tests have asked.
+    expect(answers.violations).toEqual([])
+    const open = ['GET /health', 'GET /openapi.json']
+    expect(listRoutes(app.server).filter((route) => !answers.answered.has(route))).toEqual(open)
   })
 })

@@ -1,12 +1,14 @@
 /** What each kind of call sends, and what comes of it here. */
-
+import { sql } from 'kysely'
 import { raiseAlert, resolveAlert } from 'tidemark/app'
 import { notificationFailed, syncFailed } from '../alerting.js'
+import type { TaskStatus } from '../day/states.js'
 import { dropLead, keepLead } from '../repository/leads.js'
 import { findTour } from '../repository/tours.js'
 import { visitsOfRef } from '../repository/visit-refs.js'
 import { changeVisitStatus, visitsOf } from '../repository/visits.js'
-import type { Db, Row, Tour, Visit } from '../rows.js'
+import type { Db, Tour, Visit } from '../rows.js'
+import { firstOf, now, rightNow, rowsOf, tables } from '../tables.js'
 import type { CallHandler, CallHandlers } from './calls.js'
 import type { Crm, CrmContact, CrmRef } from './crm.js'
 import type { Notification, Notifier } from './notifier.js'
@@ -23,11 +25,26 @@ export const refOf = (subject: string): CrmRef => {
 }
 
 /** In a statement of its own, so that the next one sees what whoever held it has asked for. */
-const lock = (db: Db, tourId: string) => db.query('select 1 from public.tours where id = $1 for update', [tourId])
+const lock = (db: Db, tourId: string) => rowsOf(db, tables.selectFrom('tours').select('id').where('id', '=', tourId).forUpdate())
 
-/** What changed during the call has been asked for again, and keeps the tour pending. */
-const unchanged = `not exists (
-  select from reanna.calls c where c.kind = 'crm.sync_tour' and c.subject = $1::uuid::text and c.status = 'calling' and c.again)`
+/** The tour that is pending. What changed during the call has been asked for again, and keeps it so. */
+const unchanged = (tourId: string) =>
+  tables
+    .updateTable('tours')
+    .where('id', '=', tourId)
+    .where('crm_sync_status', '=', 'pending')
+    .where(({ not, exists, selectFrom }) =>
+      not(
+        exists(
+          selectFrom('reanna.calls as c')
+            .select('c.id')
+            .where('c.kind', '=', 'crm.sync_tour')
+            .where('c.subject', '=', tourId)
+            .where('c.status', '=', 'calling')
+            .where('c.again', '=', true),
+        ),
+      ),
+    )
 
 /** CRM sync: pending until it is told, `failed` with the last error where it could not be. */
 const syncTour = (crm: Crm) =>
@@ -39,22 +56,14 @@ const syncTour = (crm: Crm) =>
     make: ({ tour, visits }, key, signal) => crm.syncTour(tour, visits, key, signal),
     succeeded: async (db, id) => {
       await lock(db, id)
-      await db.query(
-        `update public.tours set crm_sync_status = 'synced', crm_sync_timestamp = now(), crm_sync_error = null
-          where id = $1 and crm_sync_status = 'pending'
-            and ${unchanged}`,
-        [id],
-      )
+      await rowsOf(db, unchanged(id).set({ crm_sync_status: 'synced', crm_sync_timestamp: now, crm_sync_error: null }))
       await resolveAlert(db, syncFailed(id))
     },
     failed: async (db, id, error, isLast) => {
       await lock(db, id)
       if (isLast) await raiseAlert(db, syncFailed(id), error)
-      const sql = isLast
-        ? `update public.tours set crm_sync_status = 'failed', crm_sync_error = $2
-            where id = $1 and crm_sync_status = 'pending' and ${unchanged}`
-        : 'update public.tours set crm_sync_error = $2 where id = $1'
-      await db.query(sql, [id, error])
+      if (isLast) await rowsOf(db, unchanged(id).set({ crm_sync_status: 'failed', crm_sync_error: error }))
+      else await rowsOf(db, tables.updateTable('tours').set({ crm_sync_error: error }).where('id', '=', id))
     },
   })
 
@@ -63,49 +72,50 @@ interface PreparedNotification {
   readonly by: string | null
 }
 
-/** The task that stands for it. */
-const moveTask = async (db: Db, feedbackId: string, moves: Readonly<Record<string, string>>): Promise<void> => {
-  await db.query(
-    `update public.tasks set status = $2::jsonb ->> status,
-            completed_time = case when $2::jsonb ->> status = 'completed' then now() else completed_time end
-      where id = (select notification_task_id from public.feedback where id = $1) and $2::jsonb ? status`,
-    [feedbackId, JSON.stringify(moves)],
-  )
+/** The task that stands for it, where it is in that state. */
+const moveTask = async (db: Db, feedbackId: string, from: TaskStatus, to: TaskStatus): Promise<void> => {
+  const itsTask = tables.selectFrom('feedback').select('notification_task_id').where('id', '=', feedbackId)
+  const move = tables.updateTable('tasks').set({ status: to, ...(to === 'completed' && { completed_time: now }) })
+  await rowsOf(db, move.where('id', '=', itsTask).where('status', '=', from))
 }
+
+const feedbackWith = (id: string) => tables.updateTable('feedback').where('id', '=', id)
 
 const notify = (notifier: Notifier) =>
   asHandler<PreparedNotification>({
     prepare: async (db, id) => {
-      const { rows } = await db.query<Row>(
-        `update public.feedback f set notification_attempts = f.notification_attempts + 1, last_notification_attempt = clock_timestamp()
-           from public.tasks k join public.property_visits v on v.id = k.visit_id
-          where f.id = $1 and k.id = f.task_id and f.processed_feedback is not null and not f.sent_to_agent
-          returning f.processed_feedback as text, v.address, v.sellside_agent_id as agent_id, v.sellside_agent_name as agent_name,
-                    v.contact_method as by`,
-        [id],
-      )
-      if (!rows[0]) return undefined
-      await moveTask(db, id, { failed: 'scheduled' })
-      await moveTask(db, id, { scheduled: 'in_progress' })
-      const { by, ...told } = rows[0]
-      return { notification: { feedback_id: id, ...told } as unknown as Notification, by: by as string | null }
+      const attempt = tables
+        .updateTable('feedback as f')
+        .from('tasks as k')
+        .innerJoin('property_visits as v', 'v.id', 'k.visit_id')
+        .set({ notification_attempts: sql<number>`f.notification_attempts + 1`, last_notification_attempt: rightNow })
+        .where('f.id', '=', id)
+        .whereRef('k.id', '=', 'f.task_id')
+        .where('f.processed_feedback', 'is not', null)
+        .where('f.sent_to_agent', '=', false)
+        .returning(['f.processed_feedback as text', 'v.address', 'v.sellside_agent_id as agent_id'])
+        .returning(['v.sellside_agent_name as agent_name', 'v.contact_method as by'])
+      const row = await firstOf(db, attempt)
+      if (!row) return undefined
+      await moveTask(db, id, 'failed', 'scheduled')
+      await moveTask(db, id, 'scheduled', 'in_progress')
+      const { by, text, ...told } = row
+      return { notification: { feedback_id: id, text: text!, ...told }, by }
     },
     make: ({ notification, by }, key, signal) => notifier.send(notification, by, key, signal),
     succeeded: async (db, id) => {
-      await db.query(`update public.feedback set sent_to_agent = true, notification_error = null where id = $1`, [id])
+      await rowsOf(db, feedbackWith(id).set({ sent_to_agent: true, notification_error: null }))
       await resolveAlert(db, notificationFailed(id))
-      await moveTask(db, id, { in_progress: 'completed' })
+      await moveTask(db, id, 'in_progress', 'completed')
     },
     failed: async (db, id, error, isLast) => {
-      await db.query('update public.feedback set notification_error = $2 where id = $1', [id, error])
+      await rowsOf(db, feedbackWith(id).set({ notification_error: error }))
       if (!isLast) return
-      await moveTask(db, id, { in_progress: 'failed' })
+      await moveTask(db, id, 'in_progress', 'failed')
       await raiseAlert(db, notificationFailed(id), error)
     },
     putOff: async (db, id) => {
-      await db.query('update public.feedback set notification_attempts = greatest(0, notification_attempts - 1) where id = $1', [
-        id,
-      ])
+      await rowsOf(db, feedbackWith(id).set({ notification_attempts: sql<number>`greatest(0, notification_attempts - 1)` }))
     },
   })
 

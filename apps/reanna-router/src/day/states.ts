@@ -9,6 +9,8 @@
  */
 export type Machine<State extends string = string> = { readonly [S in State]: readonly State[] }
 
+type StateOf<M> = Extract<keyof M, string>
+
 const machine = <const M extends Machine<Extract<keyof M, string>>>(moves: M): M => moves
 
 export const tourMoves = machine({
@@ -49,8 +51,8 @@ export type TaskStatus = keyof typeof taskMoves
 export type FeedbackState = keyof typeof feedbackMoves
 export type CrmSyncStatus = keyof typeof crmMoves
 
-export const statesOf = <State extends string>(moves: Machine<State>): readonly [State, ...State[]] =>
-  Object.keys(moves) as [State, ...State[]]
+export const statesOf = <M extends Machine>(moves: M): readonly [StateOf<M>, ...StateOf<M>[]] =>
+  Object.keys(moves) as [StateOf<M>, ...StateOf<M>[]]
 
 export const mayGo = <State extends string>(moves: Machine<State>, from: State, to: State): boolean => moves[from].includes(to)
 

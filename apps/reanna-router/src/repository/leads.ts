@@ -1,41 +1,66 @@
 /** Contacts of the CRMs. */
+import { sql } from 'kysely'
 import type { CrmContact, CrmRef } from '../calls/crm.js'
 import type { Db } from '../rows.js'
+import { rowsOf, tables } from '../tables.js'
+
+/** What is said, else what was known. */
+const said = (column: 'first_name' | 'last_name' | 'email' | 'phone' | 'source' | 'agent_id') =>
+  sql<string | null>`coalesce(${sql.ref(`excluded.${column}`)}, ${sql.ref(`leads.${column}`)})`
+
+const once = ['provider', 'tenant', 'external_id'] as const
 
 /** An older word never stands in for a newer one; what is not said stays as it was. */
 export const keepLead = async (db: Db, { provider, tenant, externalId }: CrmRef, lead: CrmContact, asOf: Date): Promise<void> => {
-  await db.query(
-    `insert into public.leads as l (provider, tenant, external_id, first_name, last_name, email, phone, source, agent_id, as_of)
-       values ($1, $2, $3, $4, $5, lower($6), $7, $8, $9, $10)
-     on conflict (provider, tenant, external_id) do update
-       set first_name = coalesce(excluded.first_name, l.first_name), last_name = coalesce(excluded.last_name, l.last_name),
-           email = coalesce(excluded.email, l.email), phone = coalesce(excluded.phone, l.phone),
-           source = coalesce(excluded.source, l.source), agent_id = coalesce(excluded.agent_id, l.agent_id),
-           as_of = excluded.as_of, deleted_at = null
-       where excluded.as_of >= l.as_of`,
-    [
+  const keep = tables
+    .insertInto('leads')
+    .values({
       provider,
       tenant,
-      externalId,
-      lead.firstName ?? null,
-      lead.lastName ?? null,
-      lead.email ?? null,
-      lead.phone ?? null,
-      lead.source ?? null,
-      lead.assignedTo ?? null,
-      asOf,
-    ],
-  )
+      external_id: externalId,
+      first_name: lead.firstName ?? null,
+      last_name: lead.lastName ?? null,
+      email: sql<string | null>`lower(${lead.email ?? null})`,
+      phone: lead.phone ?? null,
+      source: lead.source ?? null,
+      agent_id: lead.assignedTo ?? null,
+      as_of: asOf,
+    })
+    .onConflict((conflict) =>
+      conflict
+        .columns(once)
+        .doUpdateSet(({ ref }) => ({
+          first_name: said('first_name'),
+          last_name: said('last_name'),
+          email: said('email'),
+          phone: said('phone'),
+          source: said('source'),
+          agent_id: said('agent_id'),
+          as_of: ref('excluded.as_of'),
+          deleted_at: null,
+        }))
+        .whereRef('excluded.as_of', '>=', 'leads.as_of'),
+    )
+  await rowsOf(db, keep)
 }
 
 /** It is marked, so that what is told late of it does not bring it back. */
 export const dropLead = async (db: Db, { provider, tenant, externalId }: CrmRef, asOf: Date): Promise<void> => {
-  await db.query(
-    `insert into public.leads as l (provider, tenant, external_id, as_of, deleted_at) values ($1, $2, $3, $4, $4)
-     on conflict (provider, tenant, external_id) do update
-       set deleted_at = excluded.deleted_at, as_of = excluded.as_of,
-           first_name = null, last_name = null, email = null, phone = null
-       where excluded.as_of >= l.as_of`,
-    [provider, tenant, externalId, asOf],
-  )
+  const drop = tables
+    .insertInto('leads')
+    .values({ provider, tenant, external_id: externalId, as_of: asOf, deleted_at: asOf })
+    .onConflict((conflict) =>
+      conflict
+        .columns(once)
+        .doUpdateSet(({ ref }) => ({
+          deleted_at: ref('excluded.deleted_at'),
+          as_of: ref('excluded.as_of'),
+          first_name: null,
+          last_name: null,
+          email: null,
+          phone: null,
+        }))
+        .whereRef('excluded.as_of', '>=', 'leads.as_of'),
+    )
+  await rowsOf(db, drop)
 }

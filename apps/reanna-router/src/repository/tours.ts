@@ -1,8 +1,10 @@
 /** Tours in Postgres. Raises {@link ReannaError} and TM_POSTGRES_*. */
-import { type Place, pageOf, placeSql } from 'tidemark/app'
-import { mayGo, type TourStatus, tourMoves } from '../day/states.js'
+import { sql } from 'kysely'
+import { type Place, pageOf } from 'tidemark/app'
+import { type CrmSyncStatus, mayGo, type TourStatus, tourMoves, type VisitStatus } from '../day/states.js'
 import { ReannaError } from '../reanna-error.js'
-import { type Db, type Row, shownTour, type Tour } from '../rows.js'
+import { type Db, shownTour, type Tour } from '../rows.js'
+import { firstOf, isPast, now, ofTour, placeAt, rowsOf, tables, tourColumns } from '../tables.js'
 import { cancelOpenTasks } from './tasks.js'
 
 export interface Synced {
@@ -10,14 +12,16 @@ export interface Synced {
   readonly syncs: boolean
 }
 
-const one = (rows: readonly Row[]): Tour => {
-  if (!rows[0]) throw new ReannaError('REANNA_NOT_FOUND')
-  return shownTour(rows[0])
-}
+const select = tables.selectFrom('tours').select(tourColumns)
+
+/** Still to come, or where the agent is. */
+const open = ['scheduled', 'arrived'] as const satisfies readonly VisitStatus[]
+
+const openVisits = tables.updateTable('property_visits').where('status', 'in', open)
 
 export const findTour = async (db: Db, id: string): Promise<Tour | null> => {
-  const { rows } = await db.query<Row>('select * from public.tours where id = $1', [id])
-  return rows[0] ? shownTour(rows[0]) : null
+  const row = await firstOf(db, select.where('id', '=', id))
+  return row ? shownTour(row) : null
 }
 
 /** Raises REANNA_NOT_FOUND. */
@@ -29,8 +33,8 @@ export const requireTour = async (db: Db, id: string): Promise<Tour> => {
 
 export interface ToursQuery {
   readonly agentId?: string | undefined
-  readonly status?: string | undefined
-  readonly crmSyncStatus?: string | undefined
+  readonly status?: TourStatus | undefined
+  readonly crmSyncStatus?: CrmSyncStatus | undefined
   /** Not ended yet. */
   readonly isActive?: boolean | undefined
   readonly from?: string | undefined
@@ -47,64 +51,67 @@ export interface TourPage {
 
 /** The latest day first. Whose rows are seen is row security's to say. */
 export const listTours = async (db: Db, query: ToursQuery): Promise<TourPage> => {
-  const { rows } = await db.query<Row>(
-    `select t.*, ${placeSql('t.start_time')} from public.tours t
-      where ($1::text is null or t.agent_id = $1) and ($2::text is null or t.status = $2)
-        and ($3::text is null or t.crm_sync_status = $3)
-        and ($4::boolean is null or (t.status in ('scheduled', 'in_progress')) = $4)
-        and ($5::timestamptz is null or t.end_time > $5) and ($6::timestamptz is null or t.start_time < $6)
-        and ($7::timestamptz is null or (t.start_time, t.id) < ($7, $8::uuid))
-      order by t.start_time desc, t.id desc limit $9`,
-    [
-      query.agentId ?? null,
-      query.status ?? null,
-      query.crmSyncStatus ?? null,
-      query.isActive ?? null,
-      query.from ?? null,
-      query.until ?? null,
-      ...query.after,
-      query.limit + 1,
-    ],
+  const { agentId, status, crmSyncStatus, isActive, from, until, limit, after } = query
+  let wanted = tables
+    .selectFrom('tours as t')
+    .select([...ofTour, placeAt('t.start_time')])
+    .where(isPast('t.start_time', 't.id', after, 'desc'))
+  if (agentId !== undefined) wanted = wanted.where('t.agent_id', '=', agentId)
+  if (status !== undefined) wanted = wanted.where('t.status', '=', status)
+  if (crmSyncStatus !== undefined) wanted = wanted.where('t.crm_sync_status', '=', crmSyncStatus)
+  if (isActive !== undefined) wanted = wanted.where('t.status', isActive ? 'in' : 'not in', ['scheduled', 'in_progress'])
+  if (from !== undefined) wanted = wanted.where('t.end_time', '>', sql<Date>`${from}::timestamptz`)
+  if (until !== undefined) wanted = wanted.where('t.start_time', '<', sql<Date>`${until}::timestamptz`)
+  const rows = await rowsOf(
+    db,
+    wanted
+      .orderBy('t.start_time', 'desc')
+      .orderBy('t.id', 'desc')
+      .limit(limit + 1),
   )
-  const page = pageOf(rows, query.limit)
+  const page = pageOf(rows, limit)
   return { tours: page.rows.map(shownTour), next: page.next }
 }
 
 /** Whoever changes something of a tour waits for whoever is at it. Raises REANNA_NOT_FOUND. */
-export const lockTour = async (db: Db, id: string): Promise<Tour> =>
-  one((await db.query<Row>('select * from public.tours where id = $1 for update', [id])).rows)
+export const lockTour = async (db: Db, id: string): Promise<Tour> => {
+  const row = await firstOf(db, select.where('id', '=', id).forUpdate())
+  if (!row) throw new ReannaError('REANNA_NOT_FOUND')
+  return shownTour(row)
+}
 
 /** The visits that are left are skipped, the one where the agent stands ends now. */
 const closeVisits = async (db: Db, tourId: string): Promise<void> => {
-  await db.query(
-    `update public.tasks set status = 'completed', completed_time = now()
-      where status = 'in_progress' and task_type = 'property_tour'
-        and visit_id in (select id from public.property_visits where tour_id = $1 and status = 'arrived')`,
-    [tourId],
+  const where = tables.selectFrom('property_visits').select('id').where('tour_id', '=', tourId).where('status', '=', 'arrived')
+  await rowsOf(
+    db,
+    tables
+      .updateTable('tasks')
+      .set({ status: 'completed', completed_time: now })
+      .where('status', '=', 'in_progress')
+      .where('task_type', '=', 'property_tour')
+      .where('visit_id', 'in', where),
   )
-  await db.query(
-    `update public.property_visits
-        set status = case status when 'arrived' then 'completed' else 'skipped' end,
-            actual_departure = case status when 'arrived' then greatest(now(), actual_arrival) else actual_departure end
-      where tour_id = $1 and status in ('scheduled', 'arrived')`,
-    [tourId],
+  const isThere = sql<boolean>`status = 'arrived'`
+  await rowsOf(
+    db,
+    openVisits
+      .set({
+        status: sql<VisitStatus>`case when ${isThere} then 'completed' else 'skipped' end`,
+        actual_departure: sql<Date>`case when ${isThere} then greatest(now(), actual_arrival) else actual_departure end`,
+      })
+      .where('tour_id', '=', tourId),
   )
 }
 
 const hasOpenVisits = async (db: Db, tourId: string): Promise<boolean> => {
-  const { rows } = await db.query(
-    `select 1 from public.property_visits where tour_id = $1 and status in ('scheduled', 'arrived') limit 1`,
-    [tourId],
-  )
-  return rows.length > 0
+  const some = tables.selectFrom('property_visits').select('id').where('tour_id', '=', tourId).where('status', 'in', open)
+  return (await firstOf(db, some.limit(1))) !== undefined
 }
 
 const beforeStatus = async (db: Db, tour: Tour, to: TourStatus, force: boolean): Promise<void> => {
   if (to === 'cancelled') {
-    await db.query(
-      `update public.property_visits set status = 'cancelled' where tour_id = $1 and status in ('scheduled', 'arrived')`,
-      [tour.id],
-    )
+    await rowsOf(db, openVisits.set({ status: 'cancelled' }).where('tour_id', '=', tour.id))
     await cancelOpenTasks(db, { tourId: tour.id })
   }
   if (to !== 'completed') return
@@ -131,14 +138,19 @@ export const changeTourStatus = async (
   return setTourStatus(db, id, to, { syncs })
 }
 
-/** Without a look at what it was: the caller has locked and asked. */
-export const setTourStatus = async (db: Db, id: string, to: TourStatus, { syncs }: Synced): Promise<Tour> => {
-  const sql = syncs
-    ? `update public.tours set status = $2, crm_sync_status = 'pending' where id = $1 returning *`
-    : 'update public.tours set status = $2 where id = $1 returning *'
-  return one((await db.query<Row>(sql, [id, to])).rows)
+const update = async (
+  db: Db,
+  id: string,
+  values: { readonly status?: TourStatus; readonly crm_sync_status?: CrmSyncStatus },
+): Promise<Tour> => {
+  const row = await firstOf(db, tables.updateTable('tours').set(values).where('id', '=', id).returning(tourColumns))
+  if (!row) throw new ReannaError('REANNA_NOT_FOUND')
+  return shownTour(row)
 }
 
+/** Without a look at what it was: the caller has locked and asked. */
+export const setTourStatus = (db: Db, id: string, to: TourStatus, { syncs }: Synced): Promise<Tour> =>
+  update(db, id, { status: to, ...(syncs && { crm_sync_status: 'pending' }) })
+
 /** Has the CRM be told of it as it is. */
-export const requestSync = async (db: Db, id: string): Promise<Tour> =>
-  one((await db.query<Row>(`update public.tours set crm_sync_status = 'pending' where id = $1 returning *`, [id])).rows)
+export const requestSync = (db: Db, id: string): Promise<Tour> => update(db, id, { crm_sync_status: 'pending' })

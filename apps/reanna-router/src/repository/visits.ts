@@ -1,27 +1,33 @@
 /** Visits in Postgres, and what an arrival or a departure brings about. */
-import { type Place, pageOf, placeSql } from 'tidemark/app'
-import { mayGo, type VisitStatus, visitMoves } from '../day/states.js'
+import { type Selectable, sql } from 'kysely'
+import { type Place, pageOf } from 'tidemark/app'
+import { mayGo, type TaskStatus, type VisitStatus, visitMoves } from '../day/states.js'
 import type { NewVisit } from '../input.js'
 import type { PlannedVisit } from '../planning.js'
 import { ReannaError } from '../reanna-error.js'
-import { type Db, type Row, shown, shownInZone, type Tour, type Visit } from '../rows.js'
+import { type Db, shown, shownInZone, type Tour, type Visit } from '../rows.js'
+import { firstOf, isPast, now, ofVisit, placeAt, rowsOf, type Tables, tables, visitColumns, zone } from '../tables.js'
 import { cancelOpenTasks } from './tasks.js'
 import { lockTour, type Synced, setTourStatus } from './tours.js'
 
-/** Of a visit `v` and its tour `t`. */
-const columns = 'v.*, t.time_zone as zone'
-const source = 'public.property_visits v join public.tours t on t.id = v.tour_id'
-/** The order of the day. */
-const inOrder = 'order by v.scheduled_arrival, v.id'
+/** A tour is a day of one agent: it takes no more stops, so that they are read as a whole. */
+export const mostVisits = 200
 
-export const visitsOf = async (db: Db, tourId: string): Promise<readonly Visit[]> => {
-  const { rows } = await db.query<Row>(`select ${columns} from ${source} where v.tour_id = $1 ${inOrder}`, [tourId])
-  return rows.map((row) => shownInZone<Visit>(row))
-}
+const select = tables
+  .selectFrom('property_visits as v')
+  .innerJoin('tours as t', 't.id', 'v.tour_id')
+  .select([...ofVisit, zone])
+
+/** The order of the day. */
+const inOrder = select.orderBy('v.scheduled_arrival').orderBy('v.id')
+
+/** Of a tour, all. */
+export const visitsOf = async (db: Db, tourId: string): Promise<readonly Visit[]> =>
+  (await rowsOf(db, inOrder.where('v.tour_id', '=', tourId).limit(mostVisits))).map(shownInZone)
 
 export interface VisitsQuery {
   readonly tourId?: string | undefined
-  readonly status?: string | undefined
+  readonly status?: VisitStatus | undefined
   readonly limit: number
   readonly after: Place
 }
@@ -33,75 +39,74 @@ export interface VisitPage {
 }
 
 export const listVisits = async (db: Db, { tourId, status, limit, after }: VisitsQuery): Promise<VisitPage> => {
-  const { rows } = await db.query<Row>(
-    `select ${columns}, ${placeSql('v.scheduled_arrival')} from ${source}
-      where ($1::uuid is null or v.tour_id = $1) and ($2::text is null or v.status = $2)
-        and ($3::timestamptz is null or (v.scheduled_arrival, v.id) > ($3, $4::uuid))
-      ${inOrder} limit $5`,
-    [tourId ?? null, status ?? null, ...after, limit + 1],
-  )
-  const page = pageOf(rows, limit)
-  return { visits: page.rows.map((row) => shownInZone<Visit>(row)), next: page.next }
+  let wanted = inOrder.select(placeAt('v.scheduled_arrival')).where(isPast('v.scheduled_arrival', 'v.id', after))
+  if (tourId !== undefined) wanted = wanted.where('v.tour_id', '=', tourId)
+  if (status !== undefined) wanted = wanted.where('v.status', '=', status)
+  const page = pageOf(await rowsOf(db, wanted.limit(limit + 1)), limit)
+  return { visits: page.rows.map(shownInZone), next: page.next }
 }
 
 /** The first that is still to come; null after the last. */
 export const nextVisit = async (db: Db, tourId: string): Promise<Visit | null> => {
-  const { rows } = await db.query<Row>(
-    `select ${columns} from ${source} where v.tour_id = $1 and v.status = 'scheduled' ${inOrder} limit 1`,
-    [tourId],
-  )
-  return rows[0] ? shownInZone<Visit>(rows[0]) : null
+  const row = await firstOf(db, inOrder.where('v.tour_id', '=', tourId).where('v.status', '=', 'scheduled').limit(1))
+  return row ? shownInZone(row) : null
 }
 
 /** Where the agent is; of several the one arrived at last. */
 export const currentVisit = async (db: Db, tourId: string): Promise<Visit | null> => {
-  const { rows } = await db.query<Row>(
-    `select ${columns} from ${source} where v.tour_id = $1 and v.status = 'arrived'
-      order by v.actual_arrival desc nulls last, v.id limit 1`,
-    [tourId],
+  const row = await firstOf(
+    db,
+    select
+      .where('v.tour_id', '=', tourId)
+      .where('v.status', '=', 'arrived')
+      .orderBy('v.actual_arrival', (order) => order.desc().nullsLast())
+      .orderBy('v.id')
+      .limit(1),
   )
-  return rows[0] ? shownInZone<Visit>(rows[0]) : null
+  return row ? shownInZone(row) : null
 }
 
 /** Raises REANNA_NOT_FOUND. */
 export const requireVisit = async (db: Db, id: string): Promise<Visit> => {
-  const { rows } = await db.query<Row>(`select ${columns} from ${source} where v.id = $1`, [id])
-  if (!rows[0]) throw new ReannaError('REANNA_NOT_FOUND')
-  return shownInZone<Visit>(rows[0])
+  const row = await firstOf(db, select.where('v.id', '=', id))
+  if (!row) throw new ReannaError('REANNA_NOT_FOUND')
+  return shownInZone(row)
 }
 
 /** Visits as planned, each with the task that stands for it and the ids by which CRMs know of it. */
-export const insertVisits = async (db: Db, tourId: string, visits: readonly PlannedVisit[]): Promise<void> => {
-  if (visits.length === 0) return
-  const given = visits.map(({ id, property, arrival, departure }) => ({
-    ...property,
+export const insertVisits = async (db: Db, tourId: string, given: readonly PlannedVisit[]): Promise<void> => {
+  if (given.length === 0) return
+  const visits = given.toSorted((one, other) => one.arrival.getTime() - other.arrival.getTime())
+  const rows = visits.map(({ id, property, arrival, departure }) => ({
     id,
+    tour_id: tourId,
+    address: property.address,
+    property_id: property.property_id ?? null,
     scheduled_arrival: arrival,
     scheduled_departure: departure,
+    status: 'scheduled' as const,
+    sellside_agent_id: property.sellside_agent_id ?? null,
+    sellside_agent_name: property.sellside_agent_name ?? null,
+    contact_method: property.contact_method ?? null,
+    confirmation_status: property.confirmation_status ?? null,
+    constraint_indicator: property.constraint_indicator ?? null,
+    square_footage: property.square_footage ?? null,
+    video_url: property.video_url ?? null,
   }))
-  await db.query(
-    `insert into public.property_visits (id, tour_id, address, property_id, scheduled_arrival, scheduled_departure, status,
-       sellside_agent_id, sellside_agent_name, contact_method, confirmation_status, constraint_indicator, square_footage, video_url)
-     select v.id, $1, v.address, v.property_id, v.scheduled_arrival, v.scheduled_departure, 'scheduled',
-            v.sellside_agent_id, v.sellside_agent_name, v.contact_method, v.confirmation_status, v.constraint_indicator,
-            v.square_footage, v.video_url
-       from jsonb_populate_recordset(null::public.property_visits, $2::jsonb) v order by v.scheduled_arrival`,
-    [tourId, JSON.stringify(given)],
-  )
-  const ids = visits.map(({ id }) => id)
-  await db.query(
-    `insert into public.tasks (visit_id, task_type, status, scheduled_time)
-       select v.id, 'property_tour', 'scheduled', v.scheduled_arrival from public.property_visits v
-        where v.id = any ($1::uuid[]) order by v.scheduled_arrival`,
-    [ids],
-  )
+  await rowsOf(db, tables.insertInto('property_visits').values(rows))
+  const tasks = visits.map(({ id, arrival }) => ({
+    visit_id: id,
+    task_type: 'property_tour' as const,
+    status: 'scheduled' as const,
+    scheduled_time: arrival,
+  }))
+  await rowsOf(db, tables.insertInto('tasks').values(tasks))
   const references = visits.flatMap(({ id, property }) => property.references.map((each) => ({ ...each, visit_id: id })))
   if (references.length === 0) return
-  await db.query(
-    `insert into reanna.visit_refs (visit_id, provider, tenant, entity_type, external_id)
-       select r.visit_id, r.provider, r.tenant, r.entity_type, r.external_id
-         from jsonb_populate_recordset(null::reanna.visit_refs, $1::jsonb) r on conflict do nothing`,
-    [JSON.stringify(references)],
+  const insert = tables.insertInto('reanna.visit_refs').values(references)
+  await rowsOf(
+    db,
+    insert.onConflict((conflict) => conflict.doNothing()),
   )
 }
 
@@ -114,67 +119,65 @@ export const addVisit = async (
   const tour = await lockTour(db, wanted.tour_id)
   if (tour.status === 'completed' || tour.status === 'cancelled')
     throw new ReannaError('REANNA_ILLEGAL_MOVE', 'The tour has ended.')
-  const planned = plan(tour, (await visitsOf(db, tour.id)).at(-1))
+  const visits = await visitsOf(db, tour.id)
+  if (visits.length >= mostVisits) throw new ReannaError('REANNA_INVALID', `A tour has at most ${mostVisits} stops.`)
+  const planned = plan(tour, visits.at(-1))
   await insertVisits(db, tour.id, [planned])
   return requireVisit(db, planned.id)
 }
 
 interface Locked {
   readonly tour: Tour
-  readonly visit: Row
+  readonly visit: Selectable<Tables['property_visits']>
 }
 
 /** The tour first, as everybody does. */
 const lockVisit = async (db: Db, id: string): Promise<Locked> => {
   const { tour_id: tourId } = await requireVisit(db, id)
   const tour = await lockTour(db, tourId)
-  const { rows } = await db.query<Row>('select * from public.property_visits where id = $1 for update', [id])
-  if (!rows[0]) throw new ReannaError('REANNA_NOT_FOUND')
-  return { tour, visit: rows[0] }
+  const visit = await firstOf(db, tables.selectFrom('property_visits').select(visitColumns).where('id', '=', id).forUpdate())
+  if (!visit) throw new ReannaError('REANNA_NOT_FOUND')
+  return { tour, visit }
 }
 
 const startTour = async (db: Db, tour: Tour, synced: Synced): Promise<void> => {
   if (tour.status === 'scheduled') await setTourStatus(db, tour.id, 'in_progress', synced)
 }
 
+/** The task that stands for the visit, where it is in that state. */
+const taskOf = (visitId: string, status: TaskStatus) =>
+  tables
+    .updateTable('tasks')
+    .where('visit_id', '=', visitId)
+    .where('task_type', '=', 'property_tour')
+    .where('status', '=', status)
+
 /** The task that stands for the visit goes along. */
 const arrived = async (db: Db, { tour, visit }: Locked, at: Date | null, synced: Synced): Promise<void> => {
   await startTour(db, tour, synced)
-  await db.query(`update public.property_visits set status = 'arrived', actual_arrival = coalesce($2, now()) where id = $1`, [
-    visit['id'],
-    at,
-  ])
-  await db.query(
-    `update public.tasks set status = 'in_progress' where visit_id = $1 and task_type = 'property_tour' and status = 'scheduled'`,
-    [visit['id']],
-  )
+  const arrival = { status: 'arrived', actual_arrival: at ?? now } as const
+  await rowsOf(db, tables.updateTable('property_visits').set(arrival).where('id', '=', visit.id))
+  await rowsOf(db, taskOf(visit.id, 'scheduled').set({ status: 'in_progress' }))
 }
 
 /** What was seen there is asked for next. */
 const departed = async (db: Db, { visit }: Locked, at: Date | null): Promise<void> => {
-  const arrival = visit['actual_arrival'] as Date | null
-  if (at !== null && arrival !== null && at < arrival)
+  if (at !== null && visit.actual_arrival !== null && at < visit.actual_arrival)
     throw new ReannaError('REANNA_INVALID', 'at: a departure does not come before the arrival.')
-  const { rows } = await db.query<{ actual_departure: Date }>(
-    `update public.property_visits set status = 'completed', actual_departure = coalesce($2, greatest(now(), actual_arrival))
-      where id = $1 returning actual_departure`,
-    [visit['id'], at],
-  )
-  const departure = rows[0]?.actual_departure
-  await db.query(
-    `update public.tasks set status = 'completed', completed_time = $2
-      where visit_id = $1 and task_type = 'property_tour' and status = 'in_progress'`,
-    [visit['id'], departure],
-  )
-  await db.query(
-    `insert into public.tasks (visit_id, task_type, status, scheduled_time) values ($1, 'feedback_collection', 'scheduled', $2)`,
-    [visit['id'], departure],
-  )
+  const leaving = tables
+    .updateTable('property_visits')
+    .set({ status: 'completed', actual_departure: at ?? sql<Date>`greatest(now(), actual_arrival)` })
+    .where('id', '=', visit.id)
+    .returning('actual_departure')
+  const departure = (await firstOf(db, leaving))!.actual_departure!
+  await rowsOf(db, taskOf(visit.id, 'in_progress').set({ status: 'completed', completed_time: departure }))
+  const asking = { visit_id: visit.id, task_type: 'feedback_collection', status: 'scheduled', scheduled_time: departure } as const
+  await rowsOf(db, tables.insertInto('tasks').values(asking))
 }
 
 const left = async (db: Db, { visit }: Locked, to: 'skipped' | 'cancelled'): Promise<void> => {
-  await db.query('update public.property_visits set status = $2 where id = $1', [visit['id'], to])
-  await cancelOpenTasks(db, { visitId: String(visit['id']) })
+  await rowsOf(db, tables.updateTable('property_visits').set({ status: to }).where('id', '=', visit.id))
+  await cancelOpenTasks(db, { visitId: visit.id })
 }
 
 export interface VisitChange extends Synced {
@@ -185,8 +188,8 @@ export interface VisitChange extends Synced {
 /** Where it is so already, nothing changes. Raises REANNA_NOT_FOUND, REANNA_ILLEGAL_MOVE, REANNA_INVALID. */
 export const changeVisitStatus = async (db: Db, id: string, to: VisitStatus, { at, syncs }: VisitChange): Promise<Visit> => {
   const locked = await lockVisit(db, id)
-  const from = locked.visit['status'] as VisitStatus
-  if (from === to) return shown<Visit>(locked.visit, locked.tour.time_zone)
+  const { status: from } = locked.visit
+  if (from === to) return shown(locked.visit, locked.tour.time_zone)
   if (!mayGo(visitMoves, from, to)) throw new ReannaError('REANNA_ILLEGAL_MOVE')
   if (to === 'arrived') await arrived(db, locked, at ?? null, { syncs })
   else if (to === 'completed') await departed(db, locked, at ?? null)
