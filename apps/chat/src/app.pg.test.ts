@@ -5,7 +5,8 @@ import { createPools, type Position } from 'tidemark'
 import type { Failure, ReadContext } from 'tidemark/app'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { type AppDatabase, openAppDatabase } from '../../../packages/tidemark/src/testing/app-database.js'
-import { checkRoutes } from '../../../packages/tidemark/src/testing/check-routes.js'
+import { untoldAnswers, type WatchedAnswers, watchAnswers } from '../../../packages/tidemark/src/testing/check-answers.js'
+import { checkRoutes, listRoutes } from '../../../packages/tidemark/src/testing/check-routes.js'
 import { type AppOptions, createApp } from './app.js'
 import { chat } from './chat.js'
 import { sessionIdOf, userIdOf } from './legacy-ids.js'
@@ -17,12 +18,14 @@ const jwtSecret = 'a secret of more than thirty-two bytes'
 
 let database: AppDatabase
 let app: FastifyInstance
+let answers: WatchedAnswers
 let alice: string
 let bob: string
 
 beforeAll(async () => {
   database = await openAppDatabase(chat)
   app = open()
+  answers = watchAnswers(app)
 })
 
 afterAll(async () => {
@@ -357,5 +360,14 @@ describe('when Postgres is away', () => {
     await away.close()
     await pools.stop()
     expect((await app.inject({ url: '/health' })).json()).toEqual({ status: 'ok', database: 'connected' })
+  })
+})
+
+describe('what is answered', () => {
+  it('is what the document of the routes says, of each of them', async () => {
+    expect(await untoldAnswers(app)).toEqual([])
+    // All that came before, of every route that the tests have asked.
+    expect(answers.violations).toEqual([])
+    expect(listRoutes(app).filter((route) => !answers.answered.has(route))).toEqual(['GET /health', 'GET /openapi.json'])
   })
 })

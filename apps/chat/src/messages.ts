@@ -2,6 +2,7 @@
 import { type RawBuilder, sql } from 'kysely'
 import { runStatement } from 'tidemark/app'
 import { actAs } from './act-as.js'
+import type { MessagePage } from './answers.js'
 import { ChatError } from './chat-error.js'
 import { limits, type Metadata, requireClientMessageId, requireContent, requireMetadata, requirePage } from './limits.js'
 import { type Db, type Message, type MessageRow, messageColumns, type Role, tables, toMessage } from './rows.js'
@@ -16,13 +17,6 @@ const ownSession = (userId: string, sessionId: string) =>
     .where('s.id', '=', sessionId)
     .where('s.user_id', '=', userId)
     .where('s.status', '<>', 'deleted')
-
-export interface MessagePage {
-  /** Oldest first; deleted ones are there without words. */
-  readonly messages: readonly Message[]
-  /** Whether there are more in the direction that was asked for: older ones, or with `after` newer ones. */
-  readonly has_more: boolean
-}
 
 export interface PageOptions {
   /** Those with lower numbers, nearest first. */

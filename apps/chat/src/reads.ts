@@ -1,10 +1,11 @@
 /** The reads that may be answered from a cache, and how they are answered without one. */
 import type { Answer, OpenCache } from 'tidemark'
 import { type Read, type ReadContext, readOf } from 'tidemark/app'
+import type { MessagePage, SessionPage } from './answers.js'
 import type { ChatCaches } from './caches.js'
-import { type MessagePage, messagePage } from './messages.js'
+import { messagePage } from './messages.js'
 import type { Db, Session } from './rows.js'
-import { findSession, recentSessions, type SessionPage } from './sessions.js'
+import { findSession, recentSessions } from './sessions.js'
 import type { Viewers } from './viewers.js'
 
 /** Every one checks the user: what belongs to another is null. Pages are of the default size. */

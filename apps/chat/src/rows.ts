@@ -1,45 +1,50 @@
 /** Sessions and messages as the API shows them and as caches keep them: plain JSON, times as ISO text. */
 import type { ColumnType, Generated } from 'kysely'
 import type { Client } from 'tidemark'
-import { createStatements } from 'tidemark/app'
+import { createStatements, type Told } from 'tidemark/app'
+import { z } from 'zod'
 import type { Metadata } from './limits.js'
 
 /** What statements are run on: a connection, a transaction or a pool. */
 export type Db = Pick<Client, 'query'>
 
-export type Status = 'active' | 'archived'
-export type Role = 'user' | 'assistant' | 'system' | 'tool'
+const id = z.guid()
+const time = z.iso.datetime()
+const metadata = z.record(z.string(), z.unknown())
 
-export interface Session {
-  readonly id: string
-  readonly user_id: string
-  readonly title: string
-  readonly status: Status
-  /** Without the deleted ones. */
-  readonly message_count: number
-  readonly last_message_at: string | null
-  readonly last_message_preview: string | null
-  /** Goes up with every change of the session or of one of its messages. */
-  readonly version: number
-  readonly metadata: Metadata
-  readonly created_at: string
-  readonly updated_at: string
-}
+const status = z.enum(['active', 'archived'])
+export type Status = Told<typeof status>
+const role = z.enum(['user', 'assistant', 'system', 'tool'])
+export type Role = Told<typeof role>
 
-export interface Message {
-  readonly id: string
-  readonly session_id: string
-  /** 1, 2, 3 … without a gap. */
-  readonly seq: number
-  readonly role: Role
-  /** Empty where it was deleted. */
-  readonly content: string
-  readonly client_message_id: string | null
-  readonly metadata: Metadata
-  readonly edited_at: string | null
-  readonly deleted_at: string | null
-  readonly created_at: string
-}
+export const sessionRow = z.strictObject({
+  id,
+  user_id: id,
+  title: z.string(),
+  status,
+  message_count: z.int().describe('Without the deleted ones.'),
+  last_message_at: time.nullable(),
+  last_message_preview: z.string().nullable(),
+  version: z.int().describe('Goes up with every change of the chat or of one of its messages.'),
+  metadata,
+  created_at: time,
+  updated_at: time,
+})
+export type Session = Told<typeof sessionRow>
+
+export const messageRow = z.strictObject({
+  id,
+  session_id: id,
+  seq: z.int().describe('1, 2, 3 … without a gap.'),
+  role,
+  content: z.string().describe('Empty where it was deleted.'),
+  client_message_id: z.string().nullable(),
+  metadata,
+  edited_at: time.nullable(),
+  deleted_at: time.nullable(),
+  created_at: time,
+})
+export type Message = Told<typeof messageRow>
 
 /** A moment that Postgres writes by itself. */
 type Moment = ColumnType<Date | null, never, never>

@@ -2,16 +2,11 @@
 import { type SqlBool, sql } from 'kysely'
 import { placeOf, runStatement } from 'tidemark/app'
 import { actAs } from './act-as.js'
+import type { Deleted, SessionPage } from './answers.js'
 import { ChatError } from './chat-error.js'
 import { parsePlace } from './input.js'
 import { limits, type Metadata, requireMetadata, requirePage, requireTitle } from './limits.js'
 import { type Db, type Session, type SessionRow, type Status, sessionColumns, tables, toSession } from './rows.js'
-
-export interface SessionPage {
-  readonly chats: readonly Session[]
-  /** For the page after this one; null where this is the last. */
-  readonly next: string | null
-}
 
 export interface ListOptions {
   readonly status?: Status
@@ -106,11 +101,6 @@ export interface DeleteOptions {
   /** How long it can be taken back. Default 30 days. */
   readonly undoMs?: number
   readonly requestId?: string
-}
-
-export interface Deleted {
-  readonly id: string
-  readonly undo_until: string
 }
 
 /** Deletes it so that it can be taken back; once more changes nothing. In a transaction, for the audit. */
