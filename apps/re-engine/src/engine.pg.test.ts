@@ -7,14 +7,15 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { testUrl } from '../../../packages/tidemark/src/schema/testing/bootstrapped-template.js'
 import { type AppDatabase, openAppDatabase } from '../../../packages/tidemark/src/testing/app-database.js'
 import { adminToken, secret, tokenOf } from '../../../packages/tidemark/src/testing/app-tokens.js'
-import { checkRoutes } from '../../../packages/tidemark/src/testing/check-routes.js'
+import { untoldAnswers, type WatchedAnswers, watchAnswers } from '../../../packages/tidemark/src/testing/check-answers.js'
+import { checkRoutes, listRoutes } from '../../../packages/tidemark/src/testing/check-routes.js'
 import { openEventStream } from '../../../packages/tidemark/src/testing/event-stream.js'
 import { type HttpRecorder, startHttpRecorder } from '../../../packages/tidemark/src/testing/http-recorder.js'
 import { until } from '../../../packages/tidemark/src/time/until.js'
+import type { Board } from './answers.js'
 import type { LeadUpdate } from './lead-updates.js'
 import { type Engine, openEngine } from './open-engine.js'
 import { reEngine } from './re-engine.js'
-import type { Board } from './repository/agents.js'
 import { areExpiring, expireApprovals } from './repository/approvals.js'
 import type { Agent, Approval, Lead, LeadEvent } from './rows.js'
 import { createHttpCourier } from './sending/courier.js'
@@ -24,6 +25,7 @@ type Method = 'GET' | 'POST' | 'PATCH' | 'PUT' | 'DELETE'
 
 let database: AppDatabase
 let engine: Engine
+let answers: WatchedAnswers
 let carrier: HttpRecorder
 let folder: string
 let offsetMs = 0
@@ -52,6 +54,7 @@ beforeAll(async () => {
     breaker: { failureThreshold: 50, recoveryTimeoutMs: 100 },
     clock: { now: () => Date.now() + offsetMs },
   })
+  answers = watchAnswers(engine.server)
 })
 
 afterAll(async () => {
@@ -284,6 +287,7 @@ describe('leads', () => {
     const duplicate = await ask('POST', '/leads', { first_name: 'A', last_name: 'B', email: lead.email }, other.token)
     expect([duplicate.status, duplicate.body['id']]).toEqual([409, undefined])
     expect((await ask('GET', `/leads/${lead.id}`, undefined, own.token)).status).toBe(200)
+    expect((await ask('GET', `/agents/${own.id}`, undefined, own.token)).body).toMatchObject({ id: own.id })
     expect(await refusalOf(ask('DELETE', `/leads/${lead.id}`, undefined, own.token))).toEqual([403, 'ENGINE_FORBIDDEN'])
     expect(await refusalOf(ask('POST', '/agents', { name: 'x', email: 'x@example.com' }, own.token))).toEqual([
       403,
@@ -867,5 +871,15 @@ describe('the pools', () => {
     } finally {
       for (const stream of streams) stream.drop()
     }
+  })
+})
+
+describe('what is answered', () => {
+  it('is what the document of the routes says, of each of them', async () => {
+    expect(await untoldAnswers(engine.server)).toEqual([])
+    // All that came before, of every route that the tests have asked.
+    expect(answers.violations).toEqual([])
+    const others = ['GET /health', 'GET /leads/updates', 'GET /metrics', 'GET /openapi.json']
+    expect(listRoutes(engine.server).filter((route) => !answers.answered.has(route))).toEqual(others)
   })
 })

@@ -5,17 +5,17 @@ import {
   createPoolGauges,
   createPoolObserver,
   type Logger,
-  type NodeReport,
   type OpenCache,
   type Pool,
   type PoolStats,
   type PoolsOptions,
   type Resilience,
 } from 'tidemark'
+import type { Overview } from './answers.js'
 import type { EngineCaches } from './caches.js'
 
 export interface Ops {
-  overview(): object
+  overview(): Overview
   /** In Prometheus' text format. */
   metrics(): Promise<{ readonly contentType: string; readonly text: string }>
 }
@@ -50,7 +50,7 @@ export const createOps = ({ metrics, pools, cache, resilience, listeners }: OpsO
   return {
     overview: () => ({
       pools: pools.map((pool) => poolOf(pool.stats())),
-      cache: cache.report() satisfies NodeReport,
+      cache: cache.report(),
       breakers: resilience.breakers.list().map((breaker) => {
         const { service, state, scope, failureCount, retryAfterMs } = breaker.read()
         return { service, state, scope, failure_count: failureCount, retry_after_ms: Math.ceil(retryAfterMs) }

@@ -2,9 +2,9 @@
 import type { Answer, OpenCache } from 'tidemark'
 import { type Read, type ReadContext, readOf } from 'tidemark/app'
 import type { Caller } from './access.js'
+import type { Board } from './answers.js'
 import type { EngineCaches } from './caches.js'
 import { EngineError } from './engine-error.js'
-import type { Board } from './repository/agents.js'
 import type { Agent, Approval, Lead } from './rows.js'
 
 /** All raise ENGINE_NOT_FOUND. */

@@ -1,11 +1,11 @@
 /** Leads and what belongs to them as the API shows them and as caches keep them: plain JSON, times as ISO text. */
 import type { Client } from 'tidemark'
-import type { ApprovalStatus, LeadStatus } from './states.js'
+import type { Told } from 'tidemark/app'
+import { z } from 'zod'
+import { approvalMoves, leadMoves, statesOf } from './states.js'
 
 /** What statements are run on: a connection, a transaction or a pool. */
 export type Db = Pick<Client, 'query'>
-
-export type Metadata = Readonly<Record<string, unknown>>
 
 export const agentStatuses = ['active', 'inactive', 'on_leave'] as const
 export const channels = ['email', 'sms', 'whatsapp', 'telegram', 'linkedin', 'facebook', 'phone'] as const
@@ -13,91 +13,97 @@ export const actionTypes = ['send', 'reply', 'forward'] as const
 export const blockReasons = ['dnc', 'bounced', 'unsubscribed'] as const
 
 export type Channel = (typeof channels)[number]
-export type BlockReason = (typeof blockReasons)[number]
 
-export interface Agent {
-  readonly id: string
-  /** Equals the subject of the agent's token, and `tours.agent_id` of the same person (C72). */
-  readonly external_id: string | null
-  readonly name: string
-  readonly email: string
-  readonly phone: string | null
-  readonly license_number: string | null
-  readonly brokerage: string | null
-  readonly specialties: readonly string[]
-  readonly timezone: string
-  readonly max_active_leads: number
-  readonly status: (typeof agentStatuses)[number]
-  readonly metadata: Metadata
-  readonly last_activity_at: string | null
-  readonly created_at: string
-  readonly updated_at: string
-}
+const id = z.guid()
+const time = z.iso.datetime()
+const text = z.string().nullable()
+const metadata = z.record(z.string(), z.unknown())
 
-export interface Lead {
-  readonly id: string
-  readonly first_name: string
-  readonly last_name: string
-  readonly email: string | null
-  readonly phone: string | null
-  readonly property_address: string | null
-  readonly city: string | null
-  readonly province: string | null
-  readonly postal_code: string | null
-  readonly property_type: string | null
-  readonly price_range: string | null
-  readonly timeline: string | null
-  readonly source: string | null
-  readonly status: LeadStatus
-  readonly status_reason: string | null
-  readonly status_changed_at: string
-  readonly converted_at: string | null
-  readonly assigned_agent: string | null
-  readonly metadata: Metadata
-  readonly do_not_contact: boolean
-  readonly contact_block_reason: BlockReason | null
-  readonly last_contacted_at: string | null
-  /** Goes up with every change (C30). */
-  readonly version: number
-  readonly created_at: string
-  readonly updated_at: string
-}
+export const agentRow = z.strictObject({
+  id,
+  external_id: text.describe("Equals the subject of the agent's token, and tours.agent_id of the same person."),
+  name: z.string(),
+  email: z.string(),
+  phone: text,
+  license_number: text,
+  brokerage: text,
+  specialties: z.array(z.string()),
+  timezone: z.string(),
+  max_active_leads: z.int(),
+  status: z.enum(agentStatuses),
+  metadata,
+  last_activity_at: time.nullable(),
+  created_at: time,
+  updated_at: time,
+})
+/** C72: its `external_id` is the agent of that person's tours as well. */
+export type Agent = Told<typeof agentRow>
 
-export interface Approval {
-  readonly id: string
-  readonly lead_id: string
-  readonly agent_id: string | null
-  readonly channel: Channel
-  readonly action_type: (typeof actionTypes)[number]
-  readonly draft_to: string
-  readonly draft_subject: string | null
-  readonly draft_text: string
-  /** Of channel, recipient, subject and text: what is approved. */
-  readonly content_hash: string
-  readonly approved_hash: string | null
-  readonly status: ApprovalStatus
-  readonly ai_score: number | null
-  readonly created_by: string
-  readonly edited_by: string | null
-  readonly submitted_at: string | null
-  readonly approved_by: string | null
-  readonly approved_at: string | null
-  readonly rejected_by: string | null
-  readonly rejected_at: string | null
-  readonly rejection_reason: string | null
-  readonly send_requested_at: string | null
-  readonly sent_at: string | null
-  readonly provider_message_id: string | null
-  readonly retry_count: number
-  readonly max_retries: number
-  readonly next_retry_at: string | null
-  readonly last_error: string | null
-  readonly expires_at: string | null
-  readonly metadata: Metadata
-  readonly version: number
-  readonly created_at: string
-  readonly updated_at: string
-}
+export const leadRow = z.strictObject({
+  id,
+  first_name: z.string(),
+  last_name: z.string(),
+  email: text,
+  phone: text,
+  property_address: text,
+  city: text,
+  province: text,
+  postal_code: text,
+  property_type: text,
+  price_range: text,
+  timeline: text,
+  source: text,
+  status: z.enum(statesOf(leadMoves)),
+  status_reason: text,
+  status_changed_at: time,
+  converted_at: time.nullable(),
+  assigned_agent: id.nullable(),
+  metadata,
+  do_not_contact: z.boolean(),
+  contact_block_reason: z.enum(blockReasons).nullable(),
+  last_contacted_at: time.nullable(),
+  version: z.int().describe('Goes up with every change.'),
+  created_at: time,
+  updated_at: time,
+})
+/** C30: its `version` goes up with every change. */
+export type Lead = Told<typeof leadRow>
+
+export const approvalRow = z.strictObject({
+  id,
+  lead_id: id,
+  agent_id: id.nullable(),
+  channel: z.enum(channels),
+  action_type: z.enum(actionTypes),
+  draft_to: z.string(),
+  draft_subject: text,
+  draft_text: z.string(),
+  content_hash: z.string().describe('Of channel, recipient, subject and text: what is approved.'),
+  approved_hash: text,
+  status: z.enum(statesOf(approvalMoves)),
+  ai_score: z.number().nullable(),
+  created_by: z.string(),
+  edited_by: text,
+  submitted_at: time.nullable(),
+  approved_by: text,
+  approved_at: time.nullable(),
+  rejected_by: text,
+  rejected_at: time.nullable(),
+  rejection_reason: text,
+  send_requested_at: time.nullable(),
+  sent_at: time.nullable(),
+  provider_message_id: text,
+  retry_count: z.int(),
+  max_retries: z.int(),
+  next_retry_at: time.nullable(),
+  last_error: text,
+  expires_at: time.nullable(),
+  metadata,
+  version: z.int(),
+  created_at: time,
+  updated_at: time,
+})
+export type Approval = Told<typeof approvalRow>
 
 export const eventTypes = [
   'lead_created',
@@ -120,22 +126,23 @@ export const eventTypes = [
   'note',
 ] as const
 
-export interface LeadEvent {
-  readonly id: string
-  readonly lead_id: string | null
-  readonly agent_id: string | null
-  readonly approval_id: string | null
-  readonly event_type: (typeof eventTypes)[number]
-  readonly channel: string | null
-  readonly direction: 'inbound' | 'outbound' | 'internal'
-  readonly source: string
-  readonly content: string | null
-  readonly data: Metadata
-  readonly external_id: string | null
-  readonly actor: string | null
-  readonly occurred_at: string
-  readonly created_at: string
-}
+export const eventRow = z.strictObject({
+  id,
+  lead_id: id.nullable(),
+  agent_id: id.nullable(),
+  approval_id: id.nullable(),
+  event_type: z.enum(eventTypes),
+  channel: text,
+  direction: z.enum(['inbound', 'outbound', 'internal']),
+  source: z.string(),
+  content: text,
+  data: metadata,
+  external_id: text,
+  actor: text,
+  occurred_at: time,
+  created_at: time,
+})
+export type LeadEvent = Told<typeof eventRow>
 
 export interface Page<T> {
   readonly rows: readonly T[]

@@ -9,8 +9,8 @@ import { type TestApp, useApps } from '../../../packages/tidemark/src/testing/us
 import { useProject } from '../../../packages/tidemark/src/testing/use-project.js'
 import { useRedis } from '../../../packages/tidemark/src/testing/use-redis.js'
 import { until } from '../../../packages/tidemark/src/time/until.js'
+import type { ConversionReport } from './answers.js'
 import { reEngine } from './re-engine.js'
-import type { ConversionReport } from './repository/reports.js'
 import type { Agent, Approval, Lead, LeadEvent } from './rows.js'
 
 const main = fileURLToPath(new URL('../dist/main.js', import.meta.url))

@@ -1,4 +1,5 @@
 /** Agents in Postgres: people, and what each may look after. */
+import type { Board } from '../answers.js'
 import { EngineError } from '../engine-error.js'
 import { type AgentChangeInput, type NewAgentInput, parsePlace } from '../input.js'
 import type { Agent, Db, Page } from '../rows.js'
@@ -45,18 +46,7 @@ export const listAgents = async (db: Db, { status, limit, cursor }: AgentList): 
   return pageOf(rows, limit, ({ created_at }) => created_at)
 }
 
-/** What an agent has at hand. */
-export interface Board {
-  readonly agent_id: string
-  /** How many leads are in each state. */
-  readonly leads: Readonly<Record<string, number>>
-  /** How many messages are in each state. */
-  readonly approvals: Readonly<Record<string, number>>
-  /** Room that is left. */
-  readonly room: number
-}
-
-/** Null where there is no such agent. */
+/** What an agent has at hand; null where there is no such agent. */
 export const boardOf = async (db: Db, agentId: string): Promise<Board | null> => {
   const [board] = await selected<Board>(
     db,

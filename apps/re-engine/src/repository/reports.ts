@@ -1,97 +1,24 @@
 /** Reports, out of what a job computed. Rates are fractions from 0 to 1, durations seconds, days and weeks those of UTC. */
 import type { Pool } from 'tidemark'
+import type * as answers from '../answers.js'
 import type { PeriodQuery } from '../input.js'
 import type { Db } from '../rows.js'
 import { selected } from '../tables.js'
 
-/** What every report tells besides. */
-export interface Report {
-  /** Both included. */
-  readonly from: string
-  readonly until: string
-  /** When what it is made of was computed; null: never. */
-  readonly refreshed_at: string | null
-}
-
-export interface Converted {
-  readonly new_leads: number
-  readonly converted: number
-  readonly lost: number
-  readonly conversion_rate: number | null
-}
-
-export interface ConversionReport extends Report {
-  readonly total: Converted
-  readonly by_source: readonly (Converted & { readonly source: string })[]
-  /** Of the leads that came on that day. */
-  readonly trend: readonly (Converted & { readonly day: string })[]
-}
-
-export interface Responses {
-  readonly leads: number
-  readonly responded: number
-  readonly average_seconds: number | null
-  readonly median_seconds: number | null
-  readonly p90_seconds: number | null
-}
-
-export interface FirstResponseReport extends Report {
-  readonly total: Responses
-  readonly by_source: readonly (Responses & { readonly source: string })[]
-}
-
-export interface LeagueRow {
-  readonly rank: number
-  readonly agent_id: string
-  readonly name: string
-  readonly active_leads: number
-  readonly leads: number
-  readonly converted: number
-  readonly conversion_rate: number | null
-  readonly messages_sent: number
-  readonly replies: number
-  readonly calls: number
-  readonly median_response_seconds: number | null
-}
-
-export interface FunnelStep {
-  readonly stage: string
-  /** Leads that came so far, or further. */
-  readonly reached: number
-  /** Of those of the step before. */
-  readonly rate: number | null
-}
-
-export interface TrendRow extends Converted {
-  /** Its Monday. */
-  readonly week: string
-  readonly messages_sent: number
-  readonly replies: number
-}
-
-export interface Turnaround {
-  readonly decided: number
-  readonly approved: number
-  readonly rejected: number
-  readonly rejection_rate: number | null
-  readonly average_seconds: number | null
-  readonly median_seconds: number | null
-  readonly p90_seconds: number | null
-}
-
-export interface ApprovalsReport extends Report {
-  readonly total: Turnaround
-  readonly by_channel: readonly (Turnaround & { readonly channel: string })[]
-}
-
 export interface Reports {
-  conversion(period: PeriodQuery): Promise<ConversionReport>
-  firstResponse(period: PeriodQuery): Promise<FirstResponseReport>
-  league(period: PeriodQuery): Promise<Report & { readonly agents: readonly LeagueRow[] }>
-  funnel(period: PeriodQuery): Promise<Report & { readonly steps: readonly FunnelStep[]; readonly lost: number }>
-  trends(period: PeriodQuery): Promise<Report & { readonly weeks: readonly TrendRow[] }>
-  approvals(period: PeriodQuery): Promise<ApprovalsReport>
+  conversion(period: PeriodQuery): Promise<answers.ConversionReport>
+  firstResponse(period: PeriodQuery): Promise<answers.FirstResponseReport>
+  league(period: PeriodQuery): Promise<answers.LeagueReport>
+  funnel(period: PeriodQuery): Promise<answers.FunnelReport>
+  trends(period: PeriodQuery): Promise<answers.TrendsReport>
+  approvals(period: PeriodQuery): Promise<answers.ApprovalsReport>
 }
+
+type Converted = answers.ConversionReport['total']
+type Responses = answers.FirstResponseReport['total']
+type LeagueRow = answers.LeagueReport['agents'][number]
+type TrendRow = answers.TrendsReport['weeks'][number]
+type Turnaround = answers.ApprovalsReport['total']
 
 const periodSql = `
   select coalesce($2::date, (now() at time zone 'UTC')::date)::text as until,
@@ -154,10 +81,13 @@ const trendsSql = `
 
 /** Reads on the pool for long reads, each report in one snapshot. */
 export const createReports = (analytics: Pick<Pool, 'transaction'>): Reports => {
-  const report = <T>(period: PeriodQuery, make: (db: Db, values: readonly unknown[]) => Promise<T>): Promise<Report & T> =>
+  const report = <T>(
+    period: PeriodQuery,
+    make: (db: Db, values: readonly unknown[]) => Promise<T>,
+  ): Promise<answers.Report & T> =>
     analytics.transaction(
       async (db) => {
-        const [head] = await selected<Report>(db, periodSql, [period.from ?? null, period.until ?? null])
+        const [head] = await selected<answers.Report>(db, periodSql, [period.from ?? null, period.until ?? null])
         return { ...head!, ...(await make(db, [head!.from, head!.until, period.source ?? null])) }
       },
       { readOnly: true, isolation: 'repeatable read' },

@@ -1,14 +1,7 @@
 /** What the house decides, for all processes. */
+import type { Settings } from '../answers.js'
 import type { Db } from '../rows.js'
 import { selected } from '../tables.js'
-
-export interface Settings {
-  readonly allow_self_approval: boolean
-  /** By the clock of the lead's agent; null: messages go to phones at any hour. */
-  readonly quiet_from: string | null
-  readonly quiet_until: string | null
-  readonly updated_at: string
-}
 
 const columns = 'allow_self_approval, quiet_from::text, quiet_until::text, updated_at'
 

@@ -1,11 +1,12 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { contextOf, fromRead, fromWrite } from 'tidemark/app'
+import { answering, contextOf, fromRead, fromWrite } from 'tidemark/app'
 import type { Caller } from '../access.js'
+import { eventPage, leadPage } from '../answers.js'
 import { EngineError } from '../engine-error.js'
 import { assignment, eventsQuery, leadChange, leadsQuery, type NewLeadInput, newEvent, newLead, parse } from '../input.js'
 import { addEvent, eventsOf } from '../repository/events.js'
 import { assignLead, changeLead, createLead, deleteLead, inTurn, listLeads, mergeLead, requireLead } from '../repository/leads.js'
-import type { Db, Lead } from '../rows.js'
+import { type Db, eventRow, type Lead, leadRow } from '../rows.js'
 import { selected } from '../tables.js'
 import { idIn, type RouteContext } from './route-context.js'
 
@@ -33,26 +34,33 @@ export const addLeadRoutes = (app: FastifyInstance, { database, reads, touches }
   }
 
   // A lead that is there already is told with its id; `?on_duplicate=merge` gives it what it lacks.
-  app.post('/leads', { config: { summary: 'A new lead, given to an agent.', body: newLead } }, async (request, reply) => {
-    const given = parse(newLead, request.body)
-    const written = await database.write(request.caller, (db) => make(db, request.caller, given, isMerging(request)), {
-      requestId: request.id,
-    })
-    const { lead, isNew } = fromWrite(reply, written)
-    return reply
-      .status(isNew ? 201 : 200)
-      .header('location', `/leads/${lead.id}`)
-      .send(lead)
-  })
+  app.post(
+    '/leads',
+    answering(leadRow, { summary: 'A new lead, given to an agent.', body: newLead }, async (request, reply) => {
+      const given = parse(newLead, request.body)
+      const written = await database.write(request.caller, (db) => make(db, request.caller, given, isMerging(request)), {
+        requestId: request.id,
+      })
+      const { lead, isNew } = fromWrite(reply, written)
+      reply.status(isNew ? 201 : 200).header('location', `/leads/${lead.id}`)
+      return lead
+    }),
+  )
 
-  app.get('/leads', { config: { summary: 'Leads, the newest first.', query: leadsQuery } }, async (request) => {
-    const query = parse(leadsQuery, request.query)
-    const { rows: leads, next } = await database.read(request.caller, (db) => listLeads(db, query))
-    return { leads, next }
-  })
+  app.get(
+    '/leads',
+    answering(leadPage, { summary: 'Leads, the newest first.', query: leadsQuery }, async (request) => {
+      const query = parse(leadsQuery, request.query)
+      const { rows: leads, next } = await database.read(request.caller, (db) => listLeads(db, query))
+      return { leads, next }
+    }),
+  )
 
-  app.get('/leads/:id', { config: { summary: 'A lead.' } }, async (request, reply) =>
-    fromRead(reply, await reads.lead(request.caller, idIn(request), contextOf(request))),
+  app.get(
+    '/leads/:id',
+    answering(leadRow, { summary: 'A lead.' }, async (request, reply) =>
+      fromRead(reply, await reads.lead(request.caller, idIn(request), contextOf(request))),
+    ),
   )
 
   const write = async <T>(request: FastifyRequest, reply: FastifyReply, fn: (db: Db, id: string) => Promise<T>): Promise<T> => {
@@ -63,48 +71,50 @@ export const addLeadRoutes = (app: FastifyInstance, { database, reads, touches }
 
   app.patch(
     '/leads/:id',
-    { config: { summary: 'Changes a lead, or moves it on.', body: leadChange } },
-    async (request, reply) => {
+    answering(leadRow, { summary: 'Changes a lead, or moves it on.', body: leadChange }, async (request, reply) => {
       const change = parse(leadChange, request.body)
       return write(request, reply, (db, id) => changeLead(db, id, change))
-    },
+    }),
   )
 
   app.post(
     '/leads/:id/assign',
-    { config: { summary: 'Gives it to an agent, or to whose turn it is.', body: assignment } },
-    async (request, reply) => {
+    answering(leadRow, { summary: 'Gives it to an agent, or to whose turn it is.', body: assignment }, async (request, reply) => {
       const { agent_id: agentId } = parse(assignment, request.body ?? undefined)
       return write(request, reply, (db, id) => assignLead(db, id, agentId))
-    },
+    }),
   )
 
-  app.delete('/leads/:id', { config: { summary: 'Removes a lead.' } }, async (request, reply) =>
-    write(request, reply, deleteLead),
+  app.delete(
+    '/leads/:id',
+    answering(leadRow, { summary: 'Removes a lead.' }, async (request, reply) => write(request, reply, deleteLead)),
   )
 
   app.get(
     '/leads/:id/events',
-    { config: { summary: 'What happened, the latest first.', query: eventsQuery } },
-    async (request) => {
+    answering(eventPage, { summary: 'What happened, the latest first.', query: eventsQuery }, async (request) => {
       const query = parse(eventsQuery, request.query)
       const id = idIn(request)
       const { rows: events, next } = await database.read(request.caller, async (db) =>
         eventsOf(db, (await requireLead(db, id)).id, query),
       )
       return { events, next }
-    },
+    }),
   )
 
   // What an agent did: a call, or a note.
-  app.post('/leads/:id/events', { config: { summary: 'A call or a note.', body: newEvent } }, async (request, reply) => {
-    const { event_type: type, external_id: externalId, occurred_at: occurredAt, ...given } = parse(newEvent, request.body)
-    const id = idIn(request)
-    const written = await database.write(request.caller, async (db) => {
-      const { assigned_agent: _agent } = await requireLead(db, id)
-      return addEvent(db, { leadId: id, source: 'agent', type, externalId, occurredAt, ...given })
-    })
-    const { event, isNew } = fromWrite(reply, written)
-    return reply.status(isNew ? 201 : 200).send(event)
-  })
+  app.post(
+    '/leads/:id/events',
+    answering(eventRow, { summary: 'A call or a note.', body: newEvent }, async (request, reply) => {
+      const { event_type: type, external_id: externalId, occurred_at: occurredAt, ...given } = parse(newEvent, request.body)
+      const id = idIn(request)
+      const written = await database.write(request.caller, async (db) => {
+        const { assigned_agent: _agent } = await requireLead(db, id)
+        return addEvent(db, { leadId: id, source: 'agent', type, externalId, occurredAt, ...given })
+      })
+      const { event, isNew } = fromWrite(reply, written)
+      reply.status(isNew ? 201 : 200)
+      return event
+    }),
+  )
 }

@@ -35,7 +35,8 @@ export const addLeadUpdatesRoute = (
 ): void => {
   const streams = new Set<(reason: string) => void>()
 
-  app.get('/leads/updates', { config: { summary: 'Changes of leads, as Server-Sent Events.' } }, async (request, reply) => {
+  const config = { summary: 'Changes of leads, as Server-Sent Events.', media: 'text/event-stream' }
+  app.get('/leads/updates', { config }, async (request, reply) => {
     if (streams.size >= maxStreams) throw new EngineError('ENGINE_UNAVAILABLE', 'Too many listen. Try again.')
     const { caller } = request
     const { raw: response } = reply
