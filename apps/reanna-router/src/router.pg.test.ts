@@ -450,6 +450,13 @@ describe('a day', () => {
       scheduled_departure: scheduled_arrival,
     }
     expect((await ask('POST', '/property-visits', wrong)).status).toBe(422)
+    await database.owner.query(
+      `insert into property_visits (tour_id, address, scheduled_arrival, scheduled_departure, status)
+         select id, 'x', end_time, end_time, 'scheduled' from tours, generate_series(1, 195) where id = $1`,
+      [tour.id],
+    )
+    expect((await ask('POST', '/property-visits', { tour_id: tour.id, address: 'x' })).status).toBe(422)
+    expect((await ask<PlannedTour>('GET', `/tours/${tour.id}`)).body.visits).toHaveLength(200)
   })
 
   it('shows on the board of its day, planned and as it went', async () => {
