@@ -3,7 +3,7 @@ import { SignJWT } from 'jose'
 import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import type { Client } from '../postgres/postgres.js'
-import { answering } from './answering.js'
+import { answering, type Told } from './answering.js'
 import { createBearer } from './bearer.js'
 import { createAppServer } from './create-app-server.js'
 import { defineErrors } from './define-errors.js'
@@ -33,8 +33,8 @@ const away: Pick<Client, 'query'> = { query: () => Promise.reject(new Error('awa
 
 const newArticle = z.strictObject({ title: z.string().trim().max(9), size: z.number() })
 
-const draft = z.strictObject({ title: z.string().describe('As it was left.'), parts: z.array(z.string()) })
-const drafts: { readonly title: string; readonly parts: readonly string[] }[] = [{ title: 'Salt', parts: ['one'] }]
+const draft = z.strictObject({ title: z.string().describe('As it was left.'), parts: z.array(z.string()), at: z.iso.datetime() })
+const drafts: Told<typeof draft>[] = [{ title: 'Salt', parts: ['one'], at: '2026-11-22T10:00:00Z' }]
 const nextDraft = async (_request: unknown, reply: FastifyReply) => {
   const next = drafts.pop()
   if (!next) reply.status(204)
@@ -139,13 +139,14 @@ describe('the server of an application', () => {
     const { paths } = (await app.inject('/openapi.json')).json<{ paths: Record<string, Record<string, { responses: object }>> }>()
     const responsesOf = (path: string) => paths[path]?.['get']?.responses
     const parts = { type: 'array', items: { type: 'string' } }
+    const at = expect.toSatisfy((time: object) => JSON.stringify(time) === '{"type":"string","format":"date-time"}')
     expect(responsesOf('/api/drafts/next')).toMatchObject({
       '2XX': {
         content: {
           'application/json': {
             schema: {
-              required: ['title', 'parts'],
-              properties: { title: { type: 'string', description: 'As it was left.' }, parts },
+              required: ['title', 'parts', 'at'],
+              properties: { title: { type: 'string', description: 'As it was left.' }, parts, at },
             },
           },
         },
@@ -162,7 +163,7 @@ describe('the server of an application', () => {
     })
     const answers = [await ask('/api/drafts/next'), await ask('/api/drafts/next')]
     expect(answers.map(({ statusCode, body }) => [statusCode, body])).toEqual([
-      [200, '{"title":"Salt","parts":["one"]}'],
+      [200, '{"title":"Salt","parts":["one"],"at":"2026-11-22T10:00:00Z"}'],
       [204, ''],
     ])
   })

@@ -29,7 +29,15 @@ type Schema = Readonly<Record<string, unknown>>
 
 /** `input`: as it is sent, before defaults and the like. */
 const schemaOf = (type: z.ZodType, io: 'input' | 'output'): Schema => {
-  const { $schema: _, ...schema } = z.toJSONSchema(type, { io, unrepresentable: 'any', target: 'draft-2020-12' })
+  const { $schema: _, ...schema } = z.toJSONSchema(type, {
+    io,
+    unrepresentable: 'any',
+    target: 'draft-2020-12',
+    // Of what is answered the format says enough.
+    override: ({ jsonSchema }) => {
+      if (io === 'output' && jsonSchema.format !== undefined) delete jsonSchema.pattern
+    },
+  })
   return schema
 }
 
