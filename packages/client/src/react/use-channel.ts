@@ -14,6 +14,9 @@ export interface ChannelResult {
   send(event: string, payload: object): Promise<string>
 }
 
+/** Nothing is joined where a page is rendered ahead. */
+const onServer = (): ChannelState => 'connecting'
+
 /** Broadcasts on a topic: what others say, and a way to say something. Components on one topic share one channel. */
 export const useChannel = (topic: string, { onMessage, ...options }: UseChannelOptions = {}): ChannelResult => {
   const tidemark = useTidemark()
@@ -24,7 +27,7 @@ export const useChannel = (topic: string, { onMessage, ...options }: UseChannelO
   })
   useEffect(() => channel.onMessage((message) => listener.current?.(message)), [channel])
   const subscribe = useCallback((changed: () => void) => channel.onChange(changed), [channel])
-  const state = useSyncExternalStore(subscribe, () => channel.state)
+  const state = useSyncExternalStore(subscribe, () => channel.state, onServer)
   const send = useCallback((event: string, payload: object) => channel.send(event, payload), [channel])
   return { state, error: channel.error, send }
 }

@@ -8,6 +8,8 @@ export interface PresenceResult<Meta extends object> {
   readonly present: Present<Meta>
 }
 
+const nobody: Present = {}
+
 /** Who is on a topic. With `me` this client is there too while the component is mounted, and says that of itself. */
 export const usePresence = <Meta extends object = Record<string, unknown>>(
   topic: string,
@@ -17,8 +19,16 @@ export const usePresence = <Meta extends object = Record<string, unknown>>(
   const tidemark = useTidemark()
   const channel = tidemark.channel(topic, options)
   const subscribe = useCallback((changed: () => void) => channel.onChange(changed), [channel])
-  const present = useSyncExternalStore(subscribe, () => channel.present)
-  const state = useSyncExternalStore(subscribe, () => channel.state)
+  const present = useSyncExternalStore(
+    subscribe,
+    () => channel.present,
+    () => nobody,
+  )
+  const state = useSyncExternalStore(
+    subscribe,
+    () => channel.state,
+    () => 'connecting' as const,
+  )
   const said = me === undefined ? undefined : JSON.stringify(me)
   useEffect(() => {
     if (said === undefined) return
