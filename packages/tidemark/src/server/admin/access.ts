@@ -86,7 +86,7 @@ export const checkFields = (request: FastifyRequest): void => {
   if (reaches || showsKeys) requireRole(operator, 'admin')
 }
 
-/** Who did it, where a route asks for a name: of a session it is known, and nobody signs for another. */
+/** Who did it, where a route asks for a name: of a session it is known, and nobody signs for another. The admin token may sign for whom it acts. */
 const actorFields: Readonly<Record<string, 'actor' | 'author'>> = {
   'POST /alerts/ack': 'actor',
   'POST /alerts/resolve': 'actor',
@@ -99,6 +99,7 @@ export const signBody = (request: FastifyRequest): void => {
   const operator = operatorOf(request)
   const field = actorFields[nameOf(request)]
   const { body } = request
-  if (operator.via === 'bearer' || field === undefined || typeof body !== 'object' || body === null) return
+  if (field === undefined || typeof body !== 'object' || body === null) return
+  if (operator.via === 'bearer' && Object.hasOwn(body, field)) return
   request.body = { ...body, [field]: operator.name }
 }
