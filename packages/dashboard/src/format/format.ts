@@ -62,3 +62,9 @@ export const percent = (share: number | null | undefined): string =>
 
 /** A path that a shell takes as one word. */
 export const shellWord = (text: string): string => (/^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`)
+
+/** Options of a command that have a value, each with a space before it. */
+export const shellOptions = (options: Readonly<Record<string, string | undefined>>): string =>
+  Object.entries(options)
+    .map(([name, value]) => (value === undefined ? '' : ` --${name} ${shellWord(value)}`))
+    .join('')

@@ -18,6 +18,8 @@ export interface ConfirmDialogProps {
   readonly isOpen: boolean
   readonly isBusy?: boolean
   readonly error?: Error | null
+  /** The same as a command. */
+  readonly copyAs?: ReactNode
   onConfirm(): void
   onClose(): void
   readonly children?: ReactNode
@@ -26,7 +28,7 @@ export interface ConfirmDialogProps {
 /** Asks before something that is not undone by a click. */
 export const ConfirmDialog = (props: ConfirmDialogProps) => {
   const { title, description, verb, isDanger = false, isWide = false, isDisabled = false, typed, isOpen, isBusy = false } = props
-  const { error, onConfirm, onClose, children } = props
+  const { error, copyAs, onConfirm, onClose, children } = props
   const [given, setGiven] = useState('')
   const form = useId()
   const isConfirmed = !isDisabled && (typed === undefined || given.trim() === typed)
@@ -47,6 +49,7 @@ export const ConfirmDialog = (props: ConfirmDialogProps) => {
       onClose={close}
       actions={
         <>
+          {copyAs}
           <Button onClick={close}>Cancel</Button>
           <Button type="submit" form={form} kind={isDanger ? 'danger' : 'primary'} disabled={!isConfirmed} isBusy={isBusy}>
             {verb}

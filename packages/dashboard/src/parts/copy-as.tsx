@@ -10,11 +10,14 @@ export interface CopyAsProps<P extends Path> {
   readonly cli?: string | undefined
   readonly path: P
   readonly input: Input<P>
+  /** It takes long: the answer is the job that does it. */
+  readonly asJob?: boolean
 }
 
 /** "Copy as CLI" and "copy as curl" of what a screen shows or a button does. */
-export const CopyAs = <P extends Path>({ cli, path, input }: CopyAsProps<P>) => {
+export const CopyAs = <P extends Path>({ cli, path, input, asJob = false }: CopyAsProps<P>) => {
   const copy = useCopy()
+  const curl = (): string => curlOf({ ...requestOf(path, input), asJob }, location.origin)
   return (
     <DropdownMenu.Root modal={false}>
       <DropdownMenu.Trigger asChild>
@@ -27,7 +30,7 @@ export const CopyAs = <P extends Path>({ cli, path, input }: CopyAsProps<P>) => 
               <Terminal size={15} aria-hidden /> Copy as CLI
             </DropdownMenu.Item>
           )}
-          <DropdownMenu.Item onSelect={() => void copy(curlOf(requestOf(path, input), location.origin), 'curl command')}>
+          <DropdownMenu.Item onSelect={() => void copy(curl(), 'curl command')}>
             <Code size={15} aria-hidden /> Copy as curl
           </DropdownMenu.Item>
         </DropdownMenu.Content>

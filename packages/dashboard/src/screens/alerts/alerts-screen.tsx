@@ -3,7 +3,7 @@ import { useState } from 'react'
 import type { AlertsReport, AlertView, SilenceView } from 'tidemark/admin'
 import { useMay } from '../../api/session.ts'
 import { useAction, useAnswer } from '../../api/use-answer.ts'
-import { count, counted, duration } from '../../format/format.ts'
+import { count, counted, duration, shellOptions, shellWord } from '../../format/format.ts'
 import { Answered } from '../../parts/answered.tsx'
 import { Button } from '../../parts/button.tsx'
 import { ConfirmDialog } from '../../parts/confirm-dialog.tsx'
@@ -76,18 +76,14 @@ const SilenceDialog = ({ matcher, onClose }: SilenceDialogProps) => {
   const [given, setGiven] = useState(matcher)
   const [comment, setComment] = useState('')
   const [forMs, setForMs] = useState<string>(silenceTimes[0][0])
+  const matchers = given
+    .split(',')
+    .map((one) => one.trim())
+    .filter((one) => one !== '')
+  const body = { matchers, comment, forMs: Number(forMs) }
   const confirm = (): void =>
     silence.mutate(
-      {
-        body: {
-          matchers: given
-            .split(',')
-            .map((one) => one.trim())
-            .filter((one) => one !== ''),
-          comment,
-          forMs: Number(forMs),
-        },
-      },
+      { body },
       {
         onSuccess: () => {
           onClose()
@@ -103,6 +99,14 @@ const SilenceDialog = ({ matcher, onClose }: SilenceDialogProps) => {
       isOpen
       isBusy={silence.isPending}
       error={silence.error}
+      isDisabled={matchers.length === 0}
+      copyAs={
+        <CopyAs
+          path="POST /alerts/silence"
+          input={{ body }}
+          cli={`npx tidemark alerts silence ${matchers.map(shellWord).join(' ')}${shellOptions({ for: `${body.forMs / 60_000}m`, comment: comment || undefined })}`}
+        />
+      }
       onConfirm={confirm}
       onClose={onClose}
     >
@@ -295,6 +299,11 @@ const Channels = ({ channels }: { readonly channels: readonly string[] }) => {
         {channels.map((channel) => (
           <li key={channel} className="row">
             <code style={{ flex: 1 }}>{channel}</code>
+            <CopyAs
+              path="POST /alerts/test"
+              input={{ body: { channel } }}
+              cli={`npx tidemark alerts test ${shellWord(channel)}`}
+            />
             <Button
               icon={Send}
               disabled={!may}

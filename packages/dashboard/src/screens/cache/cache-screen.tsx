@@ -204,6 +204,9 @@ type Kind = (typeof evictKinds)[number][0]
 
 const bodyOf = (kind: Kind, name: string) => (kind === 'all' ? ({ all: true } as const) : { [kind]: name.trim() })
 
+const evictWords = (kind: Kind, name: string): string =>
+  kind === 'all' ? '--all' : kind === 'key' ? shellWord(name) : `--${kind} ${shellWord(name)}`
+
 const Preview = ({ report: { entries, nodes } }: { readonly report: EvictReport }) => (
   <Note kind="info">
     <p>
@@ -242,11 +245,7 @@ const Evict = () => {
         <SelectField label="What" options={evictKinds} value={kind} onChange={(event) => setKind(event.target.value as Kind)} />
         {kind !== 'all' && <TextField label="Name" value={name} onChange={(event) => setName(event.target.value)} />}
         <div className="row" data-end>
-          <CopyAs
-            path="POST /cache/evict"
-            input={{ body }}
-            cli={`npx tidemark cache evict --${kind}${kind === 'all' ? '' : ` ${shellWord(name)}`}`}
-          />
+          <CopyAs path="POST /cache/evict" input={{ body }} cli={`npx tidemark cache evict ${evictWords(kind, name.trim())}`} />
           <Button
             type="submit"
             icon={Trash2}

@@ -155,7 +155,7 @@ export const Exposure = () => {
       <Answered of={answer}>
         {({ findings, schemas, ok }) =>
           findings.length === 0 ? (
-            <Empty title="Nothing is open that should not be" icon={ShieldCheck}>
+            <Empty title="Nothing is open that should not be" icon={ShieldCheck} command="npx tidemark schema check">
               <p>Looked at: {schemas.join(', ')}.</p>
             </Empty>
           ) : (

@@ -4,8 +4,10 @@ import { useState } from 'react'
 import type { MoveBoard, OperatorRole } from 'tidemark/admin'
 import { useMay } from '../../api/session.ts'
 import { useAction } from '../../api/use-answer.ts'
+import { shellOptions, shellWord } from '../../format/format.ts'
 import { Button } from '../../parts/button.tsx'
 import { ConfirmDialog } from '../../parts/confirm-dialog.tsx'
+import { CopyAs } from '../../parts/copy-as.tsx'
 import { TextField } from '../../parts/field.tsx'
 import { useSay } from '../../shell/say.tsx'
 import type { MoveAction } from './advice.ts'
@@ -67,9 +69,11 @@ const SwitchDialog = ({ file, isOpen, onClose, to }: DialogProps & { readonly to
           'Roll back',
           'The file takes the writes again, with everything that Postgres took meanwhile.',
         ] as const)
+  const body = { file, maxPause: maxPause.trim() }
   const confirm = (): void => {
-    if (isPause) action.mutate({ body: { file, maxPause: maxPause.trim() } }, done(say, onClose, `${verb}: begun.`))
+    if (isPause) action.mutate({ body }, done(say, onClose, `${verb}: begun.`))
   }
+  const command = to === 'postgres' ? 'move cutover' : 'move rollback'
   return (
     <ConfirmDialog
       title={title}
@@ -80,6 +84,14 @@ const SwitchDialog = ({ file, isOpen, onClose, to }: DialogProps & { readonly to
       isOpen={isOpen}
       isBusy={action.isPending}
       error={action.error}
+      copyAs={
+        <CopyAs
+          path={to === 'postgres' ? 'POST /move/cutover' : 'POST /move/rollback'}
+          input={{ body }}
+          cli={`npx tidemark ${command} ${shellWord(file)}${shellOptions({ 'max-pause': body.maxPause })}`}
+          asJob
+        />
+      }
       onConfirm={confirm}
       onClose={onClose}
     >
@@ -106,6 +118,13 @@ const ReadsDialog = ({ file, isOpen, onClose, now }: DialogProps & { readonly no
       isOpen={isOpen}
       isBusy={reads.isPending}
       error={reads.error}
+      copyAs={
+        <CopyAs
+          path="POST /move/reads"
+          input={{ body: { file, percent } }}
+          cli={`npx tidemark move reads ${shellWord(file)} ${percent}%`}
+        />
+      }
       onConfirm={() =>
         reads.mutate({ body: { file, percent } }, done(say, onClose, `Postgres answers ${percent} % of the reads.`))
       }
@@ -145,6 +164,25 @@ const EndDialog = ({ file, isOpen, onClose, how }: DialogProps & { readonly how:
       'The tables of these names in Postgres are dropped with all that they hold, and copied anew.',
     ],
   } as const
+  const copies = {
+    finish: (
+      <CopyAs
+        path="POST /move/finish"
+        input={{ body: { file, yes: true } }}
+        cli={`npx tidemark move finish ${shellWord(file)} --yes`}
+        asJob
+      />
+    ),
+    abort: <CopyAs path="POST /move/abort" input={{ body: { file } }} cli={`npx tidemark move abort ${shellWord(file)}`} asJob />,
+    replace: (
+      <CopyAs
+        path="POST /move/follow"
+        input={{ body: { file, until: 'ended', onExisting: 'replace' } }}
+        cli={`npx tidemark move --on-existing replace ${shellWord(file)}`}
+        asJob
+      />
+    ),
+  }
   const [title, verb, text] = words[how]
   const settled = done(say, onClose, `${verb}: begun.`)
   const run = {
@@ -163,6 +201,7 @@ const EndDialog = ({ file, isOpen, onClose, how }: DialogProps & { readonly how:
       isOpen={isOpen}
       isBusy={isPending}
       error={error}
+      copyAs={copies[how]}
       onConfirm={run[how]}
       onClose={onClose}
     />

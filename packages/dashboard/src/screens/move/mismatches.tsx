@@ -1,6 +1,6 @@
 import { CircleCheck } from 'lucide-react'
 import type { BoardDifference, MoveStatus } from 'tidemark/admin'
-import { count } from '../../format/format.ts'
+import { count, shellWord } from '../../format/format.ts'
 import { Empty } from '../../parts/empty.tsx'
 import { Since } from '../../parts/since.tsx'
 import { Status } from '../../parts/status.tsx'
@@ -60,7 +60,7 @@ export const Mismatches = ({
   readonly move: MoveStatus
 }) =>
   differences.length === 0 ? (
-    <Empty title="No row differs" icon={CircleCheck} command={`npx tidemark move status ${move.path}`}>
+    <Empty title="No row differs" icon={CircleCheck} command={`npx tidemark move status ${shellWord(move.path)}`}>
       <p>
         Rows are compared again and again while the move follows; one that is not alike on both sides is shown here, value beside
         value.

@@ -27,17 +27,25 @@ import { stepsOf } from './steps.ts'
 import { Tables } from './tables.tsx'
 import './move.css'
 
-const commands: Readonly<Record<MoveAction, string>> = {
-  plan: 'move plan',
-  copy: 'move',
-  replace: 'move --on-existing replace',
-  goOn: 'move follow',
-  cutover: 'move cutover',
-  settle: 'move cutover',
-  rollback: 'move rollback',
-  reads: 'move reads',
-  finish: 'move finish',
-  abort: 'move abort',
+/** What is to be done now, as a command; where that is to wait, a look at how it goes. */
+const CopyNext = ({ action, file }: { readonly action: MoveAction | undefined; readonly file: string }) => {
+  const path = shellWord(file)
+  const follow = { body: { file, until: 'ended' } } as const
+  switch (action) {
+    case 'plan':
+      return <CopyAs path="POST /move/plan" input={{ body: { file } }} cli={`npx tidemark move plan ${path}`} asJob />
+    case 'copy':
+      return <CopyAs path="POST /move/follow" input={follow} cli={`npx tidemark move ${path}`} asJob />
+    case 'goOn':
+      return <CopyAs path="POST /move/follow" input={follow} cli={`npx tidemark move follow ${path}`} asJob />
+    case 'cutover':
+    case 'settle':
+      return <CopyAs path="POST /move/cutover" input={{ body: { file } }} cli={`npx tidemark move cutover ${path}`} asJob />
+    case 'rollback':
+      return <CopyAs path="POST /move/rollback" input={{ body: { file } }} cli={`npx tidemark move rollback ${path}`} asJob />
+    default:
+      return <CopyAs path="GET /move/board" input={{ query: { file } }} cli={`npx tidemark move status ${path}`} />
+  }
 }
 
 const goOnLabel = ({ move }: MoveBoard, action: MoveAction): string | undefined =>
@@ -53,7 +61,6 @@ const NextStep = ({ board, file }: { readonly board: MoveBoard; readonly file: s
   const advice = adviceOf(board)
   const actions = useMoveActions(file, board)
   const { primary, blocked, others } = advice
-  const cli = `npx tidemark ${primary === undefined ? 'move status' : commands[primary]} ${shellWord(file)}`
   return (
     <section className="panel next" aria-label="What to do now">
       <div className="next-words">
@@ -85,7 +92,7 @@ const NextStep = ({ board, file }: { readonly board: MoveBoard; readonly file: s
             onRun={actions.run}
           />
         )}
-        <CopyAs path="GET /move/board" input={{ query: { file } }} cli={cli} />
+        <CopyNext action={primary} file={file} />
       </div>
       {actions.error && <ErrorNote error={actions.error} />}
       {actions.dialogs}

@@ -1,6 +1,6 @@
 import type { Hazard, JobView, MovePlan, ObjectDecision, TablePlan } from 'tidemark/admin'
 import { useAnswer } from '../../api/use-answer.ts'
-import { bytes, count, counted, duration } from '../../format/format.ts'
+import { bytes, count, counted, duration, shellWord } from '../../format/format.ts'
 import { Answered } from '../../parts/answered.tsx'
 import { type Column, DataTable } from '../../parts/data-table.tsx'
 import { Empty } from '../../parts/empty.tsx'
@@ -141,7 +141,7 @@ export const PlanReport = ({ jobs, file }: { readonly jobs: readonly JobView[]; 
   return job ? (
     <PlanOfJob id={job.job} />
   ) : (
-    <Empty title="This server has made no plan of the file yet" command={`npx tidemark move plan ${file}`}>
+    <Empty title="This server has made no plan of the file yet" command={`npx tidemark move plan ${shellWord(file)}`}>
       <p>
         A plan reads the file and changes nothing. It says what becomes of each table, column and object, and what stands in the
         way.

@@ -1,6 +1,7 @@
 import { CircleCheck } from 'lucide-react'
 import type { MoveReject } from 'tidemark/admin'
 import { useAnswer } from '../../api/use-answer.ts'
+import { shellWord } from '../../format/format.ts'
 import { Answered } from '../../parts/answered.tsx'
 import { type Column, DataTable } from '../../parts/data-table.tsx'
 import { Empty } from '../../parts/empty.tsx'
@@ -36,7 +37,11 @@ export const Rejects = ({ file }: { readonly file: string }) => {
           rows={rejects}
           rowKey={(one) => `${one.table} ${one.key} ${one.column} ${one.reason}`}
           empty={
-            <Empty title="Nothing was left behind" icon={CircleCheck}>
+            <Empty
+              title="Nothing was left behind"
+              icon={CircleCheck}
+              command={`npx tidemark move status ${shellWord(file)} --rejects`}
+            >
               <p>A value that Postgres cannot hold is set aside here with its table, key, column and reason. None was.</p>
             </Empty>
           }

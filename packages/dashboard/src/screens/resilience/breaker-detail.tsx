@@ -2,7 +2,7 @@ import { useState } from 'react'
 import type { BreakerReport } from 'tidemark/admin'
 import { useMay } from '../../api/session.ts'
 import { useAction, useAnswer } from '../../api/use-answer.ts'
-import { duration, shellWord } from '../../format/format.ts'
+import { duration, shellOptions, shellWord } from '../../format/format.ts'
 import { Answered } from '../../parts/answered.tsx'
 import { Button } from '../../parts/button.tsx'
 import { ConfirmDialog } from '../../parts/confirm-dialog.tsx'
@@ -42,6 +42,7 @@ const Force = ({ service, act, onClose }: { readonly service: string; readonly a
     reason: reason.trim() || 'from the dashboard',
     ...(span !== '' && act !== 'reset' && { forMs: Number(span) }),
   }
+  const forTime = body.forMs === undefined ? undefined : `${body.forMs / 60_000}m`
   const confirm = (): void =>
     operate.mutate(
       { body },
@@ -62,6 +63,13 @@ const Force = ({ service, act, onClose }: { readonly service: string; readonly a
       isOpen
       isBusy={operate.isPending}
       error={operate.error}
+      copyAs={
+        <CopyAs
+          path="POST /breakers"
+          input={{ body }}
+          cli={`npx tidemark breakers ${act} ${shellWord(service)}${shellOptions({ reason: body.reason, for: forTime })}`}
+        />
+      }
       onConfirm={confirm}
       onClose={onClose}
     >
@@ -74,11 +82,6 @@ const Force = ({ service, act, onClose }: { readonly service: string; readonly a
       {act !== 'reset' && (
         <SelectField label="For how long" options={spans} value={span} onChange={(event) => setSpan(event.target.value)} />
       )}
-      <CopyAs
-        path="POST /breakers"
-        input={{ body }}
-        cli={`npx tidemark breakers ${act} ${shellWord(service)} --reason ${shellWord(body.reason)}`}
-      />
     </ConfirmDialog>
   )
 }

@@ -49,7 +49,7 @@ const Configuration = () => {
   const [{ find, shown }, setFilters] = useFilters(read)
   const answer = useAnswer('GET /settings', {})
   return (
-    <Panel title="Effective configuration" isFlush actions={<CopyAs path="GET /settings" input={{}} cli="npx tidemark doctor" />}>
+    <Panel title="Effective configuration" isFlush actions={<CopyAs path="GET /settings" input={{}} />}>
       <div className="panel-line filters">
         <TextField
           label="Find"

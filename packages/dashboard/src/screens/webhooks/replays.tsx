@@ -6,13 +6,14 @@ import { useAction, useAnswer } from '../../api/use-answer.ts'
 import { count, counted } from '../../format/format.ts'
 import { Button } from '../../parts/button.tsx'
 import { ConfirmDialog } from '../../parts/confirm-dialog.tsx'
+import { CopyAs } from '../../parts/copy-as.tsx'
 import { type Column, DataTable } from '../../parts/data-table.tsx'
 import { Meter } from '../../parts/meter.tsx'
 import { Panel } from '../../parts/panel.tsx'
 import { Since } from '../../parts/since.tsx'
 import { Status, type StatusKind } from '../../parts/status.tsx'
 import { useSay } from '../../shell/say.tsx'
-import { selectionOf, type WebhookFilters } from './webhooks-filters.ts'
+import { selectionOf, selectionOptions, type WebhookFilters } from './webhooks-filters.ts'
 
 const kinds: Readonly<Record<ReplayView['status'], StatusKind>> = {
   running: 'busy',
@@ -89,6 +90,13 @@ export const ReplayAll = ({ filters }: { readonly filters: WebhookFilters }) => 
         isBusy={replay.isPending}
         error={replay.error}
         {...((selected ?? 0) > 100 && { typed: String(selected) })}
+        copyAs={
+          <CopyAs
+            path="POST /hooks/replay"
+            input={{ body: selection }}
+            cli={`npx tidemark hooks replay${selectionOptions(filters) || ' --all'}`}
+          />
+        }
         onConfirm={() =>
           replay.mutate(
             { body: selection },

@@ -1,4 +1,5 @@
 import type { Input } from '../../api/ask.ts'
+import { shellOptions } from '../../format/format.ts'
 import { textOf, useFilters, wordOf } from '../../shell/filters.ts'
 
 export const statuses = ['all', 'accepted', 'processing', 'processed', 'failed', 'dead'] as const
@@ -31,3 +32,7 @@ export const selectionOf = ({ status, provider, type, entity }: WebhookFilters):
   ...(type !== undefined && { type }),
   ...(entity !== undefined && { entity }),
 })
+
+/** The filters as the command line takes them. */
+export const selectionOptions = ({ status, provider, type, entity }: WebhookFilters): string =>
+  shellOptions({ status: status === 'all' ? undefined : status, provider, type, entity })

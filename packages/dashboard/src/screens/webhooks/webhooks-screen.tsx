@@ -16,7 +16,7 @@ import { wordOf } from '../../shell/filters.ts'
 import { EventDetail } from './event-detail.tsx'
 import { ReplayAll, Replays } from './replays.tsx'
 import { statusKind } from './status-kind.ts'
-import { selectionOf, statuses, useWebhookFilters } from './webhooks-filters.ts'
+import { selectionOf, selectionOptions, statuses, useWebhookFilters } from './webhooks-filters.ts'
 
 const columns: readonly Column<EventView>[] = [
   { name: 'at', title: 'Came', width: '110px', cell: ({ receivedAt }) => <Since at={receivedAt} /> },
@@ -98,7 +98,7 @@ export const WebhooksScreen = () => {
                   <CopyAs
                     path="POST /hooks/list"
                     input={{ body }}
-                    cli={`npx tidemark hooks list${filters.status === 'all' ? '' : ` --status ${filters.status}`}`}
+                    cli={`npx tidemark hooks list${selectionOptions(filters)} --limit 500`}
                   />
                 </>
               }

@@ -1,0 +1,130 @@
+// What the dashboard puts on the clipboard, run as it stands there.
+import { execFile } from 'node:child_process'
+import { copyFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import pg from 'pg'
+import type { Page } from 'playwright-core'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { findBrowser, startBrowser, type TestBrowser } from '../../tidemark/src/testing/browser.ts'
+import { runCli } from '../../tidemark/src/testing/cli-call.ts'
+import { useProject } from '../../tidemark/src/testing/use-project.ts'
+
+const run = promisify(execFile)
+const chromium = findBrowser()
+const northwind = fileURLToPath(new URL('../../../samples/northwind.db', import.meta.url))
+
+interface Status {
+  readonly admin: { readonly token: string }
+  readonly database: { readonly url: string }
+}
+
+interface Copying {
+  readonly copied: string[]
+  readonly navigator: { readonly clipboard: { writeText(text: string): Promise<void> } }
+}
+
+/** Where something can be copied, and what is done there first. */
+const places: readonly (readonly [path: string, first?: (page: Page) => Promise<unknown>])[] = [
+  ['/'],
+  ['/move?file=FILE'],
+  ['/cache?key=a%20key', (page) => page.getByLabel('Name').fill('a key')],
+  ['/feed?tables=public.alerts'],
+  ["/webhooks?status=dead&provider=it's&type=a%20b&entity=7"],
+  ['/alerts', (page) => page.getByText('The queue is long').click()],
+  ['/resilience'],
+  ['/data?tab=migrations'],
+  ['/data?tab=exposure'],
+  ['/data?table=public.alerts&role=service_role'],
+  ['/queries?tab=explain&sql=select%201'],
+  ['/realtime?topic=room:1'],
+  ['/settings?tab=configuration'],
+  ['/settings?tab=keys'],
+  ['/settings?tab=audit'],
+]
+
+describe.skipIf(chromium === undefined)('what is copied in a browser (Debian: apt-get install chromium)', () => {
+  const project = useProject()
+  let browser: TestBrowser
+  let sql: pg.Client
+  let url: string
+  let token: string
+
+  beforeAll(async () => {
+    await copyFile(northwind, join(project.dir, 'app.db'))
+    url = await project.serve()
+    const { admin, database } = await project.run<Status>('status', '--show-keys')
+    token = admin.token
+    sql = new pg.Client({ connectionString: database.url })
+    await sql.connect()
+    browser = await startBrowser(chromium!)
+  })
+  afterAll(async () => {
+    await browser?.stop()
+    await sql?.end()
+  })
+
+  /** Of every menu that the place has. */
+  const copiedAt = async (page: Page): Promise<readonly string[]> => {
+    const menus = page.getByRole('button', { name: 'Copy as command' })
+    await menus.first().waitFor()
+    for (let at = 0; at < (await menus.count()); at++) {
+      for (const item of ['Copy as CLI', 'Copy as curl']) {
+        await menus.nth(at).click()
+        const choice = page.getByRole('menuitem', { name: item })
+        if ((await choice.count()) > 0) await choice.click()
+        else await page.keyboard.press('Escape')
+        await page.getByRole('menu').waitFor({ state: 'detached' })
+      }
+    }
+    return page.evaluate(() => (globalThis as unknown as Copying).copied.splice(0))
+  }
+
+  const outcomeOf = async (command: string): Promise<string> => {
+    if (command.startsWith('curl ')) {
+      // What is streamed has no end.
+      const asked = `${command} --silent --max-time 3 --output /dev/null --write-out '%{http_code}'`
+      const { stdout } = await run('sh', ['-c', asked], { env: { ...process.env, TIDEMARK_ADMIN_TOKEN: token } }).catch(
+        (failed: { readonly stdout: string }) => failed,
+      )
+      return stdout
+    }
+    // A shell parts the words, as it does for whoever pastes them.
+    const { stdout } = await run('sh', ['-c', `printf '%s\\0' ${command}`])
+    const [npx, program, ...args] = stdout.split('\0').slice(0, -1)
+    expect([npx, program]).toEqual(['npx', 'tidemark'])
+    const { exitCode, stderr } = await runCli(args, { cwd: project.dir })
+    return exitCode === 0 ? 'done' : `${exitCode}: ${stderr}`
+  }
+
+  test('each command and each request does what the screen does', async () => {
+    await sql.query(`select public.publish_alert('queue', 'host', 'eu-2', 'The queue is long', 'warning', '{}'::jsonb)`)
+    const page = await (await browser.open()).newPage()
+    await page.addInitScript(() => {
+      const here = globalThis as unknown as Copying
+      Object.assign(here, { copied: [] })
+      here.navigator.clipboard.writeText = async (text) => void here.copied.push(text)
+    })
+    await page.goto(url)
+    await page.getByLabel('Admin token').last().fill(token)
+    await page.getByRole('button', { name: 'Sign in' }).click()
+    await page.locator('#screen').waitFor()
+    const commands = new Set<string>()
+    for (const [path, first] of places) {
+      await page.goto(`${url}${path.replace('FILE', encodeURIComponent(join(project.dir, 'app.db')))}`)
+      await page.locator('.skeleton').first().waitFor({ state: 'detached' })
+      await first?.(page)
+      for (const command of await copiedAt(page)) commands.add(command)
+    }
+    expect(commands.size).toBeGreaterThan(25)
+    const wrong: string[] = []
+    for (const command of commands) {
+      // It goes on until it is ended.
+      if (command.startsWith('npx tidemark feed tail')) continue
+      const outcome = await outcomeOf(command)
+      if (!/^(done|20\d)$/.test(outcome)) wrong.push(`${command}: ${outcome}`)
+    }
+    expect(wrong).toEqual([])
+  })
+})
