@@ -2,6 +2,7 @@ import type { UseQueryResult } from '@tanstack/react-query'
 import type { ReactNode } from 'react'
 import type { AskError } from '../api/ask.ts'
 import { ErrorNote } from './error-note.tsx'
+import { Note } from './note.tsx'
 
 export interface AnsweredProps<T> {
   readonly of: Pick<UseQueryResult<T, AskError>, 'data' | 'error' | 'refetch'>
@@ -22,7 +23,8 @@ export const Answered = <T,>({ of: { data, error, refetch }, height = 120, child
     )
   return (
     <>
-      {isShown && <ErrorNote error={error} onRetry={() => void refetch()} />}
+      {isShown && error.status === 403 && <Note kind="warn">{error.message}</Note>}
+      {isShown && error.status !== 403 && <ErrorNote error={error} onRetry={() => void refetch()} />}
       {data !== undefined && children(data)}
     </>
   )

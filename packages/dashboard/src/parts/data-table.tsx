@@ -27,6 +27,8 @@ export interface DataTableProps<T> {
   /** More of them scroll. In pixels, and more where the window is tall. Default 480. */
   readonly maxHeight?: number
   readonly rowHeight?: number
+  /** New rows push all others on: what stands in a place is written anew, and not made anew. For cells that keep nothing of their own. */
+  readonly isStream?: boolean
   /** Instead of rows, where there are none. */
   readonly empty?: ReactNode
 }
@@ -56,7 +58,7 @@ const Cells = memo(<T,>({ columns, row, role }: CellsProps<T>) =>
 
 /** A table of any length: only the rows that are seen are on the page. Arrows choose a row, Enter opens it. */
 export const DataTable = <T,>(props: DataTableProps<T>) => {
-  const { label, columns, rows, rowKey, onOpen, openKey, maxHeight = 480, rowHeight = 34, empty } = props
+  const { label, columns, rows, rowKey, onOpen, openKey, maxHeight = 480, rowHeight = 34, isStream = false, empty } = props
   const scroller = useRef<HTMLDivElement>(null)
   const [active, setActive] = useState(-1)
   const prefix = useId()
@@ -113,7 +115,7 @@ export const DataTable = <T,>(props: DataTableProps<T>) => {
             <div
               role="row"
               id={`${prefix}-${index}`}
-              key={key}
+              key={isStream ? index : key}
               aria-rowindex={index + 2}
               data-active={index === active || isOpen || undefined}
               style={{ ...template, height: rowHeight, transform: `translateY(${start}px)` }}

@@ -2,7 +2,7 @@
 import { act, fireEvent, screen, waitFor, within } from '@testing-library/react'
 import { describe, expect, test } from 'vitest'
 import { alert, change, detail, event, node } from '../testing/answers.ts'
-import { failing, renderDashboard, TestEventSource } from '../testing/render-dashboard.tsx'
+import { type Answers, failing, renderDashboard, session, TestEventSource } from '../testing/render-dashboard.tsx'
 import { familiesOf } from './cache/cache-screen.tsx'
 import { added, maxRows } from './feed/tail.ts'
 import { pretty } from './webhooks/pretty.ts'
@@ -76,6 +76,23 @@ describe('the feed', () => {
     await waitFor(() => expect(TestEventSource.opened.length).toBe(before + 1))
     act(() => TestEventSource.opened.at(-1)?.emit('listening', {}))
     await waitFor(() => expect(screen.queryByRole('alert')).toBeNull())
+  })
+
+  test('a stream that is refused says why; one that a starting server refuses is opened again; whoever only looks hears nothing', async () => {
+    let answer = () => failing(503, 'TM_SERVER_STARTING', 'The server is starting.')
+    const view = renderDashboard('/feed', { 'GET /feed/lag': lag, 'GET /feed/tail': () => answer() } as Answers)
+    await screen.findByText('connecting')
+    TestEventSource.opened[0]!.refuse()
+    await screen.findByText('not listening')
+    await waitFor(() => expect(TestEventSource.opened).toHaveLength(2))
+    answer = () => failing(400, 'TM_SERVER_BAD_REQUEST', 'No table is called that.')
+    TestEventSource.opened[1]!.refuse()
+    expect((await screen.findByRole('alert')).textContent).toContain('No table is called that.')
+    view.unmount()
+    const viewer = { ...session, operator: { name: 'v', role: 'viewer' } } as const
+    renderDashboard('/feed', { 'GET /session': viewer, 'GET /feed/lag': lag })
+    await screen.findByText(/to see them takes the role operator/)
+    expect(TestEventSource.opened).toEqual([])
   })
 
   test('lag, followers and slots; a slot is dropped after its name was typed', async () => {
@@ -300,7 +317,7 @@ describe('webhooks', () => {
     expect(pretty({ raw: 'AA==', rawEncoding: 'base64' })).toBe('AA==')
   })
 
-  test('R50: an event goes through with an edited body; what came and what was written are shown, and only the text is sent', async () => {
+  test('an event goes through with an edited body; what came and what was written are shown, and only the text is sent', async () => {
     const raw = '{"id": 9007199254740993}'
     const edit = { replayId: 'r1', actor: 'ann', at: event().receivedAt, raw: '{"a":2}', rawEncoding: 'utf8' } as const
     let shown = detail({ raw })

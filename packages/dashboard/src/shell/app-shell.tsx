@@ -1,7 +1,8 @@
 import { Outlet, useLocation, useNavigate } from '@tanstack/react-router'
-import { Keyboard, MoonStar, Pause } from 'lucide-react'
+import { Keyboard, Link, LogOut, MoonStar, Pause } from 'lucide-react'
 import { useEffect, useRef, useState } from 'react'
-import { useSession } from '../api/session.ts'
+import { useSession, useSignOut } from '../api/session.ts'
+import { useCopy } from '../parts/copy-text.tsx'
 import { Dialog } from '../parts/dialog.tsx'
 import { ErrorNote } from '../parts/error-note.tsx'
 import { screens } from '../screens/screens.ts'
@@ -16,6 +17,8 @@ import { TopBar } from './top-bar.tsx'
 const useCommands = (showKeys: () => void) => {
   const navigate = useNavigate()
   const { toggle } = useLive()
+  const copy = useCopy()
+  const signOut = useSignOut()
   const commands: readonly PaletteCommand[] = [
     ...screens.map(({ title, icon, path, key }) => ({
       title: `Go to ${title}`,
@@ -23,9 +26,18 @@ const useCommands = (showKeys: () => void) => {
       keys: `g ${key}`,
       run: () => void navigate({ to: path }),
     })),
+    ...screens.flatMap(({ title, icon, path, places = [] }) =>
+      places.map((place) => ({
+        title: `${title}: ${place.title}`,
+        icon,
+        run: () => void navigate({ to: path, search: place.search as never }),
+      })),
+    ),
     { title: 'Pause or resume', icon: Pause, keys: 'p', run: toggle },
     { title: 'Switch between light and dark', icon: MoonStar, keys: 't', run: toggleTheme },
+    { title: 'Copy the link to what is shown', icon: Link, run: () => void copy(location.href, 'Link') },
     { title: 'Show keyboard shortcuts', icon: Keyboard, keys: '?', run: showKeys },
+    { title: 'Sign out', icon: LogOut, run: () => signOut.mutate() },
   ]
   return commands
 }

@@ -30,6 +30,13 @@ export const fits = (title: string, wanted: string): boolean => {
   return true
 }
 
+/** Those that fit; first those that have it as it was typed. */
+export const findCommands = (commands: readonly PaletteCommand[], wanted: string): readonly PaletteCommand[] => {
+  const found = commands.filter(({ title }) => fits(title, wanted))
+  const isLiteral = ({ title }: PaletteCommand): boolean => title.toLowerCase().includes(wanted.trim().toLowerCase())
+  return [...found.filter(isLiteral), ...found.filter((command) => !isLiteral(command))]
+}
+
 /** Everything that can be done from anywhere, found by typing. */
 export const CommandPalette = ({ isOpen, onClose, commands }: CommandPaletteProps) => (
   <Dialog.Root open={isOpen} onOpenChange={(open) => !open && onClose()}>
@@ -47,7 +54,7 @@ const Palette = ({ commands, onClose }: Omit<CommandPaletteProps, 'isOpen'>) => 
   const [wanted, setWanted] = useState('')
   const [chosen, setChosen] = useState(0)
   const list = useId()
-  const found = commands.filter(({ title }) => fits(title, wanted))
+  const found = findCommands(commands, wanted)
   const run = (command: PaletteCommand | undefined): void => {
     if (!command) return
     onClose()

@@ -1,4 +1,6 @@
+import { skipToken, useQuery } from '@tanstack/react-query'
 import { createContext, type ReactNode, use, useEffect, useMemo, useState } from 'react'
+import { answersKey } from '../api/query-client.ts'
 
 export interface Live {
   /** False while the operator has paused the page, or it is hidden. */
@@ -31,3 +33,8 @@ export const LiveProvider = ({ children }: { readonly children: ReactNode }) => 
 }
 
 export const useLive = (): Live => use(LiveContext)
+
+/** False while the server does not answer: what is shown may be old. */
+export const useAnswers = (): boolean =>
+  useQuery<boolean>({ queryKey: answersKey, queryFn: skipToken, initialData: true, staleTime: Number.POSITIVE_INFINITY }).data !==
+  false

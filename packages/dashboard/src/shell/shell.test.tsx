@@ -1,9 +1,10 @@
 // @vitest-environment happy-dom
 import { act, fireEvent, screen, waitFor, within } from '@testing-library/react'
+import { Gauge } from 'lucide-react'
 import { describe, expect, test } from 'vitest'
 import { overview } from '../testing/answers.ts'
 import { failing, renderDashboard, session } from '../testing/render-dashboard.tsx'
-import { fits } from './command-palette.tsx'
+import { findCommands, fits } from './command-palette.tsx'
 
 const press = (key: string, more: object = {}): void => void fireEvent.keyDown(window, { key, ...more })
 
@@ -85,6 +86,32 @@ describe('the frame', () => {
     await waitFor(() => expect(document.title).toBe('Cache · Tidemark'))
   })
 
+  test('Ctrl K finds parts of screens, too: first what is called as it was typed', async () => {
+    const { address } = renderDashboard('/', { 'GET /overview': overview(), 'GET /audit': { entries: [] } })
+    await screen.findByText('4,350')
+    press('k', { ctrlKey: true })
+    const field = await screen.findByRole('combobox', { name: 'Command' })
+    fireEvent.change(field, { target: { value: 'audit' } })
+    fireEvent.keyDown(field, { key: 'Enter' })
+    await waitFor(() => expect(address()).toBe('/settings?tab=audit'))
+    await screen.findByText('Nothing was done that fits')
+  })
+
+  test('a server that does not answer is said where it said live, and so is that it answers again', async () => {
+    let isAway = false
+    const answer = () => {
+      if (isAway) throw new TypeError('refused')
+      return overview()
+    }
+    renderDashboard('/', { 'GET /overview': answer })
+    await screen.findByText('Live')
+    isAway = true
+    await screen.findByText('No answer')
+    screen.getByText('4,350')
+    isAway = false
+    await screen.findByText('Live')
+  })
+
   test('g and a letter goes to a screen, not while one types', async () => {
     const { address } = renderDashboard('/', { 'GET /overview': overview(), 'GET /cache': { scope: 'nothing', nodes: [] } })
     await screen.findByText('4,350')
@@ -144,6 +171,17 @@ describe('the frame', () => {
     fireEvent.click(within(drawer).getByRole('link', { name: 'Overview' }))
     await waitFor(() => expect(screen.queryByRole('dialog')).toBeNull())
   })
+})
+
+test('the palette puts first what is called as it was typed', () => {
+  const commands = ['Data and schema: Drift', 'Go to Data and schema', 'Sign out'].map((title) => ({
+    title,
+    icon: Gauge,
+    run() {},
+  }))
+  expect(findCommands(commands, 'to d').map(({ title }) => title)).toEqual(['Go to Data and schema'])
+  expect(findCommands(commands, 'dft').map(({ title }) => title)).toEqual(['Data and schema: Drift'])
+  expect(findCommands(commands, 'a ').map(({ title }) => title)).toEqual(['Data and schema: Drift', 'Go to Data and schema'])
 })
 
 test('the palette takes letters in their order, and no others', () => {

@@ -4,7 +4,7 @@ import { useState } from 'react'
 import { useSession, useSignOut } from '../api/session.ts'
 import { Button, IconButton } from '../parts/button.tsx'
 import { Status } from '../parts/status.tsx'
-import { useLive } from './live.tsx'
+import { useAnswers, useLive } from './live.tsx'
 import { Navigation } from './navigation.tsx'
 import { toggleTheme, useIsDark } from './theme.ts'
 
@@ -54,9 +54,23 @@ const Operator = () => {
   )
 }
 
+/** Whether the page follows by itself, and can. */
+const LiveMark = () => {
+  const { isPaused, toggle } = useLive()
+  const answers = useAnswers()
+  return (
+    <span className="pause">
+      <Button kind="quiet" icon={isPaused ? Play : Pause} aria-pressed={isPaused} onClick={toggle} title="Live or paused (p)">
+        <Status kind={answers ? (isPaused ? 'warn' : 'ok') : 'bad'}>
+          {isPaused ? 'Paused' : answers ? 'Live' : 'No answer'}
+        </Status>
+      </Button>
+    </span>
+  )
+}
+
 /** Where one is, whether it is live, and what can be done from anywhere. */
 export const TopBar = ({ title, onSearch }: { readonly title: string; readonly onSearch: () => void }) => {
-  const { isPaused, toggle } = useLive()
   const isDark = useIsDark()
   return (
     <header className="bar">
@@ -67,11 +81,7 @@ export const TopBar = ({ title, onSearch }: { readonly title: string; readonly o
         <span>Search</span>
         <kbd>Ctrl K</kbd>
       </button>
-      <span className="pause">
-        <Button kind="quiet" icon={isPaused ? Play : Pause} aria-pressed={isPaused} onClick={toggle} title="Live or paused (p)">
-          <Status kind={isPaused ? 'warn' : 'ok'}>{isPaused ? 'Paused' : 'Live'}</Status>
-        </Button>
-      </span>
+      <LiveMark />
       <IconButton icon={isDark ? Sun : Moon} label={isDark ? 'Light theme' : 'Dark theme'} onClick={toggleTheme} />
       <Operator />
     </header>

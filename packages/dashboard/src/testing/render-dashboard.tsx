@@ -61,6 +61,12 @@ export class TestEventSource {
     for (const listener of this.#listeners.get(type) ?? []) listener({ data: JSON.stringify(data), lastEventId: id })
   }
 
+  /** As where the answer was no stream: the browser does not try again. */
+  refuse(): void {
+    this.close()
+    act(() => this.onerror?.())
+  }
+
   close(): void {
     this.readyState = TestEventSource.CLOSED
   }

@@ -31,7 +31,7 @@ const rowsOf = ({ url }: { readonly url: URL }) => {
 }
 
 const answers = {
-  'GET /data/tables': { tables: [table(), table({ schema: 'shop', name: 'orders', kind: 'view', rowSecurity: false })] },
+  'GET /data/tables': { tables: [table(), table({ schema: 'Shop', name: 'orders', kind: 'view', rowSecurity: false })] },
   'GET /data/count': { rows: 100_000, isMore: true },
   'GET /data/rows': rowsOf,
 } as const
@@ -96,7 +96,7 @@ describe('tables', () => {
     })
     fireEvent.click(within(dialog).getByRole('button', { name: 'Close' }))
     await waitFor(() => expect(screen.queryByRole('dialog')).toBeNull())
-    fireEvent.change(screen.getByLabelText('Find a table'), { target: { value: 'shop' } })
+    fireEvent.change(screen.getByLabelText('Find a table'), { target: { value: 'SHOP' } })
     fireEvent.click(screen.getByRole('button', { name: /orders/ }))
     await screen.findByText('a view')
   })

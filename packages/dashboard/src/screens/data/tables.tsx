@@ -19,7 +19,7 @@ const nameOf = ({ schema, name }: DataTableInfo): string => `${schema}.${name}`
 const List = ({ tables, chosen }: { readonly tables: readonly DataTableInfo[]; readonly chosen: string | undefined }) => {
   const [, setFilters] = useDataFilters()
   const [wanted, setWanted] = useState('')
-  const shown = tables.filter((table) => nameOf(table).includes(wanted.trim().toLowerCase()))
+  const shown = tables.filter((table) => nameOf(table).toLowerCase().includes(wanted.trim().toLowerCase()))
   return (
     <div className="stack table-list">
       <TextField label="Find a table" value={wanted} onChange={(event) => setWanted(event.target.value)} />

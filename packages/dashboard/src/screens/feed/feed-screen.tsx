@@ -4,7 +4,7 @@ import type { LagReport, SlotReport, ToldChange } from 'tidemark/admin'
 import { AskError } from '../../api/ask.ts'
 import { useMay } from '../../api/session.ts'
 import { useAction, useAnswer } from '../../api/use-answer.ts'
-import { bytes, compact, count, duration, timeOfDay } from '../../format/format.ts'
+import { bytes, compact, count, duration, shellWord, timeOfDay } from '../../format/format.ts'
 import { Answered } from '../../parts/answered.tsx'
 import { IconButton } from '../../parts/button.tsx'
 import { ConfirmDialog } from '../../parts/confirm-dialog.tsx'
@@ -14,12 +14,13 @@ import { Empty } from '../../parts/empty.tsx'
 import { ErrorNote } from '../../parts/error-note.tsx'
 import { TextField } from '../../parts/field.tsx'
 import { Figure, Figures } from '../../parts/figures.tsx'
+import { Note } from '../../parts/note.tsx'
 import { Panel } from '../../parts/panel.tsx'
 import { Since } from '../../parts/since.tsx'
 import { Status, type StatusKind } from '../../parts/status.tsx'
 import { textOf, useFilters } from '../../shell/filters.ts'
 import { ChangeDetail } from './change-detail.tsx'
-import { type TailRow, useTail } from './tail.ts'
+import { type Tail, type TailRow, useTail } from './tail.ts'
 
 const read = (search: Readonly<Record<string, unknown>>) => ({ tables: textOf(search['tables']) })
 
@@ -56,12 +57,31 @@ const columns: readonly Column<TailRow>[] = [
     cell: ({ told }) => <code>{told.type === 'change' ? told.table : told.reason}</code>,
   },
   {
+    name: 'position',
+    title: 'Position',
+    width: '104px',
+    cell: ({ told: { position } }) => <code title={position}>{position.split(':').at(-1)}</code>,
+  },
+  {
     name: 'row',
     title: 'Row',
     width: 'minmax(240px, 4fr)',
     cell: ({ told }) => <code>{told.type === 'change' ? summary(told) : ''}</code>,
   },
 ]
+
+const stateWords = { open: 'live', connecting: 'connecting', closed: 'not listening' } as const
+const stateKinds = { open: 'ok', connecting: 'busy', closed: 'warn' } as const
+
+/** Each state is said aloud once, and not how many changes there are by now. */
+const TailState = ({ tail: { state, seen } }: { readonly tail: Tail }) => (
+  <>
+    <span className="hidden" role="status">
+      The tail is {stateWords[state]}
+    </span>
+    <Status kind={stateKinds[state]}>{state === 'open' ? `live, ${count(seen)} seen` : stateWords[state]}</Status>
+  </>
+)
 
 const tableForm = /^[^.,\s]+\.[^.,]+(,[^.,\s]+\.[^.,]+)*$/
 
@@ -77,19 +97,11 @@ const Live = () => {
       isFlush
       actions={
         <>
-          <span role="status">
-            <Status kind={tail.state === 'open' ? 'ok' : tail.state === 'connecting' ? 'busy' : 'warn'}>
-              {tail.state === 'open'
-                ? `live, ${count(tail.seen)} seen`
-                : tail.state === 'connecting'
-                  ? 'connecting'
-                  : 'not listening'}
-            </Status>
-          </span>
+          <TailState tail={tail} />
           <CopyAs
             path="GET /feed/lag"
             input={{}}
-            cli={`npx tidemark feed tail${tables === undefined ? '' : ` --tables ${tables}`}`}
+            cli={`npx tidemark feed tail${tables === undefined ? '' : ` --tables ${shellWord(tables)}`}`}
           />
           <IconButton icon={Eraser} label="Clear the list" onClick={tail.clear} />
         </>
@@ -120,6 +132,7 @@ const Live = () => {
         onOpen={({ told }) => told.type === 'change' && setChosen(told)}
         maxHeight={520}
         rowHeight={30}
+        isStream
         empty={
           <Empty title="Nothing was changed since this screen was opened" icon={Radio} command="npx tidemark feed tail">
             <p>
@@ -176,6 +189,13 @@ const Slots = ({ slots }: Pick<LagReport, 'slots'>) => {
         verb="Drop"
         isDanger
         typed={asked ?? ''}
+        copyAs={
+          <CopyAs
+            path="DELETE /feed/slots/:name"
+            input={{ params: { name: asked ?? '' } }}
+            cli={`npx tidemark feed slots --drop ${shellWord(asked ?? '')}`}
+          />
+        }
         isOpen={asked !== undefined}
         isBusy={drop.isPending}
         error={drop.error}
@@ -271,10 +291,11 @@ const Numbers = ({ lag: { node, slots, stream, outbox } }: { readonly lag: LagRe
 /** Every committed change as it comes, and how far everybody who follows is. */
 export const FeedScreen = () => {
   const lag = useAnswer('GET /feed/lag', {}, { everyMs: 2_000 })
+  const mayListen = useMay('operator')
   return (
     <>
       <Answered of={lag}>{(report) => <Numbers lag={report} />}</Answered>
-      <Live />
+      {mayListen ? <Live /> : <Note kind="warn">Changes hold rows of people: to see them takes the role operator.</Note>}
       {lag.data && (
         <div className="columns">
           <Slots slots={lag.data.slots} />
@@ -286,7 +307,7 @@ export const FeedScreen = () => {
               rowKey={({ name, word }) => `${name} ${word}`}
               maxHeight={260}
               empty={
-                <Empty title="Nobody follows" icon={Radio}>
+                <Empty title="Nobody follows" icon={Radio} command="npx tidemark feed lag">
                   <p>Caches, realtime and apps follow by themselves when they are configured.</p>
                 </Empty>
               }

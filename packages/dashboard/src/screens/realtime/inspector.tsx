@@ -127,6 +127,7 @@ export const Inspector = ({ draft, onDraft, onJoin }: InspectorProps) => {
         onOpen={setOpen}
         maxHeight={360}
         rowHeight={30}
+        isStream
         empty={
           <Empty title={joined ? 'Nothing was told so far' : 'Choose a channel, and who listens'} icon={Ear}>
             <p>
