@@ -44,7 +44,7 @@ describe('resilience', () => {
     'GET /resilience': resilience,
   } as const
 
-  test('R61: a breaker is held open after its name was typed, with a reason and an end', async () => {
+  test('a breaker is held open after its name was typed, with a reason and an end', async () => {
     const { askedFor } = renderDashboard('/resilience?service=crm', {
       ...answers,
       'POST /breakers': { scope: 'all processes', breakers: [], waiting: 0 },
@@ -286,7 +286,7 @@ describe('realtime', () => {
     screen.getByText('protocol pusher')
   })
 
-  test('R50: a channel is chosen and joined as a user; what that user would hear is shown, and a refusal is said', async () => {
+  test('a channel is chosen and joined as a user; what that user would hear is shown, and a refusal is said', async () => {
     const { address } = renderDashboard('/realtime?role=anon', {
       'GET /realtime': { figures: [], servers: [] },
       'GET /realtime/channels': { channels: [{ topic: 'room:1', private: true, listeners: 3 }], total: 1 },

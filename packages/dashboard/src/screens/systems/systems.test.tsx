@@ -100,7 +100,7 @@ describe('systems', () => {
     screen.getByText('Hello')
   })
 
-  test('R50: an approval is read and decided on: what is approved is the words that were shown', async () => {
+  test('an approval is read and decided on: what is approved is the words that were shown', async () => {
     const row = {
       id: 'a1',
       lead: 'Lea',

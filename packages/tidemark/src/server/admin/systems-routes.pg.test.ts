@@ -147,7 +147,7 @@ const act = async (from: AdminReads | undefined, body: object, as: 'viewer' | 'o
   return { ...answer, reason: (answer.body as { readonly error?: { readonly message: string } }).error?.message }
 }
 
-test('R50: an operator reads a draft and decides on it: those words and no others, under the rules and in the history of the application', async () => {
+test('an operator reads a draft and decides on it: those words and no others, under the rules and in the history of the application', async () => {
   const { id } = (await ask<LeadsReport>(leads, '/systems/leads')).inbox[0]!
   const shown = await ask<ApprovalDetail>(leads, `/systems/approval?id=${id}`)
   expect(shown).toMatchObject({ to: 'lea@example.com', text: 'the draft itself', status: 'pending' })

@@ -98,7 +98,7 @@ describe('who sees what, in a server on embedded parts', () => {
     ])
   })
 
-  test('R50: the inspector hears what a user would, by the same rules: of channels, of rows, and of who is present', async () => {
+  test('the inspector hears what a user would, by the same rules: of channels, of rows, and of who is present', async () => {
     const topic = `room:${userId(1)}`
     await sql.query(`create table inspected (id int primary key, owner uuid not null)`)
     await sql.query(`alter table inspected enable row level security; grant select on inspected to authenticated`)

@@ -153,7 +153,7 @@ describe.skipIf(program === undefined)('replays (F17)', () => {
     })
   })
 
-  test('R50: an event goes through with the body that an operator wrote; the body that came stays, and no signature covers the other', async () => {
+  test('an event goes through with the body that an operator wrote; the body that came stays, and no signature covers the other', async () => {
     const seen: unknown[] = []
     const { replays, events, pool } = await giveDead(2, {
       renormalise: createRenormalise({ providers: [generic()] }),
