@@ -18,8 +18,8 @@ export interface ServerEvent {
 }
 
 const againMs = 2_000
-/** More at once are a flood, of which nobody reads each: what follows is told together, so long after it. */
-const flood = { events: 8, restMs: 100 }
+/** More within so long are a flood, of which nobody reads each: what follows is told together, so long after it. */
+const flood = { events: 8, withinMs: 100 }
 
 /** Of a stream that was not begun: an answer that asking again would not change. An EventSource keeps to itself what it was answered with. */
 const refusalOf = async (url: string, signal: AbortSignal): Promise<unknown> => {
@@ -43,11 +43,16 @@ export const useEvents = ({ url, types, readyType, onEvents, onState }: EventsOp
     let waiting: ServerEvent[] = []
     let frame: number | undefined
     let resting: ReturnType<typeof setTimeout> | undefined
+    // A flood comes in small parts, too: a few in each frame.
+    let lately = { fromMs: 0, events: 0 }
     const flush = (): void => {
       frame = undefined
       const events = waiting
       waiting = []
-      if (events.length > flood.events) resting = setTimeout(rested, flood.restMs)
+      const now = performance.now()
+      if (now - lately.fromMs > flood.withinMs) lately = { fromMs: now, events: 0 }
+      lately.events += events.length
+      if (lately.events > flood.events) resting = setTimeout(rested, flood.withinMs)
       tell(events)
     }
     const rested = (): void => {

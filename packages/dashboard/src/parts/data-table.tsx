@@ -27,8 +27,8 @@ export interface DataTableProps<T> {
   /** More of them scroll. In pixels, and more where the window is tall. Default 480. */
   readonly maxHeight?: number
   readonly rowHeight?: number
-  /** New rows push all others on: what stands in a place is written anew, and not made anew. For cells that keep nothing of their own. */
-  readonly isStream?: boolean
+  /** Many rows go by: what is on the page is written anew for others, and not made anew. For cells that keep nothing of their own. */
+  readonly isFast?: boolean
   /** Instead of rows, where there are none. */
   readonly empty?: ReactNode
 }
@@ -41,6 +41,9 @@ const step = (key: string, at: number, last: number): number | undefined => {
   if (key === 'Home') return 0
   return key === 'End' ? last : undefined
 }
+
+/** So many rows are made beyond those that are seen, on each side. */
+const overscan = 6
 
 interface CellsProps<T> extends Pick<DataTableProps<T>, 'columns'> {
   readonly row: T
@@ -58,7 +61,7 @@ const Cells = memo(<T,>({ columns, row, role }: CellsProps<T>) =>
 
 /** A table of any length: only the rows that are seen are on the page. Arrows choose a row, Enter opens it. */
 export const DataTable = <T,>(props: DataTableProps<T>) => {
-  const { label, columns, rows, rowKey, onOpen, openKey, maxHeight = 480, rowHeight = 34, isStream = false, empty } = props
+  const { label, columns, rows, rowKey, onOpen, openKey, maxHeight = 480, rowHeight = 34, isFast = false, empty } = props
   const scroller = useRef<HTMLDivElement>(null)
   const [active, setActive] = useState(-1)
   const prefix = useId()
@@ -66,10 +69,11 @@ export const DataTable = <T,>(props: DataTableProps<T>) => {
     count: rows.length,
     getScrollElement: () => scroller.current,
     estimateSize: () => rowHeight,
-    overscan: 6,
+    overscan,
     initialRect: { width: 800, height: maxHeight },
   })
   if (rows.length === 0 && empty !== undefined) return empty
+  const places = Math.ceil((virtual.scrollRect?.height ?? maxHeight) / rowHeight) + 2 * overscan + 1
   const template = { gridTemplateColumns: columns.map(({ width }) => width).join(' ') }
   const pressed = (event: KeyboardEvent): void => {
     if (event.target !== event.currentTarget) return
@@ -115,7 +119,7 @@ export const DataTable = <T,>(props: DataTableProps<T>) => {
             <div
               role="row"
               id={`${prefix}-${index}`}
-              key={isStream ? index : key}
+              key={isFast ? index % places : key}
               aria-rowindex={index + 2}
               data-active={index === active || isOpen || undefined}
               style={{ ...template, height: rowHeight, transform: `translateY(${start}px)` }}

@@ -164,6 +164,7 @@ export const Rows = ({ table }: { readonly table: DataTableInfo }) => {
             openKey={filters.row}
             maxHeight={620}
             rowHeight={32}
+            isFast
             empty={
               <Empty title="No row is seen this way" icon={Table2}>
                 <p>Either there is none that fits, or no policy shows one to {filters.role}.</p>

@@ -132,7 +132,7 @@ const Live = () => {
         onOpen={({ told }) => told.type === 'change' && setChosen(told)}
         maxHeight={520}
         rowHeight={30}
-        isStream
+        isFast
         empty={
           <Empty title="Nothing was changed since this screen was opened" icon={Radio} command="npx tidemark feed tail">
             <p>

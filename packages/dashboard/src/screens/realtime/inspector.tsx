@@ -127,7 +127,7 @@ export const Inspector = ({ draft, onDraft, onJoin }: InspectorProps) => {
         onOpen={setOpen}
         maxHeight={360}
         rowHeight={30}
-        isStream
+        isFast
         empty={
           <Empty title={joined ? 'Nothing was told so far' : 'Choose a channel, and who listens'} icon={Ear}>
             <p>
