@@ -5,6 +5,7 @@
 import { CornerDownLeft, type LucideIcon } from 'lucide-react'
 import { Dialog } from 'radix-ui'
 import { type KeyboardEvent, useId, useState } from 'react'
+import { useFocusBack } from '../parts/use-focus-back.ts'
 
 export interface PaletteCommand {
   readonly title: string
@@ -38,17 +39,20 @@ export const findCommands = (commands: readonly PaletteCommand[], wanted: string
 }
 
 /** Everything that can be done from anywhere, found by typing. */
-export const CommandPalette = ({ isOpen, onClose, commands }: CommandPaletteProps) => (
-  <Dialog.Root open={isOpen} onOpenChange={(open) => !open && onClose()}>
-    <Dialog.Portal>
-      <Dialog.Overlay className="overlay" />
-      <Dialog.Content className="dialog palette" aria-describedby={undefined}>
-        <Dialog.Title className="hidden">Commands</Dialog.Title>
-        <Palette commands={commands} onClose={onClose} />
-      </Dialog.Content>
-    </Dialog.Portal>
-  </Dialog.Root>
-)
+export const CommandPalette = ({ isOpen, onClose, commands }: CommandPaletteProps) => {
+  const focus = useFocusBack()
+  return (
+    <Dialog.Root open={isOpen} onOpenChange={(open) => !open && onClose()}>
+      <Dialog.Portal>
+        <Dialog.Overlay className="overlay" />
+        <Dialog.Content className="dialog palette" aria-describedby={undefined} {...focus}>
+          <Dialog.Title className="hidden">Commands</Dialog.Title>
+          <Palette commands={commands} onClose={onClose} />
+        </Dialog.Content>
+      </Dialog.Portal>
+    </Dialog.Root>
+  )
+}
 
 const Palette = ({ commands, onClose }: Omit<CommandPaletteProps, 'isOpen'>) => {
   const [wanted, setWanted] = useState('')

@@ -97,6 +97,21 @@ describe('the frame', () => {
     await screen.findByText('Nothing was done that fits')
   })
 
+  test('a dialog gives the keyboard back to where it was', async () => {
+    renderDashboard('/', { 'GET /overview': overview() })
+    await screen.findByText('4,350')
+    const link = screen.getAllByRole('link', { name: 'Feed' })[0]!
+    link.focus()
+    for (const open of [() => press('k', { ctrlKey: true }), () => press('?')]) {
+      open()
+      const dialog = await screen.findByRole('dialog')
+      await waitFor(() => expect(dialog.contains(document.activeElement)).toBe(true))
+      fireEvent.keyDown(document.activeElement!, { key: 'Escape' })
+      await waitFor(() => expect(screen.queryByRole('dialog')).toBeNull())
+      await waitFor(() => expect(document.activeElement).toBe(link))
+    }
+  })
+
   test('a server that does not answer is said where it said live, and so is that it answers again', async () => {
     let isAway = false
     const answer = () => {
