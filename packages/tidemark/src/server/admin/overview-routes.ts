@@ -25,7 +25,7 @@ export const addOverviewRoutes = (app: FastifyInstance, options: OverviewRoutesO
     const input = await options.overview()
     if (!input) throw new TidemarkError('TM_SERVER_STARTING', {})
     const { overview } = await import('../operations/overview.js')
-    return overview(input)
+    return overview(options.project(), input)
   })
   app.get('/move/board', async (request) => {
     const { boardRequest, moveBoard } = await loadBoard()

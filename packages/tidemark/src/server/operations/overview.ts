@@ -5,8 +5,10 @@ import type { Cache, Definitions } from '../../cache/create-cache.js'
 import type { HealthReport } from '../../observability/observability.js'
 import type { Pool, Pools } from '../../postgres/postgres.js'
 import type { ServerFeed } from '../feed/feed.js'
+import type { Project } from '../project/project.js'
 import type { Resilience } from '../resilience/open-resilience.js'
 import type { Runtime } from '../runtime.js'
+import { cacheStats, type StatsReport } from './cache.js'
 
 export interface OverviewInput {
   readonly runtime: Pick<Runtime, 'pools' | 'redis' | 'postgresVersion' | 'maxConnections'>
@@ -126,8 +128,10 @@ const countsSql = `
 
 type Counts = Overview['webhooks'] & Pick<Overview, 'moves'>
 
-const cacheGlance = (cache: Cache<Definitions>): NonNullable<Overview['cache']> => {
-  const entries = Object.values(cache.report().entries)
+/** Of all nodes together, as the Cache screen has it. */
+export const cacheGlance = ({ nodes }: StatsReport): Overview['cache'] => {
+  if (nodes.length === 0) return null
+  const entries = nodes.flatMap((node) => Object.values(node.entries))
   const sum = (of: (entry: (typeof entries)[number]) => number): number => entries.reduce((total, entry) => total + of(entry), 0)
   const [memory, redis, misses] = [sum((entry) => entry.memory), sum((entry) => entry.redis), sum((entry) => entry.misses)]
   const reads = memory + redis + misses
@@ -147,14 +151,15 @@ const poolGlance = (pools: Pools): Overview['postgres']['pools'] =>
     return { name: pool.name, total, idle, waiting }
   })
 
-/** Everything at once, from what this server knows and two short questions to Postgres. */
-export const overview = async (input: OverviewInput): Promise<Overview> => {
+/** Everything at once, from what this server knows, two short questions to Postgres, and what other nodes tell of their caches. */
+export const overview = async (project: Project, input: OverviewInput): Promise<Overview> => {
   const { runtime, health, feed, cache, alerts, resilience, uptimeSeconds } = input
   const { pools, redis, postgresVersion, maxConnections } = runtime
-  const [requests, { rows }, open] = await Promise.all([
+  const [requests, { rows }, open, caches] = await Promise.all([
     readRequests(pools.primary),
     pools.primary.query<Counts>(countsSql, [], { idempotent: true }),
     alerts?.list({ status: 'open', limit: 1000 }),
+    cacheStats(project, { cache, redis }),
   ])
   const { waiting, dead, moves } = rows[0]!
   const described = feed?.describe()
@@ -174,7 +179,7 @@ export const overview = async (input: OverviewInput): Promise<Overview> => {
           followers: described.followers.length,
         }
       : null,
-    cache: cache ? cacheGlance(cache) : null,
+    cache: cacheGlance(caches),
     alerts: open
       ? { open: open.length, critical: open.filter(({ severity }) => rankOf(severity) >= rankOf('critical')).length }
       : null,
