@@ -22,6 +22,7 @@ describe('signing in', () => {
       },
     })
     const field = await screen.findByLabelText('Admin token', { selector: 'input' })
+    expect(document.activeElement).toBe(field)
     fireEvent.change(field, { target: { value: 'wrong' } })
     fireEvent.click(screen.getByRole('button', { name: 'Sign in' }))
     expect((await screen.findByRole('alert')).textContent).toContain('Signing in failed: wrong token')

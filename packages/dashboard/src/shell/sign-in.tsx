@@ -24,6 +24,7 @@ const TokenForm = () => {
         value={token}
         onChange={(event) => setToken(event.target.value)}
         hint="It is checked once and not kept in this browser. This shows it, in the project's folder:"
+        autoFocus
         required
       />
       <Command text="npx tidemark status --show-keys" />

@@ -11,6 +11,7 @@ import { TextField } from '../../parts/field.tsx'
 import { Panel } from '../../parts/panel.tsx'
 import { Since } from '../../parts/since.tsx'
 import { Status } from '../../parts/status.tsx'
+import { nameOf } from './actions.tsx'
 import { stateWord } from './move-words.ts'
 
 const fileColumns: readonly Column<SqliteFile>[] = [
@@ -20,7 +21,17 @@ const fileColumns: readonly Column<SqliteFile>[] = [
 ]
 
 const moveColumns: readonly Column<MoveStatus>[] = [
-  { name: 'path', title: 'File', width: 'minmax(180px, 2fr)', cell: ({ path }) => <code>{path}</code> },
+  {
+    name: 'path',
+    title: 'File',
+    width: 'minmax(180px, 2fr)',
+    // Its name first: where room is short, that is what tells them apart.
+    cell: ({ path }) => (
+      <span title={path}>
+        <code>{nameOf(path)}</code> <span className="dim">in {path.slice(0, -nameOf(path).length - 1) || '/'}</span>
+      </span>
+    ),
+  },
   {
     name: 'state',
     title: 'State',

@@ -36,7 +36,7 @@ describe('which file', () => {
     fireEvent.click(await screen.findByText('app.db'))
     await waitFor(() => expect(address()).toBe('/move?file=%2Fsrv%2Fapp.db'))
     fireEvent.click(await screen.findByRole('button', { name: 'All files' }))
-    await screen.findByText('/srv/other.db')
+    expect((await screen.findByTitle('/srv/other.db')).textContent).toBe('other.db in /srv')
     fireEvent.change(screen.getByLabelText('Or type its path'), { target: { value: ' /x/y.db ' } })
     fireEvent.click(screen.getByRole('button', { name: 'Open' }))
     await waitFor(() => expect(address()).toContain('file=%2Fx%2Fy.db'))
@@ -337,6 +337,12 @@ describe('the words of a move', () => {
     await waitFor(() =>
       expect(grid.textContent).toMatch(/orders1,000200[\d.]+ s0.*notes1,000100[\d.]+ s0.*done1,0000copied and compared/),
     )
+  })
+
+  test('where every table is through, none has a pace', async () => {
+    renderDashboard('/move?file=/srv/app.db', { 'GET /move/board': board() })
+    const grid = await screen.findByRole('table', { name: 'Tables of the move' })
+    expect(grid.textContent).toContain('orders1000copied and compared')
   })
 
   test('rates are of the last ten seconds, and never below zero', () => {

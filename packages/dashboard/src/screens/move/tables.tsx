@@ -40,7 +40,7 @@ const columns: readonly Column<BoardTable>[] = [
   {
     name: 'copied',
     title: 'Copied',
-    width: 'minmax(130px, 1fr)',
+    width: 'minmax(90px, 1fr)',
     cell: ({ table, rows, copied, rejected, done }) => (
       <Meter label={`${table}: copied`} share={done ? 1 : share(Number(copied) + Number(rejected), rows)} />
     ),
@@ -48,7 +48,7 @@ const columns: readonly Column<BoardTable>[] = [
   {
     name: 'compared',
     title: 'Compared',
-    width: 'minmax(130px, 1fr)',
+    width: 'minmax(90px, 1fr)',
     cell: ({ table, rows, checked, compared, differences }) => (
       <Meter
         label={`${table}: compared`}
@@ -61,7 +61,7 @@ const columns: readonly Column<BoardTable>[] = [
   {
     name: 'state',
     title: 'State',
-    width: 'minmax(150px, 1fr)',
+    width: 'minmax(176px, 1fr)',
     cell: ({ done, compared, differences }) =>
       differences > 0 ? (
         <Status kind="bad">{count(differences)} differ</Status>
@@ -83,7 +83,12 @@ interface TablesProps {
 export const Tables = ({ tables, samples }: TablesProps) => (
   <DataTable
     label="Tables of the move"
-    columns={[...columns.slice(0, 4), ...paceColumns(samples), ...columns.slice(4)]}
+    columns={[
+      ...columns.slice(0, 4),
+      // Nothing has a pace when everything is through.
+      ...(tables.every(({ compared }) => compared) ? [] : paceColumns(samples)),
+      ...columns.slice(4),
+    ]}
     rows={tables}
     rowKey={({ table }) => table}
     maxHeight={560}
