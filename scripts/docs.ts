@@ -8,7 +8,7 @@ import { dependenciesOf, dependencyProblems, type Manifest } from './dependency-
 import { alertRowProblems } from './docs/alert-rows.ts'
 import { readApi } from './docs/api.ts'
 import { apiFile, apiPage } from './docs/api-page.ts'
-import { commandProblems, missingCommands } from './docs/commands.ts'
+import { commandProblems, missingCommands, sourceCommandProblems } from './docs/commands.ts'
 import { guaranteeProblems } from './docs/guarantees.ts'
 import { snippetProblems } from './docs/snippets.ts'
 import { errorsPage } from './errors-page.ts'
@@ -70,6 +70,13 @@ const testCommand = 'npm ci && npm test'
 const readmeProblems = (): readonly string[] =>
   read(join(root, 'README.md')).includes(testCommand) ? [] : [`README.md does not name the test command \`${testCommand}\`.`]
 
+const dashboardSources = (): readonly string[] => {
+  const folder = join(root, 'packages/dashboard/src')
+  return readdirSync(folder, { recursive: true, encoding: 'utf8' })
+    .filter((name) => /(?<!\.test)\.tsx?$/.test(name))
+    .map((name) => join(folder, name))
+}
+
 const invariants = groups.flatMap(({ entries }) => Object.keys(entries))
 
 const problems = [
@@ -77,6 +84,7 @@ const problems = [
   ...brokenLinks(pagesOf(root), root),
   ...unreachedPages(pagesOf(root), join(root, 'README.md'), root),
   ...commandProblems(pagesOf(root), root),
+  ...sourceCommandProblems(dashboardSources(), root),
   ...snippetProblems(pagesOf(root), api),
   ...missingCommands(read(join(root, 'docs/cli.md'))),
   ...alertRowProblems(read(join(root, 'docs/operations.md'))),

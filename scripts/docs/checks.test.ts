@@ -4,16 +4,16 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { alertRowProblems } from './alert-rows.ts'
 import { apiPage } from './api-page.ts'
-import { commandProblems, missingCommands } from './commands.ts'
+import { commandProblems, missingCommands, sourceCommandProblems } from './commands.ts'
 import { guaranteeProblems } from './guarantees.ts'
 
-const problemsOf = (text: string): readonly string[] => {
+const problemsOf = (text: string, check = commandProblems): readonly string[] => {
   const folder = mkdtempSync(join(tmpdir(), 'tidemark-pages-'))
   try {
     const page = join(folder, 'page.md')
     writeFileSync(page, text)
     writeFileSync(join(folder, 'package.json'), '{ "scripts": { "there": "true" } }')
-    return commandProblems([page], folder).map((problem) => problem.replace('page.md:', ''))
+    return check([page], folder).map((problem) => problem.replace('page.md:', ''))
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }
@@ -42,6 +42,20 @@ tidemark move cutover app.db --max-pause 2s --database shop
     expect(problemsOf('`npm run there`, `npm run nowhere -- --x`, `scripts/none.ts`, `apps/example/`')).toEqual([
       '1 names the script nowhere of npm, which is not there.',
       '1 names the path scripts/none.ts, which is not there.',
+    ])
+  })
+
+  it('and so are those that stand as text in sources, up to what is put into them', () => {
+    const source = `
+<Empty command="npx tidemark db psql --command 'select * from pg_locks'" />
+const cli = \`npx tidemark cache evict --key \${shellWord(name)}\`
+say('npx tidemark caches')
+list(\`npx tidemark hooks list\${options} --limit 5 --most 5\`)
+copy(\`npx tidemark feed tail\${tables === undefined ? '' : \` --nothing\`}\`)`
+    expect(problemsOf(source, sourceCommandProblems)).toEqual([
+      '3 names the option --key of tidemark cache evict, which is not there.',
+      '4 names the command tidemark caches, which is not there.',
+      '5 names the option --most of tidemark hooks list, which is not there.',
     ])
   })
 

@@ -152,6 +152,24 @@ export const commandProblems = (pages: readonly string[], root: string): readonl
   })
 }
 
+/** What is put into a template is a word of its own; what is left open at the end is none of ours. */
+const withoutHoles = (text: string): string => text.replace(/\$\{[^{}]*\}/g, ' X ').replace(/\$\{.*$/, '')
+
+const quotedCommand = /(["'`])npx tidemark (.*?)\1/g
+
+/** The same for commands of ours that stand as text in a program's sources: the dashboard names them where there is nothing yet, and to be copied. */
+export const sourceCommandProblems = (files: readonly string[], root: string): readonly string[] => {
+  const program = readProgram()
+  return files.flatMap((path) => {
+    const source = readFileSync(path, 'utf8')
+    return [...source.matchAll(quotedCommand)].flatMap((match) =>
+      unknownParts(program, wordsOf(withoutHoles(match[2]!))).map(
+        (what) => `${relative(root, path)}:${lineAt(source, match.index)} names ${what}, which is not there.`,
+      ),
+    )
+  })
+}
+
 const leavesOf = (command: Program): readonly Program[] =>
   command.commands.length === 0 ? [command] : command.commands.flatMap(leavesOf)
 

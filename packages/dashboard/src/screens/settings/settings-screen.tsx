@@ -80,7 +80,7 @@ const Configuration = () => {
             rowKey={({ option }) => option}
             maxHeight={620}
             empty={
-              <Empty title="No option fits" icon={Settings} command="npx tidemark init">
+              <Empty title="No option fits" icon={Settings} command="npx tidemark start --help">
                 <p>
                   Options stand in tidemark.config.ts, in .env, in the environment and in flags; all else is as
                   docs/configuration.md says.
