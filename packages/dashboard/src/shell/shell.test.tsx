@@ -1,7 +1,8 @@
 // @vitest-environment happy-dom
+import { onlineManager } from '@tanstack/react-query'
 import { act, fireEvent, screen, waitFor, within } from '@testing-library/react'
 import { Gauge } from 'lucide-react'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import { overview } from '../testing/answers.ts'
 import { failing, renderDashboard, session } from '../testing/render-dashboard.tsx'
 import { findCommands, fits } from './command-palette.tsx'
@@ -111,6 +112,13 @@ describe('the frame', () => {
       await waitFor(() => expect(screen.queryByRole('dialog')).toBeNull())
       await waitFor(() => expect(document.activeElement).toBe(link))
     }
+  })
+
+  test('a machine without a network reaches its own server', async () => {
+    onlineManager.setOnline(false)
+    onTestFinished(() => onlineManager.setOnline(true))
+    renderDashboard('/', { 'GET /overview': overview() })
+    await screen.findByText('4,350')
   })
 
   test('a server that does not answer is said where it said live, and so is that it answers again', async () => {
