@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto'
 import { defineScript } from '../../redis/lua-script.js'
 import type { Redis, RedisArgument } from '../../redis/redis.js'
 import { commonFields, type EntryParts, queuedParts, wholeParts } from '../entry.js'
@@ -8,18 +7,13 @@ import { type AcceptedEvent, errorsStream, normaliserVersion, type PartitionKeys
  * Remembers the ids of a group and appends its events, as one step: an id that is remembered has an entry. Redis takes back nothing
  * of a script that fails half-way, so an id whose entry was refused is forgotten again.
  * An event of which there is a row is appended whatever is remembered: its row was made once.
- * Nothing is done where the stream is in another life than the caller knows. A stream without one gets that which is given.
+ * Nothing is done where the stream is in another life than the caller knows.
  */
 const appendScript = defineScript(
   'webhooks.append',
-  `local life = redis.call('GET', KEYS[2]) or ''
-if life ~= ARGV[1] then return {} end
-if life == '' then
-  life = ARGV[2]
-  redis.call('SET', KEYS[2], life)
-end
-local px, first = ARGV[3], ARGV[4] == '1'
-local out, at = {life}, 5
+  `if redis.call('GET', KEYS[2]) ~= ARGV[1] then return {} end
+local px, first = ARGV[2], ARGV[3] == '1'
+local out, at = {}, 4
 for i = 3, #KEYS do
   local extra, id = tonumber(ARGV[at]), ARGV[at + ${1 + commonFields.indexOf('id')}]
   local fresh = true
@@ -35,21 +29,17 @@ for i = 3, #KEYS do
       redis.call('DEL', KEYS[i])
       return redis.error_reply(added.err)
     end
-    out[i - 1] = added
+    out[i - 2] = added
   else
-    out[i - 1] = ''
+    out[i - 2] = ''
   end
   at = at + ${1 + commonFields.length} + extra
 end
 return out`,
 )
 
-export interface Appended {
-  /** Of the stream. */
-  readonly life: string
-  /** Ids of entries by the ids of their events. An event that was there already has none. */
-  readonly entries: ReadonlyMap<string, string>
-}
+/** Ids of entries by the ids of their events. An event that was there already has none. */
+export type Appended = ReadonlyMap<string, string>
 
 interface Append {
   readonly redis: Redis
@@ -66,17 +56,17 @@ const append = async (
   partsOf: (event: AcceptedEvent) => EntryParts,
 ): Promise<Appended | undefined> => {
   const names = [keys.stream, keys.life]
-  const args: RedisArgument[] = [life, randomUUID(), dedupeTtlMs, first ? '1' : '0']
+  const args: RedisArgument[] = [life, dedupeTtlMs, first ? '1' : '0']
   for (const event of events) {
     names.push(`${keys.dedupePrefix}${event.provider}|${event.tenant}|${event.dedupeKey}`)
     const { common, extra } = partsOf(event)
     args.push(extra.length, ...common, ...extra)
   }
-  const [present, ...ids] = await redis.script<readonly string[]>(appendScript, names, args)
-  if (present === undefined) return undefined
-  const entries = new Map<string, string>()
-  for (let at = 0; at < events.length; at++) if (ids[at] !== '') entries.set(events[at]!.id, ids[at]!)
-  return { life: present, entries }
+  const ids = await redis.script<readonly string[]>(appendScript, names, args)
+  if (ids.length === 0) return undefined
+  const appended = new Map<string, string>()
+  for (let at = 0; at < events.length; at++) if (ids[at] !== '') appended.set(events[at]!.id, ids[at]!)
+  return appended
 }
 
 /**

@@ -217,6 +217,8 @@ class Store implements EventStore {
       const live = part.filter(({ event }) => event.unparseable === undefined)
       const spooling = live.some(({ event }) => inserted.get(event.id)!.spooling)
       this.#spool.saw(partition, spooling)
+      // When they go into the stream again, it may be another one.
+      if (spooling) this.#lives.forget(partition)
       if (spooling || live.length === 0) continue
       const failure = await this.#appendQueued(partition, live, inserted, lives.get(partition))
       if (failure === undefined) continue
@@ -255,8 +257,7 @@ class Store implements EventStore {
         this.#lives.forget(partition)
         return 'Redis lost what it held'
       }
-      this.#lives.saw(partition, appended.life)
-      for (const [id, entry] of appended.entries) this.#marks.set(id, { partition, entry })
+      for (const [id, entry] of appended) this.#marks.set(id, { partition, entry })
       return undefined
     } catch (error) {
       return reasonOf(error)
@@ -273,8 +274,7 @@ class Store implements EventStore {
       try {
         const appended = life === undefined ? undefined : await appendWhole(this.#appendTo(partition, life), eventsOf(part))
         if (appended) {
-          this.#lives.saw(partition, appended.life)
-          for (const item of part) item.kept = appended.entries.has(item.event.id) ? 'redis' : 'duplicate'
+          for (const item of part) item.kept = appended.has(item.event.id) ? 'redis' : 'duplicate'
           continue
         }
         this.#lives.forget(partition)

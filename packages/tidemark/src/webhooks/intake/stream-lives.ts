@@ -1,9 +1,18 @@
+import { randomUUID } from 'node:crypto'
 import { reasonOf } from '../../errors.js'
 import type { Logger } from '../../observability/observability.js'
+import { defineScript } from '../../redis/lua-script.js'
 import type { Redis } from '../../redis/redis.js'
 import { partitionKeys } from '../webhooks.js'
 
-/** By partition, what its stream was called when it was looked at; empty where nobody has named it. */
+/** Gives the life of a stream; one that has none begins with that which is given. */
+const lifeScript = defineScript(
+  'webhooks.life',
+  `redis.call('SET', KEYS[1], ARGV[1], 'NX')
+return redis.call('GET', KEYS[1])`,
+)
+
+/** By partition, the life in which its stream was when it was looked at. */
 export type Lives = ReadonlyMap<number, string>
 
 /**
@@ -13,7 +22,6 @@ export type Lives = ReadonlyMap<number, string>
 export interface StreamLives {
   /** Those of the partitions; the ones that cannot be known are missing. */
   of(partitions: ReadonlySet<number>): Promise<Lives>
-  saw(partition: number, life: string): void
   /** The partition has another life by now. */
   forget(partition: number): void
 }
@@ -30,8 +38,7 @@ export const createStreamLives = ({ redis, partitions, log, learned }: StreamLiv
   const lives = new Map<number, string>()
   const learn = async (partition: number): Promise<void> => {
     try {
-      const life = await redis.command(['GET', partitionKeys(partition, partitions).life])
-      lives.set(partition, String(life ?? ''))
+      lives.set(partition, await redis.script(lifeScript, [partitionKeys(partition, partitions).life], [randomUUID()]))
       learned()
     } catch (error) {
       log.debug('the life of a stream is not known', { partition, reason: reasonOf(error) })
@@ -43,7 +50,6 @@ export const createStreamLives = ({ redis, partitions, log, learned }: StreamLiv
       if (unknown.length > 0 && redis.state === 'up') await Promise.all(unknown.map(learn))
       return new Map([...wanted].flatMap((partition) => (lives.has(partition) ? [[partition, lives.get(partition)!]] : [])))
     },
-    saw: (partition, life) => void lives.set(partition, life),
     forget: (partition) => void lives.delete(partition),
   }
 }
