@@ -33,7 +33,8 @@ export interface DataTableProps<T> {
   readonly empty?: ReactNode
 }
 
-const step = (key: string, at: number, last: number): number | undefined => {
+/** Where a key leads in a list; undefined for keys that lead nowhere. */
+export const step = (key: string, at: number, last: number): number | undefined => {
   if (key === 'ArrowDown') return Math.min(at + 1, last)
   if (key === 'ArrowUp') return Math.max(at - 1, 0)
   if (key === 'PageDown') return Math.min(at + 10, last)

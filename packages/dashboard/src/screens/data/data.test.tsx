@@ -101,6 +101,20 @@ describe('tables', () => {
     await screen.findByText('a view')
   })
 
+  test('the tables are one stop of the keyboard, and arrows go from one to the next', async () => {
+    renderDashboard('/data', few)
+    const list = await screen.findByRole('list', { name: 'Tables' })
+    const [notes, orders] = within(list).getAllByRole('button')
+    const stops = () => [notes!.tabIndex, orders!.tabIndex]
+    expect(stops()).toEqual([0, -1])
+    notes!.focus()
+    fireEvent.keyDown(notes!, { key: 'ArrowDown' })
+    expect(document.activeElement).toBe(orders)
+    await waitFor(() => expect(stops()).toEqual([-1, 0]))
+    fireEvent.keyDown(orders!, { key: 'Home' })
+    expect(document.activeElement).toBe(notes)
+  })
+
   test('what the server refuses is said; nothing seen, and nothing allowed, too', async () => {
     const first = renderDashboard('/data?table=public.notes', {
       ...answers,

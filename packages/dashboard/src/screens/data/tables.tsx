@@ -1,11 +1,12 @@
 import { Database } from 'lucide-react'
-import { useState } from 'react'
+import { type KeyboardEvent, useState } from 'react'
 import type { DataTableInfo } from 'tidemark/admin'
 import { useMay } from '../../api/session.ts'
 import { useAnswer } from '../../api/use-answer.ts'
 import { viewpointOf } from '../../api/viewpoint.ts'
 import { compact } from '../../format/format.ts'
 import { Answered } from '../../parts/answered.tsx'
+import { step } from '../../parts/data-table.tsx'
 import { Empty } from '../../parts/empty.tsx'
 import { TextField } from '../../parts/field.tsx'
 import { Note } from '../../parts/note.tsx'
@@ -19,15 +20,28 @@ const nameOf = ({ schema, name }: DataTableInfo): string => `${schema}.${name}`
 const List = ({ tables, chosen }: { readonly tables: readonly DataTableInfo[]; readonly chosen: string | undefined }) => {
   const [, setFilters] = useDataFilters()
   const [wanted, setWanted] = useState('')
+  const [active, setActive] = useState(chosen)
   const shown = tables.filter((table) => nameOf(table).toLowerCase().includes(wanted.trim().toLowerCase()))
+  const tabbed = shown.find((table) => nameOf(table) === active) ?? shown[0]
+  // One stop for the keyboard, however many tables there are: arrows go from one to the next.
+  const pressed = (event: KeyboardEvent<HTMLUListElement>): void => {
+    const buttons = [...event.currentTarget.querySelectorAll('button')]
+    const at = buttons.indexOf(document.activeElement as HTMLButtonElement)
+    const next = step(event.key, at, buttons.length - 1)
+    if (next === undefined) return
+    event.preventDefault()
+    buttons[next]?.focus()
+  }
   return (
     <div className="stack table-list">
       <TextField label="Find a table" value={wanted} onChange={(event) => setWanted(event.target.value)} />
-      <ul aria-label="Tables">
+      <ul aria-label="Tables" onKeyDown={pressed}>
         {shown.map((table) => (
           <li key={nameOf(table)}>
             <button
               type="button"
+              tabIndex={table === tabbed ? 0 : -1}
+              onFocus={() => setActive(nameOf(table))}
               aria-current={nameOf(table) === chosen || undefined}
               onClick={() => setFilters({ table: nameOf(table), sort: undefined, where: undefined, row: undefined })}
             >
