@@ -9,7 +9,7 @@ import { useClient, useDatabase } from '../../testing/use-database.js'
 import { useRedis } from '../../testing/use-redis.js'
 import { until } from '../../time/until.js'
 import { createEventStore } from '../intake/event-store.js'
-import { acceptedEvent } from '../testing/give-events.js'
+import { acceptedEvent, giveQueued } from '../testing/give-events.js'
 import { createTestPool, openTestWorkers } from '../testing/use-workers.js'
 import type { Durability } from '../webhooks.js'
 
@@ -101,5 +101,32 @@ describe.skipIf(program === undefined)('a stream that is lost while something is
     const effects = async () => (await client.query<{ n: number }>('select n from effects where n > 0 order by place')).rows
     await until(async () => (await effects()).length === 6)
     expect((await effects()).map(({ n }) => n)).toEqual([1, 2, 3, 4, 5, 6])
+  })
+
+  test('what is read while a partition is taken anew is handled', async () => {
+    const { workers } = await openTestWorkers(cleanups, server.url, {
+      connect: () => createRedis({ url: server.url, name: 'waits' }),
+      redis: await createRedis({ url: server.url, retryMaxMs: 100 }),
+      url: database.url,
+      on: {
+        'contact.created': async ({ data }, { db }) => void (await db.query('insert into effects (n) values ($1)', [data['n']])),
+      },
+    })
+    await client.query('truncate effects')
+    const epoch = async () => Number((await client.query('select epoch from tidemark.webhook_partitions')).rows[0]?.epoch ?? 0)
+    for (let times = 0; times < 3; times++) {
+      await until(isRead)
+      const before = await epoch()
+      // The connection that waits for entries stays.
+      const lines = String(await redis.command(['CLIENT', 'LIST'])).split('\n')
+      const own = String(await redis.command(['CLIENT', 'ID']))
+      const others = lines.filter((line) => !line.includes('name=waits ') && !line.startsWith(`id=${own} `))
+      for (const id of others.flatMap((line) => /^id=(\d+) /.exec(line)?.[1] ?? []))
+        await redis.command(['CLIENT', 'KILL', 'ID', id])
+      await until(async () => (await epoch()) > before)
+      await workers.idle()
+      await giveQueued(client, redis, [{ entity: 'e', n: times }])
+      await until(async () => (await client.query('select from effects')).rowCount === times + 1)
+    }
   })
 })

@@ -29,12 +29,18 @@ export interface OwnedPartitionsOptions {
   failed(error: unknown): void
 }
 
+interface Read {
+  readonly numbers: ReadonlySet<number>
+  readonly ended: Promise<void>
+}
+
 const againMs = 500
 
 /** The partitions that this worker owns: how each is taken up, given back, and begun anew. */
 export class OwnedPartitions {
   readonly #options: OwnedPartitionsOptions
   readonly #all = new Map<number, OwnedPartition>()
+  readonly #reads = new Set<Read>()
 
   constructor(options: OwnedPartitionsOptions) {
     this.#options = options
@@ -47,6 +53,32 @@ export class OwnedPartitions {
   /** Those of which something may be read and begun. */
   get reading(): ReadonlyMap<number, OwnedPartition> {
     return new Map([...this.#all].filter(([, { isReading, mayRun }]) => isReading && mayRun))
+  }
+
+  /**
+   * Says that partitions are being read, until what it gives is called. None is given up before that: what such a read brings after the next
+   * owner has looked at what was left would be nobody's.
+   */
+  beginRead(numbers: Iterable<number>): () => void {
+    let end = (): void => undefined
+    const ended = new Promise<void>((resolve) => {
+      end = resolve
+    })
+    const read = { numbers: new Set(numbers), ended }
+    this.#reads.add(read)
+    return () => {
+      this.#reads.delete(read)
+      end()
+    }
+  }
+
+  /** Resolves when nothing of it runs, and nothing is read for it. */
+  async #quiet(partition: OwnedPartition): Promise<void> {
+    await partition.quiet()
+    const reads = [...this.#reads].filter(({ numbers }) => numbers.has(partition.number))
+    if (reads.length === 0) return
+    await this.#options.queue.interrupt()
+    await Promise.all(reads.map(({ ended }) => ended))
   }
 
   get(number: number): OwnedPartition | undefined {
@@ -108,19 +140,19 @@ export class OwnedPartitions {
     if (!partition) return
     partition.isReading = false
     partition.isRetiring = true
-    await partition.quiet()
+    await this.#quiet(partition)
     await this.#options.queue.leave(number).catch(() => undefined)
     if (this.#all.get(number) === partition) this.lost(number)
   }
 
-  /** Nothing new is begun. Resolves when nothing runs. */
+  /** Nothing new is begun. Resolves when nothing runs, and nothing is read. */
   async retireAll(): Promise<void> {
     const all = this.all
     for (const partition of all) {
       partition.isReading = false
       partition.isRetiring = true
     }
-    await Promise.all(all.map((partition) => partition.quiet()))
+    await Promise.all(all.map((partition) => this.#quiet(partition)))
   }
 
   loseAll(): void {
@@ -144,7 +176,7 @@ export class OwnedPartitions {
     partition.isReading = false
     partition.isRetiring = true
     this.#options.background.add(
-      partition.quiet().then(() => {
+      this.#quiet(partition).then(() => {
         if (this.#all.get(partition.number) === partition) this.#options.drop(partition.number)
       }),
     )

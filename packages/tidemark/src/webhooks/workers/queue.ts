@@ -47,6 +47,8 @@ export interface Queue {
    * this comes into it no more.
    */
   strip(partition: number, keep: (events: readonly HeldEvent[]) => Promise<void>): Promise<void>
+  /** A read that waits ends now, where that can be had; else when its time is over. */
+  interrupt(): Promise<void>
   /** Notes that events are about to run, `isStored` where they are rows of a parked lane: should their worker end, the next owner knows. */
   begun(partition: number, events: readonly HeldEvent[], isStored: boolean): Promise<void>
   /** They did not run after all, by no fault of theirs. */

@@ -34,7 +34,8 @@ const readOnce = async ({ queue, owned, pause, nap, settings, waitsThere }: Read
     await nap.take(reading.size > hungry.size ? shortWaitMs : waitMs)
     return
   }
-  const readings = await queue.read(hungry, settings.batch, hungry.size < reading.size ? shortWaitMs : waitMs)
+  const endRead = owned.beginRead(hungry.keys())
+  const readings = await queue.read(hungry, settings.batch, hungry.size < reading.size ? shortWaitMs : waitMs).finally(endRead)
   for (const { partition: number, events } of readings) {
     const partition = owned.get(number)
     // What was read for a partition that is lost is in the pending list: its next owner takes it from there.

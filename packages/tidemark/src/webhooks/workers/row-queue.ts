@@ -60,6 +60,7 @@ export const createRowQueue = ({ pool, clock, wait }: RowQueueOptions): Queue =>
     isMissing: async () => false,
     create: nothing,
     strip: nothing,
+    interrupt: nothing,
     // What waits as rows of parked lanes says it in its row; what was taken besides is `processing`.
     begun: async (_partition, events, isStored) => {
       if (!isStored) return

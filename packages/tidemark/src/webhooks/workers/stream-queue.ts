@@ -67,9 +67,19 @@ class StreamQueue implements Queue {
   readonly #options: StreamQueueOptions
   /** Streams that another group reads too: nothing is deleted there before that has seen it. */
   readonly #shared = new Set<number>()
+  /** Of the connection that waits, as Redis counts them; undefined where that is not known. */
+  #waits: string | undefined
 
   constructor(options: StreamQueueOptions) {
     this.#options = options
+    options.blocking?.onState(() => {
+      this.#waits = undefined
+    })
+  }
+
+  async interrupt(): Promise<void> {
+    if (!this.#waits) return
+    await this.#options.redis.command(['CLIENT', 'UNBLOCK', this.#waits]).catch(() => undefined)
   }
 
   #keys(partition: number): PartitionKeys {
@@ -173,10 +183,13 @@ class StreamQueue implements Queue {
         return answered(await Promise.allSettled(asked))
       }
       const mayBlock = blocking !== redis && waitMs > 0
+      // Some that are like Redis do not count them.
+      if (mayBlock) this.#waits ??= await blocking.command(['CLIENT', 'ID']).then(String, () => '')
       const command = read(streams, mayBlock ? ['BLOCK', Math.ceil(waitMs)] : [])
       return listOf(await blocking.command(command, { buffers: true, timeoutMs: waitMs + patienceMs }))
     } catch (error) {
-      if (startsWith(error, 'NOGROUP')) throw new QueueLost()
+      // The second is what whoever waits is told when the stream goes.
+      if (startsWith(error, 'NOGROUP') || startsWith(error, 'UNBLOCKED')) throw new QueueLost()
       throw error
     }
   }
