@@ -17,7 +17,7 @@ export interface Asked {
   readonly body: unknown
 }
 
-type Given<P extends Path> = Answer<P> | ((asked: Asked) => Answer<P> | Response)
+type Given<P extends Path> = Answer<P> | ((asked: Asked) => Answer<P> | Response | Promise<Answer<P> | Response>)
 
 /** What the server answers, by path; whatever is not here is answered with 404. */
 export type Answers = { readonly [P in Path]?: Given<P> }
@@ -118,7 +118,7 @@ export const renderDashboard = (path: string, answers: Answers) => {
     asked.push(one)
     const given = (known as Readonly<Record<string, unknown>>)[name]
     if (given === undefined) return failing(404, 'TM_SERVER_NOT_FOUND', `nothing at ${name}`)
-    const answer: unknown = typeof given === 'function' ? given(one) : given
+    const answer: unknown = typeof given === 'function' ? await given(one) : given
     return answer instanceof Response ? answer.clone() : Response.json(answer)
   })
   const client = createQueryClient()

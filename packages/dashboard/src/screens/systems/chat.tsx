@@ -12,6 +12,7 @@ import { Status } from '../../parts/status.tsx'
 import { Absent } from './absent.tsx'
 import { kindOf } from './kinds.ts'
 import { LivePanel } from './live-panel.tsx'
+import { OwnChat } from './own-chat.tsx'
 import { useLiveSystem } from './use-live-system.ts'
 
 const columns: readonly Column<ChatView>[] = [
@@ -61,6 +62,7 @@ export const Chat = () => {
                 empty={<Empty title="Nobody has written yet" icon={MessagesSquare} command="npm start -w apps/chat" />}
               />
             </LivePanel>
+            <OwnChat />
           </div>
         ) : (
           <Absent

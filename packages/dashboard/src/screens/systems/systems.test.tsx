@@ -1,7 +1,8 @@
 // @vitest-environment happy-dom
 import { act, fireEvent, screen, waitFor, within } from '@testing-library/react'
+import type { OwnMessage } from 'tidemark/admin'
 import { describe, expect, test } from 'vitest'
-import { renderDashboard, session, TestEventSource } from '../../testing/render-dashboard.tsx'
+import { failing, renderDashboard, session, TestEventSource } from '../../testing/render-dashboard.tsx'
 import { dayOf, spanOf } from './tours.tsx'
 
 const hostile = '<img src=x onerror="globalThis.ran = true">'
@@ -213,6 +214,49 @@ describe('systems', () => {
     fireEvent.mouseDown(screen.getByRole('tab', { name: 'Chats' }), { button: 0 })
     await screen.findByText('none yet')
     screen.getByText('u1')
+  })
+
+  test('what the operator says stands there at once, marked until it is kept; what was not can be sent again', async () => {
+    const kept: OwnMessage[] = []
+    let [isAway, answer] = [false, (): void => undefined]
+    const { askedFor } = renderDashboard('/systems?system=chat', {
+      'GET /systems/chat': { isPresent: true, database: null, states: {}, messagesLastHour: 0, sessions: [] },
+      'GET /systems/chat/own': () => ({ id: 'c1', messages: kept }),
+      'POST /systems/chat/say': async ({ body }) => {
+        await new Promise<void>((resolve) => {
+          answer = resolve
+        })
+        if (isAway) return failing(400, 'TM_SERVER_BAD_REQUEST', 'It is away.')
+        const { payload, clientId } = body as { readonly payload: string; readonly clientId: string }
+        kept.push({ id: clientId, clientId, role: 'user', text: payload, at })
+        return { id: 'c1', messages: [...kept] }
+      },
+    })
+    const own = within(await screen.findByRole('log', { name: 'Your own chat' }))
+    const say = async (text: string): Promise<void> => {
+      fireEvent.change(screen.getByLabelText('Say something'), { target: { value: text } })
+      fireEvent.click(screen.getByRole('button', { name: 'Send' }))
+      await own.findByText('on its way …')
+    }
+    await say(hostile)
+    own.getByText(hostile)
+    expect(screen.getByLabelText<HTMLInputElement>('Say something').value).toBe('')
+    answer()
+    await waitFor(() => expect(own.queryByText('on its way …')).toBeNull())
+    expect(own.getAllByText(hostile)).toHaveLength(1)
+    isAway = true
+    await say('Later')
+    answer()
+    await own.findByText('Not sent: It is away.')
+    isAway = false
+    fireEvent.click(own.getByRole('button', { name: 'Send again' }))
+    await own.findByText('on its way …')
+    answer()
+    await waitFor(() => expect(own.queryByText('on its way …')).toBeNull())
+    own.getByText('Later')
+    const [, first, second] = askedFor('POST /systems/chat/say').map(({ body }) => body)
+    expect(second).toEqual(first)
+    expect('ran' in globalThis).toBe(false)
   })
 
   test('agents with their executions, and charts of how they do', async () => {

@@ -33,7 +33,7 @@ export const useLiveSystem = (system: SystemName, place: SystemPlace | undefined
       if (waiting.current !== undefined || ![...named('changed'), ...named('listening')].includes(system)) return
       waiting.current = setTimeout(() => {
         waiting.current = undefined
-        void client.invalidateQueries({ queryKey: [`GET /systems/${system}`] })
+        void client.invalidateQueries({ predicate: ({ queryKey: [path] }) => String(path).startsWith(`GET /systems/${system}`) })
       }, atMostEveryMs)
     },
   })

@@ -25,6 +25,7 @@ const writes: Readonly<Record<string, OperatorRole>> = {
   'POST /alerts/test': 'operator',
   'POST /hooks/replay': 'operator',
   'POST /systems/act': 'operator',
+  'POST /systems/chat/say': 'operator',
   'DELETE /jobs/:id': 'operator',
 }
 
@@ -52,6 +53,7 @@ const guardedReads: Readonly<Record<string, OperatorRole>> = {
   'GET /systems/leads': 'operator',
   'GET /systems/yarn': 'operator',
   'GET /systems/chat': 'operator',
+  'GET /systems/chat/own': 'operator',
   'GET /systems/agents': 'operator',
   'GET /systems/approval': 'operator',
   'GET /systems/changes': 'operator',

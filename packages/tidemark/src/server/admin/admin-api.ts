@@ -22,6 +22,7 @@ import type * as settings from '../operations/settings.js'
 import type { ProjectStatus } from '../operations/status.js'
 import type * as systems from '../operations/systems.js'
 import type * as actions from '../operations/systems-actions.js'
+import type * as chat from '../operations/systems-chat.js'
 import type * as audit from './audit.js'
 import type { SessionAnswer } from './session-routes.js'
 import type { SignInRequest } from './sign-in.js'
@@ -55,6 +56,7 @@ export type { CallerRole } from '../operations/role-reads.js'
 export type { SettingView } from '../operations/settings.js'
 export type * from '../operations/systems.js'
 export type { ApprovalDetail, SystemAction } from '../operations/systems-actions.js'
+export type { OwnChat, OwnMessage } from '../operations/systems-chat.js'
 export type { AuditEntry } from './audit.js'
 export type { OperatorRole } from './operator.js'
 export type { SessionAnswer } from './session-routes.js'
@@ -151,6 +153,8 @@ export interface AdminApi {
   'GET /systems/leads': { readonly answer: systems.LeadsReport }
   'GET /systems/yarn': { readonly answer: systems.YarnReport }
   'GET /systems/chat': { readonly answer: systems.ChatReport }
+  'GET /systems/chat/own': { readonly answer: chat.OwnChat }
+  'POST /systems/chat/say': { readonly body: Wanted<typeof chat.sayRequest>; readonly answer: chat.OwnChat }
   'GET /systems/agents': { readonly answer: systems.AgentsReport }
   'GET /systems/approval': { readonly query: Wanted<typeof actions.approvalRequest>; readonly answer: actions.ApprovalDetail }
   'POST /systems/act': { readonly body: Wanted<typeof actions.actionRequest>; readonly answer: actions.SystemActionReport }

@@ -6,6 +6,7 @@ import { bootstrappedTemplate, connectTo, testUrl } from '../../schema/testing/b
 import { useClient, useDatabase } from '../../testing/use-database.js'
 import type { AgentsReport, ChatReport, LeadsReport, SystemsReport, ToursReport, YarnReport } from '../operations/systems.js'
 import type { ApprovalDetail } from '../operations/systems-actions.js'
+import type { OwnChat } from '../operations/systems-chat.js'
 import { type AdminReads, openAdminReads } from '../testing/open-admin-reads.js'
 
 const folderOf = (app: string): URL => new URL(`../../../../../apps/${app}/migrations/`, import.meta.url)
@@ -100,6 +101,29 @@ test('chats come with their counts, and no message', async () => {
   const report = await ask<ChatReport>(admin, '/systems/chat')
   expect(report).toMatchObject({ states: { active: 1 }, messagesLastHour: 1, sessions: [{ status: 'active', messages: 1 }] })
   expect(JSON.stringify(report)).not.toContain('private')
+})
+
+test('an operator has a chat of its own, in which what is sent twice stands once, and sees no other', async () => {
+  const own = async (as: 'operator' | 'admin') => (await admin!.get('/systems/chat/own', as)).body as OwnChat
+  const say = (payload: string, clientId: string, as: 'operator' | 'admin' | 'viewer' = 'operator') =>
+    admin!.post('/systems/chat/say', { payload, clientId }, as)
+  expect(await own('operator')).toEqual({ id: null, messages: [] })
+  const [one, two] = [randomUUID(), randomUUID()]
+  await Promise.all([say('First', one), say('First', one)])
+  const { body } = await say('Second', two)
+  const words = ({ messages }: OwnChat) => messages.map(({ role, text, clientId }) => [role, text, clientId])
+  expect(words(body as OwnChat)).toEqual([
+    ['user', 'First', one],
+    ['user', 'Second', two],
+  ])
+  expect(await own('operator')).toEqual(body)
+  expect(await own('admin')).toEqual({ id: null, messages: [] })
+  expect(await ask<OwnChat>(leads, '/systems/chat/own')).toEqual({ id: null, messages: [] })
+  expect((await say(' ', one)).status).toBe(400)
+  expect((await say('First', one, 'viewer')).status).toBe(403)
+  expect((await leads!.post('/systems/chat/say', { payload: 'First', clientId: one })).body).toMatchObject({
+    error: { code: 'TM_SERVER_BAD_REQUEST' },
+  })
 })
 
 test('agents, what they were asked to do, and how well they did', async () => {

@@ -11,6 +11,7 @@ export interface SystemsRoutesOptions {
 }
 
 const load = () => import('../operations/systems.js')
+const loadChat = () => import('../operations/systems-chat.js')
 const loadActions = () => import('../operations/systems-actions.js')
 
 /** Changes of so long are told together. */
@@ -66,6 +67,11 @@ export const addSystemsRoutes = (app: FastifyInstance, options: SystemsRoutesOpt
   app.get('/systems/leads', async () => (await load()).systemLeads(reads()))
   app.get('/systems/yarn', async () => (await load()).systemYarn(reads()))
   app.get('/systems/chat', async () => (await load()).systemChat(reads()))
+  app.get('/systems/chat/own', async (request) => (await loadChat()).ownChat(reads(), operatorOf(request).name))
+  app.post('/systems/chat/say', async (request) => {
+    const { sayInChat, sayRequest } = await loadChat()
+    return sayInChat(reads(), validate(sayRequest, request.body), operatorOf(request).name)
+  })
   app.get('/systems/agents', async () => (await load()).systemAgents(reads()))
   app.get('/systems/approval', async (request) => {
     const { approvalRequest, systemApproval } = await loadActions()
