@@ -334,7 +334,9 @@ describe('the end of a server', () => {
   test('a second signal ends it at once', async () => {
     const { dir, remove } = await createProjectFolder()
     const port = await freePort()
-    const server = startCli(['start', '--json'], { cwd: dir, env: { PORT: String(port), TIDEMARK_DRAIN_TIMEOUT: '60s' } })
+    // A Redis would stay until the next server of the project takes it over, and there is none.
+    const env = { PORT: String(port), TIDEMARK_DRAIN_TIMEOUT: '60s', TIDEMARK_REDIS_EMBEDDED: 'false' }
+    const server = startCli(['start', '--json'], { cwd: dir, env })
     const url = await untilServing(server)
     const token = (JSON.parse((await runCli(['status', '--json'], { cwd: dir })).stdout) as ProjectStatus).admin.token
     const request = await slowRequest(port, token)
