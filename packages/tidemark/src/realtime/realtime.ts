@@ -200,6 +200,8 @@ export interface Topics {
   count(topic: string): Promise<number>
   /** Topics with at least one listener, on all nodes, by the beginning of their name. */
   occupied(prefix: string): Promise<ReadonlyMap<string, number>>
+  /** Calls it when more or fewer listen to a topic on other nodes than this node knew: what `count` gave before may have been too old. Gives what ends it. */
+  onCountElsewhere(listener: (topic: string) => void): () => void
   /** Called when the first listener of a topic came, over all nodes, or the last one left; once over all nodes. Gives what ends it. */
   onOccupancy(listener: (topic: string, occupied: boolean) => void): () => void
   stop(): Promise<void>

@@ -52,6 +52,7 @@ export class TopicNode implements OpenTopics {
   #settled: boolean
   /** The last one that told. */
   #teller: Elder | undefined
+  readonly #countListeners = new Set<(topic: string) => void>()
   #alone = false
   #aloneSinceMs = 0
   #gapDue = false
@@ -73,6 +74,9 @@ export class TopicNode implements OpenTopics {
         member: (change) => this.#sender?.member(change),
         count: (topic, count) => {
           if (counted(topic)) this.#sender?.count(topic, count)
+        },
+        countElsewhere: (topic) => {
+          for (const listener of this.#countListeners) listener(topic)
         },
         crossed: (topic, occupied) => {
           if (counted(topic)) this.#occupancy.crossed(topic, occupied)
@@ -129,6 +133,12 @@ export class TopicNode implements OpenTopics {
 
   async occupied(prefix: string): Promise<ReadonlyMap<string, number>> {
     return this.#table.occupied(prefix)
+  }
+
+  onCountElsewhere(listener: (topic: string) => void): () => void {
+    const own = (topic: string): void => listener(topic)
+    this.#countListeners.add(own)
+    return () => void this.#countListeners.delete(own)
   }
 
   onOccupancy(listener: OccupancyListener): () => void {

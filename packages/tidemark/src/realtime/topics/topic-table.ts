@@ -8,6 +8,8 @@ export interface TableEvents {
   member(change: MemberChange): void
   /** How many listen to the topic on this node now. */
   count(topic: string, count: number): void
+  /** Others listen to the topic on another node than this node knew. */
+  countElsewhere(topic: string): void
   /** The first listener of all nodes came, or the last one left, as far as this node knows. */
   crossed(topic: string, occupied: boolean): void
   /** The first appearance of a key came, over all nodes, or the last one left; of watched topics. */
@@ -138,7 +140,9 @@ export class TopicTable {
   setCount(node: NodeView, topic: string, count: number): void {
     const before = this.count(topic)
     node.setCount(topic, count)
-    this.#crossing(topic, before, this.count(topic))
+    const after = this.count(topic)
+    if (after !== before) this.options.events.countElsewhere(topic)
+    this.#crossing(topic, before, after)
   }
 
   /** All that the node says of itself: only what differs from what is known is told. */

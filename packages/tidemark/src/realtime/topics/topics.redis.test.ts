@@ -165,6 +165,20 @@ describe.skipIf(shared === undefined)('topics through Redis', () => {
     expect(told).toEqual(['room true', 'room false'])
   })
 
+  test('whoever has counted hears when others come and go elsewhere', async () => {
+    const prefix = randomUUID()
+    const [one, two] = [await open(shared!, prefix), await open(shared!, prefix)]
+    const counts: Promise<number>[] = []
+    const end = two.onCountElsewhere((topic) => counts.push(two.count(topic)))
+    two.subscribe('room', listener('b'))
+    const here = one.subscribe('room', listener('a'))
+    await until(() => counts.length === 1, { timeoutMs: 10_000 })
+    here.close()
+    await until(() => counts.length === 2, { timeoutMs: 10_000 })
+    end()
+    expect(await Promise.all(counts)).toEqual([2, 1])
+  })
+
   test('Redis over REST cannot listen: this process alone, and it says so', async () => {
     const facade = await startUpstashFacade({ redisUrl: shared!, token: 'a-token-of-the-facade' })
     cleanups.push(() => facade.stop())

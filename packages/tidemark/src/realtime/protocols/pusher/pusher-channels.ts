@@ -72,6 +72,11 @@ export class PusherChannels implements PusherPublisher {
     const prefix = this.#topicOf('')
     const isOurs = (topic: string): boolean => topic.startsWith(prefix)
     this.#unwatch = [
+      // What was told a moment ago was told without them.
+      topics.onCountElsewhere((topic) => {
+        const channel = topic.slice(prefix.length)
+        if (isOurs(topic) && this.#counted.has(channel)) this.#counted.set(channel, true)
+      }),
       topics.onOccupancy((topic, occupied) => {
         if (isOurs(topic)) webhooks.occupied(topic.slice(prefix.length), occupied)
       }),
