@@ -203,7 +203,9 @@ describe.skipIf(program === undefined)('processes on one slot', () => {
     // Whoever reads: a stint that ends with Redis may leave the slot to the other.
     const roles = (): string => [first, second].map(roleOf).sort().join()
     await until(() => roles() === 'reading,tailing', { timeoutMs: 20_000 }).catch((cause: unknown) => {
-      throw new Error(`first and second are ${roleOf(first)} and ${roleOf(second)}: ${first.errors()} ${second.errors()}`, { cause })
+      throw new Error(`first and second are ${roleOf(first)} and ${roleOf(second)}: ${first.errors()} ${second.errors()}`, {
+        cause,
+      })
     })
     const before = numbers(second).length
     await until(() => numbers(second).length > before + 100)
