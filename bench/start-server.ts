@@ -1,8 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { get } from 'node:http'
-import type { AddressInfo } from 'node:net'
-import { createServer } from 'node:net'
+import { acquirePort } from '../packages/tidemark/dist/state/state.js'
 import { residentBytes } from './process-memory.ts'
 
 /** From the start of the process, in milliseconds. */
@@ -13,15 +12,6 @@ export interface StartTiming {
   readonly healthMs: number
   /** The banner: on the first run the sample is moved and verified by then. */
   readonly bannerMs: number
-}
-
-const freePort = async (): Promise<number> => {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
 }
 
 const statusOf = (url: string): Promise<number | undefined> =>
@@ -90,7 +80,7 @@ const idleMs = 3_000
 
 /** Resident memory of the server's own process, without that of Postgres, when it is ready and idle. */
 export const idleMemory = async (args: readonly string[], cwd: string, signal: AbortSignal): Promise<number | undefined> => {
-  const port = await freePort()
+  const port = await acquirePort()
   signal.throwIfAborted()
   const started = start(args, cwd, port)
   try {
@@ -104,7 +94,7 @@ export const idleMemory = async (args: readonly string[], cwd: string, signal: A
 
 /** Starts the server in that folder, waits until everything is there, and stops it in good order. */
 export const timeStart = async (args: readonly string[], cwd: string, signal: AbortSignal): Promise<StartTiming> => {
-  const port = await freePort()
+  const port = await acquirePort()
   signal.throwIfAborted()
   const started = start(args, cwd, port)
   try {

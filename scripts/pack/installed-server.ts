@@ -1,19 +1,9 @@
-import { once } from 'node:events'
 import { get } from 'node:http'
-import { type AddressInfo, createServer } from 'node:net'
 import { setTimeout as pause } from 'node:timers/promises'
+import { acquirePort } from '../../packages/tidemark/dist/state/state.js'
 import { runCommand, wordsOf } from '../chaos/run-command.ts'
 
 const timeoutMs = 120_000
-
-const freePort = async (): Promise<number> => {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
-}
 
 const answerOf = (url: string): Promise<{ readonly status: number; readonly body: string } | undefined> =>
   new Promise((resolve) => {
@@ -34,7 +24,7 @@ export const serverProblems = async (
   signal: AbortSignal,
   tell: (line: string) => void,
 ): Promise<readonly string[]> => {
-  const port = await freePort()
+  const port = await acquirePort()
   const at = performance.now()
   const { child, ended, said } = runCommand(folder, 'node_modules/.bin/tidemark', ['dev'], { PORT: String(port) })
   const url = `http://127.0.0.1:${port}`

@@ -2,10 +2,8 @@
 /** Fills the tables with some weeks of agents: `node apps/agents/dist/generate.js --database URL --seed 1 --tasks 600`. */
 import { realpathSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { parseArgs } from 'node:util'
-import { createNamedPool } from 'tidemark'
 import { runStatement } from 'tidemark/app'
-import { createRandom } from 'tidemark/testing'
+import { createRandom, runFillCommand } from 'tidemark/testing'
 import { type Flaws, makeAgents } from './make-agents.js'
 import type { Db } from './rows.js'
 import { json, tables } from './tables.js'
@@ -66,51 +64,9 @@ export const generate = async (
 
 const usage = 'Usage: generate.js --database URL [--seed N] [--agents N] [--tasks N] [--days N] [--until TIME]\n'
 
-const whole = (name: string, text: string): number => {
-  const number = Number(text)
-  if (!Number.isInteger(number) || number < 1) throw new Error(`--${name} takes a whole number above 0`)
-  return number
-}
-
-const optionsOf = (argv: readonly string[]): GenerateOptions & { readonly database: string } => {
-  const { values } = parseArgs({
-    args: [...argv],
-    options: {
-      database: { type: 'string', default: process.env['OWNER_DATABASE_URL'] ?? process.env['DATABASE_URL'] ?? '' },
-      seed: { type: 'string', default: '1' },
-      agents: { type: 'string', default: '12' },
-      tasks: { type: 'string', default: '600' },
-      days: { type: 'string', default: '14' },
-      until: { type: 'string', default: new Date().toISOString() },
-    },
-  })
-  const until = new Date(values.until)
-  if (values.database === '') throw new Error('name the database')
-  if (Number.isNaN(until.getTime())) throw new Error('--until takes a time')
-  const [seed, agents] = [whole('seed', values.seed), whole('agents', values.agents)]
-  return { database: values.database, until, seed, agents, tasks: whole('tasks', values.tasks), days: whole('days', values.days) }
-}
-
 /** The command line; answers with the exit code. */
-export const main = async (argv: readonly string[]): Promise<number> => {
-  let options: ReturnType<typeof optionsOf>
-  try {
-    options = optionsOf(argv)
-  } catch (error) {
-    process.stderr.write(`${(error as Error).message}\n${usage}`)
-    return 2
-  }
-  const pool = createNamedPool('migration', { url: options.database, pools: { migration: { minConnections: 0 } } })
-  try {
-    console.log(JSON.stringify(await pool.transaction((db) => generate(db, options))))
-    return 0
-  } catch (error) {
-    process.stderr.write(`${(error as Error).message}\n`)
-    return 1
-  } finally {
-    await pool.stop()
-  }
-}
+export const main = (argv: readonly string[]): Promise<number> =>
+  runFillCommand(argv, { usage, numbers: { seed: 1, agents: 12, tasks: 600, days: 14 }, fill: generate })
 
 if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url))
   process.exitCode = await main(process.argv.slice(2))

@@ -2,9 +2,7 @@
 /** Fills the tables with a house's last half year: `node apps/re-engine/dist/generate.js --database URL --seed 1 --leads 500`. */
 import { realpathSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { parseArgs } from 'node:util'
-import { createNamedPool } from 'tidemark'
-import { createRandom } from 'tidemark/testing'
+import { createRandom, runFillCommand } from 'tidemark/testing'
 import { type Flaws, makeHouse, type Row } from './make-leads.js'
 
 export interface GenerateOptions {
@@ -72,46 +70,9 @@ export const generate = async (
 
 const usage = 'Usage: generate.js --database URL [--seed N] [--leads N] [--agents N] [--until TIME]\n'
 
-const whole = (name: string, text: string): number => {
-  const number = Number(text)
-  if (!Number.isInteger(number) || number < 1) throw new Error(`--${name} takes a whole number above 0`)
-  return number
-}
-
 /** The command line; answers with the exit code. */
-export const main = async (argv: readonly string[]): Promise<number> => {
-  let options: GenerateOptions & { readonly database: string }
-  try {
-    const { values } = parseArgs({
-      args: [...argv],
-      options: {
-        database: { type: 'string', default: process.env['OWNER_DATABASE_URL'] ?? process.env['DATABASE_URL'] ?? '' },
-        seed: { type: 'string', default: '1' },
-        leads: { type: 'string', default: '500' },
-        agents: { type: 'string', default: '12' },
-        until: { type: 'string', default: new Date().toISOString() },
-      },
-    })
-    const until = new Date(values.until)
-    if (values.database === '') throw new Error('name the database')
-    if (Number.isNaN(until.getTime())) throw new Error('--until takes a time')
-    const [seed, leads, agents] = [whole('seed', values.seed), whole('leads', values.leads), whole('agents', values.agents)]
-    options = { database: values.database, seed, leads, agents, until }
-  } catch (error) {
-    process.stderr.write(`${(error as Error).message}\n${usage}`)
-    return 2
-  }
-  const pool = createNamedPool('migration', { url: options.database, pools: { migration: { minConnections: 0 } } })
-  try {
-    console.log(JSON.stringify(await pool.transaction((db) => generate(db, options))))
-    return 0
-  } catch (error) {
-    process.stderr.write(`${(error as Error).message}\n`)
-    return 1
-  } finally {
-    await pool.stop()
-  }
-}
+export const main = (argv: readonly string[]): Promise<number> =>
+  runFillCommand(argv, { usage, numbers: { seed: 1, leads: 500, agents: 12 }, fill: generate })
 
 if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url))
   process.exitCode = await main(process.argv.slice(2))

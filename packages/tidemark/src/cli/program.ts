@@ -8,11 +8,11 @@ import {
   describeDatabase,
   describeFeed,
   describeHooks,
-  describeMove,
   describeProject,
   describeSchema,
 } from './command-tree.js'
 import type { CommandContext, GlobalFlags, Lazily, Run } from './context.js'
+import { describeMove } from './describe-move.js'
 import type { Io } from './terminal.js'
 
 /** Runs a parsed command: its flags, and what to call. */

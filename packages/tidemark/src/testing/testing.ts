@@ -15,6 +15,7 @@ export {
   type Values,
 } from './access-matrix.js'
 export { createFakeClock, type FakeClock } from './fake-clock.js'
+export { type FillCommand, type FillOptions, runFillCommand } from './fill-command.js'
 export { createRandom, type Random } from './random.js'
 export { type ConformanceCase, redisConformance } from './redis-conformance.js'
 export { startTestRedis, type TestRedis, type TestRedisOptions } from './redis-server.js'

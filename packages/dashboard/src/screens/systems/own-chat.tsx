@@ -18,6 +18,12 @@ interface Sending {
   readonly why?: string
 }
 
+/** A UUID. Where the dashboard is reached without TLS, browsers have no `crypto.randomUUID`. */
+const newId = (): string => {
+  const hex = [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, '0')).join('')
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-4${hex.slice(13, 16)}-8${hex.slice(17, 20)}-${hex.slice(20)}`
+}
+
 const Said = ({ role, text, at }: OwnMessage) => (
   <li className="bubble" data-from={role === 'user' ? 'me' : 'it'}>
     <p>{text}</p>
@@ -80,7 +86,7 @@ export const OwnChat = () => {
     const text = draft.trim()
     if (text === '') return
     setDraft('')
-    void send({ clientId: crypto.randomUUID(), text })
+    void send({ clientId: newId(), text })
   }
   return (
     <Panel title="Your own chat">

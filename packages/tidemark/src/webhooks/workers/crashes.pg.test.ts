@@ -1,49 +1,23 @@
-import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { createRedis } from '../../redis/create-redis.js'
+import { beforeEach, describe, expect, test } from 'vitest'
 import { findRedisServer } from '../../redis/embedded/find-server.js'
 import type { Redis } from '../../redis/redis.js'
-import { bootstrappedTemplate } from '../../schema/testing/bootstrapped-template.js'
-import { useCleanups } from '../../testing/use-cleanups.js'
-import { useClient, useDatabase } from '../../testing/use-database.js'
-import { useRedis } from '../../testing/use-redis.js'
 import { until } from '../../time/until.js'
-import { acceptedEvent, type GivenEvent, giveQueued, insertRows } from '../testing/give-events.js'
-import { openTestWorkers, type TestWorkersOptions } from '../testing/use-workers.js'
-import { type EventHandler, partitionKeys } from '../webhooks.js'
+import { acceptedEvent, giveQueued, insertRows } from '../testing/give-events.js'
+import { effect, some, useWorkerPlace } from '../testing/use-worker-place.js'
+import type { TestWorkersOptions } from '../testing/use-workers.js'
+import { partitionKeys } from '../webhooks.js'
 
 const program = await findRedisServer()
 
-const effect: EventHandler = async ({ id, data }, { db }) => {
-  await db.query('insert into effects (event, entity, n) values ($1, $2, $3)', [id, data['entity'], data['n']])
-}
-
-const some = (count: number, entities: number): readonly GivenEvent[] =>
-  Array.from({ length: count }, (_each, n) => ({ entity: `e${n % entities}`, n: Math.floor(n / entities) }))
-
 describe.skipIf(program === undefined)('what workers begin first', () => {
-  const database = useDatabase({ template: bootstrappedTemplate })
-  const client = useClient(database)
-  const server = useRedis()
-  const cleanups = useCleanups()
+  const place = useWorkerPlace()
+  const { client, count, processed } = place
   let redis: Redis
-
-  beforeAll(async () => {
-    await client.query(`create table effects (place bigint generated always as identity primary key, event uuid, entity text, n int);
-      grant all on effects to tidemark_app`)
+  beforeEach(() => {
+    redis = place.redis
   })
-
-  beforeEach(async () => {
-    redis = await createRedis({ url: server.url })
-    cleanups.push(() => redis.stop())
-    await redis.command(['FLUSHALL'])
-    await client.query('truncate effects, webhook_events, tidemark.webhook_partitions, tidemark.webhook_workers')
-  })
-
   const open = (options: Omit<TestWorkersOptions, 'url' | 'on'> = {}) =>
-    openTestWorkers(cleanups, server.url, { url: database.url, on: { 'contact.created': effect }, ...options })
-  const count = async (sql: string): Promise<number> => Number((await client.query(`select count(*) as n from ${sql}`)).rows[0].n)
-  const processed = (n: number) =>
-    until(async () => (await count(`webhook_events where status = 'processed'`)) === n, { timeoutMs: 30_000 })
+    place.open({ on: { 'contact.created': effect }, ...options })
 
   /** Entries of a partition that a worker holds. */
   const handedOut = async (partition: number): Promise<number> => {

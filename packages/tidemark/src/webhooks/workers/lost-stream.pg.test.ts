@@ -1,15 +1,12 @@
-import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { beforeEach, describe, expect, test } from 'vitest'
 import { silentLogger } from '../../observability/observability.js'
 import { createRedis } from '../../redis/create-redis.js'
 import { findRedisServer } from '../../redis/embedded/find-server.js'
 import type { Redis } from '../../redis/redis.js'
-import { bootstrappedTemplate } from '../../schema/testing/bootstrapped-template.js'
-import { useCleanups } from '../../testing/use-cleanups.js'
-import { useClient, useDatabase } from '../../testing/use-database.js'
-import { useRedis } from '../../testing/use-redis.js'
 import { until } from '../../time/until.js'
 import { createEventStore } from '../intake/event-store.js'
 import { acceptedEvent, giveQueued } from '../testing/give-events.js'
+import { useWorkerPlace } from '../testing/use-worker-place.js'
 import { createTestPool, openTestWorkers } from '../testing/use-workers.js'
 import type { Durability } from '../webhooks.js'
 
@@ -44,22 +41,12 @@ const gated = (redis: Redis) => {
 }
 
 describe.skipIf(program === undefined)('a stream that is lost while something is on its way into it', () => {
-  const database = useDatabase({ template: bootstrappedTemplate })
-  const client = useClient(database)
-  const server = useRedis()
-  const cleanups = useCleanups()
+  const place = useWorkerPlace()
+  const { database, client, server, cleanups } = place
+
   let redis: Redis
-
-  beforeAll(async () => {
-    await client.query(`create table effects (place bigint generated always as identity primary key, n int);
-      grant all on effects to tidemark_app`)
-  })
-
   beforeEach(async () => {
-    redis = await createRedis({ url: server.url })
-    cleanups.push(() => redis.stop())
-    await redis.command(['FLUSHALL'])
-    await client.query('truncate effects, webhook_events, tidemark.webhook_partitions, tidemark.webhook_workers')
+    redis = place.redis
     // Its stream has been handled before.
     await client.query('insert into tidemark.webhook_partitions (partition, epoch) values (0, 1)')
   })

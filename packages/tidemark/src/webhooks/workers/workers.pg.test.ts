@@ -1,56 +1,23 @@
-import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { beforeEach, describe, expect, test } from 'vitest'
 import { TidemarkError } from '../../errors.js'
 import { createSignals } from '../../observability/signals.js'
-import { createRedis } from '../../redis/create-redis.js'
 import { findRedisServer } from '../../redis/embedded/find-server.js'
 import type { Redis } from '../../redis/redis.js'
-import { bootstrappedTemplate } from '../../schema/testing/bootstrapped-template.js'
-import { useCleanups } from '../../testing/use-cleanups.js'
-import { useClient, useDatabase } from '../../testing/use-database.js'
-import { useRedis } from '../../testing/use-redis.js'
 import { until } from '../../time/until.js'
 import { entryArguments, wholeParts } from '../entry.js'
-import { acceptedEvent, appendAgain, type GivenEvent, giveQueued, giveWhole, insertRows } from '../testing/give-events.js'
-import { openTestWorkers, type TestWorkersOptions } from '../testing/use-workers.js'
+import { acceptedEvent, appendAgain, giveQueued, giveWhole, insertRows } from '../testing/give-events.js'
+import { effect, some, useWorkerPlace } from '../testing/use-worker-place.js'
 import type { EventHandler } from '../webhooks.js'
 
 const program = await findRedisServer()
 
-/** Writes what it handles, in the order in which it does. */
-const effect: EventHandler = async ({ id, data }, { db }) => {
-  await db.query('insert into effects (event, entity, n) values ($1, $2, $3)', [id, data['entity'], data['n']])
-}
-
-const some = (count: number, entities: number, more: Partial<GivenEvent> = {}): readonly GivenEvent[] =>
-  Array.from({ length: count }, (_each, n) => ({ entity: `e${n % entities}`, n: Math.floor(n / entities), ...more }))
-
 describe.skipIf(program === undefined)('workers', () => {
-  const database = useDatabase({ template: bootstrappedTemplate })
-  const client = useClient(database)
-  const server = useRedis()
-  const cleanups = useCleanups()
+  const place = useWorkerPlace()
+  const { client, server, cleanups, open, openRows, count, processed } = place
   let redis: Redis
-
-  beforeAll(async () => {
-    await client.query(`create table effects (place bigint generated always as identity primary key, event uuid, entity text, n int);
-      grant all on effects to tidemark_app`)
+  beforeEach(() => {
+    redis = place.redis
   })
-
-  beforeEach(async () => {
-    redis = await createRedis({ url: server.url })
-    cleanups.push(() => redis.stop())
-    await redis.command(['FLUSHALL'])
-    await client.query('truncate effects, webhook_events, tidemark.webhook_partitions, tidemark.webhook_workers')
-  })
-
-  const open = (options: Omit<TestWorkersOptions, 'url'>) =>
-    openTestWorkers(cleanups, server.url, { url: database.url, ...options })
-  const openRows = (options: Omit<TestWorkersOptions, 'url'>) =>
-    openTestWorkers(cleanups, undefined, { url: database.url, ...options })
-
-  const count = async (sql: string): Promise<number> => Number((await client.query(`select count(*) as n from ${sql}`)).rows[0].n)
-  const processed = (n: number) =>
-    until(async () => (await count(`webhook_events where status = 'processed'`)) === n, { timeoutMs: 30_000 })
   const effects = async (): Promise<readonly { entity: string; n: number }[]> =>
     (await client.query('select entity, n from effects order by place')).rows
   const expectInOrder = async (total: number): Promise<void> => {
