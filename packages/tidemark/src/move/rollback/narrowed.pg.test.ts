@@ -40,7 +40,8 @@ describe('MOVE-5: values that Postgres keeps finer than the file', () => {
     const { stop, done } = move.conduct({ onEvent: (event) => events.push(event) })
     for (const id of [10, 11]) await moves.client.query(`INSERT INTO ${move.schema}.fine VALUES (${id}, ${fine})`)
     await moves.client.query(`UPDATE ${move.schema}.fine SET ms = '2030-01-02 03:04:05.678912Z' WHERE id = 2`)
-    await until(() => inFile(move, 11) !== undefined, { timeoutMs: 20_000 })
+    const changed = move.app.prepare('SELECT 1 FROM fine WHERE id = 2 AND ms > 1893553445000').pluck()
+    await until(() => inFile(move, 11) !== undefined && changed.get() === 1, { timeoutMs: 20_000 })
     stop.abort()
     await done
     expect([inFile(move, 10), inFile(move, 11)]).toEqual([cut, cut])
