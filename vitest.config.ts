@@ -46,15 +46,15 @@ export default defineConfig({
       project('unit', [`${roots}/*.test.{ts,tsx}`], {
         exclude: ['**/node_modules/**', '**/dist/**', '**/*.{pg,redis,e2e}.test.ts'],
       }),
-      project('postgres', [`${roots}/*.pg.test.ts`], { globalSetup: [source('testing/postgres-setup.ts')] }),
-      project('redis', [`${roots}/*.redis.test.ts`], { globalSetup: [source('testing/redis-setup.ts')] }),
+      project('postgres', [`${roots}/*.pg.test.ts`], { globalSetup: [source('testing/postgres/postgres-setup.ts')] }),
+      project('redis', [`${roots}/*.redis.test.ts`], { globalSetup: [source('testing/redis/redis-setup.ts')] }),
       project('e2e', [`${roots}/*.e2e.test.ts`], {
-        globalSetup: [source('testing/project-setup.ts')],
+        globalSetup: [source('testing/project/project-setup.ts')],
         exclude: ['**/node_modules/**', '**/dist/**', ...alone],
         testTimeout: 180_000,
       }),
       project('alone', alone, {
-        globalSetup: [source('testing/project-setup.ts')],
+        globalSetup: [source('testing/project/project-setup.ts')],
         testTimeout: 180_000,
         sequence: { groupOrder: 1 },
       }),

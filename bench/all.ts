@@ -10,7 +10,7 @@ import { join } from 'node:path'
 import { main, parseOptions, UsageError } from '../scripts/options.ts'
 import { runScript } from '../scripts/programs.ts'
 import { root } from '../scripts/repository.ts'
-import { type BenchResult, benchmarksPage, readResult } from './benchmarks-page.ts'
+import { type BenchResult, benchmarksPage, readResult } from './measuring/benchmarks-page.ts'
 
 const names = [
   'start',

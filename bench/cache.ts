@@ -9,7 +9,7 @@ import type { Part, PartReport } from './cache/part.ts'
 import { openCacheStage, type PartOptions } from './cache/stage.ts'
 import { externalWriters, feedLost } from './cache/staleness.ts'
 import { writes } from './cache/writes.ts'
-import { closingLine, judge, loadText, summaryTable } from './report.ts'
+import { closingLine, judge, loadText, summaryTable } from './measuring/report.ts'
 
 const parts: Readonly<Record<string, Part>> = {
   l1: memoryHits,

@@ -6,9 +6,9 @@ import { openCaptureDatabase } from '../packages/tidemark/dist/sqlite/capture/ca
 import { installCapture } from '../packages/tidemark/dist/sqlite/capture/install.js'
 import { logHead } from '../packages/tidemark/dist/sqlite/capture/log.js'
 import { count, main, parseOptions } from '../scripts/options.ts'
-import { closingLine, type Figure, judge, loadText, type Measure, summaryTable } from './report.ts'
-import { ratios, summarize } from './statistics.ts'
-import { AppFile, rowsThatDiffer, type WriteKind, writeKinds } from './write-kinds.ts'
+import { closingLine, type Figure, judge, loadText, type Measure, summaryTable } from './measuring/report.ts'
+import { ratios, summarize } from './measuring/statistics.ts'
+import { AppFile, rowsThatDiffer, type WriteKind, writeKinds } from './move-live/write-kinds.ts'
 
 const usage = `npm run bench:capture -- [options]
   --rows <n>     rows that stand in each file (default 50000)

@@ -7,8 +7,8 @@ import type { Part, PartReport, RoomyTarget } from './dashboard/part.ts'
 import { rows } from './dashboard/rows.ts'
 import { scroll } from './dashboard/scroll.ts'
 import { openDashboardStage } from './dashboard/stage.ts'
-import { closingLine, judge, loadText, summaryTable, type Target } from './report.ts'
-import { summarize } from './statistics.ts'
+import { closingLine, judge, loadText, summaryTable, type Target } from './measuring/report.ts'
+import { summarize } from './measuring/statistics.ts'
 
 const parts: Readonly<Record<string, Part>> = { load, change, rows, scroll }
 

@@ -5,12 +5,12 @@ import { platformSource } from '../packages/tidemark/dist/schema/migration-files
 import { createMigrator } from '../packages/tidemark/dist/schema/migrator.js'
 import { sessionsOf } from '../packages/tidemark/dist/schema/sessions.js'
 import { count, main, parseOptions } from '../scripts/options.ts'
-import { type BenchPostgres, openBenchPostgres } from './bench-postgres.ts'
-import { type FanOutResults, measureFanOut } from './fan-out.ts'
-import { follow, insertInSteps, openSource, publication, settledAges, takeAges } from './feed-source.ts'
-import { startWriter } from './paced-writer.ts'
-import { closingLine, type Figure, judge, loadText, type Measure, summaryTable } from './report.ts'
-import { percentile, ratios } from './statistics.ts'
+import { type FanOutResults, measureFanOut } from './feed/fan-out.ts'
+import { follow, insertInSteps, openSource, publication, settledAges, takeAges } from './feed/feed-source.ts'
+import { startWriter } from './feed/paced-writer.ts'
+import { type BenchPostgres, openBenchPostgres } from './measuring/bench-postgres.ts'
+import { closingLine, type Figure, judge, loadText, type Measure, summaryTable } from './measuring/report.ts'
+import { percentile, ratios } from './measuring/statistics.ts'
 
 const usage = `npm run bench:feed -- [options]
   --rows <n>      row changes of each throughput round (default 500000)

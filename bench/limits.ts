@@ -5,7 +5,7 @@ import { createRedis } from '../packages/tidemark/dist/redis/create-redis.js'
 import { createSharedLimiterStore } from '../packages/tidemark/dist/redis/limits.js'
 import { createBreaker } from '../packages/tidemark/dist/resilience/breaker.js'
 import { createLimiter } from '../packages/tidemark/dist/resilience/limiter.js'
-import { startTestRedis, type TestRedis } from '../packages/tidemark/dist/testing/redis-server.js'
+import { startTestRedis, type TestRedis } from '../packages/tidemark/dist/testing/redis/redis-server.js'
 import {
   createService,
   endPeer,
@@ -14,12 +14,12 @@ import {
   startPeer,
   stateOf,
   statesOf,
-} from '../packages/tidemark/dist/testing/resilience-peers.js'
+} from '../packages/tidemark/dist/testing/resilience/resilience-peers.js'
 import { until } from '../packages/tidemark/dist/time/until.js'
 import { count, main, parseOptions } from '../scripts/options.ts'
 import { type Pace, type Paces, paceAtOnce, paceAwaited, paceOfCallers, takeTurns } from './cache/turns.ts'
-import { closingLine, type Figure, judge, loadText, type Measure, summaryTable, type Target } from './report.ts'
-import { ratios } from './statistics.ts'
+import { closingLine, type Figure, judge, loadText, type Measure, summaryTable, type Target } from './measuring/report.ts'
+import { ratios } from './measuring/statistics.ts'
 
 const usage = `npm run bench:limits -- [options]
   --rounds <n>        rounds of what is measured in turns (default 5)

@@ -2,7 +2,7 @@
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { createMemoryTier, type MemoryTier } from '../packages/tidemark/dist/cache/memory/memory-tier.js'
-import { freezeDeep } from '../packages/tidemark/dist/cache/value.js'
+import { freezeDeep } from '../packages/tidemark/dist/cache/value/value.js'
 import { mulberry32, zipfTrace } from '../packages/tidemark/dist/testing/zipf.js'
 import { count, main, parseOptions } from '../scripts/options.ts'
 

@@ -1,12 +1,12 @@
 // `npm run bench:realtime`: sockets, changes and policies beside raw `ws`. See README.md.
 import { count, main, parseOptions, UsageError } from '../scripts/options.ts'
+import { closingLine, judge, loadText, summaryTable } from './measuring/report.ts'
 import { commit, members, owners } from './realtime/changes.ts'
 import { fanOut } from './realtime/fan-out.ts'
 import { filters } from './realtime/filters.ts'
 import { idle } from './realtime/idle.ts'
 import type { Part, PartReport } from './realtime/part.ts'
 import { openRealtimeStage } from './realtime/stage.ts'
-import { closingLine, judge, loadText, summaryTable } from './report.ts'
 
 const parts: Readonly<Record<string, Part>> = { 'fan-out': fanOut, commit, owners, members, filters, idle }
 

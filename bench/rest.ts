@@ -1,16 +1,16 @@
 // `npm run bench:rest`: /rest/v1 beside bare Fastify routes that run the same statements through the same pool. See README.md.
 import { bootstrappedTemplate } from '../packages/tidemark/dist/schema/testing/bootstrapped-template.js'
 import { count, main, parseOptions, UsageError } from '../scripts/options.ts'
-import { openBenchPostgres } from './bench-postgres.ts'
-import { inFreshProject } from './fresh-project.ts'
-import { closingLine, type Figure, judge, loadText, type Measure, summaryTable, type Target } from './report.ts'
+import { openBenchPostgres } from './measuring/bench-postgres.ts'
+import { closingLine, type Figure, judge, loadText, type Measure, summaryTable, type Target } from './measuring/report.ts'
+import { startServing } from './measuring/start-serving.ts'
+import { percentile, ratios } from './measuring/statistics.ts'
 import { Caller, runLoad } from './rest/callers.ts'
 import { benchSchema, type Case, type CaseName, caseNames, cases } from './rest/cases.ts'
 import type { ServingAddresses } from './rest/serving.ts'
-import { readStartCommand } from './start-command.ts'
-import { idleMemory, timeStart } from './start-server.ts'
-import { startServing } from './start-serving.ts'
-import { percentile, ratios } from './statistics.ts'
+import { inFreshProject } from './start/fresh-project.ts'
+import { readStartCommand } from './start/start-command.ts'
+import { idleMemory, timeStart } from './start/start-server.ts'
 
 const contenders = ['rest', 'bare-transaction', 'bare-batch', 'bare-statement'] as const
 type Contender = (typeof contenders)[number]

@@ -1,12 +1,12 @@
 // `npm run bench:start`: how long `npm start` takes until the first request is answered. See README.md.
 import { availableParallelism } from 'node:os'
 import { count, main, parseOptions } from '../scripts/options.ts'
-import { inFreshProject } from './fresh-project.ts'
-import { closingLine, type Figure, judge, loadText, type Measure, seconds, summaryTable } from './report.ts'
-import { runProcess } from './run-process.ts'
-import { readStartCommand, type StartCommand } from './start-command.ts'
-import { type StartTiming, timeStart } from './start-server.ts'
-import { ratios } from './statistics.ts'
+import { closingLine, type Figure, judge, loadText, type Measure, seconds, summaryTable } from './measuring/report.ts'
+import { runProcess } from './measuring/run-process.ts'
+import { ratios } from './measuring/statistics.ts'
+import { inFreshProject } from './start/fresh-project.ts'
+import { readStartCommand, type StartCommand } from './start/start-command.ts'
+import { type StartTiming, timeStart } from './start/start-server.ts'
 
 const usage = `npm run bench:start -- [options]
   --rounds <n>   how often it is started without data and then with (default 5)`

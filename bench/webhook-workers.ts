@@ -4,16 +4,16 @@ import { createNamedPool, type Pool } from '../packages/tidemark/dist/postgres/p
 import { createRedis } from '../packages/tidemark/dist/redis/create-redis.js'
 import type { Redis } from '../packages/tidemark/dist/redis/redis.js'
 import { bootstrappedTemplate, testUrl } from '../packages/tidemark/dist/schema/testing/bootstrapped-template.js'
-import { startTestRedis } from '../packages/tidemark/dist/testing/redis-server.js'
+import { startTestRedis } from '../packages/tidemark/dist/testing/redis/redis-server.js'
 import { until } from '../packages/tidemark/dist/time/until.js'
 import { giveQueued, giveWhole } from '../packages/tidemark/dist/webhooks/testing/give-events.js'
 import type { EventHandler } from '../packages/tidemark/dist/webhooks/webhooks.js'
 import { createHandlers } from '../packages/tidemark/dist/webhooks/workers/create-handlers.js'
 import { openWorkers } from '../packages/tidemark/dist/webhooks/workers/open-workers.js'
 import { count, main, parseOptions } from '../scripts/options.ts'
-import { openBenchPostgres } from './bench-postgres.ts'
-import { closingLine, type Figure, judge, loadText, type Measure, summaryTable, type Target } from './report.ts'
-import { percentile } from './statistics.ts'
+import { openBenchPostgres } from './measuring/bench-postgres.ts'
+import { closingLine, type Figure, judge, loadText, type Measure, summaryTable, type Target } from './measuring/report.ts'
+import { percentile } from './measuring/statistics.ts'
 
 const entities = 1_000
 /** About a kilobyte of a contact. */

@@ -11,9 +11,9 @@ import { appSource, platformSource } from '../packages/tidemark/dist/schema/migr
 import { createMigrator } from '../packages/tidemark/dist/schema/migrator.js'
 import { bootstrappedTemplate, connectTo, testUrl } from '../packages/tidemark/dist/schema/testing/bootstrapped-template.js'
 import { count, main, parseOptions } from '../scripts/options.ts'
-import { openBenchPostgres } from './bench-postgres.ts'
-import { closingLine, type Figure, judge, loadText, type Measure, summaryTable } from './report.ts'
-import { percentile, ratios } from './statistics.ts'
+import { openBenchPostgres } from './measuring/bench-postgres.ts'
+import { closingLine, type Figure, judge, loadText, type Measure, summaryTable } from './measuring/report.ts'
+import { percentile, ratios } from './measuring/statistics.ts'
 
 const usage = `npm run bench:yarn -- [options]
   --rounds <n>    rounds that count (default 5)

@@ -2,7 +2,7 @@
 import type { OpenCache } from '../../packages/tidemark/dist/cache/open-cache.js'
 import { createRedis } from '../../packages/tidemark/dist/redis/create-redis.js'
 import { until } from '../../packages/tidemark/dist/time/until.js'
-import { ratios } from '../statistics.ts'
+import { ratios } from '../measuring/statistics.ts'
 import { type Part, paceFigures, paceRatio } from './part.ts'
 import { type Item, itemCount, itemEntry, itemSql } from './stage.ts'
 import { paceOfEach, takeTurns, warmUps } from './turns.ts'

@@ -1,5 +1,5 @@
 // Redis dies while everybody reads.
-import { startTestRedis } from '../../packages/tidemark/dist/testing/redis-server.js'
+import { startTestRedis } from '../../packages/tidemark/dist/testing/redis/redis-server.js'
 import { type Part, paceFigures, paceRatio } from './part.ts'
 import { type Item, itemCount, itemEntry, itemSql } from './stage.ts'
 import { paceOfCallers, takeTurns } from './turns.ts'

@@ -1,5 +1,5 @@
-import type { Figure, Measure, Target } from '../report.ts'
-import { ratios } from '../statistics.ts'
+import type { Figure, Measure, Target } from '../measuring/report.ts'
+import { ratios } from '../measuring/statistics.ts'
 import type { CacheStage, PartOptions } from './stage.ts'
 import type { Paces } from './turns.ts'
 

@@ -7,9 +7,9 @@ import type { EntryOptions, KeyPart, LoadClient } from '../../packages/tidemark/
 import { cached } from '../../packages/tidemark/dist/cache/cached.js'
 import type { Definitions } from '../../packages/tidemark/dist/cache/create-cache.js'
 import { type OpenCache, type OpenCacheOptions, openCache } from '../../packages/tidemark/dist/cache/open-cache.js'
-import { startTestRedis } from '../../packages/tidemark/dist/testing/redis-server.js'
+import { startTestRedis } from '../../packages/tidemark/dist/testing/redis/redis-server.js'
 import { until } from '../../packages/tidemark/dist/time/until.js'
-import { type BenchPostgres, openBenchPostgres } from '../bench-postgres.ts'
+import { type BenchPostgres, openBenchPostgres } from '../measuring/bench-postgres.ts'
 
 /** About 200 bytes of JSON. */
 export interface Item {

@@ -1,6 +1,6 @@
 // Writers that know nothing of the cache, and a feed that falls silent.
 import { parseLsn } from '../../packages/tidemark/dist/feed/position.js'
-import { percentile } from '../statistics.ts'
+import { percentile } from '../measuring/statistics.ts'
 import type { Part } from './part.ts'
 import { itemEntry } from './stage.ts'
 import { turnOfLoop } from './turns.ts'

@@ -1,7 +1,7 @@
 // What a write costs that tells where it is, and one that waits until nobody answers what it touches.
 import type { LoadClient } from '../../packages/tidemark/dist/cache/cache.js'
 import { until } from '../../packages/tidemark/dist/time/until.js'
-import { percentile } from '../statistics.ts'
+import { percentile } from '../measuring/statistics.ts'
 import type { Part } from './part.ts'
 import { type CacheStage, itemEntry, type PartOptions } from './stage.ts'
 

@@ -3,7 +3,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Page } from 'playwright-core'
 import { WebSocketServer } from 'ws'
-import { percentile, ratios } from '../statistics.ts'
+import { percentile, ratios } from '../measuring/statistics.ts'
 import { wait } from './frames.ts'
 import { inTurns, type Part } from './part.ts'
 

@@ -3,7 +3,7 @@ import { createHmac } from 'node:crypto'
 import { copyFile, mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { runCli } from '../../packages/tidemark/dist/testing/cli-call.js'
+import { runCli } from '../../packages/tidemark/dist/testing/project/cli-call.js'
 import { main } from '../../scripts/options.ts'
 import { type DashboardStage, openDashboardStage } from './stage.ts'
 

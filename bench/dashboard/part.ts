@@ -1,4 +1,4 @@
-import type { Figure, Measure, Target } from '../report.ts'
+import type { Figure, Measure, Target } from '../measuring/report.ts'
 import type { DashboardStage } from './stage.ts'
 
 export interface PartOptions {

@@ -1,7 +1,7 @@
 import pg from 'pg'
 import type { BrowserContext, Page } from 'playwright-core'
 import { findBrowser, startBrowser, type TestBrowser } from '../../packages/tidemark/dist/testing/browser.js'
-import { createProjectFolder, startCli, untilServing } from '../../packages/tidemark/dist/testing/cli-process.js'
+import { createProjectFolder, startCli, untilServing } from '../../packages/tidemark/dist/testing/project/cli-process.js'
 
 /** A server as `tidemark dev` starts it, and a browser that nobody sees. */
 export interface DashboardStage {

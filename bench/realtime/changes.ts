@@ -1,5 +1,5 @@
 // Changes of tables: from the commit to a client, and for many users whose policies differ.
-import { percentile } from '../statistics.ts'
+import { percentile } from '../measuring/statistics.ts'
 import { joinFrame, type Part, type PartReport, type RealtimeStage, userId } from './part.ts'
 import type { Program } from './program.ts'
 import type { CrowdCalls } from './words.ts'

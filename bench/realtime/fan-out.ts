@@ -1,6 +1,6 @@
 // One broadcast to many sockets, beside `ws` that sends a frame to each by a call of its own.
-import type { Measure } from '../report.ts'
-import { percentile, ratios } from '../statistics.ts'
+import type { Measure } from '../measuring/report.ts'
+import { percentile, ratios } from '../measuring/statistics.ts'
 import { joinFrame, type Part, type Side } from './part.ts'
 import type { Program } from './program.ts'
 import type { CrowdCalls } from './words.ts'

@@ -10,7 +10,7 @@ import type { PlacedChange } from '../../packages/tidemark/dist/realtime/changes
 import { createFindFacts } from '../../packages/tidemark/dist/realtime/changes/values/relation-facts.js'
 import { createTableCatalogue } from '../../packages/tidemark/dist/realtime/changes/values/table-catalogue.js'
 import { createTypeCatalogue } from '../../packages/tidemark/dist/realtime/changes/values/type-catalogue.js'
-import { ratios } from '../statistics.ts'
+import { ratios } from '../measuring/statistics.ts'
 import type { Part, RealtimeStage } from './part.ts'
 
 const table = 'bench_filtered'

@@ -1,5 +1,5 @@
-import type { BenchPostgres } from '../bench-postgres.ts'
-import type { Figure, Measure, Target } from '../report.ts'
+import type { BenchPostgres } from '../measuring/bench-postgres.ts'
+import type { Figure, Measure, Target } from '../measuring/report.ts'
 import type { Program } from './program.ts'
 import type { CrowdCalls, ServingCalls } from './words.ts'
 

@@ -1,4 +1,4 @@
-import { type Serving, startServing } from '../start-serving.ts'
+import { type Serving, startServing } from '../measuring/start-serving.ts'
 import type { WebhookAddresses } from './serving.ts'
 
 /** The process that takes webhooks. `publicKey`: of a provider that signs with one, as base64 of its SPKI. */

@@ -1,5 +1,5 @@
 import { describeDoors } from '../../../packages/tidemark/src/server/testing/describe-doors.js'
-import { describeAccess } from '../../../packages/tidemark/src/testing/describe-access.js'
+import { describeAccess } from '../../../packages/tidemark/src/testing/app/describe-access.js'
 import { matrix } from './access-matrix.js'
 import { agents } from './agents.js'
 

@@ -2,8 +2,8 @@
 import { randomUUID } from 'node:crypto'
 import type { Signals } from 'tidemark'
 import { placeOf } from 'tidemark/app'
-import type { Alert, AlertPage } from './answers.js'
-import { parsePlace } from './input.js'
+import type { Alert, AlertPage } from './routes/answers.js'
+import { parsePlace } from './routes/input.js'
 
 /** What begins an alert, and what ends it. */
 const endings: Readonly<Record<string, string>> = {

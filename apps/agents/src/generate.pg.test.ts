@@ -1,12 +1,12 @@
 import { createNamedPool, type Pool } from 'tidemark'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { type AppDatabase, openAppDatabase } from '../../../packages/tidemark/src/testing/app-database.js'
+import { type AppDatabase, openAppDatabase } from '../../../packages/tidemark/src/testing/app/app-database.js'
 import { createRandom } from '../../../packages/tidemark/src/testing/random.js'
 import { agents as agentsApp } from './agents.js'
 import { generate, main } from './generate.js'
 import { makeAgents } from './make-agents.js'
-import { defaultBackoff } from './queue.js'
-import { silenceAgents } from './silence.js'
+import { defaultBackoff } from './repository/queue.js'
+import { silenceAgents } from './repository/silence.js'
 
 const until = new Date('2026-11-22T00:00:00Z')
 let database: AppDatabase

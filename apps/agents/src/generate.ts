@@ -5,8 +5,8 @@ import { fileURLToPath } from 'node:url'
 import { runStatement } from 'tidemark/app'
 import { createRandom, runFillCommand } from 'tidemark/testing'
 import { type Flaws, makeAgents } from './make-agents.js'
-import type { Db } from './rows.js'
-import { json, tables } from './tables.js'
+import type { Db } from './repository/rows.js'
+import { json, tables } from './repository/tables.js'
 
 export interface GenerateOptions {
   /** The same seed and the same options give the same rows. Default 1. */

@@ -2,7 +2,7 @@
 import { cachePlaces, databaseVariables, runApp, variables } from 'tidemark/app'
 import { z } from 'zod'
 import { openAgents } from './open-agents.js'
-import { secondaryUrlOf } from './secondary-url.js'
+import { secondaryUrlOf } from './second-database/secondary-url.js'
 
 await runApp({
   port: 8009,

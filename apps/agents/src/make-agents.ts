@@ -1,8 +1,8 @@
 /** Some weeks of agents as rows: who they are, what was asked of them and what came of it. The same numbers make the same rows. */
 import type { Random } from 'tidemark/testing'
 import { type Town, topics, towns } from './classrooms.js'
-import { windowOf } from './metrics.js'
-import { type AgentInstance, type AgentType, agentTypes, type Execution, type Metric, taskPriorities } from './rows.js'
+import { windowOf } from './repository/metrics.js'
+import { type AgentInstance, type AgentType, agentTypes, type Execution, type Metric, taskPriorities } from './repository/rows.js'
 
 type Agent = Omit<AgentInstance, 'previous_status' | 'status_version' | 'version' | 'updated_at'>
 type Task = Omit<Execution, 'previous_status' | 'status_version' | 'cancel_requested' | 'version' | 'updated_at'>

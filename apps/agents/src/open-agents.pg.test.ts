@@ -5,9 +5,9 @@ import {
   type PusherEndpoint,
   startPusherEndpoint,
 } from '../../../packages/tidemark/src/realtime/relay/testing/pusher-endpoint.js'
-import { type AppDatabase, openAppDatabase } from '../../../packages/tidemark/src/testing/app-database.js'
-import { untoldAnswers, type WatchedAnswers, watchAnswers } from '../../../packages/tidemark/src/testing/check-answers.js'
-import { checkRoutes, listRoutes } from '../../../packages/tidemark/src/testing/check-routes.js'
+import { type AppDatabase, openAppDatabase } from '../../../packages/tidemark/src/testing/app/app-database.js'
+import { untoldAnswers, type WatchedAnswers, watchAnswers } from '../../../packages/tidemark/src/testing/app/check-answers.js'
+import { checkRoutes, listRoutes } from '../../../packages/tidemark/src/testing/app/check-routes.js'
 import { useCleanups } from '../../../packages/tidemark/src/testing/use-cleanups.js'
 import { until } from '../../../packages/tidemark/src/time/until.js'
 import { agents as agentsApp } from './agents.js'

@@ -1,10 +1,10 @@
 /** Reads that may be answered from a cache (R48). */
 import { cached, type OpenCache } from 'tidemark'
 import { type Read, readOf } from 'tidemark/app'
-import type { HealthSummary } from './answers.js'
-import { healthSummary } from './health.js'
-import { findAgent } from './instances.js'
-import type { AgentInstance, Db } from './rows.js'
+import { healthSummary } from './repository/health.js'
+import { findAgent } from './repository/instances.js'
+import type { AgentInstance, Db } from './repository/rows.js'
+import type { HealthSummary } from './routes/answers.js'
 
 export interface AgentReads {
   agent(agentId: string): Promise<Read<AgentInstance | null>>

@@ -1,6 +1,6 @@
 /** R112: whether the database of the agents answers, and for which tables: the second one where there is one, else the first. */
 import { healthTables, type Pool, probeDatabase } from 'tidemark'
-import type { SupabaseHealthBody } from './answers.js'
+import type { SupabaseHealthBody } from './routes/answers.js'
 
 export type SupabaseHealth = () => Promise<{ readonly httpStatus: 200 | 503; readonly body: SupabaseHealthBody }>
 

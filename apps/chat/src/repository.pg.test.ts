@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { type AppDatabase, openAppDatabase } from '../../../packages/tidemark/src/testing/app-database.js'
+import { type AppDatabase, openAppDatabase } from '../../../packages/tidemark/src/testing/app/app-database.js'
 import { until } from '../../../packages/tidemark/src/time/until.js'
 import { chat } from './chat.js'
 import { limits } from './limits.js'

@@ -3,9 +3,9 @@ import { createClient, type SupabaseClient } from '@supabase/supabase-js'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import ws from 'ws'
-import { runCli } from '../../../packages/tidemark/src/testing/cli-call.js'
-import { type CliProcess, startCli, untilServing } from '../../../packages/tidemark/src/testing/cli-process.js'
-import { createPreparedProject } from '../../../packages/tidemark/src/testing/prepared-project.js'
+import { runCli } from '../../../packages/tidemark/src/testing/project/cli-call.js'
+import { type CliProcess, startCli, untilServing } from '../../../packages/tidemark/src/testing/project/cli-process.js'
+import { createPreparedProject } from '../../../packages/tidemark/src/testing/project/prepared-project.js'
 import { chat } from './chat.js'
 
 interface User {

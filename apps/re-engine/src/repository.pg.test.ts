@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { openCache } from '../../../packages/tidemark/src/cache/open-cache.js'
-import { type AppDatabase, openAppDatabase } from '../../../packages/tidemark/src/testing/app-database.js'
+import { type AppDatabase, openAppDatabase } from '../../../packages/tidemark/src/testing/app/app-database.js'
 import { until } from '../../../packages/tidemark/src/time/until.js'
 import { defaultMemory, engineCaches } from './caches.js'
 import { type Generated, generate, main } from './generate.js'

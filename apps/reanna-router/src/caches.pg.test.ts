@@ -9,8 +9,8 @@ import {
   createBootstrappedDatabase,
   testUrl,
 } from '../../../packages/tidemark/src/schema/testing/bootstrapped-template.js'
-import type { TestDatabase } from '../../../packages/tidemark/src/testing/database.js'
-import { startTestRedis, type TestRedis } from '../../../packages/tidemark/src/testing/redis-server.js'
+import type { TestDatabase } from '../../../packages/tidemark/src/testing/postgres/database.js'
+import { startTestRedis, type TestRedis } from '../../../packages/tidemark/src/testing/redis/redis-server.js'
 import { until } from '../../../packages/tidemark/src/time/until.js'
 import { reannaCaches } from './caches.js'
 import { reannaRouter } from './reanna-router.js'

@@ -18,7 +18,7 @@ import {
   createBootstrappedDatabase,
   testUrl,
 } from '../../../packages/tidemark/src/schema/testing/bootstrapped-template.js'
-import type { TestDatabase } from '../../../packages/tidemark/src/testing/database.js'
+import type { TestDatabase } from '../../../packages/tidemark/src/testing/postgres/database.js'
 import { generate, generateAcceptanceSample } from './generate.js'
 import { reannaRouter } from './reanna-router.js'
 

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { type AppDatabase, openAppDatabase } from '../../../packages/tidemark/src/testing/app-database.js'
+import { type AppDatabase, openAppDatabase } from '../../../packages/tidemark/src/testing/app/app-database.js'
 import { crmMoves, feedbackMoves, type Machine, mayGo, statesOf, taskMoves, tourMoves, visitMoves } from './day/states.js'
 import { reannaRouter } from './reanna-router.js'
 

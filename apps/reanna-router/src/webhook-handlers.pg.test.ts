@@ -1,7 +1,7 @@
 import { createGuard, silentLogger, type WebhookContext, type WebhookEvent } from 'tidemark'
 import { createHttpService } from 'tidemark/app'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { type AppDatabase, openAppDatabase } from '../../../packages/tidemark/src/testing/app-database.js'
+import { type AppDatabase, openAppDatabase } from '../../../packages/tidemark/src/testing/app/app-database.js'
 import { type HttpRecorder, startHttpRecorder } from '../../../packages/tidemark/src/testing/http-recorder.js'
 import { createCalls } from './calls/calls.js'
 import { createHttpCrm } from './calls/crm.js'

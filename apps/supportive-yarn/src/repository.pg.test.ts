@@ -17,7 +17,7 @@ import {
   createBootstrappedDatabase,
   testUrl,
 } from '../../../packages/tidemark/src/schema/testing/bootstrapped-template.js'
-import type { TestDatabase } from '../../../packages/tidemark/src/testing/database.js'
+import type { TestDatabase } from '../../../packages/tidemark/src/testing/postgres/database.js'
 import { type ChatStore, createChat } from './chat.js'
 import { cleanUp } from './clean-up.js'
 import { failureOf } from './failure.js'

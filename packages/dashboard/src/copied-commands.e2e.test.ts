@@ -9,8 +9,8 @@ import pg from 'pg'
 import type { Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { findBrowser, startBrowser, type TestBrowser } from '../../tidemark/src/testing/browser.ts'
-import { runCli } from '../../tidemark/src/testing/cli-call.ts'
-import { useProject } from '../../tidemark/src/testing/use-project.ts'
+import { runCli } from '../../tidemark/src/testing/project/cli-call.ts'
+import { useProject } from '../../tidemark/src/testing/project/use-project.ts'
 
 const run = promisify(execFile)
 const chromium = findBrowser()

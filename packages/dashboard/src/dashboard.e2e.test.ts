@@ -12,7 +12,7 @@ import { resolveConfig } from '../../tidemark/src/config/config.ts'
 import { createSessions } from '../../tidemark/src/server/admin/session.ts'
 import { openState } from '../../tidemark/src/state/state.ts'
 import { findBrowser, startBrowser, type TestBrowser } from '../../tidemark/src/testing/browser.ts'
-import { useProject } from '../../tidemark/src/testing/use-project.ts'
+import { useProject } from '../../tidemark/src/testing/project/use-project.ts'
 
 const chromium = findBrowser()
 const axePath = createRequire(import.meta.url).resolve('axe-core/axe.min.js')

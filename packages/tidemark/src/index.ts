@@ -41,14 +41,14 @@ export type {
   WriteOptions,
   Written,
 } from './cache/cache.js'
-export { createCacheMetrics } from './cache/cache-metrics.js'
-export type { EntryReport, NodeReport } from './cache/cache-report.js'
 export { cached, type KeyParams } from './cache/cached.js'
 export { type Cache, type CacheOptions, createCache, type Definitions, type EntriesOf } from './cache/create-cache.js'
 export { type OpenCache, type OpenCacheOptions, openCache } from './cache/open-cache.js'
-export { positionHeader, positionPlugin } from './cache/position-plugin.js'
 export type { EncryptionOptions } from './cache/redis/value-cipher.js'
-export type { CacheSession } from './cache/session.js'
+export { positionHeader, positionPlugin } from './cache/session/position-plugin.js'
+export type { CacheSession } from './cache/session/session.js'
+export { createCacheMetrics } from './cache/upkeep/cache-metrics.js'
+export type { EntryReport, NodeReport } from './cache/upkeep/cache-report.js'
 
 // Configuration
 export {

@@ -4,9 +4,9 @@ import pg from 'pg'
 import { afterAll, beforeAll } from 'vitest'
 import { WebSocket } from 'ws'
 import type { ProjectStatus } from '../../../tidemark/src/server/operations/status.js'
-import { runCli } from '../../../tidemark/src/testing/cli-call.js'
-import { type CliProcess, startCli, untilServing } from '../../../tidemark/src/testing/cli-process.js'
-import { createPreparedProject } from '../../../tidemark/src/testing/prepared-project.js'
+import { runCli } from '../../../tidemark/src/testing/project/cli-call.js'
+import { type CliProcess, startCli, untilServing } from '../../../tidemark/src/testing/project/cli-process.js'
+import { createPreparedProject } from '../../../tidemark/src/testing/project/prepared-project.js'
 import { createTidemark, type Tidemark, type TidemarkOptions } from '../tidemark.js'
 
 /** A real server in processes of its own, with a database that the test may do everything with. */

@@ -1,7 +1,7 @@
 /** The two headers that answers carry besides: where the answer came from, and up to where it shows everything. */
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Answer } from '../cache/cache.js'
-import { positionHeader } from '../cache/position-plugin.js'
+import { positionHeader } from '../cache/session/position-plugin.js'
 import { formatPosition, type Position, parsePosition } from '../feed/position.js'
 
 export interface ReadContext {

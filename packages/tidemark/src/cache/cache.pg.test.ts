@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { findRedisServer } from '../redis/embedded/find-server.js'
-import { startTestRedis } from '../testing/redis-server.js'
+import { startTestRedis } from '../testing/redis/redis-server.js'
 import { until } from '../time/until.js'
 import type { LoadClient } from './cache.js'
 import { cached } from './cached.js'

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { startBarePostgres } from '../testing/prepared-project.js'
+import { startBarePostgres } from '../testing/project/prepared-project.js'
 
 const repository = fileURLToPath(new URL('../../../../', import.meta.url))
 const run = promisify(execFile)

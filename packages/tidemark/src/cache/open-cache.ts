@@ -13,7 +13,7 @@ import { platformSource } from '../schema/migration-files.js'
 import { createMigrator } from '../schema/migrator.js'
 import { sessionsOf } from '../schema/sessions.js'
 import { type Cache, type CacheOptions, createCache, type Definitions } from './create-cache.js'
-import { keepOldColumns } from './keep-old-columns.js'
+import { keepOldColumns } from './plan/keep-old-columns.js'
 
 export interface OpenCacheOptions<D extends Definitions> extends Omit<CacheOptions<D>, 'pool' | 'redis'> {
   /** Address of the primary, for loads and writes. */

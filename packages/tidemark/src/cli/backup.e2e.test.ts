@@ -12,9 +12,9 @@ import { type EmbeddedPostgres, startEmbeddedPostgres } from '../postgres/embedd
 import { findPostmaster } from '../postgres/embedded/postmaster.js'
 import { createServer, type TidemarkServer } from '../server/server.js'
 import { isAlive, openState } from '../state/state.js'
-import { runCli } from '../testing/cli-call.js'
-import { createPreparedProject } from '../testing/prepared-project.js'
-import { startTestRedis } from '../testing/redis-server.js'
+import { runCli } from '../testing/project/cli-call.js'
+import { createPreparedProject } from '../testing/project/prepared-project.js'
+import { startTestRedis } from '../testing/redis/redis-server.js'
 import { until } from '../time/until.js'
 
 const archive = 'archive'

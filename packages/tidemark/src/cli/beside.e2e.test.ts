@@ -4,9 +4,9 @@ import { fileURLToPath } from 'node:url'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createPusherTarget } from '../realtime/relay/pusher-target.js'
-import { runCli } from '../testing/cli-call.js'
-import { type CliProcess, startCli, untilServing } from '../testing/cli-process.js'
-import { createPreparedProject } from '../testing/prepared-project.js'
+import { runCli } from '../testing/project/cli-call.js'
+import { type CliProcess, startCli, untilServing } from '../testing/project/cli-process.js'
+import { createPreparedProject } from '../testing/project/prepared-project.js'
 import { until } from '../time/until.js'
 
 const migrations = fileURLToPath(new URL('../../../../apps/re-engine/migrations/', import.meta.url))

@@ -3,9 +3,9 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { findRedisServer } from '../redis/embedded/find-server.js'
 import type { EvictReport, KeyReport, StatsReport } from '../server/operations/cache.js'
-import { runCli } from '../testing/cli-call.js'
-import { type CliProcess, startCli, untilServing } from '../testing/cli-process.js'
-import { createPreparedProject } from '../testing/prepared-project.js'
+import { runCli } from '../testing/project/cli-call.js'
+import { type CliProcess, startCli, untilServing } from '../testing/project/cli-process.js'
+import { createPreparedProject } from '../testing/project/prepared-project.js'
 import { until } from '../time/until.js'
 
 const hasRedis = (await findRedisServer()) !== undefined

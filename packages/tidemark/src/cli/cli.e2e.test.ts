@@ -3,9 +3,9 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import Sqlite from 'better-sqlite3'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { type CallOptions, runCli } from '../testing/cli-call.js'
-import { type CliProcess, startCli, untilServing } from '../testing/cli-process.js'
-import { createPreparedProject } from '../testing/prepared-project.js'
+import { type CallOptions, runCli } from '../testing/project/cli-call.js'
+import { type CliProcess, startCli, untilServing } from '../testing/project/cli-process.js'
+import { createPreparedProject } from '../testing/project/prepared-project.js'
 import { until } from '../time/until.js'
 
 interface Failure {

@@ -1,6 +1,6 @@
 import type { TidemarkConfig } from '../config/config.js'
-import type { Interrupt } from './interrupt.js'
-import type { Io, Terminal } from './terminal.js'
+import type { Interrupt } from './terminal/interrupt.js'
+import type { Io, Terminal } from './terminal/terminal.js'
 
 /** What every command gets, besides its own arguments. */
 export interface CommandContext {

@@ -1,7 +1,7 @@
 import { CommanderError } from 'commander'
 import { reasonOf, TidemarkError, toTidemarkError } from '../errors.js'
 import { maskSecrets } from '../secrets.js'
-import type { Colors, Terminal } from './terminal.js'
+import type { Colors, Terminal } from './terminal/terminal.js'
 
 /** What commander says, without its own prefix, and its "did you mean" as a sentence. */
 const usageReason = (message: string): string =>

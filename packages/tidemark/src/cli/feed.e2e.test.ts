@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { findRedisServer } from '../redis/embedded/find-server.js'
-import { runCli } from '../testing/cli-call.js'
-import { type CliProcess, startCli, untilServing } from '../testing/cli-process.js'
-import { createPreparedProject } from '../testing/prepared-project.js'
+import { runCli } from '../testing/project/cli-call.js'
+import { type CliProcess, startCli, untilServing } from '../testing/project/cli-process.js'
+import { createPreparedProject } from '../testing/project/prepared-project.js'
 import { until } from '../time/until.js'
 
 interface ToldLine {

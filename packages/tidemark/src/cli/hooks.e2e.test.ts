@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import type { ListReport, ReplayReport } from '../server/operations/hooks.js'
 import type { SendReport } from '../server/operations/hooks-send.js'
-import { useProject } from '../testing/use-project.js'
+import { useProject } from '../testing/project/use-project.js'
 import { until } from '../time/until.js'
 import type { EventDetail } from '../webhooks/replay/stored-events.js'
 

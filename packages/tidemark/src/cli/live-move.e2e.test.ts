@@ -2,9 +2,9 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import Sqlite from 'better-sqlite3'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { runCli } from '../testing/cli-call.js'
-import { type CliProcess, startCli, untilServing } from '../testing/cli-process.js'
-import { createPreparedProject } from '../testing/prepared-project.js'
+import { runCli } from '../testing/project/cli-call.js'
+import { type CliProcess, startCli, untilServing } from '../testing/project/cli-process.js'
+import { createPreparedProject } from '../testing/project/prepared-project.js'
 import { until } from '../time/until.js'
 
 interface Status {

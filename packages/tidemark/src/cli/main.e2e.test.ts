@@ -2,8 +2,8 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import Sqlite from 'better-sqlite3'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { type CallOptions, type CliCall, runCli, startCall } from '../testing/cli-call.js'
-import { createProjectFolder } from '../testing/cli-process.js'
+import { type CallOptions, type CliCall, runCli, startCall } from '../testing/project/cli-call.js'
+import { createProjectFolder } from '../testing/project/cli-process.js'
 import { until } from '../time/until.js'
 
 let dir: string

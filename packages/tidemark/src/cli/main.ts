@@ -2,9 +2,9 @@ import { type Command, CommanderError } from 'commander'
 import { exitCodes } from '../errors.js'
 import { createContext, type GlobalFlags } from './context.js'
 import { reportFailure } from './failure.js'
-import { createInterrupt } from './interrupt.js'
 import { createProgram } from './program.js'
-import { createTerminal, type Io, processIo } from './terminal.js'
+import { createInterrupt } from './terminal/interrupt.js'
+import { createTerminal, type Io, processIo } from './terminal/terminal.js'
 
 /** Help was asked for and printed, or there is nothing to do without a command. */
 const isAnswered = (error: unknown): boolean =>

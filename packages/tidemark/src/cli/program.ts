@@ -13,7 +13,7 @@ import {
 } from './command-tree.js'
 import type { CommandContext, GlobalFlags, Lazily, Run } from './context.js'
 import { describeMove } from './describe-move.js'
-import type { Io } from './terminal.js'
+import type { Io } from './terminal/terminal.js'
 
 /** Runs a parsed command: its flags, and what to call. */
 export type Execute = (flags: GlobalFlags, run: (context: CommandContext) => Promise<number | undefined>) => Promise<void>

@@ -1,6 +1,6 @@
 import { connect, createServer, type Socket } from 'node:net'
 import { afterEach, beforeAll, describe, expect, it } from 'vitest'
-import { useClient, useDatabase } from '../testing/use-database.js'
+import { useClient, useDatabase } from '../testing/postgres/use-database.js'
 import { until } from '../time/until.js'
 import { createPools, type PoolsOptions } from './pools.js'
 import type { BatchStatement, Pool, Pools } from './postgres.js'

@@ -2,7 +2,7 @@ import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { from as copyFrom } from 'pg-copy-streams'
 import { describe, expect, it } from 'vitest'
-import { useDatabase } from '../testing/use-database.js'
+import { useDatabase } from '../testing/postgres/use-database.js'
 import { connectPostgres } from './connect.js'
 import { checkVersion } from './version.js'
 

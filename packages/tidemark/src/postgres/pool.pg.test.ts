@@ -1,6 +1,6 @@
 import type pg from 'pg'
 import { afterEach, beforeAll, describe, expect, it } from 'vitest'
-import { useClient, useDatabase } from '../testing/use-database.js'
+import { useClient, useDatabase } from '../testing/postgres/use-database.js'
 import { until } from '../time/until.js'
 import { createPools, type PoolsOptions } from './pools.js'
 import type { Client, Pool, PoolName, Pools } from './postgres.js'

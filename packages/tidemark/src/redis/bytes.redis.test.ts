@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { sharedRedisUrl } from '../testing/redis-setup.js'
+import { sharedRedisUrl } from '../testing/redis/redis-setup.js'
 import { useCleanups } from '../testing/use-cleanups.js'
 import { until } from '../time/until.js'
 import { createRedis } from './create-redis.js'

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { expect, test } from 'vitest'
-import { sharedRedisUrl } from '../testing/redis-setup.js'
+import { sharedRedisUrl } from '../testing/redis/redis-setup.js'
 import { useCleanups } from '../testing/use-cleanups.js'
 import { until } from '../time/until.js'
 import { createRedis } from './create-redis.js'

@@ -5,8 +5,8 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { acquirePort } from '../state/state.js'
-import { startTestRedis, type TestRedis } from '../testing/redis-server.js'
-import { sharedRedisUrl } from '../testing/redis-setup.js'
+import { startTestRedis, type TestRedis } from '../testing/redis/redis-server.js'
+import { sharedRedisUrl } from '../testing/redis/redis-setup.js'
 import { createRedis } from './create-redis.js'
 
 const run = promisify(execFile)

@@ -1,6 +1,6 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { expect, it } from 'vitest'
-import { useDatabase } from '../testing/use-database.js'
+import { useDatabase } from '../testing/postgres/use-database.js'
 import { useFolder } from '../testing/use-folder.js'
 import { platformSource, projectSource } from './migration-files.js'
 import { createMigrationService } from './migration-service.js'

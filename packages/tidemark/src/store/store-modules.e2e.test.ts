@@ -5,7 +5,7 @@ import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { EmbeddedPostgres } from '../postgres/embedded/embedded.js'
 import { makeSqlite } from '../testing/make-sqlite.js'
-import { startBarePostgres } from '../testing/prepared-project.js'
+import { startBarePostgres } from '../testing/project/prepared-project.js'
 import { useFolder } from '../testing/use-folder.js'
 
 const entry = new URL('../../dist/store/store.js', import.meta.url)

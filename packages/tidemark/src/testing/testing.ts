@@ -1,6 +1,5 @@
 export { type Clock, systemClock } from '../time/clock.js'
 export { type UntilOptions, until } from '../time/until.js'
-export { people } from './access-matrix/people.js'
 export {
   type Access,
   type AccessCase,
@@ -13,10 +12,11 @@ export {
   type RowOf,
   type TableAccess,
   type Values,
-} from './access-matrix.js'
+} from './access-matrix/access-matrix.js'
+export { people } from './access-matrix/people.js'
+export { type FillCommand, type FillOptions, runFillCommand } from './app/fill-command.js'
 export { createFakeClock, type FakeClock } from './fake-clock.js'
-export { type FillCommand, type FillOptions, runFillCommand } from './fill-command.js'
 export { createRandom, type Random } from './random.js'
-export { type ConformanceCase, redisConformance } from './redis-conformance.js'
-export { startTestRedis, type TestRedis, type TestRedisOptions } from './redis-server.js'
-export { startUpstashFacade, type UpstashFacade, type UpstashFacadeOptions } from './upstash-facade.js'
+export { type ConformanceCase, redisConformance } from './redis/redis-conformance.js'
+export { startTestRedis, type TestRedis, type TestRedisOptions } from './redis/redis-server.js'
+export { startUpstashFacade, type UpstashFacade, type UpstashFacadeOptions } from './redis/upstash-facade.js'

@@ -1,4 +1,4 @@
-import { charactersBytes } from '../value-bytes.js'
+import { charactersBytes } from '../value/value-bytes.js'
 import type { MemorySlot } from './memory.js'
 
 /**

@@ -1,4 +1,4 @@
-import { charactersBytes } from '../value-bytes.js'
+import { charactersBytes } from '../value/value-bytes.js'
 import type { Slot } from './slot.js'
 
 /** What a tag takes beside its characters, and what each slot under it takes; measured as `slotBytes` is. */

@@ -3,12 +3,12 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { createRedis } from '../../redis/create-redis.js'
 import type { Redis } from '../../redis/redis.js'
 import { createFakeClock } from '../../testing/fake-clock.js'
-import { sharedRedisUrl } from '../../testing/redis-setup.js'
-import { startUpstashFacade, type UpstashFacade } from '../../testing/upstash-facade.js'
+import { sharedRedisUrl } from '../../testing/redis/redis-setup.js'
+import { startUpstashFacade, type UpstashFacade } from '../../testing/redis/upstash-facade.js'
 import { until } from '../../time/until.js'
-import type { LeaseAnswer, LoadStamp, NewValue, RedisTier } from '../redis-tier.js'
 import { companionKeys } from './companion-keys.js'
 import { createRedisTier } from './create-redis-tier.js'
+import type { LeaseAnswer, LoadStamp, NewValue, RedisTier } from './redis-tier.js'
 
 const url = sharedRedisUrl()
 // The machine may be busy, and only tests that say so are about time.

@@ -2,8 +2,8 @@ import { parseSnapshot } from '../../feed/sources/wal/snapshot.js'
 import { bySlot, inOrderOf } from '../../redis/cluster/slots.js'
 import type { Redis } from '../../redis/redis.js'
 import { replyError } from '../../redis/redis-error.js'
-import type { FillAnswer, LoadStamp } from '../redis-tier.js'
 import { companionKeys } from './companion-keys.js'
+import type { FillAnswer, LoadStamp } from './redis-tier.js'
 import { fillScript } from './tier-scripts.js'
 
 /** A value to be stored. */

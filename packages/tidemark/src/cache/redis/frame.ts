@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto'
 import { crc32 } from 'node:zlib'
-import type { RedisValue } from '../redis-tier.js'
-import { readValue, writeValue } from './value-bytes.js'
+import type { RedisValue } from './redis-tier.js'
 import type { ValueCipher } from './value-cipher.js'
+import { readValue, writeValue } from './written-value.js'
 
 /*
  * A value as it stands in Redis:

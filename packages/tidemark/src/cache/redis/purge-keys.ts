@@ -1,8 +1,8 @@
 import { isTidemarkError, TidemarkError } from '../../errors.js'
 import { bySlot, inParts } from '../../redis/cluster/slots.js'
 import type { PipelineResult, Redis, RedisCommand } from '../../redis/redis.js'
-import type { Purge } from '../redis-tier.js'
 import { canBeKept, companionKeys } from './companion-keys.js'
+import type { Purge } from './redis-tier.js'
 import { purgeScript } from './tier-scripts.js'
 
 /** Keys of one script: few enough that others are not kept waiting. */

@@ -4,13 +4,13 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { createRedis } from '../../redis/create-redis.js'
 import type { Redis } from '../../redis/redis.js'
-import { startTestRedis } from '../../testing/redis-server.js'
-import { sharedRedisUrl } from '../../testing/redis-setup.js'
+import { startTestRedis } from '../../testing/redis/redis-server.js'
+import { sharedRedisUrl } from '../../testing/redis/redis-setup.js'
 import { useCleanups } from '../../testing/use-cleanups.js'
 import { until } from '../../time/until.js'
-import type { LeaseAnswer, NewValue } from '../redis-tier.js'
 import { companionKeys } from './companion-keys.js'
 import { createRedisTier } from './create-redis-tier.js'
+import type { LeaseAnswer, NewValue } from './redis-tier.js'
 
 // The machine may be busy.
 const leaseMs = 600_000

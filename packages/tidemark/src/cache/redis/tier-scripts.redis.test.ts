@@ -5,9 +5,9 @@ import { isVisible, parseSnapshot, type Snapshot } from '../../feed/sources/wal/
 import { createRedis } from '../../redis/create-redis.js'
 import { defineScript } from '../../redis/lua-script.js'
 import type { Redis } from '../../redis/redis.js'
-import { sharedRedisUrl } from '../../testing/redis-setup.js'
-import type { LoadStamp, RedisTier } from '../redis-tier.js'
+import { sharedRedisUrl } from '../../testing/redis/redis-setup.js'
 import { createRedisTier } from './create-redis-tier.js'
+import type { LoadStamp, RedisTier } from './redis-tier.js'
 import { visibilityLua } from './tier-scripts.js'
 
 const url = sharedRedisUrl()

@@ -1,4 +1,4 @@
-import { purgeRedis } from '../purge.js'
+import { purgeRedis } from '../follow/purge.js'
 import { ModelClock, type Step } from './model-clock.js'
 import { type BrokenFeed, ModelFeed, redisEpoch } from './model-feed.js'
 import { type BrokenNode, createModelNode, ModelBus, type ModelNode, type RuleKind } from './model-node.js'

@@ -1,10 +1,10 @@
 import type { CacheDefinition } from '../cache.js'
-import type { EntryParts } from '../entry.js'
-import { EntryStats } from '../entry-stats.js'
-import { parseTemplate } from '../key-template.js'
+import type { EntryParts } from '../entry/entry.js'
+import { EntryStats } from '../entry/entry-stats.js'
 import { createMemoryTier } from '../memory/memory-tier.js'
-import { resolveOptions } from '../resolve-options.js'
-import { Sessions } from '../session.js'
+import { parseTemplate } from '../plan/key-template.js'
+import { resolveOptions } from '../plan/resolve-options.js'
+import { Sessions } from '../session/session.js'
 
 type Given<P, V> = Pick<EntryParts<P, V>, 'redis' | 'feed' | 'pool' | 'clock'> & Partial<EntryParts<P, V>>
 

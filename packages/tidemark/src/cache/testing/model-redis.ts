@@ -1,5 +1,5 @@
-import { sees } from '../load-value.js'
-import type { FillAnswer, LeaseAnswer, LoadStamp, NewValue, Purge, RedisTier, RedisValue } from '../redis-tier.js'
+import { sees } from '../load/load-value.js'
+import type { FillAnswer, LeaseAnswer, LoadStamp, NewValue, Purge, RedisTier, RedisValue } from '../redis/redis-tier.js'
 import type { ModelClock, Step } from './model-clock.js'
 
 /** Rules that a broken tier does not keep. */

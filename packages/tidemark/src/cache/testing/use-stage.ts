@@ -1,8 +1,8 @@
 import type pg from 'pg'
 import { afterEach, beforeAll } from 'vitest'
 import { bootstrappedTemplate } from '../../schema/testing/bootstrapped-template.js'
-import { useClient, useDatabase } from '../../testing/use-database.js'
-import { useRedis } from '../../testing/use-redis.js'
+import { useClient, useDatabase } from '../../testing/postgres/use-database.js'
+import { useRedis } from '../../testing/redis/use-redis.js'
 import { type Nodes, type Servers, useNodes } from './use-nodes.js'
 
 export interface Stage extends Servers, Nodes {

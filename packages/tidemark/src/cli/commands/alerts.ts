@@ -1,9 +1,9 @@
 import { userInfo } from 'node:os'
 import { exitCodes, TidemarkError } from '../../errors.js'
 import { parseDuration } from '../../time/durations.js'
-import { alertsText, alertText, silencedText } from '../alerts-text.js'
 import { commandProject } from '../command-project.js'
 import type { CommandContext, Run } from '../context.js'
+import { alertsText, alertText, silencedText } from '../text/alerts-text.js'
 
 const ask = () => import('../../server/ask/ask-alerts.js')
 

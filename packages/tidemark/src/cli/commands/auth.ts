@@ -5,10 +5,10 @@ import { isDevelopment } from '../../auth/settings.js'
 import { exitCodes, TidemarkError } from '../../errors.js'
 import type { Project } from '../../server/project/project.js'
 import { formatDuration, parseDuration } from '../../time/durations.js'
-import { codesText, keysText } from '../auth-text.js'
 import { commandProject } from '../command-project.js'
-import { confirm } from '../confirm.js'
 import type { CommandContext, Run } from '../context.js'
+import { confirm } from '../terminal/confirm.js'
+import { codesText, keysText } from '../text/auth-text.js'
 
 interface KeyFlags {
   readonly showKeys?: boolean

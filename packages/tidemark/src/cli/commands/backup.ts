@@ -1,9 +1,9 @@
 import { exitCodes, TidemarkError } from '../../errors.js'
 import * as operations from '../../server/operations/backup.js'
 import { commandProject } from '../command-project.js'
-import { confirm } from '../confirm.js'
 import type { Run } from '../context.js'
-import { table } from '../table.js'
+import { confirm } from '../terminal/confirm.js'
+import { table } from '../text/table.js'
 
 const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(1)} MB`
 

@@ -1,9 +1,9 @@
 import { exitCodes, TidemarkError } from '../../errors.js'
 import type { BreakersRequest } from '../../server/operations/breakers.js'
 import { parseDuration } from '../../time/durations.js'
-import { breakersText } from '../breakers-text.js'
 import { commandProject } from '../command-project.js'
 import type { Run } from '../context.js'
+import { breakersText } from '../text/breakers-text.js'
 
 const ask = () => import('../../server/ask/ask-breakers.js')
 

@@ -1,8 +1,8 @@
 import { exitCodes, TidemarkError } from '../../errors.js'
 import type { EvictRequest } from '../../server/operations/cache.js'
-import { evictText, keyText, statsText } from '../cache-text.js'
 import { commandProject } from '../command-project.js'
 import type { Run } from '../context.js'
+import { evictText, keyText, statsText } from '../text/cache-text.js'
 
 const ask = () => import('../../server/ask/ask-cache.js')
 

@@ -29,10 +29,10 @@ export const dbPsql: Run<RoleFlag & { readonly command?: string }> = async (cont
     const url = role === 'migrator' ? database.url : database.urls[role]
     const program = await findProgram('psql', context.io.env['PATH'])
     if (program !== undefined && !context.terminal.json) {
-      const { runPsql } = await import('../run-psql.js')
+      const { runPsql } = await import('../programs/run-psql.js')
       return runPsql(context, program, url, command)
     }
-    const { runSqlPrompt } = await import('../sql-prompt.js')
+    const { runSqlPrompt } = await import('../terminal/sql-prompt.js')
     return runSqlPrompt(context, { ...database.target, url, name: 'psql' }, command)
   })
 }

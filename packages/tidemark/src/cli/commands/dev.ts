@@ -4,9 +4,9 @@ import { showsLivePage } from '../../server/realtime/live-page.js'
 import type { TidemarkServer } from '../../server/server.js'
 import { formatDuration } from '../../time/durations.js'
 import type { CommandContext, Run } from '../context.js'
-import { createScreen } from '../screen.js'
-import { statusText } from '../status-text.js'
-import type { Colors } from '../terminal.js'
+import { createScreen } from '../terminal/screen.js'
+import type { Colors } from '../terminal/terminal.js'
+import { statusText } from '../text/status-text.js'
 import { type MovedSample, moveSample } from './sample.js'
 
 interface DevFlags {
@@ -80,7 +80,7 @@ export const dev: Run<DevFlags> = async (context, operands, { sample, showKeys =
     await banner(context, server, moved, showKeys)
     const command = operands.filter((word) => word !== undefined)
     if (command.length === 0) return undefined
-    const { runBeside } = await import('../run-beside.js')
+    const { runBeside } = await import('../programs/run-beside.js')
     return runBeside(context, command, await server.environment())
   })
 }

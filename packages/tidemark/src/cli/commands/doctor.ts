@@ -2,7 +2,7 @@ import { exitCodes } from '../../errors.js'
 import type { Finding, Verdict } from '../../server/operations/finding.js'
 import { commandProject } from '../command-project.js'
 import type { Run } from '../context.js'
-import type { Colors } from '../terminal.js'
+import type { Colors } from '../terminal/terminal.js'
 
 const marks: Readonly<Record<Verdict, (colors: Colors) => string>> = {
   ok: ({ green }) => green('✓'),

@@ -1,10 +1,10 @@
 import { exitCodes } from '../../errors.js'
 import * as operations from '../../server/operations/feed-outbox.js'
 import { commandProject } from '../command-project.js'
-import { confirm } from '../confirm.js'
 import type { Run } from '../context.js'
-import { outboxText } from '../feed-text.js'
-import { counted } from '../progress-text.js'
+import { confirm } from '../terminal/confirm.js'
+import { outboxText } from '../text/feed-text.js'
+import { counted } from '../text/progress-text.js'
 
 const tableNames = (operands: readonly (string | undefined)[]): readonly string[] =>
   operands.flatMap((name) => (name === undefined ? [] : [name.includes('.') ? name : `public.${name}`]))

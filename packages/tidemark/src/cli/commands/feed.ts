@@ -4,10 +4,10 @@ import { openRedis } from '../../server/open-redis.js'
 import * as operations from '../../server/operations/feed.js'
 import type { Told } from '../../server/operations/feed-tail.js'
 import { commandProject } from '../command-project.js'
-import { confirm } from '../confirm.js'
 import type { CommandContext, Run } from '../context.js'
 import { renderFailure } from '../failure.js'
-import { lagText, slotsText, toldText } from '../feed-text.js'
+import { confirm } from '../terminal/confirm.js'
+import { lagText, slotsText, toldText } from '../text/feed-text.js'
 
 interface TailFlags {
   readonly tables?: readonly string[]

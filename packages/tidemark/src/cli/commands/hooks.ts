@@ -8,7 +8,7 @@ import { systemClock } from '../../time/clock.js'
 import { parseDuration } from '../../time/durations.js'
 import { commandProject } from '../command-project.js'
 import type { CommandContext, Run } from '../context.js'
-import { listText, replayStateText, replaysText, replayText, sendText, showText } from '../hooks-text.js'
+import { listText, replayStateText, replaysText, replayText, sendText, showText } from '../text/hooks-text.js'
 
 const ask = () => import('../../server/ask/ask-hooks.js')
 const operations = () => import('../../server/operations/hooks.js')

@@ -4,10 +4,10 @@ import type { ConductReport } from '../../move/live/conductor.js'
 import * as live from '../../server/operations/live-move.js'
 import type * as move from '../../server/operations/move.js'
 import { commandProject } from '../command-project.js'
-import { confirm } from '../confirm.js'
 import type { CommandContext, Run } from '../context.js'
-import { conductText, exportText, switchText } from '../live-move-text.js'
-import { splitCommand } from '../split-command.js'
+import { splitCommand } from '../programs/split-command.js'
+import { confirm } from '../terminal/confirm.js'
+import { conductText, exportText, switchText } from '../text/live-move-text.js'
 import {
   type CopyFlags,
   confirmReplace,

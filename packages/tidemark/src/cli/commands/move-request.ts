@@ -5,10 +5,10 @@ import { parse, relative, resolve } from 'node:path'
 import { exitCodes, type TidemarkError } from '../../errors.js'
 import type { MovePlan } from '../../move/move.js'
 import * as operations from '../../server/operations/move.js'
-import { confirm } from '../confirm.js'
 import type { CommandContext } from '../context.js'
 import { renderFailure } from '../failure.js'
-import { createProgressDisplay } from '../progress-display.js'
+import { confirm } from '../terminal/confirm.js'
+import { createProgressDisplay } from '../terminal/progress-display.js'
 
 export interface PlanFlags {
   readonly to?: string

@@ -5,9 +5,9 @@ import * as operations from '../../server/operations/move.js'
 import type { Project } from '../../server/project/project.js'
 import { commandProject } from '../command-project.js'
 import type { CommandContext, Run } from '../context.js'
-import { moveStatusText } from '../move-status-text.js'
-import { copyText, verifyText } from '../move-text.js'
-import { table } from '../table.js'
+import { moveStatusText } from '../text/move-status-text.js'
+import { copyText, verifyText } from '../text/move-text.js'
+import { table } from '../text/table.js'
 import {
   type CopyFlags,
   confirmReplace,

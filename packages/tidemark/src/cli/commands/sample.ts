@@ -5,9 +5,9 @@ import * as operations from '../../server/operations/move.js'
 import type { Project } from '../../server/project/project.js'
 import type { CommandContext } from '../context.js'
 import { renderFailure } from '../failure.js'
-import { createProgressDisplay } from '../progress-display.js'
-import { counted } from '../progress-text.js'
-import type { Screen } from '../screen.js'
+import { createProgressDisplay } from '../terminal/progress-display.js'
+import type { Screen } from '../terminal/screen.js'
+import { counted } from '../text/progress-text.js'
 
 /** What became of the sample, in words for the banner and as data. */
 export interface MovedSample {

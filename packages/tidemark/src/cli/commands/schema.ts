@@ -5,10 +5,10 @@ import type { SchemaDifference } from '../../schema/schema.js'
 import * as operations from '../../server/operations/schema.js'
 import { commandProject } from '../command-project.js'
 import type { Run } from '../context.js'
-import { exposureLines, exposureText } from '../exposure-text.js'
 import { renderFailure } from '../failure.js'
-import { counted } from '../progress-text.js'
-import { table } from '../table.js'
+import { exposureLines, exposureText } from '../text/exposure-text.js'
+import { counted } from '../text/progress-text.js'
+import { table } from '../text/table.js'
 
 /** Needs no database: a migration is a file. */
 export const schemaNew: Run = async (context, [name = '']) => {

@@ -2,7 +2,7 @@ import { exitCodes } from '../../errors.js'
 import type { Logger } from '../../observability/observability.js'
 import type { TidemarkServer } from '../../server/server.js'
 import type { CommandContext } from '../context.js'
-import type { Beside } from '../run-beside.js'
+import type { Beside } from '../programs/run-beside.js'
 
 const aborted = (signal: AbortSignal): Promise<void> =>
   new Promise((resolve) => {

@@ -1,6 +1,6 @@
 import { hideSecrets } from '../../server/operations/status.js'
 import type { Run } from '../context.js'
-import { statusText } from '../status-text.js'
+import { statusText } from '../text/status-text.js'
 import { serve } from './serve.js'
 
 /** The server for production: JSON log lines and no sample. Its status is printed once it serves, for people or with --json. */

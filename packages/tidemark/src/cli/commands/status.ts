@@ -3,7 +3,7 @@ import { hideSecrets, type ProjectStatus } from '../../server/operations/status.
 import { findStatus } from '../../server/project/find-status.js'
 import { commandProject } from '../command-project.js'
 import type { Run } from '../context.js'
-import { statusText } from '../status-text.js'
+import { statusText } from '../text/status-text.js'
 
 /** JSON is for programs and holds everything; for eyes, secrets are shown only when asked for. */
 export const status: Run<{ readonly showKeys?: boolean }> = async (context, _operands, { showKeys = false }) => {

@@ -13,12 +13,12 @@ import { bootstrap } from '../../schema/bootstrap.js'
 import { platformSource } from '../../schema/migration-files.js'
 import { createMigrator } from '../../schema/migrator.js'
 import { connectTo, testPasswords, testUrl } from '../../schema/testing/bootstrapped-template.js'
-import type { FeedProcessLine, FeedProcessOptions } from '../../testing/feed-process.js'
-import { startBarePostgres } from '../../testing/prepared-project.js'
-import { startTestRedis, type TestRedis } from '../../testing/redis-server.js'
+import type { FeedProcessLine, FeedProcessOptions } from '../../testing/feed/feed-process.js'
+import { startBarePostgres } from '../../testing/project/prepared-project.js'
+import { startTestRedis, type TestRedis } from '../../testing/redis/redis-server.js'
 import { until } from '../../time/until.js'
 
-const executable = fileURLToPath(new URL('../../../dist/testing/feed-process.js', import.meta.url))
+const executable = fileURLToPath(new URL('../../../dist/testing/feed/feed-process.js', import.meta.url))
 const program = await findRedisServer()
 
 interface Node {

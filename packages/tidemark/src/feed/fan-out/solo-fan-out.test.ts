@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { createFakeClock } from '../../testing/fake-clock.js'
-import { witness } from '../../testing/feed-witness.js'
+import { witness } from '../../testing/feed/feed-witness.js'
 import { until } from '../../time/until.js'
 import type { FeedEvent, Source } from '../feed.js'
 import { createSoloFanOut } from './solo-fan-out.js'

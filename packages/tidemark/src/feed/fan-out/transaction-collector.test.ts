@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { scriptedRelation } from '../../testing/scripted-log.js'
+import { scriptedRelation } from '../../testing/feed/scripted-log.js'
 import type { Change, Relation, TransactionPiece } from '../feed.js'
 import { compareIds, type EntryId, endOf, formatId, parseId, zeroId } from './entry-id.js'
 import { PieceDecoder } from './piece-decoder.js'

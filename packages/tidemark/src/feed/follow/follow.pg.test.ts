@@ -1,7 +1,7 @@
 import pg from 'pg'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { bootstrappedTemplate } from '../../schema/testing/bootstrapped-template.js'
-import { useClient, useDatabase } from '../../testing/use-database.js'
+import { useClient, useDatabase } from '../../testing/postgres/use-database.js'
 import type { Follower } from '../feed.js'
 import { installOutbox } from '../sources/outbox/install-outbox.js'
 import { createOutboxSource } from '../sources/outbox/outbox-source.js'

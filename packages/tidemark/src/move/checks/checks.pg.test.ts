@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { useDatabase } from '../../testing/use-database.js'
+import { useDatabase } from '../../testing/postgres/use-database.js'
 import { useFolder } from '../../testing/use-folder.js'
 import type { MoveEvent } from '../move.js'
 import { makeAllKeys, rowsPerTable } from './testing/all-keys.js'

@@ -1,6 +1,6 @@
 import type { Database } from 'better-sqlite3'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { useDatabase } from '../../testing/use-database.js'
+import { useDatabase } from '../../testing/postgres/use-database.js'
 import { useFolder } from '../../testing/use-folder.js'
 import { openFollow } from '../follow/open-follow.js'
 import { keyColumnsOf } from '../log-key.js'

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
+import { useDatabase } from '../../testing/postgres/use-database.js'
 import { propertyRuns } from '../../testing/property-runs.js'
-import { useDatabase } from '../../testing/use-database.js'
 import { useFolder } from '../../testing/use-folder.js'
 import { MirroredFile } from './testing/mirrored-file.js'
 import { randomTables, randomTargets, randomTransactions } from './testing/random-statements.js'

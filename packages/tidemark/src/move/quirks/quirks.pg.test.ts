@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import type pg from 'pg'
 import { describe, expect, it } from 'vitest'
-import { useClient, useDatabase } from '../../testing/use-database.js'
+import { useClient, useDatabase } from '../../testing/postgres/use-database.js'
 import { useFolder } from '../../testing/use-folder.js'
 import { booleanQuirks } from './booleans.js'
 import { constraintQuirks } from './constraints.js'

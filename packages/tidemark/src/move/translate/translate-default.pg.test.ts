@@ -1,7 +1,7 @@
 import Sqlite from 'better-sqlite3'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { affinityOf } from '../../sqlite/affinity.js'
-import { useClient, useDatabase } from '../../testing/use-database.js'
+import { useClient, useDatabase } from '../../testing/postgres/use-database.js'
 import type { Conversion } from '../move.js'
 import { carriedDefaults, type DefaultColumnName, defaultColumns } from './testing/default-cases.js'
 import { translateDefault } from './translate-default.js'

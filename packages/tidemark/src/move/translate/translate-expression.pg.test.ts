@@ -1,7 +1,7 @@
 import type Sqlite from 'better-sqlite3'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { useClient, useDatabase } from '../../testing/use-database.js'
+import { useClient, useDatabase } from '../../testing/postgres/use-database.js'
 import { createPostgresFixture, createSqliteFixture, fixtureTable } from './testing/differential-fixture.js'
 import { translateExpression } from './translate-expression.js'
 import { type ExpressionContext, isCarried } from './translation.js'

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { useClient, useDatabase } from '../../testing/use-database.js'
+import { useClient, useDatabase } from '../../testing/postgres/use-database.js'
 import type { Catalogue } from '../catalogue.js'
 import { readCatalogue, readDigest } from './read-catalogue.js'
 

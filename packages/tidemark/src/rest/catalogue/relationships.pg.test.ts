@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, it } from 'vitest'
-import { useClient, useDatabase } from '../../testing/use-database.js'
+import { useClient, useDatabase } from '../../testing/postgres/use-database.js'
 import type { Catalogue, Relationship } from '../catalogue.js'
 import { type ReadCatalogueOptions, readCatalogue } from './read-catalogue.js'
 

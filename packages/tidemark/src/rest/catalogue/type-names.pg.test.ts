@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { beforeAll, describe, expect, it } from 'vitest'
+import { useClient, useDatabase } from '../../testing/postgres/use-database.js'
 import { propertyRuns } from '../../testing/property-runs.js'
-import { useClient, useDatabase } from '../../testing/use-database.js'
 import type { Catalogue } from '../catalogue.js'
 import { readCatalogue } from './read-catalogue.js'
 

@@ -1,6 +1,6 @@
 import type pg from 'pg'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { useClient, useDatabase } from '../../testing/use-database.js'
+import { useClient, useDatabase } from '../../testing/postgres/use-database.js'
 import { bootstrappedTemplate } from '../testing/bootstrapped-template.js'
 import { checkExposure } from './check-exposure.js'
 import type { ExposureFinding, ExposureOptions } from './exposure.js'

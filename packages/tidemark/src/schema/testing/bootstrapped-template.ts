@@ -1,5 +1,5 @@
 import pg from 'pg'
-import { createTestDatabase, type TestDatabase, type TestTemplate } from '../../testing/database.js'
+import { createTestDatabase, type TestDatabase, type TestTemplate } from '../../testing/postgres/database.js'
 import { bootstrap, urlForRole } from '../bootstrap.js'
 import { platformSource } from '../migration-files.js'
 import { createMigrator } from '../migrator.js'

@@ -27,7 +27,7 @@ import type * as audit from './audit.js'
 import type { SessionAnswer } from './session-routes.js'
 import type { SignInRequest } from './sign-in.js'
 
-export type { EntryReport, NodeReport } from '../../cache/cache-report.js'
+export type { EntryReport, NodeReport } from '../../cache/upkeep/cache-report.js'
 export type { MoveState } from '../../move/live/live-state.js'
 export type { SwitchReport } from '../../move/live/switch-options.js'
 export type { Hazard, MoveEvent, MovePlan, ObjectDecision, TablePlan } from '../../move/move.js'

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { bootstrappedTemplate, connectTo, testUrl } from '../../schema/testing/bootstrapped-template.js'
-import { useClient, useDatabase } from '../../testing/use-database.js'
+import { useClient, useDatabase } from '../../testing/postgres/use-database.js'
 import type { DataCount, DataRows, DataTableInfo } from '../operations/data.js'
 import type { ExplainReport, QueriesReport } from '../operations/queries.js'
 import type { RealtimeReport } from '../operations/realtime-figures.js'

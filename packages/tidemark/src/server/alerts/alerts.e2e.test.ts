@@ -8,9 +8,9 @@ import { type Receiver, startReceiver, testSecret } from '../../alerts/testing/r
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../postgres/embedded/embedded.js'
 import { createRedis } from '../../redis/create-redis.js'
 import { openState } from '../../state/state.js'
-import { copyBareState } from '../../testing/prepared-project.js'
-import { startTestRedis, type TestRedis } from '../../testing/redis-server.js'
-import { useProject } from '../../testing/use-project.js'
+import { copyBareState } from '../../testing/project/prepared-project.js'
+import { useProject } from '../../testing/project/use-project.js'
+import { startTestRedis, type TestRedis } from '../../testing/redis/redis-server.js'
 import { until } from '../../time/until.js'
 import type { AlertsReport, AlertView } from '../operations/alerts.js'
 

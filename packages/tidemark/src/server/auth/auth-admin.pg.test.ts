@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
-import { useClient } from '../../testing/use-database.js'
+import { useClient } from '../../testing/postgres/use-database.js'
 import { clientOf, useAuthServer } from '../testing/use-auth-server.js'
 
 const server = useAuthServer({ env: { TIDEMARK_AUTH_AUTOCONFIRM: 'false', TIDEMARK_AUTH_SITE_URL: 'https://app.example.com' } })

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { createFakeClock } from '../../testing/fake-clock.js'
-import { useClient } from '../../testing/use-database.js'
+import { useClient } from '../../testing/postgres/use-database.js'
 import { type AuthServer, useAuthServer } from '../testing/use-auth-server.js'
 
 const clock = createFakeClock()

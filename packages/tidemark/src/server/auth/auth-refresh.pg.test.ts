@@ -2,7 +2,7 @@ import { decodeJwt } from 'jose'
 import pg from 'pg'
 import { afterAll, describe, expect, test } from 'vitest'
 import { createFakeClock } from '../../testing/fake-clock.js'
-import { useClient } from '../../testing/use-database.js'
+import { useClient } from '../../testing/postgres/use-database.js'
 import { clientOf, useAuthServer } from '../testing/use-auth-server.js'
 
 const clock = createFakeClock(Date.UTC(2030, 0, 1))

@@ -1,7 +1,7 @@
 import { decodeJwt, decodeProtectedHeader } from 'jose'
 import { describe, expect, test } from 'vitest'
 import { addSigningKey } from '../../auth/keys/change-keys.js'
-import { useClient } from '../../testing/use-database.js'
+import { useClient } from '../../testing/postgres/use-database.js'
 import { until } from '../../time/until.js'
 import { clientOf, useAuthServer } from '../testing/use-auth-server.js'
 

@@ -41,7 +41,7 @@ export const encryptionOf = ({ cache: { encryptionKeys, encryptionKey } }: Tidem
 /** Old rows in the log have to tell the columns of keys; the outbox keeps whole rows. That it cannot be had costs speed, and is told. */
 const keepColumns = async ({ config, runtime, log }: ServerCachesOptions, cache: Cache<Definitions>): Promise<void> => {
   const [{ keepOldColumns }, { sourceKind }, { connectPostgres }] = await Promise.all([
-    import('../../cache/keep-old-columns.js'),
+    import('../../cache/plan/keep-old-columns.js'),
     import('../feed/feed-sources.js'),
     import('../../postgres/postgres.js'),
   ])
@@ -60,7 +60,7 @@ export const openServerCaches = async (options: ServerCachesOptions): Promise<Se
   const log = options.log.child('cache')
   const [{ createCache }, { createCacheMetrics }] = await Promise.all([
     import('../../cache/create-cache.js'),
-    import('../../cache/cache-metrics.js'),
+    import('../../cache/upkeep/cache-metrics.js'),
   ])
   const { prefix, waitMs, maxBytes, sampleEveryMs } = config.cache
   const encryption = encryptionOf(config)

@@ -2,8 +2,8 @@ import { expect, it } from 'vitest'
 import { silentLogger } from '../../observability/observability.js'
 import { createNamedPool } from '../../postgres/postgres.js'
 import { bootstrappedTemplate, testUrl } from '../../schema/testing/bootstrapped-template.js'
+import { useClient, useDatabase } from '../../testing/postgres/use-database.js'
 import { useCleanups } from '../../testing/use-cleanups.js'
-import { useClient, useDatabase } from '../../testing/use-database.js'
 import { trimOnce } from './retention.js'
 
 const database = useDatabase({ template: bootstrappedTemplate })

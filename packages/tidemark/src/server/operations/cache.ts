@@ -1,6 +1,6 @@
 import { z } from 'zod'
-import type { NodeReport } from '../../cache/cache-report.js'
 import type { Cache, Definitions } from '../../cache/create-cache.js'
+import type { NodeReport } from '../../cache/upkeep/cache-report.js'
 import type { TidemarkConfig } from '../../config/config.js'
 import { isTidemarkError } from '../../errors.js'
 import type { RedisState } from '../../redis/redis.js'
@@ -93,7 +93,7 @@ const wholeKey = (config: TidemarkConfig, key: string): string =>
 const isUp = (redis: OpenedRedis | undefined): redis is OpenedRedis => redis?.redis.state === 'up'
 
 const reportsIn = async (config: TidemarkConfig, redis: OpenedRedis): Promise<readonly NodeReport[]> => {
-  const { readReports } = await import('../../cache/node-reports.js')
+  const { readReports } = await import('../../cache/upkeep/node-reports.js')
   return readReports(redis.redis, prefixOf(config))
 }
 
@@ -109,8 +109,8 @@ export const cacheStats = async ({ config }: Project, { cache, redis }: CacheInp
 /** The entries of a project, as far as their names go. */
 const finderOf = async (config: TidemarkConfig) => {
   const [{ createKeyFinder }, { parseTemplate, writePart }] = await Promise.all([
-    import('../../cache/parse-key.js'),
-    import('../../cache/key-template.js'),
+    import('../../cache/plan/parse-key.js'),
+    import('../../cache/plan/key-template.js'),
   ])
   const prefix = prefixOf(config)
   const entries = Object.entries(config.caches).map(([entry, definition]) => {

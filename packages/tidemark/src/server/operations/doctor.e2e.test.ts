@@ -5,9 +5,9 @@ import { join } from 'node:path'
 import pg from 'pg'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { EmbeddedPostgres } from '../../postgres/embedded/embedded.js'
-import { runCli } from '../../testing/cli-call.js'
-import { startBarePostgres } from '../../testing/prepared-project.js'
-import { startTestRedis, type TestRedis } from '../../testing/redis-server.js'
+import { runCli } from '../../testing/project/cli-call.js'
+import { startBarePostgres } from '../../testing/project/prepared-project.js'
+import { startTestRedis, type TestRedis } from '../../testing/redis/redis-server.js'
 import type { Examination } from './doctor.js'
 
 let dir: string

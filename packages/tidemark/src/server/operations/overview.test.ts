@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import type { EntryReport, NodeReport } from '../../cache/cache-report.js'
+import type { EntryReport, NodeReport } from '../../cache/upkeep/cache-report.js'
 import { cacheGlance } from './overview.js'
 
 const entry = (given: Partial<EntryReport>): EntryReport =>

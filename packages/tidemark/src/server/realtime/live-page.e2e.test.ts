@@ -7,8 +7,8 @@ import type { Page } from 'playwright-core'
 import Pusher from 'pusher'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { findBrowser, startBrowser, type TestBrowser } from '../../testing/browser.js'
-import { type CliProcess, startCli, untilServing } from '../../testing/cli-process.js'
-import { createPreparedProject } from '../../testing/prepared-project.js'
+import { type CliProcess, startCli, untilServing } from '../../testing/project/cli-process.js'
+import { createPreparedProject } from '../../testing/project/prepared-project.js'
 import type { ProjectStatus } from '../operations/status.js'
 
 /** What the pages have. */

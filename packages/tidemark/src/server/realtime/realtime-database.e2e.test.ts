@@ -8,9 +8,9 @@ import {
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { WebSocket } from 'ws'
-import { runCli } from '../../testing/cli-call.js'
-import { type CliProcess, startCli, untilServing } from '../../testing/cli-process.js'
-import { createPreparedProject } from '../../testing/prepared-project.js'
+import { runCli } from '../../testing/project/cli-call.js'
+import { type CliProcess, startCli, untilServing } from '../../testing/project/cli-process.js'
+import { createPreparedProject } from '../../testing/project/prepared-project.js'
 import { until } from '../../time/until.js'
 import type { ProjectStatus } from '../operations/status.js'
 

@@ -1,8 +1,8 @@
 import pg from 'pg'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { WebSocket } from 'ws'
-import { secret, tokenOf } from '../../testing/app-tokens.js'
-import { useProject } from '../../testing/use-project.js'
+import { secret, tokenOf } from '../../testing/app/app-tokens.js'
+import { useProject } from '../../testing/project/use-project.js'
 import { until } from '../../time/until.js'
 import type { ProjectStatus } from '../operations/status.js'
 

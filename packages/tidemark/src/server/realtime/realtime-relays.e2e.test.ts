@@ -11,7 +11,7 @@ import { createPusherTarget } from '../../realtime/relay/pusher-target.js'
 import type { RelayMessage, RelayTarget } from '../../realtime/relay/relay.js'
 import { createSupabaseTarget } from '../../realtime/relay/supabase-target.js'
 import { type PusherEndpoint, startPusherEndpoint } from '../../realtime/relay/testing/pusher-endpoint.js'
-import { useProject } from '../../testing/use-project.js'
+import { useProject } from '../../testing/project/use-project.js'
 import { until } from '../../time/until.js'
 import type { ProjectStatus } from '../operations/status.js'
 

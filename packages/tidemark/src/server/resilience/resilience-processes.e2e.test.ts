@@ -9,10 +9,18 @@ import { bootstrap } from '../../schema/bootstrap.js'
 import { platformSource } from '../../schema/migration-files.js'
 import { createMigrator } from '../../schema/migrator.js'
 import { connectTo, testPasswords, testUrl } from '../../schema/testing/bootstrapped-template.js'
-import { startBarePostgres } from '../../testing/prepared-project.js'
-import { createService, endPeer, isReady, type Peer, startPeer, stateOf, statesOf } from '../../testing/resilience-peers.js'
-import type { ResilienceProcessOptions } from '../../testing/resilience-process.js'
-import { useRedis } from '../../testing/use-redis.js'
+import { startBarePostgres } from '../../testing/project/prepared-project.js'
+import { useRedis } from '../../testing/redis/use-redis.js'
+import {
+  createService,
+  endPeer,
+  isReady,
+  type Peer,
+  startPeer,
+  stateOf,
+  statesOf,
+} from '../../testing/resilience/resilience-peers.js'
+import type { ResilienceProcessOptions } from '../../testing/resilience/resilience-process.js'
 import { until } from '../../time/until.js'
 
 const hasRedis = (await findRedisServer()) !== undefined

@@ -1,7 +1,7 @@
 import { createHmac, generateKeyPairSync } from 'node:crypto'
 import { connect } from 'node:net'
 import { describe, expect, it } from 'vitest'
-import { useClient } from '../../testing/use-database.js'
+import { useClient } from '../../testing/postgres/use-database.js'
 import { until } from '../../time/until.js'
 import { useRestServer } from '../testing/use-rest-server.js'
 

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { createPools, type Pools } from '../../postgres/postgres.js'
 import { bootstrappedTemplate, testUrl } from '../../schema/testing/bootstrapped-template.js'
-import { useClient, useDatabase } from '../../testing/use-database.js'
+import { useClient, useDatabase } from '../../testing/postgres/use-database.js'
 import { healthTables } from './health-tables.js'
 import { probeDatabase } from './probe-database.js'
 

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { resolveConfig } from '../../config/config.js'
 import { silentLogger } from '../../observability/observability.js'
 import type { EmbeddedPostgres } from '../../postgres/embedded/embedded.js'
-import { startBarePostgres } from '../../testing/prepared-project.js'
+import { startBarePostgres } from '../../testing/project/prepared-project.js'
 import { until } from '../../time/until.js'
 import { createServer, type TidemarkServer } from '../server.js'
 

@@ -3,8 +3,8 @@ import type pg from 'pg'
 import type { Source } from '../../feed/feed.js'
 import { connectPostgres } from '../../postgres/connect.js'
 import { createBootstrappedDatabase } from '../../schema/testing/bootstrapped-template.js'
-import type { TestDatabase } from '../database.js'
-import type { MakeSource } from '../feed-conformance.js'
+import type { MakeSource } from '../feed/feed-conformance.js'
+import type { TestDatabase } from '../postgres/database.js'
 import { type Collected, type Reading, type ReadOptions, read } from './collected.js'
 
 export interface TableName {

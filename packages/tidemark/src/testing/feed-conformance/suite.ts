@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe } from 'vitest'
-import type { FeedConformanceOptions, MakeSource } from '../feed-conformance.js'
+import type { FeedConformanceOptions, MakeSource } from '../feed/feed-conformance.js'
 import { defineContent } from './content.js'
 import { defineOrder } from './order.js'
 import { defineRestart } from './restart.js'

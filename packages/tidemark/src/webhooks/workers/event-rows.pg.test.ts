@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { Client } from '../../postgres/postgres.js'
 import { bootstrappedTemplate } from '../../schema/testing/bootstrapped-template.js'
-import { useClient, useDatabase } from '../../testing/use-database.js'
+import { useClient, useDatabase } from '../../testing/postgres/use-database.js'
 import { dueLanes, mark, parkedLanes, storedRows } from './event-rows.js'
 
 describe('the statements of every event', () => {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { silentLogger } from '../../observability/observability.js'
 import { createRedis } from '../../redis/create-redis.js'
-import { sharedRedisUrl } from '../../testing/redis-setup.js'
+import { sharedRedisUrl } from '../../testing/redis/redis-setup.js'
 import { useCleanups } from '../../testing/use-cleanups.js'
 import { systemClock } from '../../time/clock.js'
 import { createStreamQueue } from './stream-queue.js'

@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, test } from 'vitest'
 import { createRedis } from '../../redis/create-redis.js'
 import type { Redis } from '../../redis/redis.js'
-import { sharedRedisUrl } from '../../testing/redis-setup.js'
+import { sharedRedisUrl } from '../../testing/redis/redis-setup.js'
 import { useCleanups } from '../../testing/use-cleanups.js'
 import { trimStream } from './trim-stream.js'
 

@@ -1,7 +1,7 @@
 import pg from 'pg'
 import { describe, expect, it } from 'vitest'
 import { bootstrappedTemplate } from '../../../schema/testing/bootstrapped-template.js'
-import { useClient, useDatabase } from '../../../testing/use-database.js'
+import { useClient, useDatabase } from '../../../testing/postgres/use-database.js'
 import { columnValue } from '../../feed.js'
 import { installOutbox, outboxTables, removeOutbox, removeOutboxReader } from './install-outbox.js'
 import { outboxState, pruneOutbox } from './prune-outbox.js'

@@ -1,5 +1,5 @@
 import pg from 'pg'
-import { feedConformance } from '../../../testing/feed-conformance.js'
+import { feedConformance } from '../../../testing/feed/feed-conformance.js'
 import { installOutbox, removeOutbox } from './install-outbox.js'
 import { createOutboxSource } from './outbox-source.js'
 import { openPool } from './testing/open-outbox.js'

@@ -1,7 +1,7 @@
 import pg from 'pg'
 import { describe, expect, it } from 'vitest'
 import { bootstrappedTemplate } from '../../../schema/testing/bootstrapped-template.js'
-import { useClient, useDatabase } from '../../../testing/use-database.js'
+import { useClient, useDatabase } from '../../../testing/postgres/use-database.js'
 import type { TransactionPiece } from '../../feed.js'
 import { changesOf, useOutboxes } from './testing/open-outbox.js'
 

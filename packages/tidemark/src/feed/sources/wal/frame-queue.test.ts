@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { keepalive, walData } from '../../../testing/pgoutput-frames.js'
+import { keepalive, walData } from '../../../testing/feed/pgoutput-frames.js'
 import { FrameQueue } from './frame-queue.js'
 
 const data = (bytes: number) => walData(Buffer.alloc(bytes, 'x'))

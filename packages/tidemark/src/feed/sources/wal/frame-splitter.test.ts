@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { wireMessage } from '../../../testing/pgoutput-frames.js'
+import { wireMessage } from '../../../testing/feed/pgoutput-frames.js'
 import { FrameSplitter } from './frame-splitter.js'
 
 const split = (chunks: readonly Buffer[]): [number, string][] => {

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { isTidemarkError } from '../../../errors.js'
-import * as frames from '../../../testing/pgoutput-frames.js'
+import * as frames from '../../../testing/feed/pgoutput-frames.js'
 import type { Value } from '../../feed.js'
 import { dateOf, type Message, PgoutputDecoder } from './pgoutput.js'
 

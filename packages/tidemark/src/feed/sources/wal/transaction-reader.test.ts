@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import * as frames from '../../../testing/pgoutput-frames.js'
+import * as frames from '../../../testing/feed/pgoutput-frames.js'
 import type { TransactionPiece } from '../../feed.js'
 import { FrameQueue } from './frame-queue.js'
 import { parseSnapshot } from './snapshot.js'

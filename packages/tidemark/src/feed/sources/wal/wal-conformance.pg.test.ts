@@ -1,4 +1,4 @@
-import { feedConformance } from '../../../testing/feed-conformance.js'
+import { feedConformance } from '../../../testing/feed/feed-conformance.js'
 import { createWalSource } from './wal-source.js'
 
 feedConformance('the WAL as a source', async ({ url, name, tables }) => {

@@ -1,7 +1,7 @@
 /** What every test of following begins and ends with. */
 import pg from 'pg'
 import { afterEach, beforeEach, expect } from 'vitest'
-import { useDatabase } from '../../../testing/use-database.js'
+import { useDatabase } from '../../../testing/postgres/use-database.js'
 import { useFolder } from '../../../testing/use-folder.js'
 import type { Follow, FollowTick } from '../follow.js'
 import { type FollowedFile, type FollowedFileOptions, followedFile } from './followed-file.js'

@@ -2,7 +2,7 @@
 import type { Database } from 'better-sqlite3'
 import type pg from 'pg'
 import { afterEach } from 'vitest'
-import { useClient, useDatabase } from '../../../testing/use-database.js'
+import { useClient, useDatabase } from '../../../testing/postgres/use-database.js'
 import { useFolder } from '../../../testing/use-folder.js'
 import type { MovePlan } from '../../move.js'
 import { planMove } from '../../plan/plan.js'
