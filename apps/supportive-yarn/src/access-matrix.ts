@@ -51,4 +51,5 @@ export const matrix = accessMatrix({
       access: server,
     },
   },
+  functions: { 'risk_tier(text)': ['service'] },
 })

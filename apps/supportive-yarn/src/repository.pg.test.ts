@@ -24,6 +24,7 @@ import { failureOf } from './failure.js'
 import { generate } from './generate.js'
 import type { Db } from './repository.js'
 import * as repository from './repository.js'
+import { phrases } from './risk/phrases.js'
 import { sqliteSchema } from './sqlite-schema.js'
 import { supportiveYarn } from './supportive-yarn.js'
 import type { Tables } from './tables.js'
@@ -328,6 +329,18 @@ describe('a turn on Postgres', () => {
 })
 
 describe('the tables of both stores', () => {
+  it('Postgres knows the tier of each phrase of the list, and of no other; callers do not ask it', async () => {
+    const db = stores.get('postgres')!
+    const tierOf = async (phrase: string): Promise<string | null> =>
+      (await sql<{ tier: string | null }>`SELECT public.risk_tier(${phrase}) AS tier`.execute(db)).rows[0]!.tier
+    for (const { text, severity } of phrases) expect([text, await tierOf(text)]).toEqual([text, severity])
+    expect(await tierOf('my nan')).toBeNull()
+    const { rows } = await sql<{ may: boolean }>`
+      SELECT has_function_privilege(r, 'public.risk_tier(text)', 'execute') AS may
+        FROM unnest(array['anon', 'authenticated', 'service_role']) r`.execute(db)
+    expect(rows.map(({ may }) => may)).toEqual([false, false, true])
+  })
+
   it('R83: the file moves into the tables of the migrations, to the byte', async () => {
     const target = { url: testUrl(database.url, 'migrator') }
     const client = new pg.Client({ connectionString: target.url })
