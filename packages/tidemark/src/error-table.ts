@@ -827,6 +827,13 @@ export const errorTable = {
     'usage',
     403,
   ),
+  TM_SERVER_AUDIT: entry(
+    'The audit log does not take this look, and without that nothing is shown.',
+    'Look whether Postgres answers: `tidemark status`. Then ask again.',
+    'unreachable',
+    503,
+    true,
+  ),
   TM_SERVER_NOT_FOUND: entry('There is nothing at {method} {path}.', 'docs/admin.md lists the paths.', 'usage', 404),
   TM_SERVER_BAD_REQUEST: entry('The request is not valid: {reason}', 'Correct it and send it again.', 'usage', 400),
   TM_SERVER_NOT_RUNNING: entry('No Tidemark server runs in {path}.', 'Start one with `tidemark dev`.', 'unreachable', 503),

@@ -23,6 +23,7 @@ import type { ProjectStatus } from '../operations/status.js'
 import type * as systems from '../operations/systems.js'
 import type * as actions from '../operations/systems-actions.js'
 import type * as chat from '../operations/systems-chat.js'
+import type * as yarn from '../operations/systems-yarn.js'
 import type * as audit from './audit.js'
 import type { SessionAnswer } from './session-routes.js'
 import type { SignInRequest } from './sign-in.js'
@@ -57,6 +58,7 @@ export type { SettingView } from '../operations/settings.js'
 export type * from '../operations/systems.js'
 export type { ApprovalDetail, SystemAction } from '../operations/systems-actions.js'
 export type { OwnChat, OwnMessage } from '../operations/systems-chat.js'
+export type { YarnCourse, YarnTurn, YarnWords } from '../operations/systems-yarn.js'
 export type { AuditEntry } from './audit.js'
 export type { OperatorRole } from './operator.js'
 export type { SessionAnswer } from './session-routes.js'
@@ -152,6 +154,8 @@ export interface AdminApi {
   'GET /systems/tours': { readonly query: Wanted<typeof systems.dayRequest>; readonly answer: systems.ToursReport }
   'GET /systems/leads': { readonly answer: systems.LeadsReport }
   'GET /systems/yarn': { readonly answer: systems.YarnReport }
+  'GET /systems/yarn/course': { readonly query: Wanted<typeof yarn.courseRequest>; readonly answer: yarn.YarnCourse }
+  'POST /systems/yarn/words': { readonly body: Wanted<typeof yarn.wordsRequest>; readonly answer: yarn.YarnWords }
   'GET /systems/chat': { readonly answer: systems.ChatReport }
   'GET /systems/chat/own': { readonly answer: chat.OwnChat }
   'POST /systems/chat/say': { readonly body: Wanted<typeof chat.sayRequest>; readonly answer: chat.OwnChat }

@@ -57,7 +57,8 @@ const subjectOf = ({ query, body, params }: FastifyRequest): string | null => {
 
 /** Writes what operators do to `audit_log`. Where Postgres is away, the server's own log has it. */
 export const createAudit = ({ pool, log }: AuditOptions): Audit => {
-  const write = async (request: FastifyRequest, operator: Operator, status: number | undefined): Promise<void> => {
+  /** Whether the table has it. */
+  const write = async (request: FastifyRequest, operator: Operator, status: number | undefined): Promise<boolean> => {
     const action = actionOf(request)
     const data = {
       path: request.params,
@@ -73,14 +74,17 @@ export const createAudit = ({ pool, log }: AuditOptions): Audit => {
       action,
       ...(status !== undefined && { status }),
     })
-    const signal = AbortSignal.timeout(patienceMs)
-    await pool()
-      ?.query(insert, values, { signal })
-      .catch((err: unknown) => log.warn('the audit log did not take an action', { requestId: request.id, action, err }))
+    try {
+      await pool()?.query(insert, values, { signal: AbortSignal.timeout(patienceMs) })
+      return pool() !== undefined
+    } catch (err) {
+      log.warn('the audit log did not take an action', { requestId: request.id, action, err })
+      return false
+    }
   }
   return {
     begun: (request, operator) => write(request, operator, undefined),
-    failed: (request, operator, status) => write(request, operator, status),
+    failed: async (request, operator, status) => void (await write(request, operator, status)),
   }
 }
 

@@ -1,6 +1,6 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { TidemarkError } from '../../errors.js'
-import { checkFields, isRead, neededRole, signBody } from './access.js'
+import { checkFields, isNeverUnnoted, isRead, neededRole, signBody } from './access.js'
 import { createLooks, isLook } from './looks.js'
 import { keepOperator, type Operator, operatorOf, requireRole } from './operator.js'
 import { isSame, type Session, type Sessions } from './session.js'
@@ -41,8 +41,8 @@ export const findOperator = async (
 }
 
 export interface Audit {
-  /** Before it is done: an action that ends the server is noted, too. */
-  begun(request: FastifyRequest, operator: Operator): Promise<void>
+  /** Before it is done: an action that ends the server is noted, too. False where the audit log did not take it. */
+  begun(request: FastifyRequest, operator: Operator): Promise<boolean>
   /** What was refused, or failed. */
   failed(request: FastifyRequest, operator: Operator, status: number): Promise<void>
 }
@@ -60,7 +60,9 @@ export const addGate = (admin: FastifyInstance, options: GateOptions, audit: Aud
     checkFields(request)
     signBody(request)
     const operator = operatorOf(request)
-    if (!isRead(request) || looks.begins(request, operator)) await audit.begun(request, operator)
+    if (isRead(request) && !looks.begins(request, operator)) return
+    const isNoted = await audit.begun(request, operator)
+    if (!isNoted && isNeverUnnoted(request)) throw new TidemarkError('TM_SERVER_AUDIT', {})
   })
   admin.addHook('onSend', async (request, reply) => {
     if (reply.statusCode < 400 || (isRead(request) && !isLook(request))) return

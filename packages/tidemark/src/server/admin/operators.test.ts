@@ -100,16 +100,23 @@ describe('C2: the role of a user', () => {
 describe('the gate', () => {
   let app: FastifyInstance
   let noted: (readonly [string, string, string, number?])[]
+  let isNoting: boolean
   const bodies: unknown[] = []
 
   beforeEach(async () => {
     noted = []
+    isNoting = true
     bodies.length = 0
     app = await createHttp({ log: silentLogger, metrics: createMetrics() })
     const isAuthorized = createTokenCheck([token])
     const audit = {
-      begun: async (request: { readonly url: string }, { name, role }: { readonly name: string; readonly role: OperatorRole }) =>
-        void noted.push([request.url, name, role]),
+      begun: async (
+        request: { readonly url: string },
+        { name, role }: { readonly name: string; readonly role: OperatorRole },
+      ) => {
+        noted.push([request.url, name, role])
+        return isNoting
+      },
       failed: async (
         request: { readonly url: string },
         { name, role }: { readonly name: string; readonly role: OperatorRole },
@@ -120,7 +127,14 @@ describe('the gate', () => {
       async (admin) => {
         addGate(admin, { isAuthorized, sessions }, audit)
         for (const url of ['/overview', '/move/files', '/feed/tail']) admin.get(url, async () => ({ url }))
-        for (const url of ['/alerts/ack', '/move/cutover', '/move/finish', '/hooks/list', '/something/new'])
+        for (const url of [
+          '/alerts/ack',
+          '/move/cutover',
+          '/move/finish',
+          '/hooks/list',
+          '/something/new',
+          '/systems/yarn/words',
+        ])
           admin.post(url, async ({ body }) => {
             bodies.push(body)
             return { url }
@@ -203,6 +217,17 @@ describe('the gate', () => {
       ['/admin/v1/move/cutover', 'ann', 'operator'],
       ['/admin/v1/move/finish', 'ann', 'operator', 403],
     ])
+  })
+
+  test('what nobody may see unnoted is not shown where the audit log does not take it; everything else goes on', async () => {
+    isNoting = false
+    const send = await signedIn('admin')
+    expect(await send('POST', '/systems/yarn/words')).toBe(503)
+    expect(bodies).toEqual([])
+    expect(await send('POST', '/move/cutover')).toBe(200)
+    isNoting = true
+    expect(await send('POST', '/systems/yarn/words')).toBe(200)
+    expect(bodies).toHaveLength(2)
   })
 
   test('nobody signs for another: the name of a session stands in the body; the token signs for whom it says, and else for itself', async () => {

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
+import { createLogger } from '../../observability/log.js'
 import { appSource, platformSource } from '../../schema/migration-files.js'
 import { createMigrator } from '../../schema/migrator.js'
 import { bootstrappedTemplate, connectTo, testUrl } from '../../schema/testing/bootstrapped-template.js'
@@ -7,7 +8,9 @@ import { useClient, useDatabase } from '../../testing/postgres/use-database.js'
 import type { AgentsReport, ChatReport, LeadsReport, SystemsReport, ToursReport, YarnReport } from '../operations/systems.js'
 import type { ApprovalDetail } from '../operations/systems-actions.js'
 import type { OwnChat } from '../operations/systems-chat.js'
+import type { YarnCourse, YarnTurn, YarnWords } from '../operations/systems-yarn.js'
 import { type AdminReads, openAdminReads } from '../testing/open-admin-reads.js'
+import type { OperatorRole } from './operator.js'
 
 const folderOf = (app: string): URL => new URL(`../../../../../apps/${app}/migrations/`, import.meta.url)
 
@@ -85,10 +88,146 @@ test('yarns come without a word of theirs, and without an id that would go on wi
   await client.query(
     `insert into public.risk_detections (session_id, trigger_phrase, user_message) values ('abcdefgh-the-rest-of-it', 'private phrase', 'private words')`,
   )
+  await client.query(`insert into public.sessions (session_id, last_activity) values ('shorter', now() - interval '1 day')`)
   const report = await ask<YarnReport>(admin, '/systems/yarn')
-  expect(report.sessions).toMatchObject([{ id: 'abcdefgh', state: 'worries', messages: 1, risks: 1 }])
-  expect(report).toMatchObject({ states: { worries: 1 }, completed: 0, risksToday: 1 })
-  expect(JSON.stringify(report)).not.toMatch(/private|the-rest/)
+  expect(report.sessions).toMatchObject([
+    { id: 'abcdefgh', state: 'worries', messages: 1, risks: 1, key: expect.stringMatching(/^\d+$/) },
+    { id: 'sho', state: 'welcome', messages: 0, key: null },
+  ])
+  expect(report).toMatchObject({ states: { welcome: 1, worries: 1 }, completed: 0, risksToday: 1 })
+  expect(JSON.stringify(report)).not.toMatch(/private|the-rest|shorter/)
+})
+
+/** A yarn with the same words twice, in a pause and as an answer; gives what opens it. */
+const writeYarn = async (): Promise<string> => {
+  const at = (second: number): string => `2026-05-04T10:00:${String(second).padStart(2, '0')}Z`
+  const yarn = 'a-yarn-that-anybody-could-go-on-with'
+  await client.query(`insert into public.sessions (session_id, fsm_state) values ($1, 'worries')`, [yarn])
+  const said = [
+    ['user', 'secret greeting', 0],
+    ['bot', 'secret question', 0],
+    ['user', 'secret danger', 5],
+    ['bot', 'secret helplines', 5],
+    ['user', 'yes', 10],
+    ['bot', 'secret question', 10],
+    ['user', 'yes', 15],
+    ['bot', 'secret thanks', 15],
+  ] as const
+  const numbers: string[] = []
+  for (const [role, message, second] of said) {
+    const { rows } = await client.query<{ id: string }>(
+      `insert into public.chat_history (session_id, role, message, ts) values ($1, $2, $3, $4) returning id`,
+      [yarn, role, message, at(second)],
+    )
+    numbers.push(rows[0]!.id)
+  }
+  await client.query(
+    `insert into public.intent_classifications (session_id, user_message, classified_intent, method, fsm_state, created_at)
+     values ($1, 'yes', 'clear', 'rule_based', 'strengths', $2)`,
+    [yarn, at(15)],
+  )
+  await client.query(
+    `insert into public.risk_detections (session_id, trigger_phrase, user_message, detected_at)
+     values ($1, 'no hope', 'secret danger', $2), ($1, 'wanna die', 'secret danger', $2), ($1, 'of an older list', 'secret greeting', $3)`,
+    [yarn, at(5), at(0)],
+  )
+  return numbers[0]!
+}
+
+const nothing = { yarn: null, turns: [] }
+
+test('SEC-2: a yarn is opened without its words; those an admin gets who says why, and the audit log has it before', async () => {
+  const lines: string[] = []
+  const log = createLogger({ level: 'debug', destination: { write: (line) => lines.push(line) } })
+  const from = await openAdminReads(first.url, { log })
+  onTestFinished(() => from.stop())
+  const key = await writeYarn()
+  const course = async (as: OperatorRole) => from.get(`/systems/yarn/course?key=${key}`, as)
+  const words = (body: object, as: OperatorRole = 'admin') => from.post('/systems/yarn/words', body, as)
+
+  expect((await course('viewer')).status).toBe(403)
+  const { body } = (await course('operator')) as { readonly body: YarnCourse }
+  expect(body.yarn).toMatchObject({ id: 'a-yarn-t', key, messages: 8, risks: 3 })
+  const turn = ({ role, state, intent, risk }: YarnTurn) => [role, state, intent, risk]
+  expect(body.turns.map(turn)).toEqual([
+    ['user', 'welcome', null, { tier: null, resourcesShown: true }],
+    ['bot', 'strengths', null, null],
+    ['user', 'strengths', null, { tier: 'high', resourcesShown: true }],
+    ['bot', 'strengths', null, null],
+    ['user', 'strengths', null, null],
+    ['bot', 'strengths', null, null],
+    ['user', 'strengths', 'clear', null],
+    ['bot', 'worries', null, null],
+  ])
+  expect(JSON.stringify(body)).not.toMatch(/secret|yes|wanna|go-on-with/)
+
+  for (const as of ['viewer', 'operator'] as const) expect((await words({ key, reason: 'To help' }, as)).status).toBe(403)
+  for (const reason of [undefined, '', '   ']) expect((await words({ key, reason })).status).toBe(400)
+  const shown = await words({ key, reason: 'A nurse asked' })
+  expect(shown).toMatchObject({ status: 200, headers: { 'cache-control': 'no-store' } })
+  expect((shown.body as YarnWords).words.map(({ text }) => text)).toEqual([
+    ...[
+      'secret greeting',
+      'secret question',
+      'secret danger',
+      'secret helplines',
+      'yes',
+      'secret question',
+      'yes',
+      'secret thanks',
+    ],
+  ])
+  expect((shown.body as YarnWords).words.map(({ number }) => number)).toEqual(body.turns.map(({ number }) => number))
+
+  const { rows } = await client.query(
+    `select actor, actor_role, record_id, new_data->'body'->>'reason' as reason, new_data->>'status' as status from public.audit_log
+      where action = 'POST /systems/yarn/words' order by id`,
+  )
+  const refused = (role: string, status: string) => ({ actor: role, actor_role: `operator:${role}`, status })
+  expect(rows).toMatchObject([
+    refused('viewer', '403'),
+    refused('operator', '403'),
+    ...[null, '', '   '].flatMap((reason) => [
+      { actor: 'admin', reason, status: null },
+      { actor: 'admin', reason, status: '400' },
+    ]),
+    { actor: 'admin', actor_role: 'operator:admin', record_id: key, reason: 'A nurse asked', status: null },
+  ])
+  const everything = JSON.stringify((await client.query(`select * from public.audit_log`)).rows)
+  expect(lines.join('')).toContain('/admin/v1/systems/yarn/words')
+  expect(`${lines.join('')} ${everything}`).not.toMatch(/secret|go-on-with/)
+})
+
+test('SEC-2: words whose look the audit log does not take are not sent', async () => {
+  const { key } = (await ask<YarnReport>(admin, '/systems/yarn')).sessions[0]!
+  const words = () => admin!.post('/systems/yarn/words', { key, reason: 'A nurse asked' })
+  await client.query(`alter table public.audit_log add constraint closed check (action <> 'POST /systems/yarn/words') not valid`)
+  try {
+    expect(await words()).toMatchObject({ status: 503, body: { error: { code: 'TM_SERVER_AUDIT' } } })
+  } finally {
+    await client.query('alter table public.audit_log drop constraint closed')
+  }
+  expect((await words()).status).toBe(200)
+})
+
+test('a yarn is opened by its first message alone, without a tier where the application waits for that migration, and not once it is gone', async () => {
+  const { rows } = await client.query<{ id: string }>(
+    `select id from public.chat_history where session_id = 'a-yarn-that-anybody-could-go-on-with' order by id`,
+  )
+  const course = (key: string) => ask<YarnCourse>(admin, `/systems/yarn/course?key=${key}`)
+  const [key, second] = [rows[0]!.id, rows[1]!.id]
+  expect(await course(second)).toEqual(nothing)
+  expect((await admin!.get('/systems/yarn/course?key=1%27')).status).toBe(400)
+  await client.query('alter function public.risk_tier(text) rename to risk_tier_later')
+  try {
+    expect((await course(key)).turns[2]?.risk).toEqual({ tier: null, resourcesShown: true })
+  } finally {
+    await client.query('alter function public.risk_tier_later(text) rename to risk_tier')
+  }
+  await client.query(`delete from public.sessions where session_id = 'a-yarn-that-anybody-could-go-on-with'`)
+  expect(await course(key)).toEqual(nothing)
+  expect((await admin!.post('/systems/yarn/words', { key, reason: 'Why not' })).body).toEqual({ words: [] })
+  expect(await ask<YarnCourse>(leads, `/systems/yarn/course?key=${key}`)).toEqual(nothing)
 })
 
 test('chats come with their counts, and no message', async () => {

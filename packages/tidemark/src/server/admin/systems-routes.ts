@@ -12,6 +12,7 @@ export interface SystemsRoutesOptions {
 
 const load = () => import('../operations/systems.js')
 const loadChat = () => import('../operations/systems-chat.js')
+const loadYarn = () => import('../operations/systems-yarn.js')
 const loadActions = () => import('../operations/systems-actions.js')
 
 /** Changes of so long are told together. */
@@ -66,6 +67,15 @@ export const addSystemsRoutes = (app: FastifyInstance, options: SystemsRoutesOpt
   })
   app.get('/systems/leads', async () => (await load()).systemLeads(reads()))
   app.get('/systems/yarn', async () => (await load()).systemYarn(reads()))
+  app.get('/systems/yarn/course', async (request) => {
+    const { courseRequest, yarnCourse } = await loadYarn()
+    return yarnCourse(reads(), validate(courseRequest, request.query).key)
+  })
+  // What it takes is in the body: an address is written down on its way.
+  app.post('/systems/yarn/words', async (request) => {
+    const { wordsRequest, yarnWords } = await loadYarn()
+    return yarnWords(reads(), validate(wordsRequest, request.body).key)
+  })
   app.get('/systems/chat', async () => (await load()).systemChat(reads()))
   app.get('/systems/chat/own', async (request) => (await loadChat()).ownChat(reads(), operatorOf(request).name))
   app.post('/systems/chat/say', async (request) => {

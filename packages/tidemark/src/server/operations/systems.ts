@@ -3,7 +3,7 @@ import { z } from 'zod'
 import type { RoleReads } from './role-reads.js'
 
 /** Policies of an application are for its users; who looks here answers for the whole. */
-const everything = { role: 'service_role' } as const
+export const everything = { role: 'service_role' } as const
 
 export const systemNames = ['tours', 'leads', 'yarn', 'chat', 'agents'] as const
 
@@ -188,8 +188,10 @@ const leadsSql = `
        where p.status in ('pending', 'approved', 'sending', 'failed') order by coalesce(p.submitted_at, p.created_at), p.id limit 200) p))::text`
 
 export interface YarnView {
-  /** The beginning of its id: whoever has all of it may go on with the yarn. */
+  /** The beginning of its id, and never the half of it: whoever has all of it may go on with the yarn. */
   readonly id: string
+  /** By which it is opened here, and nowhere else: the number of its first message. Null where nothing was said. */
+  readonly key: string | null
   readonly state: string
   readonly startedAt: string
   readonly lastAt: string
@@ -206,16 +208,21 @@ export interface YarnReport extends SystemPlace {
   readonly sessions: readonly YarnView[]
 }
 
+/** Of `public.sessions s`, as {@link YarnView} has them. */
+export const yarnColumns = `
+  left(s.session_id, least(8, length(s.session_id) / 2)) as id, s.fsm_state as state, s.created_at as "startedAt", s.last_activity as "lastAt",
+  s.completed as "isCompleted",
+  (select min(h.id)::text from public.chat_history h where h.session_id = s.session_id) as key,
+  (select count(*)::int from public.chat_history h where h.session_id = s.session_id) as messages,
+  (select count(*)::int from public.user_responses r where r.session_id = s.session_id and r.response is not null) as steps,
+  (select count(*)::int from public.risk_detections d where d.session_id = s.session_id) as risks`
+
 const yarnSql = `
   select json_build_object('states', ${countsOf('sessions', 'fsm_state', 'not completed')},
     'completed', (select count(*)::int from public.sessions where completed),
     'risksToday', (select count(*)::int from public.risk_detections where detected_at > now() - interval '24 hours'),
     'sessions', (select coalesce(json_agg(s), '[]') from (
-      select left(s.session_id, 8) as id, s.fsm_state as state, s.created_at as "startedAt", s.last_activity as "lastAt", s.completed as "isCompleted",
-             (select count(*)::int from public.chat_history h where h.session_id = s.session_id) as messages,
-             (select count(*)::int from public.user_responses r where r.session_id = s.session_id and r.response is not null) as steps,
-             (select count(*)::int from public.risk_detections d where d.session_id = s.session_id) as risks
-        from public.sessions s order by s.last_activity desc, s.session_id limit 200) s))::text`
+      select ${yarnColumns} from public.sessions s order by s.last_activity desc, s.session_id limit 200) s))::text`
 
 export interface ChatView {
   readonly id: string

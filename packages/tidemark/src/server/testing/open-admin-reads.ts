@@ -1,11 +1,12 @@
 import type { FastifyInstance } from 'fastify'
 import { resolveConfig } from '../../config/config.js'
 import { createMetrics } from '../../observability/metrics.js'
-import { silentLogger } from '../../observability/observability.js'
+import { type Logger, silentLogger } from '../../observability/observability.js'
 import { createNamedPool, createPools } from '../../postgres/postgres.js'
 import { testUrl } from '../../schema/testing/bootstrapped-template.js'
+import { createAudit } from '../admin/audit.js'
 import { addDataRoutes } from '../admin/data-routes.js'
-import { addGate } from '../admin/gate.js'
+import { type Audit, addGate } from '../admin/gate.js'
 import { addMachineRoutes } from '../admin/machine-routes.js'
 import type { OperatorRole } from '../admin/operator.js'
 import type { Session } from '../admin/session.js'
@@ -16,6 +17,7 @@ import type { Resilience } from '../resilience/open-resilience.js'
 
 export interface Asked {
   readonly status: number
+  readonly headers: Readonly<Record<string, unknown>>
   readonly body: never
 }
 
@@ -42,6 +44,8 @@ export interface AdminReadsOptions {
   readonly resilience?: Resilience
   /** Databases beside it, by name. */
   readonly others?: Readonly<Record<string, string>>
+  /** Of requests, and of what operators do. */
+  readonly log?: Logger
 }
 
 const readsOf = (databaseUrl: string): RoleReads =>
@@ -54,7 +58,7 @@ const readsOf = (databaseUrl: string): RoleReads =>
 
 export const openAdminReads = async (
   databaseUrl: string,
-  { resilience, others = {} }: AdminReadsOptions = {},
+  { resilience, others = {}, log = silentLogger }: AdminReadsOptions = {},
 ): Promise<AdminReads> => {
   const pools = createPools({
     url: testUrl(databaseUrl, 'app'),
@@ -67,7 +71,7 @@ export const openAdminReads = async (
   metrics.gauge('tidemark_realtime_connections', 'Clients.', ['protocol']).set(7, { protocol: 'supabase' })
   const config = resolveConfig({ env: { PORT: '9999', TIDEMARK_ADMIN_TOKEN: 'a-token-that-nobody-may-see' } })
   const audited: string[] = []
-  const app = await createHttp({ log: silentLogger, metrics })
+  const app = await createHttp({ log, metrics })
   await app.register(
     async (admin: FastifyInstance) => {
       const sessions = {
@@ -77,8 +81,18 @@ export const openAdminReads = async (
         cookie: async () => '',
         read: async (cookie: string | undefined) => (cookie === undefined ? undefined : sessionOf(cookie as OperatorRole)),
       }
-      const note = async ({ url }: { readonly url: string }): Promise<void> => void audited.push(url)
-      addGate(admin, { isAuthorized: () => false, sessions }, { begun: note, failed: note })
+      const audit = createAudit({ pool: () => pools.primary, log })
+      const noting: Audit = {
+        begun: (request, operator) => {
+          audited.push(request.url)
+          return audit.begun(request, operator)
+        },
+        failed: (request, operator, status) => {
+          audited.push(request.url)
+          return audit.failed(request, operator, status)
+        },
+      }
+      addGate(admin, { isAuthorized: () => false, sessions }, noting)
       const given = { reads: () => reads }
       addDataRoutes(admin, given)
       addSystemsRoutes(admin, { systems: () => systems }, { listen: () => () => undefined, stop: async () => undefined })
@@ -99,7 +113,7 @@ export const openAdminReads = async (
       headers: { cookie: as, 'x-tidemark-csrf': csrf },
       ...(payload !== undefined && { payload: payload as object }),
     })
-    return { status: answer.statusCode, body: answer.json() as never }
+    return { status: answer.statusCode, headers: answer.headers, body: answer.json() as never }
   }
   return {
     get: (path, as = 'admin') => send('GET', path, as),
