@@ -1,4 +1,4 @@
-import { Ban, Bot } from 'lucide-react'
+import { Ban, Bot, ChartLine } from 'lucide-react'
 import type { AgentMetrics, AgentView, ExecutionView } from 'tidemark/admin'
 import { useAnswer } from '../../api/use-answer.ts'
 import { count, duration, percent } from '../../format/format.ts'
@@ -84,7 +84,14 @@ const columns: readonly Column<ExecutionView>[] = [
 
 const Charts = ({ metrics }: { readonly metrics: readonly AgentMetrics[] }) => {
   const times = metrics.map(({ at }) => Date.parse(at))
-  if (times.length < 2) return null
+  if (times.length < 2)
+    return (
+      <Panel title="How they do">
+        <Empty title="There is nothing to draw yet" icon={ChartLine}>
+          <p>Agents tell how they did for each stretch of time; a line begins with the second one.</p>
+        </Empty>
+      </Panel>
+    )
   return (
     <div className="columns">
       <Panel title="Tasks">

@@ -7,6 +7,7 @@ import { CopyAs } from '../../parts/copy-as.tsx'
 import { type Column, DataTable } from '../../parts/data-table.tsx'
 import { Empty } from '../../parts/empty.tsx'
 import { Since } from '../../parts/since.tsx'
+import { StateCounts } from '../../parts/state-counts.tsx'
 import { Status } from '../../parts/status.tsx'
 import { Absent } from './absent.tsx'
 import { Approval } from './approval.tsx'
@@ -84,7 +85,7 @@ export const Leads = () => {
   const isListening = useLiveSystem('leads', answer.data)
   return (
     <Answered of={answer} height={320}>
-      {({ isPresent, stages: totals, leads, inbox }) =>
+      {({ isPresent, stages: totals, leads, approvals, inbox }) =>
         isPresent ? (
           <div className="stack">
             <LivePanel title="Pipeline" isListening={isListening} actions={<CopyAs path="GET /systems/leads" input={{}} />}>
@@ -101,6 +102,9 @@ export const Leads = () => {
               </section>
             </LivePanel>
             <LivePanel title="Approvals" isListening={isListening}>
+              <div className="panel-line">
+                <StateCounts label="Approvals by state" counts={approvals} kindOf={kindOf} />
+              </div>
               <DataTable
                 label="Approvals"
                 columns={columns}

@@ -9,6 +9,7 @@ import { Answered } from '../../parts/answered.tsx'
 import { Button, IconButton } from '../../parts/button.tsx'
 import { TextField } from '../../parts/field.tsx'
 import { Panel } from '../../parts/panel.tsx'
+import { Bubbles } from './bubbles.tsx'
 
 interface Sending {
   /** Sent again under the same, it is there once. */
@@ -93,17 +94,16 @@ export const OwnChat = () => {
       <Answered of={answer} height={120}>
         {({ messages }) => {
           const there = new Set(messages.map(({ clientId }) => clientId))
+          const unsent = sending.filter(({ clientId }) => !there.has(clientId))
           return (
-            <ol className="bubbles" role="log" aria-label="Your own chat">
+            <Bubbles label="Your own chat" count={messages.length + unsent.length} isReadOut>
               {messages.map((message) => (
                 <Said key={message.clientId ?? message.id} {...message} />
               ))}
-              {sending
-                .filter(({ clientId }) => !there.has(clientId))
-                .map((each) => (
-                  <Unsent key={each.clientId} of={each} onAgain={() => void send(each)} onDrop={() => drop(each.clientId)} />
-                ))}
-            </ol>
+              {unsent.map((each) => (
+                <Unsent key={each.clientId} of={each} onAgain={() => void send(each)} onDrop={() => drop(each.clientId)} />
+              ))}
+            </Bubbles>
           )
         }}
       </Answered>

@@ -90,7 +90,7 @@ describe('systems', () => {
         database: null,
         stages: { new: 7 },
         leads: [lead],
-        approvals: {},
+        approvals: { pending: 1, sent: 3 },
         inbox: [approval],
       },
     })
@@ -99,6 +99,7 @@ describe('systems', () => {
     within(stage).getByText('not to be contacted: dnc')
     within(stage).getByText(hostile)
     screen.getByText('Hello')
+    within(screen.getByRole('list', { name: 'Approvals by state' })).getByText('sent')
   })
 
   test('an approval is read and decided on: what is approved is the words that were shown', async () => {
@@ -183,6 +184,7 @@ describe('systems', () => {
   test('yarns and chats, by their states and counts', async () => {
     const yarn = {
       id: 'abcdefgh',
+      key: '7',
       state: 'worries',
       startedAt: at,
       lastAt: at,
@@ -305,6 +307,15 @@ describe('systems', () => {
     screen.getByText(hostile)
     screen.getByText('2.5 s')
     expect('ran' in globalThis).toBe(false)
+    expect(screen.queryByText('There is nothing to draw yet')).toBeNull()
+  })
+
+  test('agents that told nothing of how they do have no chart, and that is said', async () => {
+    renderDashboard('/systems?system=agents', {
+      'GET /systems/agents': { isPresent: true, database: null, agents: [], states: {}, tasks: {}, executions: [], metrics: [] },
+    })
+    await screen.findByText('There is nothing to draw yet')
+    screen.getByText('No agent has told of itself')
   })
 
   test('an application that is not there names the commands that bring it', async () => {
