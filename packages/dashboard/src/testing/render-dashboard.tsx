@@ -137,5 +137,8 @@ export const renderDashboard = (path: string, answers: Answers) => {
     /** Of a path, the newest last. */
     askedFor: (name: Path) => asked.filter((one) => one.name === name),
     address: () => history.location.href,
+    /** What is kept of answers, to questions and to what was done. */
+    cached: (): readonly unknown[] =>
+      [...client.getQueryCache().getAll(), ...client.getMutationCache().getAll()].map(({ state }) => state),
   }
 }

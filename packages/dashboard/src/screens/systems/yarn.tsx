@@ -10,10 +10,13 @@ import { Figure, Figures } from '../../parts/figures.tsx'
 import { Since } from '../../parts/since.tsx'
 import { StateCounts } from '../../parts/state-counts.tsx'
 import { Status } from '../../parts/status.tsx'
+import { useSay } from '../../shell/say.tsx'
 import { Absent } from './absent.tsx'
 import { kindOf } from './kinds.ts'
 import { LivePanel } from './live-panel.tsx'
+import { useSystemsFilters } from './systems-filters.ts'
 import { useLiveSystem } from './use-live-system.ts'
+import { retention, stateWord, YarnConversation } from './yarn-conversation.tsx'
 
 const columns: readonly Column<YarnView>[] = [
   { name: 'last', title: 'Last word', width: '120px', cell: ({ lastAt }) => <Since at={lastAt} /> },
@@ -23,7 +26,7 @@ const columns: readonly Column<YarnView>[] = [
     title: 'Where it is',
     width: 'minmax(160px, 1fr)',
     cell: ({ state, isCompleted }) => (
-      <Status kind={isCompleted ? 'ok' : 'info'}>{isCompleted ? 'finished' : state.replaceAll('_', ' ')}</Status>
+      <Status kind={isCompleted ? 'ok' : 'info'}>{isCompleted ? 'finished' : stateWord(state)}</Status>
     ),
   },
   { name: 'steps', title: 'Steps', width: '80px', align: 'end', cell: ({ steps }) => `${steps} of 4` },
@@ -41,8 +44,10 @@ const columns: readonly Column<YarnView>[] = [
   { name: 'began', title: 'Began', width: '120px', cell: ({ startedAt }) => <Since at={startedAt} /> },
 ]
 
-/** Where yarns are. What was said stays with who said it. */
+/** Where yarns are, and one of them turn by turn. What was said stays with who said it, but for an admin who says why. */
 export const Yarn = () => {
+  const say = useSay()
+  const [{ yarn }, setFilters] = useSystemsFilters()
   const answer = useAnswer('GET /systems/yarn', {}, { everyMs: 5_000 })
   const isListening = useLiveSystem('yarn', answer.data)
   return (
@@ -65,7 +70,9 @@ export const Yarn = () => {
                 label="Yarns"
                 columns={columns}
                 rows={sessions}
-                rowKey={({ id, startedAt }) => `${id} ${startedAt}`}
+                rowKey={({ key, id, startedAt }) => key ?? `${id} ${startedAt}`}
+                onOpen={({ key }) => (key === null ? say('Nothing was said in it yet.', 'info') : setFilters({ yarn: key }))}
+                openKey={yarn}
                 maxHeight={560}
                 empty={
                   <Empty
@@ -75,7 +82,9 @@ export const Yarn = () => {
                   />
                 }
               />
+              <p className="panel-line dim">{retention}</p>
             </LivePanel>
+            {yarn !== undefined && <YarnConversation key={yarn} number={yarn} onClose={() => setFilters({ yarn: undefined })} />}
           </div>
         ) : (
           <Absent
