@@ -6,7 +6,7 @@ import pg from 'pg'
 import type { BrowserContext, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { findBrowser, startBrowser, type TestBrowser } from '../../../../tidemark/src/testing/browser.ts'
-import { useProject } from '../../../../tidemark/src/testing/use-project.ts'
+import { useProject } from '../../../../tidemark/src/testing/project/use-project.ts'
 
 const chromium = findBrowser()
 const axePath = createRequire(import.meta.url).resolve('axe-core/axe.min.js')
