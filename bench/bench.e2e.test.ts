@@ -84,6 +84,19 @@ describe('the benchmarks', () => {
     expect([0, 1]).toContain(outcome.code)
   })
 
+  it.runIf(isLong && program !== undefined)(
+    'bench:webhooks takes webhooks over both logs of Redis, and ends in its figures',
+    async () => {
+      const outcome = await bench('webhooks.ts', '--rounds', '1', '--ms', '100')
+      expect(outcome.stderr).toBe('')
+      expect(closing(outcome)).toHaveLength(6)
+      expect(closing(outcome)).toContainEqual(
+        expect.stringMatching(/^webhooks-redis-always ratio to fastify-hmac-xadd-always \d+\.\d\d$/),
+      )
+      expect([0, 1]).toContain(outcome.code)
+    },
+  )
+
   it.runIf(isLong)('bench:capture writes with and without it, compares the files, and ends in its figures', async () => {
     const outcome = await bench('capture.ts', '--rows', '500', '--writes', '200', '--rounds', '1')
     expect(outcome.stderr).toBe('')
