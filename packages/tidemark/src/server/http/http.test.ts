@@ -6,7 +6,7 @@ import { createMetrics } from '../../observability/metrics.js'
 import { type LogFields, type Logger, silentLogger } from '../../observability/observability.js'
 import { createTokenCheck } from '../project/admin-token.js'
 import { resolveRoles } from '../roles.js'
-import { createHttp } from './http.js'
+import { createHttp, levelOf } from './http.js'
 import { listen, urlOf } from './listen.js'
 import { validate } from './validate.js'
 
@@ -82,6 +82,18 @@ describe('the HTTP server', () => {
     expect(await metrics.render()).toContain(
       'tidemark_http_request_duration_seconds_count{method="GET",route="/things/:id",status="200"} 1',
     )
+  })
+
+  test.each([
+    ['/livez', 503, 9000, 'debug'],
+    ['/apps/*', 200, 12, 'debug'],
+    ['/realtime/v1/api/broadcast', 202, 12, 'debug'],
+    ['/apps/*', 401, 12, 'info'],
+    ['/apps/*', 200, 1000, 'info'],
+    ['/realtime/v1/websocket', 101, 12, 'info'],
+    ['/rest/v1/:table', 200, 12, 'info'],
+  ] as const)('%s with %i after %i ms is a line at %s', (route, status, ms, level) => {
+    expect(levelOf(route, status, ms)).toBe(level)
   })
 })
 

@@ -49,6 +49,16 @@ const answerError = (thrown: unknown, request: FastifyRequest, reply: FastifyRep
   reply.status(status).send({ error: error.toJSON() })
 }
 
+/** From here on a request is slow, whatever it asks for. */
+const slowMs = 1000
+
+/** Other programs send these many times a second, and each is like the one before: Pusher's HTTP API, broadcasts without a socket. */
+const isRoutine = (route: string): boolean => route.startsWith('/apps/') || route.startsWith('/realtime/v1/api/')
+
+/** Probes and scrapes come every few seconds and say nothing new; of what programs send, only what failed or was slow does. */
+export const levelOf = (route: string, status: number, ms: number): 'debug' | 'info' =>
+  systemPaths.has(route) || (isRoutine(route) && status < 400 && ms < slowMs) ? 'debug' : 'info'
+
 const measure = (app: FastifyInstance, { log, metrics }: HttpOptions): void => {
   const durations = metrics.histogram(
     'tidemark_http_request_duration_seconds',
@@ -81,9 +91,7 @@ const measure = (app: FastifyInstance, { log, metrics }: HttpOptions): void => {
       durationMs,
       ip: request.ip,
     }
-    // Probes and scrapes come every few seconds and say nothing new.
-    if (systemPaths.has(route)) log.debug('request', fields)
-    else log.info('request', fields)
+    log[levelOf(route, reply.statusCode, reply.elapsedTime)]('request', fields)
   })
 }
 
