@@ -2,6 +2,7 @@ import pg from 'pg'
 import { reasonOf } from '../errors.js'
 import { retry } from '../resilience/retry.js'
 import type { Clock } from '../time/clock.js'
+import { CheckOuts } from './check-outs.js'
 import type { Target } from './connection.js'
 import type { Driver } from './driver.js'
 import { notify } from './lease.js'
@@ -21,6 +22,11 @@ export interface ConnectionsOptions extends PoolSize {
   readonly clock: Clock
 }
 
+interface Made {
+  readonly pool: pg.Pool
+  readonly checkOuts: CheckOuts
+}
+
 const closeGraceMs = 1_000
 const refill = { attempts: Number.MAX_SAFE_INTEGER, baseMs: 500, maxMs: 10_000 }
 
@@ -30,7 +36,7 @@ export class Connections {
   readonly #open = new Set<pg.PoolClient>()
   readonly #connectTimes = new Stopwatch()
   readonly #closing = new AbortController()
-  #pool: Promise<pg.Pool> | undefined
+  #made: Promise<Made> | undefined
   #kept = false
   #refilling: Promise<void> | undefined
   #lost = 0
@@ -53,8 +59,8 @@ export class Connections {
 
   /** An idle connection, or a new one. The caller sees to it that there are never more than `maxConnections`. */
   async checkOut(): Promise<pg.PoolClient> {
-    const pool = await this.#ready()
-    return pool.connect().catch((error: unknown) => {
+    const { checkOuts } = await this.#ready()
+    return checkOuts.take().catch((error: unknown) => {
       throw this.#mapped(error)
     })
   }
@@ -69,21 +75,21 @@ export class Connections {
   async close(): Promise<void> {
     this.#closing.abort()
     await this.#refilling
-    const pool = await this.#pool?.catch(() => undefined)
+    const made = await this.#made?.catch(() => undefined)
     const closed = [...this.#open].map((client) => new Promise((resolve) => client.once('end', resolve)))
-    await pool?.end()
+    await made?.pool.end()
     await within(this.#options.clock, closeGraceMs, Promise.all(closed))
   }
 
   /** Made on first use: for some modes the server has to be asked first. A failure is forgotten, the next caller tries anew. */
-  #ready(): Promise<pg.Pool> {
-    if (this.#pool) return this.#pool
+  #ready(): Promise<Made> {
+    if (this.#made) return this.#made
     const made = this.#make().catch((error: unknown) => {
       throw this.#mapped(error)
     })
-    this.#pool = made
+    this.#made = made
     made.catch(() => {
-      if (this.#pool === made) this.#pool = undefined
+      if (this.#made === made) this.#made = undefined
     })
     return made
   }
@@ -92,9 +98,9 @@ export class Connections {
     return toPostgresError(error, this.#options.target)
   }
 
-  async #make(): Promise<pg.Pool> {
+  async #make(): Promise<Made> {
     const { driver, target, name, maxConnections, minConnections, idleTimeoutMs, ...options } = this.#options
-    const { connectTimeoutMs, statementTimeoutMs, observer } = options
+    const { connectTimeoutMs, statementTimeoutMs, observer, clock } = options
     const Client = await driver.clientClass({
       target,
       connectTimeoutMs,
@@ -108,7 +114,7 @@ export class Connections {
     const pool = new pg.Pool({ Client, max: maxConnections, min: minConnections, idleTimeoutMillis: idleTimeoutMs })
     pool.on('connect', (client) => this.#opened(client as pg.PoolClient))
     pool.on('error', nothing)
-    return pool
+    return { pool, checkOuts: new CheckOuts(pool, clock) }
   }
 
   #opened(client: pg.PoolClient): void {
@@ -136,7 +142,7 @@ export class Connections {
   /** The pool opens a connection only for one who asks while none is idle, so all are taken at once and given back. */
   async #fill(): Promise<void> {
     const { minConnections } = this.#options
-    const pool = await this.#ready()
+    const { pool } = await this.#ready()
     const missing = Math.max(0, minConnections - pool.totalCount)
     const taken = await Promise.allSettled(Array.from({ length: missing + pool.idleCount }, () => this.checkOut()))
     for (const result of taken) if (result.status === 'fulfilled') result.value.release()
