@@ -1,6 +1,7 @@
 import type { TidemarkError } from '../errors.js'
 import type { Logger, Signals } from '../observability/observability.js'
-import type { RedisState } from './redis.js'
+import type { CommandOptions, RedisState } from './redis.js'
+import { renewed, unreachable } from './redis-error.js'
 
 interface ConnectionStateOptions {
   readonly target: string
@@ -26,6 +27,14 @@ export class ConnectionState {
 
   get whyDown(): TidemarkError | undefined {
     return this.#whyDown
+  }
+
+  /** Raises the signal's reason, and why it is down. */
+  throwUnlessUp({ signal }: CommandOptions): void {
+    signal?.throwIfAborted()
+    if (this.#state === 'up') return
+    const why = this.#whyDown
+    throw why ? renewed(why) : unreachable(this.#options.target, 'not connected yet')
   }
 
   listen(listener: (state: RedisState) => void): () => void {

@@ -102,14 +102,14 @@ class IoredisCluster implements Redis {
 
   async command<T extends RedisReply>(command: RedisCommand, options: CommandOptions = {}): Promise<T> {
     checkCommand(command)
-    this.#throwUnlessUp(options)
+    this.#state.throwUnlessUp(options)
     if (command[0].toUpperCase() === 'SCAN') return (await this.#scan(command, options)) as T
     return this.#send<T>(command, options)
   }
 
   async pipeline(commands: readonly RedisCommand[], options: PipelineOptions = {}): Promise<readonly PipelineResult[]> {
     for (const command of commands) checkCommand(command)
-    this.#throwUnlessUp(options)
+    this.#state.throwUnlessUp(options)
     if (!options.atomic) return resultsOf(commands.map((command) => this.#send(command, options)))
     const slot = commands.map(slotOfCommand).find((each) => each !== undefined)
     return this.#follow(slot, (node) => node.pipeline(commands, options))
@@ -129,7 +129,7 @@ class IoredisCluster implements Redis {
   }
 
   async subscribeBytes(channels: readonly string[], listener: BytesListener): Promise<() => Promise<void>> {
-    this.#throwUnlessUp({})
+    this.#state.throwUnlessUp({})
     return this.#masters.listen(channels, listener)
   }
 
@@ -154,7 +154,7 @@ class IoredisCluster implements Redis {
 
   async #onEach<T extends RedisReply>(command: RedisCommand, options: CommandOptions = {}): Promise<ReadonlyMap<string, T>> {
     checkCommand(command)
-    this.#throwUnlessUp(options)
+    this.#state.throwUnlessUp(options)
     const asked = this.#masters.addresses.map(async (address) => {
       return [address, await this.#masters.opened(address).command<T>(command, options)] as const
     })
@@ -218,13 +218,6 @@ class IoredisCluster implements Redis {
       isTidemarkError(error, 'TM_REDIS_UNREACHABLE') && /^(?:CLUSTERDOWN|MASTERDOWN|READONLY)\b/.test(reasonIn(error))
     if (isLost) this.#lost(error as TidemarkError)
     return error
-  }
-
-  #throwUnlessUp({ signal }: CommandOptions): void {
-    signal?.throwIfAborted()
-    if (this.#state.current === 'up') return
-    const why = this.#state.whyDown
-    throw why ? renewed(why) : unreachable(this.target, 'not connected yet')
   }
 
   #lost(why: TidemarkError): void {

@@ -98,13 +98,13 @@ class IoredisTcp implements Redis {
 
   async command<T extends RedisReply>(command: RedisCommand, options: CommandOptions = {}): Promise<T> {
     checkCommand(command)
-    this.#throwUnlessUp(options)
+    this.#state.throwUnlessUp(options)
     return this.#send(toCommand(command, options.buffers === true), options) as Promise<T>
   }
 
   async pipeline(commands: readonly RedisCommand[], options: PipelineOptions = {}): Promise<readonly PipelineResult[]> {
     for (const command of commands) checkCommand(command)
-    this.#throwUnlessUp(options)
+    this.#state.throwUnlessUp(options)
     if (commands.length === 0) return []
     const list = options.atomic ? [['MULTI'] as const, ...commands, ['EXEC'] as const] : commands
     const results = await this.#sendAll(list, options)
@@ -125,7 +125,7 @@ class IoredisTcp implements Redis {
   }
 
   async subscribeBytes(channels: readonly string[], listener: BytesListener): Promise<() => Promise<void>> {
-    this.#throwUnlessUp({})
+    this.#state.throwUnlessUp({})
     return this.#subscriptions.add(channels, listener).catch((error: unknown) => {
       throw this.#asOurs(error)
     })
@@ -186,13 +186,6 @@ class IoredisTcp implements Redis {
   #abandon(reason: string): void {
     this.#lastError = unreachable(this.target, reason)
     this.#client.stream?.destroy()
-  }
-
-  #throwUnlessUp({ signal }: CommandOptions): void {
-    signal?.throwIfAborted()
-    if (this.#state.current === 'up') return
-    const why = this.#state.whyDown
-    throw why ? renewed(why) : unreachable(this.target, 'not connected yet')
   }
 
   async #send(command: RespCommand, { timeoutMs, signal }: CommandOptions): Promise<RedisReply> {

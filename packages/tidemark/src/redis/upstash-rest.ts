@@ -64,14 +64,14 @@ class UpstashRest implements Redis {
 
   async command<T extends RedisReply>(command: RedisCommand, options: CommandOptions = {}): Promise<T> {
     checkCommand(command)
-    this.#throwUnlessUp(options)
+    this.#state.throwUnlessUp(options)
     const answer = (await this.#request({ body: encodeCommand(command) }, options)) as Answer
     return decodeReply(answer.result, options.buffers === true) as T
   }
 
   async pipeline(commands: readonly RedisCommand[], options: PipelineOptions = {}): Promise<readonly PipelineResult[]> {
     for (const command of commands) checkCommand(command)
-    this.#throwUnlessUp(options)
+    this.#state.throwUnlessUp(options)
     if (commands.length === 0) return []
     const path = [options.atomic ? 'multi-exec' : 'pipeline']
     const answers = (await this.#request({ path, body: commands.map(encodeCommand) }, options)) as readonly Answer[]
@@ -119,12 +119,6 @@ class UpstashRest implements Redis {
     const why = unreachable(this.target, 'the connection was stopped')
     this.#state.stopped(why)
     this.#stopping.abort(why)
-  }
-
-  #throwUnlessUp({ signal }: CommandOptions): void {
-    signal?.throwIfAborted()
-    if (this.#state.current === 'up') return
-    throw renewed(this.#state.whyDown ?? unreachable(this.target, 'not connected yet'))
   }
 
   async #request(request: Request, { timeoutMs, signal }: CommandOptions): Promise<unknown> {
