@@ -1,9 +1,7 @@
 #!/usr/bin/env node
 /** Fills the tables with some weeks of agents: `node apps/agents/dist/generate.js --database URL --seed 1 --tasks 600`. */
-import { realpathSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
 import { runStatement } from 'tidemark/app'
-import { createRandom, runFillCommand } from 'tidemark/testing'
+import { createRandom, isStarted, runFillCommand } from 'tidemark/testing'
 import { type Flaws, makeAgents } from './make-agents.js'
 import type { Db } from './repository/rows.js'
 import { json, tables } from './repository/tables.js'
@@ -68,5 +66,4 @@ const usage = 'Usage: generate.js --database URL [--seed N] [--agents N] [--task
 export const main = (argv: readonly string[]): Promise<number> =>
   runFillCommand(argv, { usage, numbers: { seed: 1, agents: 12, tasks: 600, days: 14 }, fill: generate })
 
-if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url))
-  process.exitCode = await main(process.argv.slice(2))
+if (isStarted(import.meta.url)) process.exitCode = await main(process.argv.slice(2))

@@ -1,8 +1,6 @@
 #!/usr/bin/env node
 /** Fills the tables with a house's last half year: `node apps/re-engine/dist/generate.js --database URL --seed 1 --leads 500`. */
-import { realpathSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
-import { createRandom, runFillCommand } from 'tidemark/testing'
+import { createRandom, isStarted, runFillCommand } from 'tidemark/testing'
 import { type Flaws, makeHouse, type Row } from './make-leads.js'
 
 export interface GenerateOptions {
@@ -74,5 +72,4 @@ const usage = 'Usage: generate.js --database URL [--seed N] [--leads N] [--agent
 export const main = (argv: readonly string[]): Promise<number> =>
   runFillCommand(argv, { usage, numbers: { seed: 1, leads: 500, agents: 12 }, fill: generate })
 
-if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url))
-  process.exitCode = await main(process.argv.slice(2))
+if (isStarted(import.meta.url)) process.exitCode = await main(process.argv.slice(2))

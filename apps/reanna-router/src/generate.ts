@@ -1,10 +1,8 @@
 #!/usr/bin/env node
 /** Writes a realistic, flawed reanna_router.db: `node apps/reanna-router/dist/generate.js out.db --seed 1 --tours 200`. */
-import { existsSync, realpathSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
-import { parseArgs } from 'node:util'
+import { existsSync } from 'node:fs'
 import Database from 'better-sqlite3'
-import { createRandom } from 'tidemark/testing'
+import { createRandom, type FileCommandValues, isStarted, runFileCommand, wholeNumber } from 'tidemark/testing'
 import { writeAcceptanceSample } from './acceptance-sample.js'
 import { enhancedSchema, legacySchema } from './legacy-schema.js'
 import { makeTour, type Row, type TourFlaws, type TourRows } from './make-tour.js'
@@ -95,38 +93,32 @@ export const generateAcceptanceSample = (path: string): SampleCounts => {
 
 const usage = 'Usage: generate.js FILE [--seed N] [--tours N] [--first-day YYYY-MM-DD] [--days N] [--enhanced] [--acceptance]\n'
 
-/** The command line; answers with the exit code. */
-export const main = (argv: readonly string[]): number => {
-  try {
-    const { values, positionals } = parseArgs({
-      args: [...argv],
-      allowPositionals: true,
-      options: {
-        seed: { type: 'string', default: '1' },
-        tours: { type: 'string', default: '200' },
-        'first-day': { type: 'string', default: defaultFirstDay.toISOString().slice(0, 10) },
-        days: { type: 'string', default: '361' },
-        enhanced: { type: 'boolean', default: false },
-        acceptance: { type: 'boolean', default: false },
-      },
-    })
-    const [path, ...rest] = positionals
-    if (path === undefined || rest.length > 0) throw new Error('name one file')
-    const [seed, tours] = [Number(values.seed), Number(values.tours)]
-    if (!Number.isInteger(seed)) throw new Error('--seed takes a whole number')
-    const [firstDay, days] = [new Date(`${values['first-day']}T00:00:00Z`), Number(values.days)]
-    if (Number.isNaN(firstDay.getTime())) throw new Error('--first-day takes a day, such as 2026-01-31')
-    if (!Number.isInteger(days) || days < 1) throw new Error('--days takes a whole number above 0')
-    const options = { seed, tours, firstDay, days, enhanced: values.enhanced }
-    const counts = values.acceptance ? generateAcceptanceSample(path) : generate(path, options)
-    process.stdout.write(`${path}: ${tableNames.map((name) => `${counts[name]} ${name}`).join(', ')}\n`)
-    return 0
-  } catch (error) {
-    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n${usage}`)
-    return 2
-  }
+const options = {
+  seed: { type: 'string', default: '1' },
+  tours: { type: 'string', default: '200' },
+  'first-day': { type: 'string', default: defaultFirstDay.toISOString().slice(0, 10) },
+  days: { type: 'string', default: '361' },
+  enhanced: { type: 'boolean', default: false },
+  acceptance: { type: 'boolean', default: false },
+} as const
+
+const optionsOf = (values: FileCommandValues): GenerateOptions => {
+  const firstDay = new Date(`${values['first-day']}T00:00:00Z`)
+  if (Number.isNaN(firstDay.getTime())) throw new Error('--first-day takes a day, such as 2026-01-31')
+  const [seed, tours, days] = [wholeNumber(values, 'seed'), wholeNumber(values, 'tours'), wholeNumber(values, 'days', 1)]
+  return { seed, tours, firstDay, days, enhanced: values['enhanced'] === true }
 }
 
-const started = process.argv[1]
-if (started !== undefined && realpathSync(started) === fileURLToPath(import.meta.url))
-  process.exitCode = main(process.argv.slice(2))
+/** The command line; answers with the exit code. */
+export const main = (argv: readonly string[]): number =>
+  runFileCommand(argv, {
+    usage,
+    options,
+    write: (path, values) => {
+      const given = optionsOf(values)
+      const counts = values['acceptance'] ? generateAcceptanceSample(path) : generate(path, given)
+      return tableNames.map((name) => `${counts[name]} ${name}`).join(', ')
+    },
+  })
+
+if (isStarted(import.meta.url)) process.exitCode = main(process.argv.slice(2))

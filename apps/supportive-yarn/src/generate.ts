@@ -1,10 +1,8 @@
 #!/usr/bin/env node
 /** Writes a realistic, flawed chat_history.db: `node apps/supportive-yarn/dist/generate.js out.db --seed 1 --sessions 200`. */
-import { existsSync, realpathSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
-import { parseArgs } from 'node:util'
+import { existsSync } from 'node:fs'
 import Database from 'better-sqlite3'
-import { createRandom, type Random } from 'tidemark/testing'
+import { createRandom, isStarted, type Random, runFileCommand, wholeNumber } from 'tidemark/testing'
 import { type MadeYarn, makeYarn } from './make-yarn.js'
 import { sqliteSchema } from './sqlite-schema.js'
 import { readWording } from './wording.js'
@@ -142,28 +140,21 @@ export const generate = (path: string, { seed = 1, sessions = 200 }: GenerateOpt
 
 const usage = 'Usage: generate.js FILE [--seed N] [--sessions N]\n'
 
-/** The command line; answers with the exit code. */
-export const main = (argv: readonly string[]): number => {
-  try {
-    const { values, positionals } = parseArgs({
-      args: [...argv],
-      allowPositionals: true,
-      options: { seed: { type: 'string', default: '1' }, sessions: { type: 'string', default: '200' } },
-    })
-    const [path, ...rest] = positionals
-    if (path === undefined || rest.length > 0) throw new Error('name one file')
-    const [seed, sessions] = [Number(values.seed), Number(values.sessions)]
-    if (!Number.isInteger(seed)) throw new Error('--seed takes a whole number')
-    const { messages, flaws } = generate(path, { seed, sessions })
-    const wrong = Object.values(flaws).reduce((sum, count) => sum + count, 0)
-    process.stdout.write(`${path}: ${sessions} sessions, ${messages} messages, ${wrong} flaws\n`)
-    return 0
-  } catch (error) {
-    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n${usage}`)
-    return 2
-  }
-}
+const numbers = { seed: { type: 'string', default: '1' }, sessions: { type: 'string', default: '200' } } as const
 
-const started = process.argv[1]
-if (started !== undefined && realpathSync(started) === fileURLToPath(import.meta.url))
-  process.exitCode = main(process.argv.slice(2))
+/** The command line; answers with the exit code. */
+export const main = (argv: readonly string[]): number =>
+  runFileCommand(argv, {
+    usage,
+    options: numbers,
+    write: (path, values) => {
+      const { sessions, messages, flaws } = generate(path, {
+        seed: wholeNumber(values, 'seed'),
+        sessions: wholeNumber(values, 'sessions'),
+      })
+      const wrong = Object.values(flaws).reduce((sum, count) => sum + count, 0)
+      return `${sessions} sessions, ${messages} messages, ${wrong} flaws`
+    },
+  })
+
+if (isStarted(import.meta.url)) process.exitCode = main(process.argv.slice(2))

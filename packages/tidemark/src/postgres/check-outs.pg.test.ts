@@ -1,7 +1,7 @@
 import { connect, createServer, type Socket } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
 import { createFakeClock } from '../testing/fake-clock.js'
-import { useDatabase } from '../testing/use-database.js'
+import { useDatabase } from '../testing/postgres/use-database.js'
 import { until } from '../time/until.js'
 import { createNamedPool } from './pools.js'
 import type { Client, Pool } from './postgres.js'

@@ -1,6 +1,7 @@
 /** The command line of programs that fill an application's tables with rows that are made up. */
 import { parseArgs } from 'node:util'
 import { type Client, createNamedPool } from '../../postgres/postgres.js'
+import { wholeNumber } from './file-command.js'
 
 export type FillOptions<N extends string> = Readonly<Record<N, number>> & {
   /** Nothing is later. */
@@ -14,12 +15,6 @@ export interface FillCommand<N extends string> {
   readonly numbers: Readonly<Record<N, number>>
   /** In one transaction of the owner of the tables. What it gives is printed as JSON. */
   readonly fill: (db: Client, options: FillOptions<N>) => Promise<unknown>
-}
-
-const whole = (name: string, text: string): number => {
-  const number = Number(text)
-  if (!Number.isInteger(number) || number < 1) throw new Error(`--${name} takes a whole number above 0`)
-  return number
 }
 
 const optionsOf = <N extends string>(argv: readonly string[], numbers: Readonly<Record<N, number>>) => {
@@ -38,7 +33,7 @@ const optionsOf = <N extends string>(argv: readonly string[], numbers: Readonly<
   const until = new Date(moment)
   if (database === '') throw new Error('name the database')
   if (Number.isNaN(until.getTime())) throw new Error('--until takes a time')
-  const counts = names.map((name) => [name, whole(name, String((given as Readonly<Record<string, unknown>>)[name]))])
+  const counts = names.map((name) => [name, wholeNumber(given, name, 1)])
   return { database, options: { ...Object.fromEntries(counts), until } as FillOptions<N> }
 }
 
