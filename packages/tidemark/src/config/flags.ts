@@ -10,12 +10,18 @@ export interface ConfigFlag {
   readonly help: string
 }
 
-const syntaxOf = ({ flag, kind, default: preset }: ListedOption): string =>
-  kind.argument === undefined ? `--${preset === true ? 'no-' : ''}${flag}` : `--${flag} <${kind.argument}>`
+const turnsOff = ({ kind, default: preset }: ListedOption): boolean => kind.argument === undefined && preset === true
 
-const helpOf = ({ help, env, default: preset, defaultText, kind }: ListedOption): string => {
+const syntaxOf = (option: ListedOption): string =>
+  option.kind.argument === undefined
+    ? `--${turnsOff(option) ? 'no-' : ''}${option.flag}`
+    : `--${option.flag} <${option.kind.argument}>`
+
+const helpOf = (option: ListedOption): string => {
+  const { help, env, default: preset, defaultText, kind } = option
   const normally = defaultText ?? (kind.argument === undefined ? undefined : preset)
-  return `${help} [${env.join(', ')}${normally === undefined ? '' : `; default: ${String(normally)}`}]`
+  const what = turnsOff(option) ? `Turns off what is on by default: ${help}` : help
+  return `${what} [${env.join(', ')}${normally === undefined ? '' : `; default: ${String(normally)}`}]`
 }
 
 /** Every flag that sets an option, in the order of the table. */

@@ -135,6 +135,7 @@ describe('flags', () => {
     expect(byKey.get('server.port')?.help).toMatch(/\[PORT; default: 8080\]$/)
     expect(byKey.get('stateDir')).toMatchObject({ attribute: 'stateDir', syntax: '--state-dir <folder>' })
     expect(byKey.get('redis.embedded')).toMatchObject({ attribute: 'embeddedRedis', syntax: '--no-embedded-redis' })
+    expect(byKey.get('redis.embedded')?.help).toMatch(/^Turns off what is on by default: Start /)
   })
 
   it('never show a default that is a secret', () => {
