@@ -15,16 +15,8 @@ export {
 } from './access-matrix/access-matrix.js'
 export { people } from './access-matrix/people.js'
 export { type FileCommand, type FileCommandValues, isStarted, runFileCommand, wholeNumber } from './app/file-command.js'
-export {
-  type FillCommand,
-  type FillCommand,
-  type FillOptions,
-  type FillOptions,
-  runFillCommand,
-  runFillCommand,
-} from './app/fill-command.js'
+export { type FillCommand, type FillOptions, runFillCommand } from './app/fill-command.js'
 export { createFakeClock, type FakeClock } from './fake-clock.js'
-
 export { createRandom, type Random } from './random.js'
 export { type ConformanceCase, redisConformance } from './redis/redis-conformance.js'
 export { startTestRedis, type TestRedis, type TestRedisOptions } from './redis/redis-server.js'
