@@ -301,7 +301,7 @@ describe.skipIf(chromium === undefined)('the dashboard in a browser (Debian: apt
     await dialog.getByLabel('Body').fill(body(8))
     await dialog.getByRole('button', { name: 'Replay edited' }).click()
     await dialog.waitFor({ state: 'hidden' })
-    await page.getByRole('dialog').getByText('processed', { exact: true }).waitFor({ timeout: 30_000 })
+    await page.getByRole('list', { name: 'Attempts' }).getByText('processed', { exact: true }).waitFor({ timeout: 30_000 })
     await page.getByRole('dialog').getByText('Body, as it came').waitFor()
     expect(await page.title()).toBe('Webhooks · Tidemark')
     const { rows } = await sql.query(

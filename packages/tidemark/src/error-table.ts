@@ -569,6 +569,18 @@ export const errorTable = {
     503,
     true,
   ),
+  TM_REALTIME_OFF: entry(
+    'There is no server here that takes connections of clients.',
+    'Start it with the role `realtime`, which `npx tidemark start` has, and with `realtime.enabled`.',
+    'unreachable',
+    503,
+  ),
+  TM_REALTIME_NO_CONNECTION: entry(
+    'There is no connection {id} on any server that answers.',
+    'It has ended, or its server has: list the connections anew.',
+    'failed',
+    404,
+  ),
   TM_REALTIME_UNAVAILABLE: entry(
     'Changes are not told at present: {reason}.',
     'Try again; /health says how the feed is.',

@@ -484,7 +484,9 @@ export type Database = {
       }
       webhook_events: {
         Row: {
+          attempt_log: Json | null
           attempts: number
+          attempts_left_out: number
           claims: number
           created_at: string
           dead_reason: string | null
@@ -515,9 +517,12 @@ export type Database = {
           turn: number | null
           updated_at: string
           verified: boolean
+          worker: string | null
         }
         Insert: {
+          attempt_log?: Json | null
           attempts?: number
+          attempts_left_out?: number
           claims?: number
           created_at?: string
           dead_reason?: string | null
@@ -548,9 +553,12 @@ export type Database = {
           turn?: number | null
           updated_at?: string
           verified: boolean
+          worker?: string | null
         }
         Update: {
+          attempt_log?: Json | null
           attempts?: number
+          attempts_left_out?: number
           claims?: number
           created_at?: string
           dead_reason?: string | null
@@ -581,6 +589,7 @@ export type Database = {
           turn?: number | null
           updated_at?: string
           verified?: boolean
+          worker?: string | null
         }
         Relationships: []
       }

@@ -1,7 +1,8 @@
 // @vitest-environment happy-dom
 import { act, fireEvent, screen, waitFor, within } from '@testing-library/react'
-import type { BreakerReport } from 'tidemark/admin'
+import type { BreakerReport, ConnectionPage } from 'tidemark/admin'
 import { describe, expect, test } from 'vitest'
+import { connection } from '../testing/answers.ts'
 import { failing, renderDashboard, session, TestEventSource } from '../testing/render-dashboard.tsx'
 import { ratesOf } from './realtime/realtime-screen.tsx'
 
@@ -284,6 +285,70 @@ describe('realtime', () => {
     screen.getByText('clients loaded anew')
     screen.getByText('server-1')
     screen.getByText('protocol pusher')
+  })
+
+  test('single connections: filters in the address, pages, one of them closed, and what its client does then', async () => {
+    const page = {
+      connections: [connection(), connection({ id: '0123456789ab.2', user: null, role: 'anon', channels: [], channelCount: 0 })],
+      next: '0123456789ab.2',
+      nodes: [
+        { node: 'host:1:0123456789ab', connections: 700 },
+        { node: 'host:2:ba9876543210', connections: 300 },
+      ],
+      silent: 1,
+    }
+    let answer: ConnectionPage = page
+    const { address, askedFor } = renderDashboard('/realtime?who=ann', {
+      'GET /realtime': { figures: [], servers: [] },
+      'GET /realtime/channels': { channels: [], total: 0 },
+      'GET /realtime/connections': () => answer,
+      'POST /realtime/connections/close': {
+        id: '0123456789ab.1',
+        node: 'host:1:0123456789ab',
+        protocol: 'supabase',
+        code: 1008,
+        reason: 'closed by an operator',
+        next: 'It comes back.',
+      },
+    })
+    await screen.findByText('0123456789ab.1')
+    screen.getByText('1 other server did not answer: what is connected there is missing.')
+    screen.getByText('2 connections shown of 1,000 connections')
+    const wanted = (at: number) => Object.fromEntries(askedFor('GET /realtime/connections').at(at)?.url.searchParams ?? [])
+    expect(wanted(0)).toEqual({ user: 'ann', limit: '500' })
+    fireEvent.click(screen.getByRole('button', { name: 'The next' }))
+    await waitFor(() => expect(decodeURIComponent(address())).toContain('after=0123456789ab.2'))
+    fireEvent.change(screen.getByLabelText('Server'), { target: { value: 'host:2:ba9876543210' } })
+    fireEvent.change(screen.getByLabelText('Listens to'), { target: { value: 'room:1' } })
+    await waitFor(() =>
+      expect(wanted(-1)).toEqual({
+        node: 'host:2:ba9876543210',
+        user: 'ann',
+        channel: 'room:1',
+        limit: '500',
+      }),
+    )
+    expect(decodeURIComponent(address())).not.toContain('after')
+
+    fireEvent.click(screen.getByText('0123456789ab.1'))
+    const detail = await screen.findByRole('dialog', { name: 'Connection' })
+    within(detail).getByText(/7 messages, 2.0 KiB of them unread; nothing confirmed for 1.5 s/)
+    expect(
+      within(detail)
+        .getAllByRole('listitem')
+        .map(({ textContent }) => textContent),
+    ).toEqual(['room:1', 'room:2'])
+    within(detail).getByText('and 3 more')
+    fireEvent.click(within(detail).getByRole('button', { name: 'Close connection…' }))
+    const closing = await screen.findByRole('dialog', { name: 'Close the connection 0123456789ab.1' })
+    fireEvent.click(within(closing).getByRole('button', { name: 'Close connection' }))
+    await screen.findByText('Closed: 1008, closed by an operator. It comes back.')
+    expect(askedFor('POST /realtime/connections/close')[0]?.body).toEqual({ id: '0123456789ab.1' })
+
+    answer = { ...page, connections: [], next: null, silent: 0 }
+    fireEvent.change(screen.getByLabelText('Whose'), { target: { value: 'nobody' } })
+    await screen.findByText('No connection is like that')
+    screen.getByText('npx tidemark connections')
   })
 
   test('a channel is chosen and joined as a user; what that user would hear is shown, and a refusal is said', async () => {

@@ -1,7 +1,7 @@
 // @vitest-environment happy-dom
 import { act, fireEvent, screen, waitFor, within } from '@testing-library/react'
 import { describe, expect, test } from 'vitest'
-import { alert, change, detail, event, node } from '../testing/answers.ts'
+import { alert, attempt, change, detail, event, node } from '../testing/answers.ts'
 import { type Answers, failing, renderDashboard, session, TestEventSource } from '../testing/render-dashboard.tsx'
 import { familiesOf } from './cache/cache-screen.tsx'
 import { added, maxRows } from './feed/tail.ts'
@@ -344,6 +344,29 @@ describe('webhooks', () => {
     screen.getByText('Body, as it came')
     screen.getByText(raw)
     screen.getByText('ann', { exact: false, selector: 'summary' })
+  })
+
+  test('R67: each attempt has its line: what it came to, when, how long, where; stacks are folded', async () => {
+    const attemptLog = [
+      attempt({ outcome: 'worker_ended', beganAt: null, durationMs: null, message: null, stack: null }),
+      attempt({ outcome: 'breaker_open', code: 'TM_RESILIENCE_BREAKER_OPEN', nextAt: '2026-11-22T10:00:01.250Z' }),
+      attempt({ attempt: 2, replayId: 'r1-and-more', deadReason: 'attempts', durationMs: 4_200 }),
+    ]
+    const edit = { replayId: 'r1-and-more', actor: 'ann', at: event().receivedAt, raw: '{}', rawEncoding: 'utf8' } as const
+    renderDashboard(`/webhooks?id=${event().id}`, {
+      'POST /hooks/list': list,
+      'GET /hooks/replays': { replays: [] },
+      'GET /hooks/show': detail({ attemptLog, attemptsLeftOut: 7, edits: [edit] }),
+    })
+    const lines = within(await screen.findByRole('list', { name: 'Attempts' })).getAllByRole('listitem')
+    const [ended, skipped, last] = lines.map(({ textContent }) => textContent)
+    expect(lines).toHaveLength(3)
+    expect(ended).toMatch(/its worker ended.*not counted.*Noticed 2026-11-22T10:00:00.000Z.*on host:1:ab/)
+    expect(ended).not.toContain('took')
+    expect(skipped).toMatch(/breaker is open.*Began .*took 12 ms.*due 2026-11-22T10:00:01.250Z.*TM_RESILIENCE_BREAKER_OPEN boom/)
+    expect(last).toMatch(/Attempt 2 of replay r1-and-m, with the body of ann failed, the last \(attempts\).*took 4.2 s/)
+    expect(within(lines[1]!).getByText('Stack').closest('details')?.open).toBe(false)
+    screen.getByText('7 attempts before these left out.')
   })
 
   test('an event on its way cannot be sent again', async () => {

@@ -1,6 +1,8 @@
 /** Answers as a server gives them, for tests to change what they are about. */
 import type {
   AlertView,
+  AttemptLine,
+  ConnectionEntry,
   EventDetail,
   EventView,
   JobView,
@@ -236,6 +238,22 @@ export const event = (given: Partial<EventView> = {}): EventView => ({
   ...given,
 })
 
+export const attempt = (given: Partial<AttemptLine> = {}): AttemptLine => ({
+  attempt: 1,
+  replayId: null,
+  outcome: 'failed',
+  at,
+  beganAt: at,
+  durationMs: 12,
+  worker: 'host:1:ab',
+  code: null,
+  message: 'boom',
+  stack: '    at handler (app.js:1:1)',
+  nextAt: null,
+  deadReason: null,
+  ...given,
+})
+
 export const detail = (given: Partial<EventDetail> = {}): EventDetail => ({
   ...event(),
   lane: 'l',
@@ -252,5 +270,23 @@ export const detail = (given: Partial<EventDetail> = {}): EventDetail => ({
   raw: '{"a":1}',
   rawEncoding: 'utf8',
   edits: [],
+  attemptLog: [],
+  attemptsLeftOut: 0,
+  ...given,
+})
+
+export const connection = (given: Partial<ConnectionEntry> = {}): ConnectionEntry => ({
+  id: '0123456789ab.1',
+  node: 'host:1:0123456789ab',
+  protocol: 'supabase',
+  since: at,
+  user: 'ann',
+  role: 'authenticated',
+  channels: ['room:1', 'room:2'],
+  channelCount: 5,
+  told: 7,
+  waitingBytes: 2_048,
+  unconfirmedMs: 1_500,
+  silentMs: 900,
   ...given,
 })

@@ -167,6 +167,28 @@ export const describeBreakers = (program: Command, lazily: Lazily): void => {
     .action(lazily(async () => (await breakerCommands()).breakersReset))
 }
 
+export const describeConnections = (program: Command, lazily: Lazily): void => {
+  const commands = () => import('./commands/connections.js')
+  const connections = program
+    .command('connections')
+    .description('clients of realtime: who is connected to which server, and to what')
+  connections
+    .command('list', { isDefault: true })
+    .description('connections of all servers, in the order in which they came')
+    .option('--node <name>', 'of one server, as the list names it')
+    .addOption(new Option('--protocol <name>', 'of one protocol').choices(['supabase', 'pusher']))
+    .option('--user <id>', 'of one user')
+    .option('--channel <name>', 'those that listen to it')
+    .option('--after <id>', 'those behind this one')
+    .option('--limit <number>', 'how many, at most 500 (default: 100)', positiveInteger)
+    .action(lazily(async () => (await commands()).connectionsList))
+  connections
+    .command('close')
+    .argument('<id>', 'as the list names it')
+    .description('end a connection, on whichever server it is; its client is told why')
+    .action(lazily(async () => (await commands()).connectionsClose))
+}
+
 const alertCommands = () => import('./commands/alerts.js')
 
 export const describeAlerts = (program: Command, lazily: Lazily): void => {

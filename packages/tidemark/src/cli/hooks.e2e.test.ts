@@ -46,6 +46,10 @@ test('R67 F17: an event is sent, fails, is found among the dead letters and goes
   const shown = await project.run<EventDetail>('hooks', 'show', dead.id)
   expect(shown.error).toMatch(/no such contact: 7\n\s+at /)
   expect(JSON.parse(shown.raw)).toEqual(body('evt-1'))
+  expect(shown.attemptLog).toMatchObject([
+    { attempt: 1, outcome: 'failed', message: 'no such contact: 7', deadReason: null },
+    { attempt: 2, outcome: 'failed', message: 'no such contact: 7', deadReason: 'attempts', nextAt: null },
+  ])
 
   const counted = await project.run<ReplayReport>('hooks', 'replay', '--provider', 'rollout', '--dry-run')
   expect(counted).toMatchObject({ dryRun: true, selected: 1 })

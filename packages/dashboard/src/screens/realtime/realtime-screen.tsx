@@ -13,6 +13,7 @@ import { Figure, Figures } from '../../parts/figures.tsx'
 import { Panel } from '../../parts/panel.tsx'
 import { Since } from '../../parts/since.tsx'
 import { Status } from '../../parts/status.tsx'
+import { Connections } from './connections.tsx'
 import { Listening } from './listening.tsx'
 
 type Sample = RealtimeReport['figures'][number]
@@ -141,6 +142,7 @@ export const RealtimeScreen = () => {
         <>
           <Numbers figures={figures} />
           <Charts points={points} />
+          {mayListen && <Connections />}
           {mayListen && <Listening />}
           <Panel title="Servers" isFlush>
             <DataTable

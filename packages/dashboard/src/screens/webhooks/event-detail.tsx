@@ -13,6 +13,7 @@ import { Note } from '../../parts/note.tsx'
 import { Since } from '../../parts/since.tsx'
 import { Status } from '../../parts/status.tsx'
 import { useSay } from '../../shell/say.tsx'
+import { Attempts } from './attempts.tsx'
 import { EditReplay } from './edit-replay.tsx'
 import { Edits } from './edits.tsx'
 import { pretty } from './pretty.ts'
@@ -120,6 +121,7 @@ export const EventDetail = ({ id, onClose }: { readonly id: string; readonly onC
                 <pre className="wrap-anywhere">{event.error}</pre>
               </Note>
             )}
+            <Attempts {...event} />
             <h3>Headers</h3>
             <dl className="pairs">
               {Object.entries(event.headers).map(([name, value]) => (

@@ -2,6 +2,7 @@ import type { ListReport, ReplayReport } from '../../server/operations/hooks.js'
 import type { SendReport } from '../../server/operations/hooks-send.js'
 import type { ReplayView } from '../../webhooks/replay/replays.js'
 import type { EventDetail, EventView } from '../../webhooks/replay/stored-events.js'
+import type { AttemptLine } from '../../webhooks/workers/attempt-log.js'
 import type { Colors } from '../terminal/terminal.js'
 import { table } from './table.js'
 
@@ -39,6 +40,32 @@ export const listText = ({ counts, events }: ListReport): string => {
   return [`Events: ${whole.join(', ')}.`, ...rest].join('\n')
 }
 
+const outcomeText = ({ outcome, deadReason, nextAt }: AttemptLine): string => {
+  if (outcome === 'processed') return 'processed'
+  if (outcome === 'worker_ended') return 'its worker ended; not counted'
+  const what = outcome === 'breaker_open' ? 'skipped: a circuit breaker is open' : 'failed'
+  return deadReason !== null ? `${what}; dead (${deadReason})` : `${what}; next was due ${nextAt}`
+}
+
+const saidText = ({ code, message }: AttemptLine): string =>
+  shortened([code, message?.split('\n')[0]].filter((part) => part !== null && part !== undefined).join(': '))
+
+/** Stacks are in `--json`. */
+const attemptsText = ({ attemptLog, attemptsLeftOut }: EventDetail): readonly string[] => {
+  if (attemptLog.length === 0) return []
+  const rows = attemptLog.map((line) => [
+    String(line.attempt),
+    line.replayId === null ? '' : line.replayId.slice(0, 8),
+    line.beganAt ?? line.at,
+    line.durationMs === null ? '' : `${line.durationMs} ms`,
+    line.worker ?? '',
+    outcomeText(line),
+    saidText(line),
+  ])
+  const leftOut = attemptsLeftOut === 0 ? [] : [`${attemptsLeftOut} attempts before these were left out.`]
+  return [...leftOut, table(['attempt', 'replay', 'began', 'took', 'worker', 'outcome', 'error'], rows)]
+}
+
 export const showText = (event: EventDetail, { bold }: Colors): string =>
   [
     `${bold(event.id)} ${event.type} of ${event.provider}${event.tenant === '' ? '' : ` (${event.tenant})`}`,
@@ -47,6 +74,7 @@ export const showText = (event: EventDetail, { bold }: Colors): string =>
     `${event.verified ? 'signed' : 'not signed'}, told as a ${event.trust}; attempts ${event.attempts}`,
     ...(event.replayId === null ? [] : [`sent again by replay ${event.replayId}`]),
     ...(event.edited ? [`its last run was with a body that ${event.edits[0]?.actor ?? 'an operator'} wrote`] : []),
+    ...attemptsText(event),
     ...(event.error === null ? [] : [event.error]),
     ...Object.entries(event.headers).map(([name, value]) => `${name}: ${value}`),
     event.raw,

@@ -2,7 +2,7 @@ import type { Socket } from 'node:net'
 import type { WebSocket } from 'ws'
 import type { Connection } from './connection.js'
 import { type Frame, pingFrame, pongFrame } from './frame.js'
-import type { CutOff, Farewell, SocketHandler, SocketProtocol } from './hub.js'
+import type { ClientView, CutOff, Farewell, SocketHandler, SocketProtocol } from './hub.js'
 import type { Traffic } from './hub-metrics.js'
 import type { FrameJoiner } from './join-frames.js'
 
@@ -11,6 +11,8 @@ export interface SocketHost {
   readonly traffic: Traffic
   readonly protocol: SocketProtocol
   readonly acknowledgeEveryMs: number
+  /** Wall time. */
+  now(): number
   monotonicMs(): number
   /** Flushes it at the end of this turn. */
   markDirty(socket: ClientSocket): void
@@ -70,6 +72,8 @@ const whyBroken: Readonly<Record<string, string>> = {
 export class ClientSocket implements Connection {
   readonly id: string
   readonly remote: string
+  /** Wall time. */
+  readonly openedAtMs: number
   sent = 0
   /** On the monotonic clock. */
   heardMs: number
@@ -94,6 +98,7 @@ export class ClientSocket implements Connection {
   constructor(id: string, ws: WebSocket, net: Socket, host: SocketHost) {
     this.id = id
     this.remote = net.remoteAddress ?? ''
+    this.openedAtMs = host.now()
     this.heardMs = host.monotonicMs()
     this.#ws = ws
     this.#net = net
@@ -111,6 +116,20 @@ export class ClientSocket implements Connection {
 
   get isOpen(): boolean {
     return this.#state === 'open'
+  }
+
+  get protocol(): string {
+    return this.#host.protocol.name
+  }
+
+  /** What its protocol knows of it. */
+  get view(): ClientView | undefined {
+    return this.#handler?.view?.()
+  }
+
+  /** How long a question for its acknowledgement has no answer; null where there is none. */
+  unconfirmedMs(nowMs: number): number | null {
+    return this.#pingOutstanding ? Math.max(0, Math.round(nowMs - this.#pingedMs)) : null
   }
 
   get bufferedBytes(): number {
@@ -207,7 +226,7 @@ export class ClientSocket implements Connection {
   cutOff(why: CutOff): void {
     if (this.#state !== 'open') return
     const { code, reason } = this.#host.protocol.farewell(why)
-    if (why === 'shutdown') {
+    if (why === 'shutdown' || why === 'operator') {
       this.close(code, reason, why)
       return
     }

@@ -9,6 +9,7 @@ import type { IncomingHttpHeaders, Server } from 'node:http'
 import type { Logger, Metrics } from '../../observability/observability.js'
 import type { Clock } from '../../time/clock.js'
 import type { Json } from '../realtime.js'
+import type { ClientPage, ClientQuery } from './client-list.js'
 import type { Connection } from './connection.js'
 
 /** An upgrade before it is answered. */
@@ -28,6 +29,16 @@ export interface Refusal {
   readonly headers?: Readonly<Record<string, string>>
 }
 
+/** What a protocol knows of a client, for operators. Never a token, and nothing of what is said. */
+export interface ClientView {
+  /** Undefined where nobody is signed in. */
+  readonly user: string | undefined
+  /** In Postgres; undefined where the protocol has none. */
+  readonly role: string | undefined
+  /** As clients call them. */
+  readonly channels: { readonly size: number; names(): Iterable<string> }
+}
+
 /** What a protocol does with one client. Its functions must not wait, and must not raise: a handler that raises loses its client (1011). */
 export interface SocketHandler {
   /** One whole message, in the order of arrival. Text is valid UTF-8. */
@@ -36,6 +47,7 @@ export interface SocketHandler {
   acknowledged?(sent: number): void
   /** Called about once a second, for deadlines of its own. `nowMs` is monotonic. */
   sweep?(nowMs: number): void
+  view?(): ClientView
   /** Called once, after which nothing else is. */
   closed(code: number, reason: string): void
 }
@@ -49,10 +61,17 @@ export interface Acceptance {
 export interface Farewell {
   readonly code: number
   readonly reason: string
+  /** What clients of this protocol do then, for operators. */
+  readonly next?: string
 }
 
-/** Why the hub ends connections: it leaves too much unread, nothing is heard of it, this process ends. */
-export type CutOff = 'slow' | 'idle' | 'shutdown'
+/** Why the hub ends connections: it leaves too much unread, nothing is heard of it, this process ends, an operator wants it. */
+export type CutOff = 'slow' | 'idle' | 'shutdown' | 'operator'
+
+/** A connection that {@link Hub.end} has ended. */
+export interface EndedClient extends Farewell {
+  readonly protocol: string
+}
 
 export interface SocketProtocol {
   /** A label of metrics. */
@@ -91,6 +110,10 @@ export interface Hub {
   connections(protocol?: string): number
   /** Bytes that wait for clients to read them. */
   bufferedBytes(): number
+  /** Its clients, in the order in which they came. Looks at some in each turn of the event loop: nobody waits for it. */
+  clients(query: ClientQuery): Promise<ClientPage>
+  /** Ends a connection as an operator wants it; undefined where none has that id, or it ends already. */
+  end(id: string): EndedClient | undefined
   /** Brings metrics up to date before a scrape. */
   refreshMetrics(): void
   /** New upgrades are answered with 503. */

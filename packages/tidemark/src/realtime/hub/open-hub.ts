@@ -3,8 +3,9 @@ import type { Socket } from 'node:net'
 import { WebSocketServer } from 'ws'
 import type { Logger } from '../../observability/observability.js'
 import { type Clock, systemClock } from '../../time/clock.js'
+import { type ClientPage, type ClientQuery, listClients } from './client-list.js'
 import { ClientSocket, type SocketHost } from './client-socket.js'
-import type { Acceptance, Hub, HubOptions, Refusal, SocketProtocol, UpgradeRequest } from './hub.js'
+import type { Acceptance, EndedClient, Hub, HubOptions, Refusal, SocketProtocol, UpgradeRequest } from './hub.js'
 import { createHubMetrics, type HubMetrics, noTraffic, type Traffic } from './hub-metrics.js'
 import { FrameJoiner } from './join-frames.js'
 import { refuse, serveWithoutUpgrade } from './upgrade.js'
@@ -99,6 +100,7 @@ class SocketHub implements Hub {
       protocol,
       traffic,
       acknowledgeEveryMs: this.#acknowledgeEveryMs,
+      now: () => this.#clock.now(),
       monotonicMs: () => this.#clock.monotonicMs(),
       markDirty: (socket) => this.#markDirty(socket),
       flushLater: (socket) => this.#flushLater(socket),
@@ -204,6 +206,22 @@ class SocketHub implements Hub {
     let bytes = 0
     for (const socket of this.#sockets) bytes += socket.bufferedBytes
     return bytes
+  }
+
+  clients(query: ClientQuery): Promise<ClientPage> {
+    return listClients(this.#sockets, query, () => this.#clock.monotonicMs())
+  }
+
+  end(id: string): EndedClient | undefined {
+    for (const socket of this.#sockets) {
+      if (socket.id !== id) continue
+      if (!socket.isOpen) return undefined
+      const { protocol } = socket
+      const served = this.#served.find((each) => each.protocol.name === protocol)
+      socket.cutOff('operator')
+      return served && { protocol, ...served.protocol.farewell('operator') }
+    }
+    return undefined
   }
 
   refreshMetrics(): void {

@@ -14,6 +14,7 @@ import type * as move from '../operations/move.js'
 import type * as board from '../operations/move-board.js'
 import type { Overview } from '../operations/overview.js'
 import type * as queries from '../operations/queries.js'
+import type * as connections from '../operations/realtime-connections.js'
 import type { RealtimeReport } from '../operations/realtime-figures.js'
 import type * as inspection from '../operations/realtime-inspection.js'
 import type * as resilience from '../operations/resilience.js'
@@ -33,10 +34,12 @@ export type { MoveState } from '../../move/live/live-state.js'
 export type { SwitchReport } from '../../move/live/switch-options.js'
 export type { Hazard, MoveEvent, MovePlan, ObjectDecision, TablePlan } from '../../move/move.js'
 export type { MoveReject, MoveStatus } from '../../move/status.js'
+export type { ConnectionEntry, ConnectionPage, EndedConnection } from '../../realtime/connections/connections.js'
 export type { ExposureFinding } from '../../schema/exposure/exposure.js'
 export type { MigrationStatus, SchemaDifference } from '../../schema/schema.js'
 export type { ReplayView } from '../../webhooks/replay/replays.js'
 export type { EventDetail, EventView } from '../../webhooks/replay/stored-events.js'
+export type { AttemptLine } from '../../webhooks/workers/attempt-log.js'
 export type { FeedDescription } from '../feed/feed.js'
 export type { JobEvent, JobView } from '../jobs.js'
 export type { AlertsReport, AlertView, RuleView, SilenceView } from '../operations/alerts.js'
@@ -168,6 +171,14 @@ export interface AdminApi {
   'GET /queries': { readonly answer: queries.QueriesReport }
   'POST /queries/explain': { readonly body: Wanted<typeof queries.explainRequest>; readonly answer: queries.ExplainReport }
   'GET /settings': { readonly answer: ReturnType<typeof settings.settingsList> }
+  'GET /realtime/connections': {
+    readonly query: AsText<typeof connections.connectionsRequest>
+    readonly answer: Given<typeof connections.realtimeConnections>
+  }
+  'POST /realtime/connections/close': {
+    readonly body: Wanted<typeof connections.closeRequest>
+    readonly answer: Given<typeof connections.realtimeClose>
+  }
   'GET /realtime/channels': { readonly answer: inspection.ChannelsReport }
   'GET /realtime/inspect': {
     readonly query: Omit<Wanted<typeof inspection.inspectRequest>, 'tables'> & { readonly tables?: string }

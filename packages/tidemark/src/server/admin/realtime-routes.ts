@@ -1,5 +1,7 @@
 import type { FastifyInstance } from 'fastify'
+import type { Connections } from '../../realtime/connections/connections.js'
 import { validate } from '../http/validate.js'
+import { closeRequest, connectionsRequest, realtimeClose, realtimeConnections } from '../operations/realtime-connections.js'
 import { type Inspectable, inspectRequest, realtimeChannels, realtimeInspect } from '../operations/realtime-inspection.js'
 import { checkViewpoint } from './data-routes.js'
 import { beginEvents } from './event-response.js'
@@ -7,10 +9,16 @@ import { beginEvents } from './event-response.js'
 export interface RealtimeRoutesOptions {
   /** Undefined where this process does not serve `/realtime/v1`. */
   inspectable(): Inspectable | undefined
+  /** Undefined where this process takes no connections. */
+  connections(): Connections | undefined
 }
 
-/** /realtime/channels and /realtime/inspect. */
-export const addRealtimeAdminRoutes = (app: FastifyInstance, { inspectable }: RealtimeRoutesOptions): void => {
+/** /realtime/connections, /realtime/channels and /realtime/inspect. */
+export const addRealtimeAdminRoutes = (app: FastifyInstance, { inspectable, connections }: RealtimeRoutesOptions): void => {
+  app.get('/realtime/connections', async (request) =>
+    realtimeConnections(connections(), validate(connectionsRequest, request.query)),
+  )
+  app.post('/realtime/connections/close', async (request) => realtimeClose(connections(), validate(closeRequest, request.body)))
   const leaving = new Set<() => void>()
   app.addHook('preClose', async () => {
     for (const leave of [...leaving]) leave()

@@ -168,6 +168,7 @@ const mountAdmin = async (app: FastifyInstance, options: ShellOptions, parts: Ad
     reads: () => reads,
     systems: () => systems,
     inspectable: () => parts.realtime()?.inspectable,
+    connections: () => parts.realtime()?.connections,
     pools: () => options.runtime()?.pools,
     samples: () => {
       observation.refreshGauges()

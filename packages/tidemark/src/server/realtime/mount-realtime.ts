@@ -2,6 +2,7 @@ import type { FastifyInstance } from 'fastify'
 import type { FindCaller } from '../../auth/find-caller.js'
 import type { TidemarkConfig } from '../../config/config.js'
 import type { Logger } from '../../observability/observability.js'
+import type { Connections } from '../../realtime/connections/connections.js'
 import type { Changes } from '../../realtime/realtime.js'
 import type { State } from '../../state/state.js'
 import type { Observation } from '../observation/observation.js'
@@ -15,6 +16,8 @@ export interface MountedRealtime {
   attach(realtime: ServerRealtime): Promise<void>
   /** Undefined where `/realtime/v1` is not served. */
   readonly inspectable: Inspectable | undefined
+  /** Of all servers, once they are attached. */
+  readonly connections: Connections
   stop(): Promise<void>
 }
 
@@ -34,11 +37,18 @@ export const servesAnyRealtime = (config: TidemarkConfig): boolean => servesReal
 /** `/realtime/v1`, `/app` and `/apps`, as far as this server answers them. */
 export const mountRealtime = async (options: MountRealtimeOptions): Promise<MountedRealtime> => {
   const { app, config, observation } = options
-  const [{ openServerHub }, { openServerSupabaseRealtime }, { openServerPusher }, { addChangeStreamRoutes }] = await Promise.all([
+  const [
+    { openServerHub },
+    { openServerSupabaseRealtime },
+    { openServerPusher },
+    { addChangeStreamRoutes },
+    { openConnections },
+  ] = await Promise.all([
     import('./realtime-hub.js'),
     import('./realtime-supabase.js'),
     import('./realtime-pusher.js'),
     import('./change-stream-routes.js'),
+    import('../../realtime/connections/open-connections.js'),
   ])
   const shared = { ...options, hub: openServerHub(options) }
   const supabase = servesRealtime(config) ? await openServerSupabaseRealtime(shared) : undefined
@@ -48,13 +58,19 @@ export const mountRealtime = async (options: MountRealtimeOptions): Promise<Moun
     await addChangeStreamRoutes(app, { changes, findCaller, maxStreams, maxBufferedBytes, metrics: observation.metrics, log })
   }
   const pusher = servesPusher(config) ? await openServerPusher(shared) : undefined
+  let attached: ServerRealtime | undefined
+  const connections = openConnections({ hub: shared.hub, topics: () => attached?.topics.topics, log: options.log })
   return {
     attach: async (realtime) => {
+      attached = realtime
+      connections.attach()
       supabase?.attach(realtime.parts)
       await pusher?.attach(realtime.topics, realtime.redis)
     },
     inspectable: supabase?.inspectable,
+    connections,
     stop: async () => {
+      connections.stop()
       supabase?.stop()
       await pusher?.stop()
     },

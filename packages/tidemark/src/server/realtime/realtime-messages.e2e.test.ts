@@ -3,6 +3,7 @@ import { createClient, type SupabaseClient } from '@supabase/supabase-js'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { WebSocket } from 'ws'
+import type { ConnectionPage } from '../../realtime/connections/connections.js'
 import { runCli } from '../../testing/project/cli-call.js'
 import { type CliProcess, startCli, untilServing } from '../../testing/project/cli-process.js'
 import { createPreparedProject } from '../../testing/project/prepared-project.js'
@@ -158,6 +159,40 @@ describe('who sees what, in a server on embedded parts', () => {
     expect(noted).toMatchObject([
       { actor: 'admin token', record_id: topic, query: { claims: JSON.stringify({ sub }) } },
       { actor: 'admin token', record_id: topic, query: { user: userId(2) } },
+    ])
+  })
+
+  test('an operator lists connections, and closes one, which the audit log tells', async () => {
+    const made = await client(3)
+    const statuses: string[] = []
+    made.channel('closing').subscribe((told) => void statuses.push(told))
+    await until(() => statuses[0] === 'SUBSCRIBED')
+    const headers = { authorization: `Bearer ${adminToken}`, 'content-type': 'application/json' }
+    const list = async (query: string) => {
+      const answer = await fetch(`${url}/admin/v1/realtime/connections?${query}`, { headers })
+      return { status: answer.status, page: (await answer.json()) as ConnectionPage }
+    }
+    const close = async (id: string) => {
+      const answer = await fetch(`${url}/admin/v1/realtime/connections/close`, {
+        method: 'POST',
+        headers,
+        body: JSON.stringify({ id }),
+      })
+      return { status: answer.status, body: await answer.json() }
+    }
+    const { page } = await list(`channel=closing&user=${userId(3)}&protocol=supabase`)
+    expect(page.connections).toMatchObject([{ role: 'authenticated', channels: ['closing'] }])
+    expect((await list('limit=501')).status).toBe(400)
+    const { id } = page.connections[0]!
+    expect(await close(id)).toMatchObject({ status: 200, body: { id, protocol: 'supabase', code: 1008 } })
+    await until(async () => (await list('channel=closing')).page.connections.some((one) => one.id !== id))
+    expect(await close(id)).toMatchObject({ status: 404, body: { error: { code: 'TM_REALTIME_NO_CONNECTION' } } })
+    const { rows } = await sql.query(
+      `select actor, record_id from audit_log where action = 'POST /realtime/connections/close' and not new_data ? 'status'`,
+    )
+    expect(rows).toEqual([
+      { actor: 'admin token', record_id: id },
+      { actor: 'admin token', record_id: id },
     ])
   })
 

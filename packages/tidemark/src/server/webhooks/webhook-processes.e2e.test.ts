@@ -232,10 +232,21 @@ describe.skipIf(program === undefined)('processes that handle webhooks', () => {
     await give(400)
     await startWorker()
     await until(async () => (await effects()) > 60)
+    // It is in the middle of an event, and goes on no further.
+    await db.query('begin; lock table effects in share row exclusive mode')
+    const waiting = `select 1 from pg_locks where not granted and relation = 'effects'::regclass`
+    await until(async () => (await db.query(waiting)).rows.length > 0)
     await kill()
+    await db.query('rollback')
     expect(await effects()).toBeLessThan(given)
     await startWorker()
     await expectAllOnceAndInOrder()
+    const { rows } = await db.query(`select attempts, attempt_log as log from webhook_events where attempt_log is not null`)
+    expect(rows.length).toBeGreaterThan(0)
+    for (const { attempts, log } of rows) {
+      expect(attempts).toBe(1)
+      expect(log).toMatchObject([{ outcome: 'worker_ended', attempt: 1 }])
+    }
   })
 
   it('lose nothing and do nothing twice when all of them are killed again and again under load (F2)', async () => {

@@ -77,7 +77,7 @@ describe.skipIf(program === undefined)('replays (F17)', () => {
     await replays.start({}, 'ada')
     const done = new Set<string>()
     const limits = { partitions: [0], count: 3, most: 5, isUnderWay: ({ id }: SentEvent) => !done.has(id) }
-    const sender = new ReplaySender({ pool, renormalise: undefined })
+    const sender = new ReplaySender({ pool, renormalise: undefined, worker: 'w' })
     const send = async (by: ReplaySender): Promise<readonly (number | undefined)[]> =>
       (await by.send(limits))!.map(({ id }) => events.findIndex((event) => event.id === id)).sort()
     expect(await send(sender)).toEqual([0, 1, 2])
@@ -85,8 +85,10 @@ describe.skipIf(program === undefined)('replays (F17)', () => {
     expect(await send(sender)).toEqual([])
     done.add(events[1]!.id)
     expect(await send(sender)).toEqual([5])
-    expect(await new ReplaySender({ pool, renormalise: undefined }).send({ ...limits, partitions: [1] })).toBeUndefined()
-    expect(await send(new ReplaySender({ pool, renormalise: undefined }))).toEqual([6, 7, 8])
+    expect(
+      await new ReplaySender({ pool, renormalise: undefined, worker: 'w' }).send({ ...limits, partitions: [1] }),
+    ).toBeUndefined()
+    expect(await send(new ReplaySender({ pool, renormalise: undefined, worker: 'w' }))).toEqual([6, 7, 8])
     for (const { id } of events) done.add(id)
     // What it had found by then others have sent.
     expect(await send(sender)).toEqual([])

@@ -3,6 +3,7 @@ import { TidemarkError } from '../../errors.js'
 import type { Client, Pool } from '../../postgres/postgres.js'
 import { readJson } from '../json-text.js'
 import type { EventStatus } from '../webhooks.js'
+import { appendLine, keptLine } from '../workers/attempt-log.js'
 import { replayable, replaySelection, type Selection, whereOf } from './selection.js'
 
 export type ReplayStatus = 'running' | 'done' | 'failed' | 'cancelled'
@@ -71,10 +72,11 @@ const begin = async (db: Client, { selection, actor, body }: Begun): Promise<Rep
   const { id } = rows[0]!
   const { text, values } = whereOf(selection, 2)
   // A new chain of attempts: one that has not begun is how an event is known that was not sent yet.
-  const { rowCount } = await db.query(`update public.webhook_events set replay_id = $1, attempts = 0 where ${text}`, [
-    id,
-    ...values,
-  ])
+  const { rowCount } = await db.query(
+    `update public.webhook_events
+        set replay_id = $1, attempts = 0, ${appendLine(keptLine, `status = 'processed' and attempts = 1`)} where ${text}`,
+    [id, ...values],
+  )
   await db.query(
     `update tidemark.webhook_replays
         set selected = $2::bigint, status = case when $2::bigint = 0 then 'done' else status end,

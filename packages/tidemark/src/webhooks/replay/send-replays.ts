@@ -1,10 +1,13 @@
 import { reasonOf } from '../../errors.js'
 import type { Client, Pool } from '../../postgres/postgres.js'
 import type { Renormalise, Renormalised, StoredEvent } from '../webhooks.js'
+import { appendLine, type EndedAttempt, endedLine, failureOf } from '../workers/attempt-log.js'
 
 export interface SendReplaysOptions {
   readonly pool: Pool
   readonly renormalise: Renormalise | undefined
+  /** Who sends them. */
+  readonly worker: string
 }
 
 type Row = Omit<StoredEvent, 'receivedAtMs' | 'edited'> & { readonly received_ms: number; readonly edited: boolean }
@@ -86,12 +89,13 @@ const rewrite = async (db: Client, { id }: Row, made: Extract<Renormalised, { en
   )
 }
 
-const giveUp = async (db: Client, { id }: Row, reason: string): Promise<void> => {
+const giveUp = async (db: Client, { id }: Row, reason: string, worker: string): Promise<void> => {
   await db.query(
     `update public.webhook_events
-        set status = 'dead', dead_reason = 'unparseable', error = $2, attempts = 1, processed_at = null, next_attempt_at = null
+        set status = 'dead', dead_reason = 'unparseable', error = $2, attempts = 1, processed_at = null, next_attempt_at = null,
+            ${appendLine(endedLine('$3', { attempt: '1', deadReason: `'unparseable'` }))}
       where id = $1`,
-    [id, reason],
+    [id, reason, JSON.stringify({ ...failureOf(reason), worker, durationMs: null } satisfies EndedAttempt)],
   )
 }
 
@@ -188,7 +192,7 @@ export class ReplaySender {
     const good: string[] = []
     for (const row of rows) {
       const made = await understand(this.#options.renormalise, row)
-      if (made && 'unparseable' in made) await giveUp(db, row, made.unparseable)
+      if (made && 'unparseable' in made) await giveUp(db, row, made.unparseable, this.#options.worker)
       else {
         if (made) await rewrite(db, row, made)
         good.push(row.id)

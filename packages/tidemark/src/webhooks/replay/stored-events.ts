@@ -1,6 +1,7 @@
 import { TidemarkError } from '../../errors.js'
 import type { Pool } from '../../postgres/postgres.js'
 import type { DeadReason, EventStatus } from '../webhooks.js'
+import { type AttemptLine, isoText } from '../workers/attempt-log.js'
 import { type Selection, whereOf } from './selection.js'
 
 /** An event in a list. */
@@ -53,6 +54,10 @@ export interface EventDetail extends EventView, BodyText {
   readonly payload: unknown
   /** The newest first; `raw` stays what came. */
   readonly edits: readonly EventEdit[]
+  /** The oldest first, of all chains; each line says whose it is. */
+  readonly attemptLog: readonly AttemptLine[]
+  /** So many before those were left out. */
+  readonly attemptsLeftOut: number
 }
 
 export interface StatusCount {
@@ -70,8 +75,7 @@ export interface StoredEvents {
   counts(): Promise<readonly StatusCount[]>
 }
 
-const time = (column: string, name: string): string =>
-  `to_char(${column} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as "${name}"`
+const time = (column: string, name: string): string => `${isoText(column)} as "${name}"`
 
 const viewColumns = `id, provider, tenant, event_type as type, source_type as "sourceType",
   case when entity_id is null then null else entity_type || ' ' || entity_id end as entity, status, attempts, dead_reason as reason,
@@ -96,6 +100,25 @@ const editsOf = async (pool: Pool, id: string): Promise<readonly EventEdit[]> =>
   return rows.map(({ body, ...edit }) => ({ ...edit, ...rawOf(body) }))
 }
 
+interface Logged extends Pick<EventDetail, 'status' | 'attempts' | 'replayId' | 'processedAt'> {
+  readonly log: readonly AttemptLine[] | null
+  readonly worker: string | null
+}
+
+/** What succeeded at the first attempt has no line of its own: the row says the same. */
+const attemptLogOf = ({ log, status, attempts, replayId, processedAt, worker }: Logged): readonly AttemptLine[] => {
+  const lines = log ?? []
+  const last = lines.at(-1)
+  const isLogged = last?.outcome === 'processed' && last.replayId === replayId
+  // Between being selected for a replay and being sent, an event has begun a chain and is still what the one before made it.
+  if (status !== 'processed' || attempts === 0 || processedAt === null || isLogged) return lines
+  const nothing = { durationMs: null, code: null, message: null, stack: null, nextAt: null, deadReason: null }
+  return [
+    ...lines,
+    { attempt: attempts, replayId, outcome: 'processed', at: processedAt, beganAt: processedAt, worker, ...nothing },
+  ]
+}
+
 const uuid = /^[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}$/i
 
 export const createStoredEvents = (pool: Pool): StoredEvents => ({
@@ -110,15 +133,16 @@ export const createStoredEvents = (pool: Pool): StoredEvents => ({
   },
   show: async (id) => {
     if (!uuid.test(id)) throw new TidemarkError('TM_WEBHOOKS_NOT_FOUND', { id: id.slice(0, 64) })
-    const { rows } = await pool.query<Omit<EventDetail, keyof BodyText | 'edits'> & { raw: Buffer }>(
+    const { rows } = await pool.query<Omit<EventDetail, keyof BodyText | 'edits' | 'attemptLog'> & Logged & { raw: Buffer }>(
       `select ${viewColumns}, error, lane, partition, claims, queued, stream_id as "streamId", replay_id as "replayId", verified, trust,
-              normaliser, headers, payload, raw
+              normaliser, headers, payload, raw, attempt_log as log, attempts_left_out as "attemptsLeftOut", worker
          from public.webhook_events where id = $1`,
       [id],
     )
     const [row] = rows
     if (!row) throw new TidemarkError('TM_WEBHOOKS_NOT_FOUND', { id })
-    return { ...row, ...rawOf(row.raw), edits: await editsOf(pool, id) }
+    const { log, worker, raw, ...event } = row
+    return { ...event, ...rawOf(raw), edits: await editsOf(pool, id), attemptLog: attemptLogOf(row) }
   },
   counts: async () => {
     const { rows } = await pool.query<StatusCount>(

@@ -3,11 +3,13 @@ import type { Logger } from '../../observability/observability.js'
 import { type Client, type Pool, sqlstateOf } from '../../postgres/postgres.js'
 import type { Deadlines } from '../../time/deadlines.js'
 import type { DeadReason } from '../webhooks.js'
+import { type EndedAttempt, failureOf } from './attempt-log.js'
 import { judge } from './attempts.js'
 import {
   fence,
   insertMarked,
   insertOpen,
+  logSuccess,
   type Marked,
   mark,
   markDead,
@@ -52,6 +54,8 @@ export class HandlerFailed extends Error {
 
 export interface AttemptOptions {
   readonly pool: Pool
+  /** Who runs them; kept with each. */
+  readonly worker: string
   readonly handlers: Handlers
   readonly settings: WorkerSettings
   readonly random: () => number
@@ -86,13 +90,14 @@ interface Open {
 const markAll = async (
   db: Client,
   { partition, epoch, events, isStored }: Pick<Attempt, 'partition' | 'epoch' | 'events' | 'isStored'>,
+  worker: string,
 ): Promise<ReadonlyMap<string, Marked>> => {
   const wholes = events.filter(({ whole }) => whole)
   if (wholes.length > 0 && !(await fence(db, partition, epoch))) throw new PartitionLost()
-  const made = await insertMarked(db, wholes)
+  const made = await insertMarked(db, wholes, worker)
   const isMade = new Set(made.map(({ id }) => id))
   const others = events.flatMap(({ id }) => (isMade.has(id) ? [] : [id]))
-  const marked = await mark(db, { partition, epoch, ids: others, isStored })
+  const marked = await mark(db, { partition, epoch, ids: others, isStored, worker })
   // The epoch is part of the mark: where nothing was marked it has to be asked which of the two it was.
   if (marked.length === 0 && others.length > 0 && !(await fence(db, partition, epoch))) throw new PartitionLost()
   return new Map([...made, ...marked].map((row) => [row.id, row]))
@@ -113,6 +118,23 @@ const skipUnmarked = async (db: Client, events: readonly HeldEvent[], outcomes: 
   }
 }
 
+/** Keeps what follows from an attempt that threw, and its line. */
+const keepFailure = async (
+  { worker, settings, random }: Pick<AttemptOptions, 'worker' | 'settings' | 'random'>,
+  db: Client,
+  { id }: HeldEvent,
+  { error, attempt, durationMs }: { readonly error: unknown; readonly attempt: number; readonly durationMs: number },
+): Promise<Outcome> => {
+  const verdict = judge(error, attempt, settings, random)
+  const ended: EndedAttempt = { ...failureOf(error), worker, durationMs: Math.round(durationMs) }
+  if (verdict.kind === 'dead') {
+    await markDead(db, id, verdict.reason, verdict.error, ended)
+    return { ...verdict, isNew: true }
+  }
+  await markFailed(db, id, verdict.retryInMs, verdict.error, ended)
+  return { ...verdict, attempt }
+}
+
 class Transaction {
   readonly #options: AttemptOptions
   readonly #attempt: Attempt
@@ -130,7 +152,7 @@ class Transaction {
   async run(): Promise<void> {
     const { events } = this.#attempt
     const db = this.#db
-    const marked = await markAll(db, this.#attempt)
+    const marked = await markAll(db, this.#attempt, this.#options.worker)
     await this.#attempt.noted
     const isOpen = ({ id }: HeldEvent): boolean => marked.has(id)
     await skipUnmarked(
@@ -178,7 +200,7 @@ class Transaction {
   }
 
   async #outcomeOf({ event: held, attempt, replayId }: Open): Promise<Outcome> {
-    const { handlers, settings, random, log } = this.#options
+    const { handlers, settings, log } = this.#options
     const event = eventOf(held)
     if (!event) return this.#dead(held, 'unparseable', held.whole?.unparseable ?? 'the body could not be read')
     const those = handlers.of(event.type)
@@ -189,26 +211,30 @@ class Transaction {
     const db = new HandlerClient(this.#db, this.#controller.signal, this.#attempt.events.length > 1)
     const { deadlines } = this.#attempt
     const startedAt = performance.now()
+    const durationMs = (): number => performance.now() - startedAt
     try {
       const shared = { held, event, handlers: those, db, attempt, replayId, deadlines, controller: this.#controller }
       await runHandlers({ ...shared, log: log.child('handler', { event: held.id, type: event.type }) })
       await db.keep()
+      if (attempt > 1) await logSuccess(this.#db, held.id, this.#ended('processed', Math.round(durationMs())))
       return { kind: 'processed' }
     } catch (error) {
       this.#controller.signal.throwIfAborted()
       if (db.lost) throw db.lost
       if (!(await db.undo())) throw new HandlerFailed(error)
-      const verdict = judge(error, attempt, settings, random)
-      if (verdict.kind === 'dead') return this.#dead(held, verdict.reason, verdict.error)
-      await markFailed(this.#db, held.id, verdict.retryInMs, verdict.error)
-      return { ...verdict, attempt }
+      return await keepFailure(this.#options, this.#db, held, { error, attempt, durationMs: durationMs() })
     } finally {
-      this.#options.ran(held, performance.now() - startedAt, db.wasUsed)
+      this.#options.ran(held, durationMs(), db.wasUsed)
     }
   }
 
+  #ended(outcome: EndedAttempt['outcome'], durationMs: number | null, message: string | null = null): EndedAttempt {
+    return { outcome, durationMs, worker: this.#options.worker, code: null, message, stack: null }
+  }
+
+  /** No handler was run. */
   async #dead(held: HeldEvent, reason: DeadReason, error: string): Promise<Outcome> {
-    await markDead(this.#db, held.id, reason, error)
+    await markDead(this.#db, held.id, reason, error, this.#ended('failed', null, error))
     return { kind: 'dead', reason, error, isNew: true }
   }
 }
@@ -247,21 +273,19 @@ export const attempt = async (options: AttemptOptions, what: Attempt): Promise<R
   }
 }
 
-/** Keeps a failure whose transaction could not be kept: that of a handler which did not end. */
+/** Keeps a failure whose transaction could not be kept: that of a handler which did not end. `durationMs`: of its handlers. */
 export const recordFailure = async (
-  { pool, settings, random }: AttemptOptions,
+  options: AttemptOptions,
   { partition, epoch }: Pick<Attempt, 'partition' | 'epoch'>,
   event: HeldEvent,
   error: unknown,
+  durationMs: number,
 ): Promise<Outcome> =>
-  pool.transaction(async (db) => {
+  options.pool.transaction(async (db) => {
     const one = { partition, epoch, events: [event], isStored: event.streamId === undefined }
-    const [marked] = (await markAll(db, one)).values()
+    const [marked] = (await markAll(db, one, options.worker)).values()
     if (!marked) return { kind: 'skipped' }
-    const verdict = judge(error, marked.attempts, settings, random)
-    if (verdict.kind === 'dead') await markDead(db, event.id, verdict.reason, verdict.error)
-    else await markFailed(db, event.id, verdict.retryInMs, verdict.error)
-    return verdict.kind === 'dead' ? { ...verdict, isNew: true } : { ...verdict, attempt: marked.attempts }
+    return keepFailure(options, db, event, { error, attempt: marked.attempts, durationMs })
   })
 
 /** Class 22: a value; 54: a limit. What Postgres does not take now it takes at no other time either. */
@@ -269,7 +293,7 @@ export const isUnstorable = (error: unknown): boolean => /^(?:22|54)/.test(sqlst
 
 /** Keeps an event whose envelope Postgres cannot hold as a dead letter, with the body as it was received. */
 export const recordUnstorable = (
-  { pool }: AttemptOptions,
+  { pool, worker }: AttemptOptions,
   { partition, epoch }: Pick<Attempt, 'partition' | 'epoch'>,
   event: HeldEvent,
   error: unknown,
@@ -278,7 +302,7 @@ export const recordUnstorable = (
     if (!(await fence(db, partition, epoch))) throw new PartitionLost()
     await insertOpen(db, [{ ...event, payload: 'null' }])
     const reason = `Postgres cannot hold it as JSON (${sqlstateOf(error)})`
-    await markDead(db, event.id, 'unparseable', reason)
+    await markDead(db, event.id, 'unparseable', reason, { ...failureOf(reason), worker, durationMs: null })
     return { kind: 'dead', reason: 'unparseable', error: reason, isNew: true }
   })
 

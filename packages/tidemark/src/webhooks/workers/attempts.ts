@@ -11,14 +11,18 @@ export type Verdict =
 
 const longestError = 8_000
 
-/** What was thrown, for the row: with its stack, without secrets and without what Postgres' text cannot hold. */
-export const errorText = (error: unknown): string => {
-  const text = error instanceof Error ? (error.stack ?? error.message) : String(error)
-  return maskSecrets(text)
+/** Text for the row: without secrets and without what Postgres' text cannot hold. */
+export const storedText = (text: string, longest: number): string =>
+  maskSecrets(text)
     .replaceAll('\0', '')
     .replace(/\p{Surrogate}/gu, '\ufffd')
-    .slice(0, longestError)
-}
+    .slice(0, longest)
+    // Where the cut went through a pair.
+    .replace(/\p{Surrogate}$/u, '')
+
+/** What was thrown, for the row: with its stack. */
+export const errorText = (error: unknown): string =>
+  storedText(error instanceof Error ? (error.stack ?? error.message) : String(error), longestError)
 
 type Rules = Pick<WorkerSettings, 'maxAttempts' | 'retryBaseMs' | 'retryMaxMs'>
 

@@ -30,7 +30,7 @@ describe('the statements of every event', () => {
   }
 
   test.each<[string, (db: Client) => Promise<unknown>]>([
-    ['mark', (db) => mark(db, { partition: 0, epoch: '1', ids: [randomUUID()], isStored: false })],
+    ['mark', (db) => mark(db, { partition: 0, epoch: '1', ids: [randomUUID()], isStored: false, worker: 'w' })],
     ['stored rows', (db) => storedRows(db, 'lane', 10)],
     ['parked lanes', (db) => parkedLanes(db, 0)],
     ['due lanes', (db) => dueLanes(db, [0])],

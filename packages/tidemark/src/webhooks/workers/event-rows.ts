@@ -1,5 +1,6 @@
 import type { Client } from '../../postgres/postgres.js'
 import type { DeadReason } from '../webhooks.js'
+import { abandonedLine, appendLine, type EndedAttempt, endedLine } from './attempt-log.js'
 import { type HeldEvent, type HeldRow, heldColumns } from './held-event.js'
 
 /** Statements on `webhook_events`. All run in a transaction that began with {@link fence}. */
@@ -31,22 +32,25 @@ export interface Mark {
   readonly epoch: string
   readonly ids: readonly string[]
   readonly isStored: boolean
+  /** Who does it. */
+  readonly worker: string
 }
 
 /**
  * Marks what is open as processed, if this worker still owns the partition: {@link fence} in the same statement. What is parked is left
  * to the run over its lane's rows, unless this is it.
  */
-export const mark = async (db: Client, { partition, epoch, ids, isStored }: Mark): Promise<readonly Marked[]> => {
+export const mark = async (db: Client, { partition, epoch, ids, isStored, worker }: Mark): Promise<readonly Marked[]> => {
   if (ids.length === 0) return []
   const { rows } = await db.query<Marked>(
     `with fence as materialized (
        select from tidemark.webhook_partitions where partition = $3 and epoch = $4 for share)
      update public.webhook_events
-        set status = 'processed', processed_at = now(), attempts = attempts + 1, claims = 0, next_attempt_at = null
+        set status = 'processed', processed_at = now(), attempts = attempts + 1, claims = 0, next_attempt_at = null,
+            worker = $5
       where id = any ($1::uuid[]) and ${open} and (next_attempt_at is null or $2::boolean) and exists (select from fence)
       returning id, attempts, replay_id`,
-    [ids, isStored, partition, epoch],
+    [ids, isStored, partition, epoch, worker],
     { name: 'hooks mark' },
   )
   return rows
@@ -107,13 +111,13 @@ const insertText = (extraNames: string, extraValues: string): string => `
     from unnest(${wholeArrays}) with ordinality as whole(${wholeNames}, place) order by place
   on conflict do nothing returning id, attempts, null::text as replay_id`
 
-const insertProcessed = insertText('status, processed_at, attempts', `'processed', now(), 1`)
+const insertProcessed = insertText('status, processed_at, attempts, worker', `'processed', now(), 1, $${wholeColumns.length + 1}`)
 const insertAccepted = insertText('queued', 'false')
 
 /** Makes the rows of events that had none, marked already. Gives those that it made; the others are known under some id. */
-export const insertMarked = async (db: Client, events: readonly HeldEvent[]): Promise<readonly Marked[]> => {
+export const insertMarked = async (db: Client, events: readonly HeldEvent[], worker: string): Promise<readonly Marked[]> => {
   if (events.length === 0) return []
-  return (await db.query<Marked>(insertProcessed, wholeValues(events), { name: 'hooks insert marked' })).rows
+  return (await db.query<Marked>(insertProcessed, [...wholeValues(events), worker], { name: 'hooks insert marked' })).rows
 }
 
 /** Makes the rows of events that had none, to be handled. */
@@ -121,25 +125,47 @@ export const insertOpen = async (db: Client, events: readonly HeldEvent[]): Prom
   if (events.length > 0) await db.query(insertAccepted, wholeValues(events), { name: 'hooks insert open' })
 }
 
-export const markFailed = async (db: Client, id: string, retryInMs: number, error: string): Promise<void> => {
+export const markFailed = async (
+  db: Client,
+  id: string,
+  retryInMs: number,
+  error: string,
+  ended: EndedAttempt,
+): Promise<void> => {
+  const dueAt = 'statement_timestamp() + make_interval(secs => $2 / 1000.0)'
   await db.query(
     `update public.webhook_events
-        set status = 'failed', processed_at = null, queued = false, claims = 0, error = $3,
-            next_attempt_at = clock_timestamp() + make_interval(secs => $2 / 1000.0),
-            turn = coalesce(turn, nextval('public.webhook_events_seq_seq'))
+        set status = 'failed', processed_at = null, queued = false, claims = 0, error = $3, next_attempt_at = ${dueAt},
+            turn = coalesce(turn, nextval('public.webhook_events_seq_seq')),
+            ${appendLine(endedLine('$4', { nextAt: dueAt }))}
       where id = $1`,
-    [id, retryInMs, error],
+    [id, retryInMs, error, JSON.stringify(ended)],
   )
 }
 
-export const markDead = async (db: Client, id: string, reason: DeadReason, error: string): Promise<void> => {
+/** Without `ended` nothing was tried: the lines of the attempts before say why. */
+export const markDead = async (
+  db: Client,
+  id: string,
+  reason: DeadReason,
+  error: string,
+  ended?: EndedAttempt,
+): Promise<void> => {
+  const line = endedLine('$4', { attempt: 'greatest(attempts, 1)', deadReason: '$2::text' })
   await db.query(
     `update public.webhook_events
         set status = 'dead', dead_reason = $2, error = $3, processed_at = null, queued = false, claims = 0,
-            attempts = greatest(attempts, 1), next_attempt_at = null, turn = null
+            attempts = greatest(attempts, 1), next_attempt_at = null, turn = null, ${appendLine(line, '$4::jsonb is not null')}
       where id = $1`,
-    [id, reason, error],
+    [id, reason, error, ended ? JSON.stringify(ended) : null],
   )
+}
+
+/** Adds the line of an attempt that succeeded, with how long it took: only where it was not the first, which is to cost nothing more. */
+export const logSuccess = async (db: Client, id: string, ended: EndedAttempt): Promise<void> => {
+  await db.query(`update public.webhook_events set ${appendLine(endedLine('$2'))} where id = $1`, [id, JSON.stringify(ended)], {
+    name: 'hooks log',
+  })
 }
 
 /** Takes marks of this transaction back: their events have not run. Those that are stored keep their turn. */
@@ -170,12 +196,20 @@ export const park = async (db: Client, events: readonly HeldEvent[], due: 'now' 
   )
 }
 
-/** Counts for all that is open that its worker ended while it ran, perhaps with others. Gives how often that has happened to each. */
-export const countCrash = async (db: Client, ids: readonly string[]): Promise<ReadonlyMap<string, number>> => {
+/**
+ * Counts for all that is open that its worker ended while it ran, perhaps with others, and logs it where that one, `lostBy`, did not give
+ * the partition back. Gives how often that has happened to each.
+ */
+export const countCrash = async (
+  db: Client,
+  ids: readonly string[],
+  lostBy: string | undefined,
+): Promise<ReadonlyMap<string, number>> => {
   if (ids.length === 0) return new Map()
   const { rows } = await db.query<{ id: string; claims: number }>(
-    `update public.webhook_events set claims = greatest(claims, 1) where id = any ($1::uuid[]) and ${open} returning id, claims`,
-    [ids],
+    `update public.webhook_events set claims = greatest(claims, 1), ${appendLine(abandonedLine('$2'), '$2::text is not null')}
+      where id = any ($1::uuid[]) and ${open} returning id, claims`,
+    [ids, lostBy ?? null],
   )
   return new Map(rows.map(({ id, claims }) => [id, claims]))
 }

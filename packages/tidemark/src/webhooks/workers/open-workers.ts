@@ -114,6 +114,7 @@ class WorkerProcess implements Workers {
     })
     this.#runner = new EventRunner({
       pool,
+      worker: name,
       handlers,
       random,
       log,
@@ -249,7 +250,7 @@ class WorkerProcess implements Workers {
   async #sendReplays(): Promise<void> {
     const { pool, renormalise, partitions: all = 1 } = this.#options
     const { replayPerSecond, concurrency } = this.#settings
-    const sender = new ReplaySender({ pool, renormalise })
+    const sender = new ReplaySender({ pool, renormalise, worker: this.#name })
     // Half of what runs at a time, so that as much is left for what comes.
     const most = Math.max(1, Math.floor(concurrency / 2))
     const isUnderWay = ({ partition, lane }: SentEvent) => this.#owned.get(partition)?.lanes.isBusy(lane) ?? false

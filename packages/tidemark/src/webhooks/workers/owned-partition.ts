@@ -80,17 +80,17 @@ export class OwnedPartition {
     return this.#turn++ % 2 === 0
   }
 
-  /** Takes up what was left: lanes that wait in Postgres, then what was held and not finished. */
-  async takeUp(crashed: boolean): Promise<void> {
+  /** Takes up what was left, by `lostBy` where that worker ended: lanes that wait in Postgres, then what was held and not finished. */
+  async takeUp(lostBy: string | undefined): Promise<void> {
     const { pool, queue, clock } = this.#options
-    if (crashed) this.#carefulUntilMs = clock.monotonicMs() + carefulMs
+    if (lostBy !== undefined) this.#carefulUntilMs = clock.monotonicMs() + carefulMs
     const unended = await queue.unended(this.number)
-    const counted = await pool.withClient((db) => countCrash(db, unended))
+    const counted = await pool.withClient((db) => countCrash(db, unended, lostBy))
     const parked = await pool.withClient((db) => parkedLanes(db, this.number))
     for (const { lane, due } of parked) this.lanes.park(lane, due)
     const crashes = new Map(unended.map((id) => [id, counted.get(id) ?? 1]))
     const left = new Set(unended.filter((id) => !counted.has(id)))
-    for await (const events of queue.recover(this.number, { crashed, crashes })) {
+    for await (const events of queue.recover(this.number, { lostBy, crashes })) {
       for (const { id } of events) left.delete(id)
       await this.arrive(events)
     }

@@ -91,10 +91,10 @@ export class OwnedPartitions {
     const partition = new OwnedPartition({ number, epoch, pool, log, queue, clock, changed })
     this.#all.set(number, partition)
     log.debug('taken', { epoch, lostBy: lostBy ?? '' })
-    background.add(this.#takeUp(partition, lostBy !== undefined))
+    background.add(this.#takeUp(partition, lostBy))
   }
 
-  async #takeUp(partition: OwnedPartition, crashed: boolean): Promise<void> {
+  async #takeUp(partition: OwnedPartition, lostBy: string | undefined): Promise<void> {
     const { queue, log, clock, opened, failed, drop } = this.#options
     const { number, epoch } = partition
     try {
@@ -103,7 +103,7 @@ export class OwnedPartitions {
         if (epoch !== '1') await this.#makeGood(partition)
         await queue.create(number)
       }
-      await partition.takeUp(crashed)
+      await partition.takeUp(lostBy)
       partition.isReading = !partition.isRetiring
       opened()
     } catch (error) {

@@ -29,8 +29,8 @@ export interface Backlog {
 
 /** What is known of the worker that had a partition before. */
 export interface Before {
-  /** It did not give the partition back. */
-  readonly crashed: boolean
+  /** Its name, where it did not give the partition back. */
+  readonly lostBy: string | undefined
   /** Events whose run it began and did not end, and how often that has happened to them. */
   readonly crashes: ReadonlyMap<string, number>
 }

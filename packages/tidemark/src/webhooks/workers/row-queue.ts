@@ -1,5 +1,6 @@
 import type { Pool } from '../../postgres/postgres.js'
 import type { Clock } from '../../time/clock.js'
+import { abandonedLine, appendLine } from './attempt-log.js'
 import { type HeldEvent, type HeldRow, heldColumns, heldFromRow } from './held-event.js'
 import type { Queue, Reading } from './queue.js'
 
@@ -77,14 +78,23 @@ export const createRowQueue = ({ pool, clock, wait }: RowQueueOptions): Queue =>
     },
     unended: async () => [],
     forget: nothing,
-    recover: async function* (partition, { crashed }) {
+    recover: async function* (partition, { lostBy }) {
+      if (lostBy !== undefined) {
+        // What it had taken, and what it ran of parked lanes.
+        await pool.query(
+          `update public.webhook_events set ${appendLine(abandonedLine('$2'))}
+            where partition = $1 and status in ('accepted', 'processing', 'failed')
+              and case when next_attempt_at is null then status = 'processing' else claims > 0 end`,
+          [partition, lostBy],
+        )
+      }
       for (let after = '0'; ; ) {
         const { rows } = await pool.query<HeldRow & { seq: string }>(
           `select ${heldColumns}, seq from public.webhook_events
             where partition = $1 and status = 'processing' and next_attempt_at is null and seq > $2 order by seq limit $3`,
           [partition, after, recoverPage],
         )
-        if (rows.length > 0) yield rows.map((row) => heldFromRow(row, crashed ? 1 : 0))
+        if (rows.length > 0) yield rows.map((row) => heldFromRow(row, lostBy === undefined ? 0 : 1))
         if (rows.length < recoverPage) return
         after = String(rows.at(-1)!.seq)
       }

@@ -109,12 +109,13 @@ export class Runs {
   /** Runs events that {@link chooser} has put together; `isStored` where they are the next rows of a parked lane. Raises nothing. */
   async run(partition: OwnedPartition, events: readonly HeldEvent[], isStored: boolean): Promise<RunOutcomes> {
     const end = this.isolation.begin(events[0]!.crashes)
+    const spent = { handlersMs: 0 }
     try {
-      const outcomes = await this.#runCounted(partition, events, isStored)
+      const outcomes = await this.#runCounted(partition, events, isStored, spent)
       for (const { id } of events) this.#claimed.delete(id)
       return outcomes
     } catch (error) {
-      return await this.#afterFailure(partition, events, error)
+      return await this.#afterFailure(partition, events, error, spent.handlersMs)
     } finally {
       end()
     }
@@ -124,6 +125,7 @@ export class Runs {
     partition: OwnedPartition,
     events: readonly HeldEvent[],
     isStored: boolean,
+    spent: { handlersMs: number },
   ): Promise<ReadonlyMap<string, Outcome>> {
     const [first, ...others] = events
     if (first!.crashes > 0) {
@@ -136,9 +138,8 @@ export class Runs {
     // Where rows are the queue the note is one of those which the transaction is about to lock.
     if (this.#options.queue.kind === 'rows') await noted
     const startedAt = performance.now()
-    let handlersMs = 0
     const ran: AttemptOptions['ran'] = (event, durationMs, usedPostgres) => {
-      handlersMs += durationMs
+      spent.handlersMs += durationMs
       this.#ran(event, durationMs, usedPostgres)
     }
     const what = {
@@ -152,7 +153,7 @@ export class Runs {
       signals: [this.#options.stopping, partition.signal],
     }
     const outcomes = await attempt({ ...this.#attempts, ran }, what)
-    this.#quick.spent(performance.now() - startedAt - handlersMs)
+    this.#quick.spent(performance.now() - startedAt - spent.handlersMs)
     return outcomes
   }
 
@@ -182,7 +183,12 @@ export class Runs {
   }
 
   /** What can be said after nothing could be kept. */
-  async #afterFailure(partition: OwnedPartition, events: readonly HeldEvent[], error: unknown): Promise<RunOutcomes> {
+  async #afterFailure(
+    partition: OwnedPartition,
+    events: readonly HeldEvent[],
+    error: unknown,
+    handlersMs: number,
+  ): Promise<RunOutcomes> {
     const [only, ...others] = events
     const isSolo = others.length === 0
     if (this.#isEverybodys(partition, error)) {
@@ -190,7 +196,7 @@ export class Runs {
       return 'back'
     }
     if (error instanceof HandlerLate) this.#quick.distrust(error.event.type)
-    if (isSolo) return (await this.#keepFailure(partition, only!, error)) ?? 'back'
+    if (isSolo) return (await this.#keepFailure(partition, only!, error, handlersMs)) ?? 'back'
     for (const event of events) this.#alone.add(event)
     return 'alone'
   }
@@ -199,15 +205,18 @@ export class Runs {
     partition: OwnedPartition,
     event: HeldEvent,
     error: unknown,
+    handlersMs: number,
   ): Promise<ReadonlyMap<string, Outcome> | undefined> {
     const { settings } = this.#options
     const thrown = error instanceof HandlerFailed ? error.cause : error
     const why = thrown instanceof HandlerLate ? lateError(settings.handlerTimeoutMs) : thrown
     try {
-      const outcome = await recordFailure(this.#attempts, partitionOf(partition), event, why).catch((failure: unknown) => {
-        if (!event.whole || !isUnstorable(failure)) throw failure
-        return recordUnstorable(this.#attempts, partitionOf(partition), event, failure)
-      })
+      const outcome = await recordFailure(this.#attempts, partitionOf(partition), event, why, handlersMs).catch(
+        (failure: unknown) => {
+          if (!event.whole || !isUnstorable(failure)) throw failure
+          return recordUnstorable(this.#attempts, partitionOf(partition), event, failure)
+        },
+      )
       this.#claimed.delete(event.id)
       return new Map([[event.id, outcome]])
     } catch (failure) {

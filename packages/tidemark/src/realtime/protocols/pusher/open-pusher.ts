@@ -53,11 +53,18 @@ const whyRefused = (app: PusherApp, { path: given, query }: UpgradeRequest): Clo
   return protocols.has(protocol) ? undefined : closing.badProtocol
 }
 
-const farewells: Readonly<Record<CutOff, Closing>> = { slow: closing.slow, idle: closing.idle, shutdown: closing.shutdown }
+const farewells: Readonly<Record<CutOff, Closing>> = {
+  slow: closing.slow,
+  idle: closing.idle,
+  shutdown: closing.shutdown,
+  operator: closing.operator,
+}
+
+const nextOfOperator = 'pusher-js opens another connection after about a second and subscribes to its channels again.'
 
 const farewellOf = (why: CutOff): Farewell => {
   const [code, reason] = farewells[why]
-  return { code, reason }
+  return { code, reason, ...(why === 'operator' && { next: nextOfOperator }) }
 }
 
 export interface PusherProtocolOptions extends Pick<SocketProtocol, 'accept' | 'maxBufferedBytes'> {

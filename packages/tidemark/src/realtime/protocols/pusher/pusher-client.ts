@@ -2,7 +2,7 @@ import { randomInt } from 'node:crypto'
 import type { Logger } from '../../../observability/observability.js'
 import type { Connection } from '../../hub/connection.js'
 import { type Frame, textFrame } from '../../hub/frame.js'
-import type { SocketHandler } from '../../hub/hub.js'
+import type { ClientView, SocketHandler } from '../../hub/hub.js'
 import { Rate } from '../../hub/rate.js'
 import type { Json } from '../../realtime.js'
 import { ChannelMember } from './channel-member.js'
@@ -94,6 +94,14 @@ export class PusherClient implements SocketHandler, SignedInSink {
       this.#pingedAtMs = nowMs
       this.send(ping)
     }
+  }
+
+  /** Who signed in, else who it is in a presence channel. */
+  view(): ClientView {
+    const members = this.#members
+    let user = this.#signedIn?.user.id
+    if (user === undefined) for (const { userId } of members.values()) user ??= userId
+    return { user, role: undefined, channels: { size: members.size, names: () => members.keys() } }
   }
 
   closed(): void {

@@ -68,6 +68,7 @@ export const closing = {
   terminated: [4009, 'The connection was terminated by the application'],
   flood: [4100, 'Too many messages'],
   slow: [4100, 'The connection leaves too much unread'],
+  operator: [4100, 'Closed by an operator'],
   shutdown: [4200, 'The server restarts'],
   noPong: [4201, 'Pong reply not received'],
   idle: [4202, 'Closed after inactivity'],

@@ -1,3 +1,4 @@
+import type { Caller } from '../../../auth/caller.js'
 import type { Frame } from '../../hub/frame.js'
 import type { DatabaseMessage } from '../../messages/messages.js'
 import type { PresenceDiff, TopicListener, TopicMessage, TopicSubscription } from '../../realtime.js'
@@ -56,6 +57,11 @@ export class Channel extends ChannelLine implements ChannelContext, OwnedChannel
     this.#bindings = bindings
     this.#presenceEnabled = this.#request.presenceEnabled
     this.#identity = owner.identity
+  }
+
+  /** As whom it was joined. */
+  get caller(): Caller {
+    return this.#identity.caller
   }
 
   get isJoining(): boolean {

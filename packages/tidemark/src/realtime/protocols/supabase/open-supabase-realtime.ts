@@ -18,6 +18,11 @@ const farewells: Readonly<Record<CutOff, Farewell>> = {
   slow: { code: 1013, reason: 'too much was left unread' },
   idle: { code: 4408, reason: 'nothing was heard for too long' },
   shutdown: { code: 1012, reason: 'restarting' },
+  operator: {
+    code: 1008,
+    reason: 'closed by an operator',
+    next: 'supabase-js opens another connection after about a second and joins its channels again, where it was as far as that is kept.',
+  },
 }
 
 const full: Refusal = { status: 429, body: { error: 'Too many connected users' } }

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { Connection } from '../../hub/connection.js'
-import type { SocketHandler } from '../../hub/hub.js'
+import type { ClientView, SocketHandler } from '../../hub/hub.js'
 import { Rate } from '../../hub/rate.js'
 import { Channel } from './channel.js'
 import type { Cursor } from './channel-changes.js'
@@ -169,6 +169,22 @@ export class SupabaseSocket implements SocketHandler, ChannelOwner {
 
   sweep(): void {
     for (const channel of this.#channels.values()) channel.sweep()
+  }
+
+  /** Whoever a channel was joined as, else whose key the socket was opened with: clients sign in by their channels. */
+  view(): ClientView {
+    const channels = this.#channels
+    let caller = this.identity.caller
+    for (const each of channels.values()) {
+      if (typeof each.caller.claims.sub !== 'string') continue
+      caller = each.caller
+      break
+    }
+    const { sub } = caller.claims
+    const names = function* () {
+      for (const { name } of channels.values()) yield name
+    }
+    return { user: typeof sub === 'string' ? sub : undefined, role: caller.role, channels: { size: channels.size, names } }
   }
 
   /** A page that is left says so by its code; any other end may be followed by a return. */

@@ -9,8 +9,10 @@ import { silentLogger } from '../../../../observability/observability.js'
 import { createAbsentRedis } from '../../../../redis/absent-redis.js'
 import type { Redis } from '../../../../redis/redis.js'
 import type { Cleanups } from '../../../../testing/use-cleanups.js'
+import type { Hub } from '../../../hub/hub.js'
 import { openHub } from '../../../hub/open-hub.js'
 import { openTopics } from '../../../topics/open-topics.js'
+import type { OpenTopics } from '../../../topics/topics.js'
 import { type Pusher, type PusherOptions, pusherProtocol } from '../open-pusher.js'
 import { openPusherApps } from '../open-pusher-apps.js'
 import type { PusherApp } from '../pusher.js'
@@ -27,6 +29,8 @@ export const otherApp: PusherApp = { id: '4712', key: 'another-key', secret: 'an
 export interface PusherNode {
   readonly port: number
   readonly pusher: Pusher
+  readonly hub: Hub
+  readonly topics: OpenTopics
   readonly api: Api
   /** A client of pusher-js that is not connected yet when it is given. */
   client(options?: Partial<Options>): Client
@@ -113,5 +117,5 @@ export const openPusherNode = async (cleanups: Cleanups, options: PusherNodeOpti
     clients.push(made)
     return made
   }
-  return { port, pusher, api, client, stop }
+  return { port, pusher, hub, topics, api, client, stop }
 }
