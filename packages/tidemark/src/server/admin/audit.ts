@@ -17,9 +17,12 @@ export interface AuditOptions {
 const patienceMs = 2_000
 const longestText = 500
 
+/** Postgres holds no NUL, and jsonb no half of a pair, which a cut may leave, too. */
+const storable = (text: string): string => text.replaceAll('\0', '\u2400').replace(/\p{Surrogate}/gu, '\uFFFD')
+
 /** As it may be kept: connection strings without their passwords, and nothing endless. */
 const keepable = (value: unknown, depth = 0): unknown => {
-  if (typeof value === 'string') return maskSecrets(value).replaceAll('\0', '\u2400').slice(0, longestText)
+  if (typeof value === 'string') return storable(maskSecrets(value).slice(0, longestText))
   if (Array.isArray(value)) return value.slice(0, 50).map((each) => keepable(each, depth + 1))
   if (typeof value !== 'object' || value === null) return value
   if (depth > 3) return '…'
@@ -52,7 +55,7 @@ const subjectOf = ({ query, body, params }: FastifyRequest): string | null => {
   const given = { ...(query as object), ...(body as object), ...(params as object) } as Readonly<Record<string, unknown>>
   const subject = ['file', 'id', 'key', 'tag', 'table', 'entry', 'service', 'channel', 'topic', 'name'].map((name) => given[name])
   const found = subject.find((value) => typeof value === 'string')
-  return found === undefined ? null : String(found).replaceAll('\0', '\u2400').slice(0, 200)
+  return found === undefined ? null : storable(String(found).slice(0, 200))
 }
 
 /** Writes what operators do to `audit_log`. Where Postgres is away, the server's own log has it. */
