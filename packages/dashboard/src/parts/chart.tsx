@@ -20,7 +20,6 @@ export interface ChartProps {
   /** Milliseconds since 1970, ascending. */
   readonly times: readonly number[]
   readonly series: readonly Series[]
-  readonly height?: number
   readonly format?: (value: number) => string
 }
 
@@ -34,10 +33,13 @@ const resolve = (element: HTMLElement, token: string): string => {
   return color
 }
 
+/** Pixels of a token; where there are no styles, as here. */
+const sizeOf = (element: HTMLElement, token: string, otherwise: number): number =>
+  Number.parseInt(getComputedStyle(element).getPropertyValue(token), 10) || otherwise
+
 const translucent = (color: string): string => color.replace(/^rgb\((.+)\)$/, 'rgb($1 / 0.14)').replaceAll(', ', ' ')
 
 interface Shape extends Pick<ChartProps, 'series'> {
-  readonly height: number | undefined
   readonly format: ChartProps['format'] | undefined
 }
 
@@ -56,15 +58,15 @@ const timesOf = (at: readonly number[]): string[] => {
   return onceEach(at.map((seconds) => timeOfDay(seconds * 1_000).slice(0, isClose ? 8 : 5)))
 }
 
-const optionsOf = (element: HTMLElement, { series, height = 170, format = String }: Shape): UPlot.Options => {
+const optionsOf = (element: HTMLElement, { series, format = String }: Shape): UPlot.Options => {
   const [axis, grid] = [resolve(element, '--faint'), resolve(element, '--line')]
-  const font = '11px system-ui, sans-serif'
+  const font = `${sizeOf(element, '--size-small', 12) - 1}px system-ui, sans-serif`
   const shared = { stroke: axis, font, grid: { stroke: grid, width: 1 }, ticks: { show: false } }
   return {
     width: Math.max(element.clientWidth, 120),
-    height,
+    height: sizeOf(element, '--chart', 170),
     // Half of a mark of time: the last one stands at the very end.
-    padding: [8, 18, 0, 0],
+    padding: [8, 28, 0, 0],
     legend: { show: false },
     cursor: { y: false, points: { size: 6 } },
     scales: { y: { range: (_chart, _min, max) => [0, max > 0 ? max * 1.1 : 1] } },
@@ -93,12 +95,12 @@ const dataOf = (times: readonly number[], series: readonly Series[]): UPlot.Alig
   [times.map((ms) => ms / 1_000), ...series.map(({ values }) => [...values])] as UPlot.AlignedData
 
 /** Lines over time. It is drawn anew for another theme or set of lines, and else only given its new values. */
-export const Chart = ({ label, times, series, height, format }: ChartProps) => {
+export const Chart = ({ label, times, series, format }: ChartProps) => {
   const holder = useRef<HTMLDivElement>(null)
   const chart = useRef<UPlot>(null)
   const isDark = useIsDark()
-  const latest = useRef({ times, series, height, format })
-  latest.current = { times, series, height, format }
+  const latest = useRef({ times, series, format })
+  latest.current = { times, series, format }
   const shape = `${series.map((one) => one.label).join('|')} ${isDark}`
 
   // biome-ignore lint/correctness/useExhaustiveDependencies: the shape stands for what it is drawn of.

@@ -43,6 +43,9 @@ export const step = (key: string, at: number, last: number): number | undefined 
   return key === 'End' ? last : undefined
 }
 
+/** Widths of columns grow with the letters, where the screen is large. */
+const scaled = (width: string): string => width.replace(/\d+px/g, (px) => `calc(${px} * var(--scale, 1))`)
+
 /** So many rows are made beyond those that are seen, on each side. */
 const overscan = 6
 
@@ -75,7 +78,7 @@ export const DataTable = <T,>(props: DataTableProps<T>) => {
   })
   if (rows.length === 0 && empty !== undefined) return empty
   const places = Math.ceil((virtual.scrollRect?.height ?? maxHeight) / rowHeight) + 2 * overscan + 1
-  const template = { gridTemplateColumns: columns.map(({ width }) => width).join(' ') }
+  const template = { gridTemplateColumns: columns.map(({ width }) => scaled(width)).join(' ') }
   const pressed = (event: KeyboardEvent): void => {
     if (event.target !== event.currentTarget) return
     const next = step(event.key, active, rows.length - 1)
@@ -98,7 +101,7 @@ export const DataTable = <T,>(props: DataTableProps<T>) => {
       tabIndex={0}
       aria-activedescendant={onOpen && active >= 0 ? `${prefix}-${active}` : undefined}
       ref={scroller}
-      style={{ maxHeight: `max(${maxHeight}px, 45dvh)` }}
+      style={{ maxHeight: `max(${maxHeight}px, 45dvh, 100dvh - 620px)` }}
       data-clickable={onOpen ? true : undefined}
       onKeyDown={pressed}
     >

@@ -41,16 +41,19 @@ const Cell = ({ pages, index, at }: CellProps) => {
 
 const numeric = /^(smallint|integer|bigint|numeric|real|double precision)/
 
-const widthOf = (type: string): string =>
-  numeric.test(type)
-    ? '120px'
-    : type === 'uuid'
-      ? '310px'
-      : /^(timestamp|date)/.test(type)
-        ? '262px'
-        : type === 'boolean'
-          ? '90px'
-          : 'minmax(160px, 320px)'
+const valueWidths: readonly (readonly [type: RegExp, px: number])[] = [
+  [numeric, 120],
+  [/^uuid$/, 310],
+  [/^(timestamp|date)/, 262],
+  [/^boolean$/, 90],
+]
+
+/** Room for a value of the type, and for the name above it. */
+const widthOf = ({ name, type }: DataTableInfo['columns'][number]): string => {
+  const least = (px: number): string => `max(${px}px, ${name.length + 4}ch)`
+  const fixed = valueWidths.find(([each]) => each.test(type))?.[1]
+  return fixed === undefined ? `minmax(${least(160)}, 320px)` : least(fixed)
+}
 
 const ordersOf = ({ columns }: DataTableInfo): readonly (readonly [string, string])[] => [
   ['', 'Its key'],
@@ -116,11 +119,11 @@ export const Rows = ({ table }: { readonly table: DataTableInfo }) => {
   const total = counted.data?.rows ?? 0
   // The table asks for the row at a place, and each place is its own row.
   const places = useMemo(() => Array.from({ length: total }, (_none, n) => n), [total])
-  const columns: readonly Column<number>[] = table.columns.map(({ name, type }, at) => ({
-    name,
-    title: name,
-    width: widthOf(type),
-    align: numeric.test(type) ? 'end' : 'start',
+  const columns: readonly Column<number>[] = table.columns.map((column, at) => ({
+    name: column.name,
+    title: column.name,
+    width: widthOf(column),
+    align: numeric.test(column.type) ? 'end' : 'start',
     cell: (index) => <Cell pages={pages} index={index} at={at} />,
   }))
   const open = filters.row === undefined ? undefined : Number(filters.row)
@@ -166,7 +169,11 @@ export const Rows = ({ table }: { readonly table: DataTableInfo }) => {
             rowHeight={32}
             isFast
             empty={
-              <Empty title="No row is seen this way" icon={Table2}>
+              <Empty
+                title="No row is seen this way"
+                icon={Table2}
+                act={conditions.length > 0 ? 'Take a filter away, or look as another role above.' : 'Look as another role above.'}
+              >
                 <p>Either there is none that fits, or no policy shows one to {filters.role}.</p>
               </Empty>
             }

@@ -81,7 +81,6 @@ export const LagChart = ({ board, samples }: Props) => {
         label={now === null ? 'How far behind it is, is not known yet.' : `Now ${format(now)} behind.`}
         times={samples.map(({ at }) => at)}
         series={[{ label: 'Behind', color: '--accent', values: samples.map(({ behind }) => behind), isFilled: true }]}
-        height={150}
         format={format}
       />
     </Panel>

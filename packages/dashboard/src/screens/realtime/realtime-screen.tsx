@@ -116,7 +116,7 @@ const Charts = ({ points }: { readonly points: readonly Point[] }) => {
       {charts.map(({ title, color, values }) => (
         <Panel key={title} title={title}>
           {points.length < 2 ? (
-            <div className="skeleton" style={{ height: 196 }} />
+            <div className="skeleton" style={{ height: 'calc(var(--chart) + 26px)' }} />
           ) : (
             <Chart
               label={`${title} since this screen was opened`}
@@ -151,7 +151,7 @@ export const RealtimeScreen = () => {
               rows={servers}
               rowKey={({ id }) => id}
               empty={
-                <Empty title="No server keeps the places of clients" icon={Activity}>
+                <Empty title="No server keeps the places of clients" icon={Activity} command="npx tidemark dev">
                   <p>A server tells of itself here once clients hear changes of it.</p>
                 </Empty>
               }

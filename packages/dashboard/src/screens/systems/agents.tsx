@@ -67,7 +67,7 @@ const columns: readonly Column<ExecutionView>[] = [
   {
     name: 'cancel',
     title: 'Cancel',
-    width: '110px',
+    width: '124px',
     cell: ({ task, status }) =>
       underWay.has(status) && (
         <ActButton
@@ -165,7 +165,11 @@ export const Agents = () => {
                 columns={columns}
                 rows={executions}
                 rowKey={({ task }) => task}
-                empty={<Empty title="Nothing was asked for yet" icon={Bot} />}
+                empty={
+                  <Empty title="Nothing was asked for yet" icon={Bot} command="npm start -w apps/agents">
+                    <p>Tasks are asked of the application, at /api/v1/tasks.</p>
+                  </Empty>
+                }
               />
             </LivePanel>
           </div>
