@@ -31,7 +31,7 @@ type Place = readonly [path: string, first?: (page: Page) => Promise<unknown>]
 /** Where what is copied depends on what was typed or chosen, and what is done there first. */
 const places: readonly Place[] = [
   ['/move?file=FILE'],
-  ['/cache?key=a%20key', (page) => page.getByLabel('Name').fill('a key')],
+  ['/cache?key=a%20key&name=a%20key'],
   ["/webhooks?status=dead&provider=it's&type=a%20b&entity=7"],
   ['/alerts', (page) => page.getByText('The queue is long').click()],
 ]

@@ -164,8 +164,15 @@ describe('the cache', () => {
 
   test('an eviction is previewed, and everything asks for a word', async () => {
     const report = { kind: 'all', name: '', dryRun: true, entries: ['messages'], nodes: 2 } as const
-    const { askedFor } = renderDashboard('/cache', { 'GET /cache': { scope: 'nothing', nodes: [] }, 'POST /cache/evict': report })
-    fireEvent.change(await screen.findByLabelText('What'), { target: { value: 'all' } })
+    const { askedFor, address } = renderDashboard('/cache?evict=tag&name=a+b', {
+      'GET /cache': { scope: 'nothing', nodes: [] },
+      'POST /cache/evict': report,
+    })
+    expect(await screen.findByLabelText('Name')).toHaveProperty('value', 'a b')
+    fireEvent.change(screen.getByLabelText('Name'), { target: { value: 'blue' } })
+    await waitFor(() => expect(address()).toBe('/cache?evict=tag&name=blue'))
+    fireEvent.change(screen.getByLabelText('What'), { target: { value: 'all' } })
+    await waitFor(() => expect(address()).toBe('/cache?evict=all&name=blue'))
     fireEvent.click(screen.getByRole('button', { name: 'Preview…' }))
     const dialog = await screen.findByRole('dialog')
     within(dialog).getByText('It concerns messages, on 2 nodes.')
@@ -200,7 +207,8 @@ describe('alerts', () => {
     fireEvent.click(within(dialog).getByRole('button', { name: 'Silence…' }))
     const silence = await screen.findByRole('dialog', { name: 'Silence' })
     expect(within(silence).getByLabelText('What fits')).toHaveProperty('value', 'alert_type=disk')
-    fireEvent.change(within(silence).getByLabelText('For'), { target: { value: '14400000' } })
+    fireEvent.change(within(silence).getByLabelText('For'), { target: { value: '4h' } })
+    await waitFor(() => expect(address()).toBe('/alerts?form=silence&fits=alert_type%3Ddisk&for=4h'))
     fireEvent.change(within(silence).getByLabelText('Comment'), { target: { value: 'moving' } })
     fireEvent.click(within(silence).getByRole('button', { name: 'Silence' }))
     await waitFor(() =>
@@ -211,6 +219,7 @@ describe('alerts', () => {
       }),
     )
     await screen.findByText('Silenced for 4 h.')
+    await waitFor(() => expect(address()).toBe('/alerts'))
   })
 
   test('silences end, channels are tested, rules are listed', async () => {

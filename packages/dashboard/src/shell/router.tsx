@@ -6,8 +6,8 @@ import { screens } from '../screens/screens.ts'
 import { AppShell } from './app-shell.tsx'
 
 const NotFound = () => (
-  <Empty title="There is no such screen" icon={Compass}>
-    <p>The address may be misspelt. Ctrl K finds every screen.</p>
+  <Empty title="There is no such screen" icon={Compass} act="Ctrl K finds every screen.">
+    <p>The address may be misspelt.</p>
   </Empty>
 )
 

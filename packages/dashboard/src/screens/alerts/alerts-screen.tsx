@@ -13,6 +13,7 @@ import { Dialog } from '../../parts/dialog.tsx'
 import { Empty } from '../../parts/empty.tsx'
 import { ErrorNote } from '../../parts/error-note.tsx'
 import { SelectField, TextField } from '../../parts/field.tsx'
+import { FilterField } from '../../parts/filter-field.tsx'
 import { Panel } from '../../parts/panel.tsx'
 import { Since } from '../../parts/since.tsx'
 import { Status, type StatusKind } from '../../parts/status.tsx'
@@ -23,12 +24,27 @@ import { Rules } from './rules.tsx'
 
 const tabs = ['alerts', 'silences', 'rules', 'channels'] as const
 const statuses = ['open', 'active', 'acknowledged', 'resolved', 'all'] as const
+const forms = ['none', 'silence'] as const
+const silenceTimes = ['1h', '4h', '1d', '1w'] as const
+
+const spans: Readonly<Record<(typeof silenceTimes)[number], { readonly name: string; readonly ms: number }>> = {
+  '1h': { name: '1 hour', ms: 3_600_000 },
+  '4h': { name: '4 hours', ms: 14_400_000 },
+  '1d': { name: '1 day', ms: 86_400_000 },
+  '1w': { name: '1 week', ms: 604_800_000 },
+}
 
 const read = (search: Readonly<Record<string, unknown>>) => ({
   tab: wordOf(search['tab'], tabs),
   status: wordOf(search['status'], statuses),
   id: textOf(search['id']),
+  /** What is being asked for: the form, and what a silence would fit and how long it would hold. */
+  form: wordOf(search['form'], forms),
+  fits: textOf(search['fits']),
+  for: wordOf(search['for'], silenceTimes),
 })
+
+const noForm = { form: undefined, fits: undefined, for: undefined } as const
 
 const severities: Readonly<Record<string, StatusKind>> = { info: 'info', warning: 'warn', error: 'bad', critical: 'bad' }
 const states: Readonly<Record<string, StatusKind>> = { active: 'bad', acknowledged: 'warn', resolved: 'ok' }
@@ -57,37 +73,25 @@ const columns: readonly Column<AlertView>[] = [
   { name: 'since', title: 'Since', width: '120px', cell: ({ timestamp }) => <Since at={timestamp} /> },
 ]
 
-const silenceTimes = [
-  ['3600000', '1 hour'],
-  ['14400000', '4 hours'],
-  ['86400000', '1 day'],
-  ['604800000', '1 week'],
-] as const
-
-interface SilenceDialogProps {
-  readonly matcher: string
-  readonly onClose: () => void
-}
-
 /** Opened for an alert, or from nothing. */
-const SilenceDialog = ({ matcher, onClose }: SilenceDialogProps) => {
+const SilenceDialog = () => {
   const say = useSay()
   const silence = useAction('POST /alerts/silence')
-  const [given, setGiven] = useState(matcher)
+  const [{ fits = '', for: span }, setFilters] = useFilters(read)
   const [comment, setComment] = useState('')
-  const [forMs, setForMs] = useState<string>(silenceTimes[0][0])
-  const matchers = given
+  const matchers = fits
     .split(',')
     .map((one) => one.trim())
     .filter((one) => one !== '')
-  const body = { matchers, comment, forMs: Number(forMs) }
+  const close = (): void => setFilters(noForm)
+  const body = { matchers, comment, forMs: spans[span].ms }
   const confirm = (): void =>
     silence.mutate(
       { body },
       {
         onSuccess: () => {
-          onClose()
-          say(`Silenced for ${duration(Number(forMs))}.`)
+          close()
+          say(`Silenced for ${duration(body.forMs)}.`)
         },
       },
     )
@@ -108,15 +112,20 @@ const SilenceDialog = ({ matcher, onClose }: SilenceDialogProps) => {
         />
       }
       onConfirm={confirm}
-      onClose={onClose}
+      onClose={close}
     >
-      <TextField
+      <FilterField
         label="What fits"
         hint="label=value, separated by commas; also !=, =~ and !~"
-        value={given}
-        onChange={(event) => setGiven(event.target.value)}
+        value={fits}
+        onChange={(next) => setFilters({ fits: next })}
       />
-      <SelectField label="For" options={silenceTimes} value={forMs} onChange={(event) => setForMs(event.target.value)} />
+      <SelectField
+        label="For"
+        options={silenceTimes.map((time) => [time, spans[time].name] as const)}
+        value={span}
+        onChange={(event) => setFilters({ for: wordOf(event.target.value, silenceTimes) })}
+      />
       <TextField
         label="Comment"
         placeholder="Why, for whoever finds it"
@@ -200,7 +209,7 @@ const AlertDialog = ({
   )
 }
 
-const AlertsTable = ({ report, onSilence }: { readonly report: AlertsReport; readonly onSilence: (matcher: string) => void }) => {
+const AlertsTable = ({ report }: { readonly report: AlertsReport }) => {
   const [filters, setFilters] = useFilters(read)
   const alert = report.alerts.find(({ id }) => id === filters.id)
   const close = (): void => setFilters({ id: undefined })
@@ -237,10 +246,7 @@ const AlertsTable = ({ report, onSilence }: { readonly report: AlertsReport; rea
         <AlertDialog
           alert={alert}
           onClose={close}
-          onSilence={() => {
-            close()
-            onSilence(`alert_type=${alert.alert_type}`)
-          }}
+          onSilence={() => setFilters({ id: undefined, form: 'silence', fits: `alert_type=${alert.alert_type}` })}
         />
       )}
     </>
@@ -327,7 +333,6 @@ const Channels = ({ channels }: { readonly channels: readonly string[] }) => {
 /** What is wrong, who was told, and what is kept quiet. */
 export const AlertsScreen = () => {
   const [filters, setFilters] = useFilters(read)
-  const [matcher, setMatcher] = useState<string>()
   const may = useMay('operator')
   const answer = useAnswer('GET /alerts', { query: { status: filters.status, limit: 500 } }, { everyMs: 2_000 })
   const content = (report: AlertsReport): readonly Tab<(typeof tabs)[number]>[] => [
@@ -335,7 +340,7 @@ export const AlertsScreen = () => {
       value: 'alerts',
       label: 'Alerts',
       count: report.alerts.length,
-      content: <AlertsTable report={report} onSilence={setMatcher} />,
+      content: <AlertsTable report={report} />,
     },
     { value: 'silences', label: 'Silences', count: report.silences.length, content: <Silences silences={report.silences} /> },
     { value: 'rules', label: 'Rules', content: <Rules /> },
@@ -350,7 +355,7 @@ export const AlertsScreen = () => {
             isFlush
             actions={
               <>
-                <Button icon={BellOff} disabled={!may} onClick={() => setMatcher('')}>
+                <Button icon={BellOff} disabled={!may} onClick={() => setFilters({ form: 'silence' })}>
                   Silence…
                 </Button>
                 <CopyAs
@@ -370,7 +375,7 @@ export const AlertsScreen = () => {
           </Panel>
         )}
       </Answered>
-      {matcher !== undefined && <SilenceDialog matcher={matcher} onClose={() => setMatcher(undefined)} />}
+      {filters.form === 'silence' && <SilenceDialog />}
     </>
   )
 }

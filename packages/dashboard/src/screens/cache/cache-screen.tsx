@@ -12,13 +12,31 @@ import { type Column, DataTable } from '../../parts/data-table.tsx'
 import { Empty } from '../../parts/empty.tsx'
 import { SelectField, TextField } from '../../parts/field.tsx'
 import { Figure, Figures } from '../../parts/figures.tsx'
+import { FilterField } from '../../parts/filter-field.tsx'
 import { Note } from '../../parts/note.tsx'
 import { Panel } from '../../parts/panel.tsx'
 import { Status } from '../../parts/status.tsx'
-import { textOf, useFilters } from '../../shell/filters.ts'
+import { textOf, useFilters, wordOf } from '../../shell/filters.ts'
 import { useSay } from '../../shell/say.tsx'
 
-const read = (search: Readonly<Record<string, unknown>>) => ({ key: textOf(search['key']) })
+const kinds = ['key', 'tag', 'table', 'entry', 'all'] as const
+
+type Kind = (typeof kinds)[number]
+
+const kindNames: Readonly<Record<Kind, string>> = {
+  key: 'One key',
+  tag: 'A tag',
+  table: 'All that reads a table',
+  entry: 'A whole entry',
+  all: 'Everything',
+}
+
+const read = (search: Readonly<Record<string, unknown>>) => ({
+  key: textOf(search['key']),
+  /** What is to be evicted: of which kind, and which. */
+  evict: wordOf(search['evict'], kinds),
+  name: textOf(search['name']),
+})
 
 /** One family of keys, over all nodes. */
 interface Family
@@ -173,15 +191,13 @@ const Inspector = () => {
       }
     >
       <div className="stack">
-        <form className="row" style={{ alignItems: 'flex-end' }} onSubmit={submit}>
-          <div style={{ flex: 1 }}>
-            <TextField
-              label="Key"
-              placeholder="chat:messages:42"
-              value={typed}
-              onChange={(event) => setTyped(event.target.value)}
-            />
-          </div>
+        <form className="row one-field" onSubmit={submit}>
+          <TextField
+            label="Key"
+            placeholder="chat:messages:42"
+            value={typed}
+            onChange={(event) => setTyped(event.target.value)}
+          />
           <Button type="submit" icon={Search}>
             Look
           </Button>
@@ -191,16 +207,6 @@ const Inspector = () => {
     </Panel>
   )
 }
-
-const evictKinds = [
-  ['key', 'One key'],
-  ['tag', 'A tag'],
-  ['table', 'All that reads a table'],
-  ['entry', 'A whole entry'],
-  ['all', 'Everything'],
-] as const
-
-type Kind = (typeof evictKinds)[number][0]
 
 const bodyOf = (kind: Kind, name: string) => (kind === 'all' ? ({ all: true } as const) : { [kind]: name.trim() })
 
@@ -220,8 +226,7 @@ const Preview = ({ report: { entries, nodes } }: { readonly report: EvictReport 
 const Evict = () => {
   const say = useSay()
   const mayEvict = useMay('operator')
-  const [kind, setKind] = useState<Kind>('key')
-  const [name, setName] = useState('')
+  const [{ evict: kind, name = '' }, setFilters] = useFilters(read)
   const [report, setReport] = useState<EvictReport>()
   const evict = useAction('POST /cache/evict')
   const body = bodyOf(kind, name)
@@ -241,9 +246,14 @@ const Evict = () => {
     )
   return (
     <Panel title="Evict by hand">
-      <form className="stack" onSubmit={preview}>
-        <SelectField label="What" options={evictKinds} value={kind} onChange={(event) => setKind(event.target.value as Kind)} />
-        {kind !== 'all' && <TextField label="Name" value={name} onChange={(event) => setName(event.target.value)} />}
+      <form className="stack bounded" onSubmit={preview}>
+        <SelectField
+          label="What"
+          options={kinds.map((each) => [each, kindNames[each]] as const)}
+          value={kind}
+          onChange={(event) => setFilters({ evict: wordOf(event.target.value, kinds) })}
+        />
+        {kind !== 'all' && <FilterField label="Name" value={name} onChange={(next) => setFilters({ name: next })} />}
         <div className="row" data-end>
           <CopyAs path="POST /cache/evict" input={{ body }} cli={`npx tidemark cache evict ${evictWords(kind, name.trim())}`} />
           <Button

@@ -19,6 +19,8 @@ export interface DataFilters extends Viewpoint {
   readonly tab: (typeof tabs)[number]
   /** `schema.table` */
   readonly table: string | undefined
+  /** What is looked for in the names of tables. */
+  readonly find: string | undefined
   readonly sort: string | undefined
   /** JSON, as the server takes it. */
   readonly where: string | undefined
@@ -32,6 +34,7 @@ const read = (search: Readonly<Record<string, unknown>>): DataFilters => ({
   user: textOf(search['user']),
   claims: jsonOf(search['claims']),
   table: textOf(search['table']),
+  find: textOf(search['find']),
   sort: textOf(search['sort']),
   where: jsonOf(search['where']),
   row: textOf(search['row']),

@@ -85,7 +85,7 @@ describe('tables', () => {
   })
 
   test('a row opens whole, and from the address', async () => {
-    const { askedFor } = renderDashboard('/data?table=public.notes&row=1', few)
+    const { askedFor, address } = renderDashboard('/data?table=public.notes&row=1', few)
     const dialog = await screen.findByRole('dialog', { name: 'public.notes' })
     await within(dialog).findByText('null')
     expect(
@@ -97,6 +97,7 @@ describe('tables', () => {
     fireEvent.click(within(dialog).getByRole('button', { name: 'Close' }))
     await waitFor(() => expect(screen.queryByRole('dialog')).toBeNull())
     fireEvent.change(screen.getByLabelText('Find a table'), { target: { value: 'SHOP' } })
+    await waitFor(() => expect(address()).toContain('find=SHOP'))
     fireEvent.click(screen.getByRole('button', { name: /orders/ }))
     await screen.findByText('a view')
   })

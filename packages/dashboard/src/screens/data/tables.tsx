@@ -8,7 +8,7 @@ import { compact } from '../../format/format.ts'
 import { Answered } from '../../parts/answered.tsx'
 import { step } from '../../parts/data-table.tsx'
 import { Empty } from '../../parts/empty.tsx'
-import { TextField } from '../../parts/field.tsx'
+import { FilterField } from '../../parts/filter-field.tsx'
 import { Note } from '../../parts/note.tsx'
 import { Panel } from '../../parts/panel.tsx'
 import { useDataFilters } from './data-filters.ts'
@@ -18,10 +18,9 @@ import { Viewpoint } from './viewpoint.tsx'
 const nameOf = ({ schema, name }: DataTableInfo): string => `${schema}.${name}`
 
 const List = ({ tables, chosen }: { readonly tables: readonly DataTableInfo[]; readonly chosen: string | undefined }) => {
-  const [, setFilters] = useDataFilters()
-  const [wanted, setWanted] = useState('')
+  const [{ find = '' }, setFilters] = useDataFilters()
   const [active, setActive] = useState(chosen)
-  const shown = tables.filter((table) => nameOf(table).toLowerCase().includes(wanted.trim().toLowerCase()))
+  const shown = tables.filter((table) => nameOf(table).toLowerCase().includes(find.trim().toLowerCase()))
   const tabbed = shown.find((table) => nameOf(table) === active) ?? shown[0]
   // One stop for the keyboard, however many tables there are: arrows go from one to the next.
   const pressed = (event: KeyboardEvent<HTMLUListElement>): void => {
@@ -34,7 +33,7 @@ const List = ({ tables, chosen }: { readonly tables: readonly DataTableInfo[]; r
   }
   return (
     <div className="stack table-list">
-      <TextField label="Find a table" value={wanted} onChange={(event) => setWanted(event.target.value)} />
+      <FilterField label="Find a table" value={find} onChange={(next) => setFilters({ find: next })} />
       <ul aria-label="Tables" onKeyDown={pressed}>
         {shown.map((table) => (
           <li key={nameOf(table)}>
@@ -88,6 +87,7 @@ export const Tables = () => {
                   <Empty
                     title={filters.table === undefined ? 'Choose a table' : `${filters.role} does not see ${filters.table}`}
                     icon={Database}
+                    act="Choose one of the list."
                   >
                     <p>Rows are read under row security, as the role above sees them. Nothing can be written here.</p>
                   </Empty>

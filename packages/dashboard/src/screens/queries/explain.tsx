@@ -3,6 +3,7 @@ import { type FormEvent, useState } from 'react'
 import type { CallerRole, PlanNode } from 'tidemark/admin'
 import { useMay } from '../../api/session.ts'
 import { useAction } from '../../api/use-answer.ts'
+import { roles } from '../../api/viewpoint.ts'
 import { compact, count } from '../../format/format.ts'
 import { Button } from '../../parts/button.tsx'
 import { CopyAs } from '../../parts/copy-as.tsx'
@@ -33,13 +34,18 @@ const Node = ({ node }: { readonly node: PlanNode }) => (
   </li>
 )
 
+interface ExplainProps {
+  readonly given: string
+  readonly role: CallerRole
+  readonly onRole: (role: CallerRole) => void
+}
+
 /** The plan of one statement. It is not run, and it is asked for as a role of callers. */
-export const Explain = ({ given }: { readonly given: string }) => {
+export const Explain = ({ given, role, onRole }: ExplainProps) => {
   const isAdmin = useMay('admin')
   const [sql, setSql] = useState(given)
-  const [role, setRole] = useState<CallerRole>('anon')
   const explain = useAction('POST /queries/explain')
-  const roles = (['anon', 'authenticated', 'service_role'] as const).filter((each) => each !== 'service_role' || isAdmin)
+  const offered = roles.filter((each) => each !== 'service_role' || isAdmin)
   const submit = (event: FormEvent): void => {
     event.preventDefault()
     explain.mutate({ body: { sql, role } })
@@ -57,8 +63,8 @@ export const Explain = ({ given }: { readonly given: string }) => {
           <SelectField
             label="As"
             value={role}
-            options={roles.map((each) => [each, each] as const)}
-            onChange={(event) => setRole(event.target.value as CallerRole)}
+            options={offered.map((each) => [each, each] as const)}
+            onChange={(event) => onRole(event.target.value as CallerRole)}
           />
           <Button type="submit" kind="primary" icon={ListTree} disabled={sql.trim() === ''} isBusy={explain.isPending}>
             Explain

@@ -2,6 +2,7 @@ import { Lock, Timer } from 'lucide-react'
 import type { LockView, QueriesReport, SessionView, StatementView } from 'tidemark/admin'
 import { useMay } from '../../api/session.ts'
 import { useAnswer } from '../../api/use-answer.ts'
+import { roles } from '../../api/viewpoint.ts'
 import { compact, count, duration, percent } from '../../format/format.ts'
 import { Answered } from '../../parts/answered.tsx'
 import { CopyAs } from '../../parts/copy-as.tsx'
@@ -19,7 +20,11 @@ import './queries.css'
 
 const tabs = ['sessions', 'statements', 'locks', 'pools', 'explain'] as const
 
-const read = (search: Readonly<Record<string, unknown>>) => ({ tab: wordOf(search['tab'], tabs), sql: textOf(search['sql']) })
+const read = (search: Readonly<Record<string, unknown>>) => ({
+  tab: wordOf(search['tab'], tabs),
+  sql: textOf(search['sql']),
+  role: wordOf(search['role'], roles),
+})
 
 const sessionKind = ({ blockedBy, state }: SessionView): StatusKind =>
   blockedBy.length > 0 ? 'bad' : state === 'active' ? 'busy' : state?.startsWith('idle in transaction') ? 'warn' : 'idle'
@@ -158,7 +163,7 @@ const Numbers = ({ report: { sessions, locks, pools } }: { readonly report: Quer
 
 /** What Postgres does, has done, and would do. */
 export const QueriesScreen = () => {
-  const [{ tab, sql }, setFilters] = useFilters(read)
+  const [{ tab, sql, role }, setFilters] = useFilters(read)
   const mayLook = useMay('operator')
   const answer = useAnswer('GET /queries', {}, { everyMs: 2_000, enabled: mayLook })
   if (!mayLook) return <Note kind="warn">Statements may hold what people wrote: this needs the role operator.</Note>
@@ -183,7 +188,7 @@ export const QueriesScreen = () => {
                       rows={report.sessions}
                       rowKey={({ pid }) => String(pid)}
                       maxHeight={560}
-                      empty={<Empty title="Nobody else is connected" icon={Timer} />}
+                      empty={<Empty title="Nobody else is connected" icon={Timer} command="npx tidemark db psql" />}
                     />
                   ),
                 },
@@ -232,7 +237,13 @@ export const QueriesScreen = () => {
                   label: 'Pools',
                   content: <DataTable label="Pools" columns={poolColumns} rows={report.pools} rowKey={({ name }) => name} />,
                 },
-                { value: 'explain', label: 'Explain', content: <Explain key={sql ?? ''} given={sql ?? ''} /> },
+                {
+                  value: 'explain',
+                  label: 'Explain',
+                  content: (
+                    <Explain key={sql ?? ''} given={sql ?? ''} role={role} onRole={(next) => setFilters({ role: next })} />
+                  ),
+                },
               ]}
             />
           </Panel>

@@ -38,10 +38,8 @@ export const Channels = ({ onChoose }: { readonly onChoose: (channel: Channel) =
               onOpen={onChoose}
               maxHeight={300}
               empty={
-                <Empty title="Nobody has joined a channel" icon={Radio}>
-                  <p>
-                    Clients of supabase-js join channels at /realtime/v1 of this server. A name can be typed below all the same.
-                  </p>
+                <Empty title="Nobody has joined a channel" icon={Radio} act="Or type a name below, and join it.">
+                  <p>Clients of supabase-js join channels at /realtime/v1 of this server.</p>
                 </Empty>
               }
             />

@@ -3,7 +3,7 @@ import { type FormEvent, useState } from 'react'
 import type { CallerRole } from 'tidemark/admin'
 import { useMay } from '../../api/session.ts'
 import { roles } from '../../api/viewpoint.ts'
-import { timeOfDay } from '../../format/format.ts'
+import { shellWord, timeOfDay } from '../../format/format.ts'
 import { Button } from '../../parts/button.tsx'
 import { areClaims, ClaimsField } from '../../parts/claims-field.tsx'
 import { CopyAs } from '../../parts/copy-as.tsx'
@@ -34,6 +34,12 @@ const words: Readonly<Record<InspectionState, string>> = {
   joined: 'joined',
   refused: 'refused',
 }
+
+const literal = (text: string): string => `'${text.replaceAll("'", "''")}'`
+
+/** A message to whoever has joined. */
+const sendTo = ({ topic, private: isPrivate }: Inspected): string =>
+  `npx tidemark db psql --command ${shellWord(`select realtime.send('{}', 'hello', ${literal(topic)}, ${isPrivate})`)}`
 
 interface InspectorProps {
   readonly draft: Inspected
@@ -129,7 +135,11 @@ export const Inspector = ({ draft, onDraft, onJoin }: InspectorProps) => {
         rowHeight={30}
         isFast
         empty={
-          <Empty title={joined ? 'Nothing was told so far' : 'Choose a channel, and who listens'} icon={Ear}>
+          <Empty
+            title={joined ? 'Nothing was told so far' : 'Nothing is listened to'}
+            icon={Ear}
+            {...(joined ? { command: sendTo(joined) } : { act: 'Choose a channel above, and who listens; then join.' })}
+          >
             <p>
               Broadcasts, presence and changes come here as that user would hear them. The inspector says nothing, and is not
               present. Who joined as whom stands in the audit log.

@@ -133,7 +133,13 @@ export const ResilienceScreen = () => {
                   columns={limiterColumns}
                   rows={limiters}
                   rowKey={({ name, rules }) => `${name} ${JSON.stringify(rules)}`}
-                  empty={<Empty title="Nothing is limited in this process" icon={ShieldHalf} />}
+                  empty={
+                    <Empty
+                      title="Nothing is limited in this process"
+                      icon={ShieldHalf}
+                      act="A program that starts this server makes limiters by resilience.limiter({ name, limit, windowMs })."
+                    />
+                  }
                 />
               </Panel>
               <Panel title="What breakers did">

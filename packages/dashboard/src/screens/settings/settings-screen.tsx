@@ -9,7 +9,8 @@ import { CopyAs } from '../../parts/copy-as.tsx'
 import { type Column, DataTable } from '../../parts/data-table.tsx'
 import { Dialog } from '../../parts/dialog.tsx'
 import { Empty } from '../../parts/empty.tsx'
-import { SelectField, TextField } from '../../parts/field.tsx'
+import { SelectField } from '../../parts/field.tsx'
+import { FilterField } from '../../parts/filter-field.tsx'
 import { Panel } from '../../parts/panel.tsx'
 import { Since } from '../../parts/since.tsx'
 import { Status } from '../../parts/status.tsx'
@@ -51,12 +52,7 @@ const Configuration = () => {
   return (
     <Panel title="Effective configuration" isFlush actions={<CopyAs path="GET /settings" input={{}} />}>
       <div className="panel-line filters">
-        <TextField
-          label="Find"
-          placeholder="postgres."
-          value={find ?? ''}
-          onChange={(event) => setFilters({ find: event.target.value })}
-        />
+        <FilterField label="Find" placeholder="postgres." value={find} onChange={(next) => setFilters({ find: next })} />
         <SelectField
           label="Shown"
           value={shown}
@@ -154,16 +150,12 @@ const Audit = () => {
   return (
     <Panel title="What was done" isFlush actions={<CopyAs path="GET /audit" input={{ query }} />}>
       <div className="panel-line filters">
-        <TextField
-          label="Who"
-          value={actor ?? ''}
-          onChange={(event) => setFilters({ actor: event.target.value, before: undefined })}
-        />
-        <TextField
+        <FilterField label="Who" value={actor} onChange={(next) => setFilters({ actor: next, before: undefined })} />
+        <FilterField
           label="What begins with"
           placeholder="POST /move"
-          value={action ?? ''}
-          onChange={(event) => setFilters({ action: event.target.value, before: undefined })}
+          value={action}
+          onChange={(next) => setFilters({ action: next, before: undefined })}
         />
       </div>
       <Answered of={answer} height={320}>
@@ -177,7 +169,7 @@ const Audit = () => {
               onOpen={setOpen}
               maxHeight={620}
               empty={
-                <Empty title="Nothing was done that fits" icon={ScrollText}>
+                <Empty title="Nothing was done that fits" icon={ScrollText} act="Shorten what stands in the fields above.">
                   <p>Whatever an operator changes is written here before it is done, and again where it failed.</p>
                 </Empty>
               }

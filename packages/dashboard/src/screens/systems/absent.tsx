@@ -1,5 +1,4 @@
 import { Blocks } from 'lucide-react'
-import { Command } from '../../parts/copy-text.tsx'
 import { Empty } from '../../parts/empty.tsx'
 import { Panel } from '../../parts/panel.tsx'
 
@@ -15,15 +14,18 @@ export interface AbsentProps {
 /** Of an application whose tables are not in this database. */
 export const Absent = ({ title, folder, start, database }: AbsentProps) => (
   <Panel title={title}>
-    <Empty title={`${title} is not in this database`} icon={Blocks}>
+    <Empty
+      title={`${title} is not in this database`}
+      icon={Blocks}
+      command={[
+        `npx tidemark schema up ${database === undefined ? '' : `--database ${database} `}--migrations apps/${folder}/migrations`,
+        start,
+      ]}
+    >
       <p>
         Its migrations make its tables; then it runs in a process of its own, beside this server. <code>npm start</code> brings
         all five.
       </p>
-      <Command
-        text={`npx tidemark schema up ${database === undefined ? '' : `--database ${database} `}--migrations apps/${folder}/migrations`}
-      />
-      <Command text={start} />
     </Empty>
   </Panel>
 )

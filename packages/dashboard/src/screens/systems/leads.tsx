@@ -113,7 +113,7 @@ export const Leads = () => {
                 onOpen={({ id }) => setFilters({ approval: id })}
                 openKey={approval}
                 empty={
-                  <Empty title="Nothing waits for anybody" icon={Inbox}>
+                  <Empty title="Nothing waits for anybody" icon={Inbox} command="npm start -w apps/re-engine">
                     <p>Drafts that are submitted come here, the oldest first, until they are sent or turned down.</p>
                   </Empty>
                 }

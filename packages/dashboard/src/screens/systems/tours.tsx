@@ -6,8 +6,8 @@ import { Answered } from '../../parts/answered.tsx'
 import { Button, IconButton } from '../../parts/button.tsx'
 import { CopyAs } from '../../parts/copy-as.tsx'
 import { Empty } from '../../parts/empty.tsx'
-import { TextField } from '../../parts/field.tsx'
 import { Figure, Figures } from '../../parts/figures.tsx'
+import { FilterField } from '../../parts/filter-field.tsx'
 import { Meter } from '../../parts/meter.tsx'
 import { StateCounts } from '../../parts/state-counts.tsx'
 import { Status } from '../../parts/status.tsx'
@@ -98,7 +98,7 @@ const DayField = ({ day }: { readonly day: string }) => {
   return (
     <div className="panel-line row day">
       <IconButton icon={ChevronLeft} label="The day before" onClick={() => setFilters({ day: moved(day, -1) })} />
-      <TextField label="Day" type="date" value={day} onChange={(event) => setFilters({ day: event.target.value || undefined })} />
+      <FilterField label="Day" type="date" value={day} onChange={(next) => setFilters({ day: next })} />
       <IconButton icon={ChevronRight} label="The day after" onClick={() => setFilters({ day: moved(day, 1) })} />
       <Button onClick={() => setFilters({ day: undefined })}>Today</Button>
     </div>
@@ -132,7 +132,7 @@ export const Tours = () => {
             >
               <DayField day={day} />
               {tours.length === 0 ? (
-                <Empty title="No tour begins on this day" icon={CalendarDays}>
+                <Empty title="No tour begins on this day" icon={CalendarDays} act="Choose another day above.">
                   <StateCounts label="Tours of all days" counts={states} kindOf={kindOf} />
                 </Empty>
               ) : (

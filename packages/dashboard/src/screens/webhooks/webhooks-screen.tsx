@@ -7,8 +7,9 @@ import { Answered } from '../../parts/answered.tsx'
 import { CopyAs } from '../../parts/copy-as.tsx'
 import { type Column, DataTable } from '../../parts/data-table.tsx'
 import { Empty } from '../../parts/empty.tsx'
-import { SelectField, TextField } from '../../parts/field.tsx'
+import { SelectField } from '../../parts/field.tsx'
 import { Figure, Figures } from '../../parts/figures.tsx'
+import { FilterField } from '../../parts/filter-field.tsx'
 import { Panel } from '../../parts/panel.tsx'
 import { Since } from '../../parts/since.tsx'
 import { Status } from '../../parts/status.tsx'
@@ -66,13 +67,9 @@ const Filters = () => {
         options={statuses.map((status) => [status, status] as const)}
         onChange={(event) => setFilters({ status: wordOf(event.target.value, statuses) })}
       />
-      <TextField
-        label="Provider"
-        value={filters.provider ?? ''}
-        onChange={(event) => setFilters({ provider: event.target.value })}
-      />
-      <TextField label="Event" value={filters.type ?? ''} onChange={(event) => setFilters({ type: event.target.value })} />
-      <TextField label="About" value={filters.entity ?? ''} onChange={(event) => setFilters({ entity: event.target.value })} />
+      <FilterField label="Provider" value={filters.provider} onChange={(provider) => setFilters({ provider })} />
+      <FilterField label="Event" value={filters.type} onChange={(type) => setFilters({ type })} />
+      <FilterField label="About" value={filters.entity} onChange={(entity) => setFilters({ entity })} />
     </div>
   )
 }
@@ -85,43 +82,42 @@ export const WebhooksScreen = () => {
   const answer = useAnswer('POST /hooks/list', { body }, { everyMs: 2_000 })
   return (
     <>
-      <Answered of={answer} height={320}>
-        {({ counts, events }) => (
+      {answer.data && <Counts counts={answer.data.counts} />}
+      <Panel
+        title="Events"
+        isFlush
+        actions={
           <>
-            <Counts counts={counts} />
-            <Panel
-              title="Events"
-              isFlush
-              actions={
-                <>
-                  <ReplayAll filters={filters} />
-                  <CopyAs
-                    path="POST /hooks/list"
-                    input={{ body }}
-                    cli={`npx tidemark hooks list${selectionOptions(filters)} --limit 500`}
-                  />
-                </>
-              }
-            >
-              <Filters />
-              <DataTable
-                label="Events"
-                columns={columns}
-                rows={events}
-                rowKey={({ id }) => id}
-                onOpen={({ id }) => setFilters({ id })}
-                openKey={filters.id}
-                maxHeight={560}
-                empty={
-                  <Empty title="No event fits" icon={Webhook} command="npx tidemark hooks send PROVIDER event.json">
-                    <p>Providers deliver to /webhooks/PROVIDER of this server. The command delivers one as a provider would.</p>
-                  </Empty>
-                }
-              />
-            </Panel>
+            <ReplayAll filters={filters} />
+            <CopyAs
+              path="POST /hooks/list"
+              input={{ body }}
+              cli={`npx tidemark hooks list${selectionOptions(filters)} --limit 500`}
+            />
           </>
-        )}
-      </Answered>
+        }
+      >
+        {/* They stay where an answer is refused: they are what has to be changed. */}
+        <Filters />
+        <Answered of={answer} height={320}>
+          {({ events }) => (
+            <DataTable
+              label="Events"
+              columns={columns}
+              rows={events}
+              rowKey={({ id }) => id}
+              onOpen={({ id }) => setFilters({ id })}
+              openKey={filters.id}
+              maxHeight={560}
+              empty={
+                <Empty title="No event fits" icon={Webhook} command="npx tidemark hooks send PROVIDER event.json">
+                  <p>Providers deliver to /webhooks/PROVIDER of this server. The command delivers one as a provider would.</p>
+                </Empty>
+              }
+            />
+          )}
+        </Answered>
+      </Panel>
       <Replays />
       {filters.id !== undefined && <EventDetail id={filters.id} onClose={() => setFilters({ id: undefined })} />}
     </>
