@@ -51,11 +51,14 @@ tidemark move cutover app.db --max-pause 2s --database shop
 const cli = \`npx tidemark cache evict --key \${shellWord(name)}\`
 say('npx tidemark caches')
 list(\`npx tidemark hooks list\${options} --limit 5 --most 5\`)
-copy(\`npx tidemark feed tail\${tables === undefined ? '' : \` --nothing\`}\`)`
+copy(\`npx tidemark feed tail\${tables === undefined ? '' : \` --nothing\`}\`)
+say('npm start -w apps/none', 'A=b node apps/none/dist/main.js')`
     expect(problemsOf(source, sourceCommandProblems)).toEqual([
       '3 names the option --key of tidemark cache evict, which is not there.',
       '4 names the command tidemark caches, which is not there.',
       '5 names the option --most of tidemark hooks list, which is not there.',
+      '7 names the script start of apps/none, which is not there.',
+      '7 names the path apps/none/src/main.ts, which is not there.',
     ])
   })
 

@@ -157,15 +157,29 @@ const withoutHoles = (text: string): string => text.replace(/\$\{[^{}]*\}/g, ' X
 
 const quotedCommand = /(["'`])npx tidemark (.*?)\1/g
 
+const startOfWorkspace = /npm start -w ([\w/-]+)/g
+const builtProgram = /node ((?:apps|packages)\/[\w-]+)\/dist\/(\w+)\.js/g
+
+/** Of `npm start -w apps/one` and `node apps/one/dist/main.js`: the script, and what the program is built of. */
+const startProblems = (source: string, root: string): readonly (readonly [at: number, what: string])[] => [
+  ...[...source.matchAll(startOfWorkspace)]
+    .filter(([, folder = '']) => !scriptsBeside(join(root, folder, 'x'), join(root, folder)).has('start'))
+    .map(({ index, 1: folder }) => [index, `the script start of ${folder}`] as const),
+  ...[...source.matchAll(builtProgram)]
+    .filter(([, folder = '', name]) => !existsSync(join(root, folder, `src/${name}.ts`)))
+    .map(({ index, 1: folder, 2: name }) => [index, `the path ${folder}/src/${name}.ts`] as const),
+]
+
 /** The same for commands of ours that stand as text in a program's sources: the dashboard names them where there is nothing yet, and to be copied. */
 export const sourceCommandProblems = (files: readonly string[], root: string): readonly string[] => {
   const program = readProgram()
   return files.flatMap((path) => {
     const source = readFileSync(path, 'utf8')
-    return [...source.matchAll(quotedCommand)].flatMap((match) =>
-      unknownParts(program, wordsOf(withoutHoles(match[2]!))).map(
-        (what) => `${relative(root, path)}:${lineAt(source, match.index)} names ${what}, which is not there.`,
-      ),
+    const unknown = [...source.matchAll(quotedCommand)].flatMap((match) =>
+      unknownParts(program, wordsOf(withoutHoles(match[2]!))).map((what) => [match.index, what] as const),
+    )
+    return [...unknown, ...startProblems(source, root)].map(
+      ([at, what]) => `${relative(root, path)}:${lineAt(source, at)} names ${what}, which is not there.`,
     )
   })
 }
