@@ -88,7 +88,7 @@ export const WebhooksScreen = () => {
         isFlush
         actions={
           <>
-            <ReplayAll filters={filters} />
+            {answer.data && <ReplayAll filters={filters} />}
             <CopyAs
               path="POST /hooks/list"
               input={{ body }}
