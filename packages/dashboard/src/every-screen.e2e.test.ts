@@ -10,8 +10,8 @@ import { findRedisServer } from '../../tidemark/src/redis/embedded/find-server.t
 import { openResilience, type Resilience } from '../../tidemark/src/server/resilience/open-resilience.ts'
 import { findBrowser, startBrowser, type TestBrowser } from '../../tidemark/src/testing/browser.ts'
 import { runCli } from '../../tidemark/src/testing/project/cli-call.ts'
-import { startTestRedis, type TestRedis } from '../../tidemark/src/testing/redis/redis-server.ts'
 import { useProject } from '../../tidemark/src/testing/project/use-project.ts'
+import { startTestRedis, type TestRedis } from '../../tidemark/src/testing/redis/redis-server.ts'
 import { until } from '../../tidemark/src/time/until.ts'
 import { screens } from './screens/screens.ts'
 import { fieldsInSource } from './testing/fields-in-source.ts'
@@ -80,6 +80,8 @@ describe.skipIf(chromium === undefined || !hasRedis)(
       insert into public.webhook_events (id, provider, dedupe_key, event_type, lane, payload, raw, verified, trust, status, dead_reason, error)
         select gen_random_uuid(), 'rollout', n::text, 'contact.created', n::text, '{}', '{}', true, 'statement', 'dead', 'attempts', 'no such contact'
           from generate_series(1, 101) n;
+      insert into public.sessions (session_id, fsm_state) values ('a yarn that began', 'strengths');
+      insert into public.chat_history (session_id, role, message) values ('a yarn that began', 'user', '${hostileName}');
     `)
     }
 
@@ -203,6 +205,7 @@ describe.skipIf(chromium === undefined || !hasRedis)(
           '/systems?system=leads',
           all((shown) => shown.getByRole('gridcell', { name: 'pending' }).first().click(), opens('Reject…', 'Reject')),
         ],
+        ['/systems?system=yarn', (shown) => shown.getByRole('gridcell', { name: 'strengths' }).first().click()],
         ['/feed', nothing, opens('Drop the slot tidemark_left_behind', 'Drop the slot')],
         ['/cache', nothing, all(choose('What', 'all'), opens('Preview…', 'Evict'))],
         ['/data?role=authenticated', nothing],

@@ -87,7 +87,7 @@ const Charts = ({ metrics }: { readonly metrics: readonly AgentMetrics[] }) => {
   if (times.length < 2)
     return (
       <Panel title="How they do">
-        <Empty title="There is nothing to draw yet" icon={ChartLine}>
+        <Empty title="There is nothing to draw yet" icon={ChartLine} command="npm start -w apps/agents">
           <p>Agents tell how they did for each stretch of time; a line begins with the second one.</p>
         </Empty>
       </Panel>

@@ -61,7 +61,7 @@ const About = ({ yarn, shown }: { readonly yarn: YarnView; readonly shown: numbe
 )
 
 const Gone = () => (
-  <Empty title="This yarn is not kept any more" icon={MessageCircleHeart}>
+  <Empty title="This yarn is not kept any more" icon={MessageCircleHeart} act="Close this and open another.">
     <p>{retention}</p>
   </Empty>
 )
