@@ -6,7 +6,7 @@ import { describe, expect, it, test } from 'vitest'
 import { standardRules } from '../packages/tidemark/dist/alerts/rules/standard-rules.js'
 import { createProgram } from '../packages/tidemark/dist/cli/program.js'
 import { configFlags, configNotices, resolveConfig } from '../packages/tidemark/dist/config/config.js'
-import { isTransactionPooler } from '../packages/tidemark/dist/postgres/pooler.js'
+import { isTransactionPooler } from '../packages/tidemark/dist/postgres/driver/pooler.js'
 import { resolveRoles } from '../packages/tidemark/dist/server/roles.js'
 import { root } from './repository.ts'
 

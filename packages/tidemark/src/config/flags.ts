@@ -1,4 +1,4 @@
-import { type ListedOption, optionList } from './option-list.js'
+import { type ListedOption, optionList } from './options/option-list.js'
 
 /** A flag of the command line that sets an option. */
 export interface ConfigFlag {

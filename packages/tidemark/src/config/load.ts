@@ -3,9 +3,9 @@ import { join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { parseEnv } from 'node:util'
 import { reasonOf, TidemarkError } from '../errors.js'
-import type { TidemarkConfig } from './options.js'
+import type { TidemarkConfig } from './options/options.js'
+import { isPlainObject } from './options/tree.js'
 import { type ResolveOptions, resolveConfig, type Variables } from './resolve.js'
-import { isPlainObject } from './tree.js'
 
 export interface LoadedConfigFile {
   /** The name as errors show it, relative to the folder where it was searched. */

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { maskedConfig, resolveConfig } from './config.js'
-import { optionList } from './option-list.js'
+import { optionList } from './options/option-list.js'
 
 describe('maskedConfig', () => {
   it('lists every option, with its value where it has one', () => {

@@ -1,8 +1,8 @@
 import { maskSecrets, maskValue } from '../secrets.js'
-import { type ListedOption, optionList } from './option-list.js'
-import type { TidemarkConfig } from './options.js'
+import { type ListedOption, optionList } from './options/option-list.js'
+import type { TidemarkConfig } from './options/options.js'
+import { valueAt } from './options/tree.js'
 import { splitRedisUrls } from './redis-urls.js'
-import { valueAt } from './tree.js'
 
 /** A URL without its password. One that cannot be parsed shows nothing but its scheme: no telling where its password ends. */
 const maskUrl = (value: string): string => {

@@ -1,4 +1,4 @@
-import type { PoolName, TidemarkConfig } from './options.js'
+import type { PoolName, TidemarkConfig } from './options/options.js'
 import { splitRedisUrls } from './redis-urls.js'
 
 /** What the pools of one server may take together. */

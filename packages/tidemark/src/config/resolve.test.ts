@@ -3,9 +3,9 @@ import fc from 'fast-check'
 import { describe, expect, expectTypeOf, it } from 'vitest'
 import { isTidemarkError } from '../errors.js'
 import { configSources, resolveConfig } from './config.js'
-import { optionList } from './option-list.js'
-import type { TidemarkConfig } from './options.js'
-import { valueAt } from './tree.js'
+import { optionList } from './options/option-list.js'
+import type { TidemarkConfig } from './options/options.js'
+import { valueAt } from './options/tree.js'
 
 const failure = (run: () => unknown): { code: string; message: string; fix: string } => {
   try {

@@ -2,9 +2,9 @@ import { TidemarkError } from '../errors.js'
 import { closest } from './closest.js'
 import { derive } from './derive.js'
 import { shownValue } from './mask.js'
-import { isReservedName, type ListedOption, optionList, ownPrefix } from './option-list.js'
-import type { ConfigInput, TidemarkConfig } from './options.js'
-import { deepFreeze, isPlainObject, treeOf } from './tree.js'
+import { isReservedName, type ListedOption, optionList, ownPrefix } from './options/option-list.js'
+import type { ConfigInput, TidemarkConfig } from './options/options.js'
+import { deepFreeze, isPlainObject, treeOf } from './options/tree.js'
 
 export type Variables = Readonly<Record<string, string | undefined>>
 

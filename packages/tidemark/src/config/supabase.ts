@@ -1,4 +1,4 @@
-import type { TidemarkConfig } from './options.js'
+import type { TidemarkConfig } from './options/options.js'
 
 interface SupabaseDatabase {
   readonly host: string | undefined

@@ -1,6 +1,6 @@
 import type pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { connectPostgres } from '../postgres/connect.js'
+import { connectPostgres } from '../postgres/driver/connect.js'
 import { useDatabase } from '../testing/postgres/use-database.js'
 import { until } from '../time/until.js'
 import { addToPublication, dropPublication, ensurePublication, publicationMembers } from './publication.js'

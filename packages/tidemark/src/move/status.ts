@@ -2,7 +2,7 @@
 
 import { resolve } from 'node:path'
 import type pg from 'pg'
-import { type ConnectOptions, connectPostgres } from '../postgres/connect.js'
+import { type ConnectOptions, connectPostgres } from '../postgres/driver/connect.js'
 import type { FenceState } from '../sqlite/capture/capture.js'
 import { readControl } from '../sqlite/capture/control.js'
 import { logHead } from '../sqlite/capture/log.js'

@@ -3,7 +3,7 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { createFakeClock } from '../testing/fake-clock.js'
 import { useDatabase } from '../testing/postgres/use-database.js'
 import { until } from '../time/until.js'
-import { createNamedPool } from './pools.js'
+import { createNamedPool } from './pool/pools.js'
 import type { Client, Pool } from './postgres.js'
 
 const database = useDatabase()

@@ -1,5 +1,5 @@
 import { isTidemarkError, reasonOf, TidemarkError } from '../errors.js'
-import { ChannelBindingError } from './channel-binding.js'
+import { ChannelBindingError } from './driver/channel-binding.js'
 
 /** Whom an error speaks of. */
 export interface ErrorTarget {

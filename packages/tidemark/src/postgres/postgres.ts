@@ -1,6 +1,6 @@
 import type pg from 'pg'
-import type { BatchResult, BatchStatement } from './batch.js'
-import type { Ahead } from './query-behind.js'
+import type { BatchResult, BatchStatement } from './pool/batch.js'
+import type { Ahead } from './pool/query-behind.js'
 
 /**
  * primary: reads and writes of requests · analytics: long reads, on a pooled connection string where there is one ·
@@ -174,9 +174,10 @@ export interface Pools {
   stop(timeoutMs?: number): Promise<void>
 }
 
-export type { BatchResult, BatchStatement, BatchValue } from './batch.js'
-export { type ConnectOptions, connectPostgres, sessionUrl } from './connect.js'
-export { parseConnection, type SslMode, type Target } from './connection.js'
+export { type ConnectOptions, connectPostgres, sessionUrl } from './driver/connect.js'
+export { parseConnection, type SslMode, type Target } from './driver/connection.js'
+export { directUrl, isTransactionPooler } from './driver/pooler.js'
+export { checkVersion } from './driver/version.js'
 export {
   describeEmbeddedPostgres,
   type EmbeddedPostgres,
@@ -184,8 +185,7 @@ export {
   embeddedPlatformPackage,
   startEmbeddedPostgres,
 } from './embedded/embedded.js'
-export { directUrl, isTransactionPooler } from './pooler.js'
-export { createNamedPool, createPools, defaultPoolSettings, type PoolsOptions } from './pools.js'
+export type { BatchResult, BatchStatement, BatchValue } from './pool/batch.js'
+export { createNamedPool, createPools, defaultPoolSettings, type PoolsOptions } from './pool/pools.js'
+export { type Ahead, mayGoBehind } from './pool/query-behind.js'
 export { sqlstateOf, toPostgresError } from './postgres-error.js'
-export { type Ahead, mayGoBehind } from './query-behind.js'
-export { checkVersion } from './version.js'

@@ -1,4 +1,4 @@
-import { type ConnectOptions, connectPostgres } from '../postgres/connect.js'
+import { type ConnectOptions, connectPostgres } from '../postgres/driver/connect.js'
 import type { SchemaConnect } from './schema.js'
 
 const withDatabase = (url: string, database: string): string => {

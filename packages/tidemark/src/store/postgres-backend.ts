@@ -2,7 +2,7 @@
 import { CompiledQuery, type DatabaseConnection, Kysely, PostgresDialect } from 'kysely'
 import type pg from 'pg'
 import { quoteIdentifier } from '../move/translate/identifiers.js'
-import { parseConnection } from '../postgres/connection.js'
+import { parseConnection } from '../postgres/driver/connection.js'
 import { type Backend, readOnlyPlugin } from './backend.js'
 import type { PostgresStoreOptions } from './store.js'
 import { decodeInteger } from './values/column-coder.js'
@@ -34,7 +34,7 @@ const sessionSettings = (schema: string): string =>
 /** Makes the pool; connects at the first query. Raises TM_POSTGRES_URL. */
 export const openPool = async (options: PostgresStoreOptions): Promise<pg.Pool> => {
   const { url, maxConnections = defaultConnections, connectTimeoutMs = defaultConnectMs } = options
-  const [{ default: driver }, { pgDriver }] = await Promise.all([import('pg'), import('../postgres/pg-driver.js')])
+  const [{ default: driver }, { pgDriver }] = await Promise.all([import('pg'), import('../postgres/driver/pg-driver.js')])
   const target = parseConnection(url)
   const Client = await pgDriver.clientClass({
     target,

@@ -1,4 +1,4 @@
-import { unknownMember } from '../../config/unknown-member.js'
+import { unknownMember } from '../../config/options/unknown-member.js'
 import { TidemarkError } from '../../errors.js'
 import { type Alert, type AlertLabels, type AlertSeverity, severities } from '../alerts.js'
 import { labelsOf } from '../fingerprint.js'

@@ -1,4 +1,4 @@
-import { unknownMember } from '../../config/unknown-member.js'
+import { unknownMember } from '../../config/options/unknown-member.js'
 import type { HealthStatus, Sample } from '../../observability/observability.js'
 import { parseDuration } from '../../time/durations.js'
 import type { Look } from '../machine/machine.js'

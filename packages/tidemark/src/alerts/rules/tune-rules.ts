@@ -1,4 +1,4 @@
-import { unknownMember } from '../../config/unknown-member.js'
+import { unknownMember } from '../../config/options/unknown-member.js'
 import { TidemarkError } from '../../errors.js'
 import type { AlertSeverity } from '../alerts.js'
 import type { Condition, Level } from './condition.js'

@@ -2,7 +2,7 @@ import { CamelCasePlugin, type CompiledQuery, Kysely, PostgresAdapter, PostgresI
 import type pg from 'pg'
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { parseSnapshot } from '../../feed/sources/wal/snapshot.js'
-import { createPools } from '../../postgres/pools.js'
+import { createPools } from '../../postgres/pool/pools.js'
 import type { Client, Pool, Pools } from '../../postgres/postgres.js'
 import { useClient, useDatabase } from '../../testing/postgres/use-database.js'
 import { systemClock } from '../../time/clock.js'

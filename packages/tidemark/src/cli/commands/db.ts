@@ -1,7 +1,7 @@
 import { exitCodes } from '../../errors.js'
 import type { LoginRole } from '../../schema/schema.js'
 import { maskSecrets } from '../../secrets.js'
-import { findProgram } from '../../server/operations/doctor-machine.js'
+import { findProgram } from '../../server/operations/doctor/doctor-machine.js'
 import { commandProject } from '../command-project.js'
 import type { Run } from '../context.js'
 

@@ -1,5 +1,5 @@
 import { exitCodes } from '../../errors.js'
-import type { Finding, Verdict } from '../../server/operations/finding.js'
+import type { Finding, Verdict } from '../../server/operations/doctor/finding.js'
 import { commandProject } from '../command-project.js'
 import type { Run } from '../context.js'
 import type { Colors } from '../terminal/terminal.js'
@@ -16,7 +16,7 @@ const line = ({ check, verdict, message, fix }: Finding, width: number, colors: 
 }
 
 export const doctor: Run = async (context) => {
-  const { examine } = await import('../../server/operations/doctor.js')
+  const { examine } = await import('../../server/operations/doctor/doctor.js')
   const examination = await examine(await commandProject(context), { serving: false })
   const { findings, ok, unreachable } = examination
   const width = Math.max(...findings.map(({ check }) => check.length))

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { exitCodes, TidemarkError } from '../../errors.js'
 import type { VerifyReport } from '../../move/move.js'
-import * as operations from '../../server/operations/move.js'
+import * as operations from '../../server/operations/move/move.js'
 import type { Project } from '../../server/project/project.js'
 import { commandProject } from '../command-project.js'
 import type { CommandContext, Run } from '../context.js'

@@ -1,7 +1,7 @@
 import { parse, resolve } from 'node:path'
 import { toTidemarkError } from '../../errors.js'
 import type { MovePlan } from '../../move/move.js'
-import * as operations from '../../server/operations/move.js'
+import * as operations from '../../server/operations/move/move.js'
 import type { Project } from '../../server/project/project.js'
 import type { CommandContext } from '../context.js'
 import { renderFailure } from '../failure.js'

@@ -1,7 +1,7 @@
 import { type Logger, silentLogger } from '../../observability/observability.js'
 import { type Clock, systemClock } from '../../time/clock.js'
 import type { FanOutOptions } from './fan-out.js'
-import type { CollectorLimits } from './transaction-collector.js'
+import type { CollectorLimits } from './stream/transaction-collector.js'
 
 /** The options of the fan-out, whole. */
 export interface FanOutSettings {

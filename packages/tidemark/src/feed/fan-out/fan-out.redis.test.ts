@@ -12,13 +12,13 @@ import { sharedRedisUrl } from '../../testing/redis/redis-setup.js'
 import { useRedis } from '../../testing/redis/use-redis.js'
 import { useCleanups } from '../../testing/use-cleanups.js'
 import { until } from '../../time/until.js'
-import { zeroId } from './entry-id.js'
 import type { FanOut, FanOutOptions, LeasedSource } from './fan-out.js'
 import { createFanOut } from './open-fan-out.js'
-import { PieceDecoder } from './piece-decoder.js'
-import { PublishedStream } from './published-stream.js'
-import { currentKey, streamKey } from './stream-keys.js'
-import { type StreamEntry, TransactionCollector } from './transaction-collector.js'
+import { zeroId } from './stream/entry-id.js'
+import { PieceDecoder } from './stream/piece-decoder.js'
+import { PublishedStream } from './stream/published-stream.js'
+import { currentKey, streamKey } from './stream/stream-keys.js'
+import { type StreamEntry, TransactionCollector } from './stream/transaction-collector.js'
 
 const none = sharedRedisUrl() === undefined
 

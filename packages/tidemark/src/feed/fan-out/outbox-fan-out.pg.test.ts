@@ -1,6 +1,6 @@
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { createPools } from '../../postgres/pools.js'
+import { createPools } from '../../postgres/pool/pools.js'
 import type { Pools } from '../../postgres/postgres.js'
 import { createRedis } from '../../redis/create-redis.js'
 import { findRedisServer } from '../../redis/embedded/find-server.js'

@@ -1,6 +1,6 @@
 import { TidemarkError } from '../../errors.js'
 import type { Logger } from '../../observability/observability.js'
-import type { ConnectOptions } from '../../postgres/connect.js'
+import type { ConnectOptions } from '../../postgres/driver/connect.js'
 import type { Pool } from '../../postgres/postgres.js'
 import type { Clock } from '../../time/clock.js'
 import type { FeedEvent } from '../feed.js'

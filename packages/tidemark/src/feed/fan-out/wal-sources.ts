@@ -1,4 +1,4 @@
-import { type ConnectOptions, connectPostgres } from '../../postgres/connect.js'
+import { type ConnectOptions, connectPostgres } from '../../postgres/driver/connect.js'
 import { type Asker, databaseOid, readSlot, slotName, takeOverSlot } from '../slots.js'
 import type { WalSourceOptions } from '../sources/wal/wal-options.js'
 import { createWalSource } from '../sources/wal/wal-source.js'

@@ -5,7 +5,7 @@
  *
  * {@link file://./open-checks.ts} opens them; {@link file://./differing-keys.ts} compares one table for a reconcile.
  */
-import type { ConnectOptions } from '../../postgres/connect.js'
+import type { ConnectOptions } from '../../postgres/driver/connect.js'
 import type { Clock } from '../../time/clock.js'
 import type { HeldRun } from '../live/live-run.js'
 import type { MoveListener, RowDifference } from '../move.js'

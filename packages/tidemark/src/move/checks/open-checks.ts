@@ -1,4 +1,4 @@
-import { connectPostgres } from '../../postgres/connect.js'
+import { connectPostgres } from '../../postgres/driver/connect.js'
 import { type Clock, systemClock } from '../../time/clock.js'
 import { withoutRowColumn } from '../log-key.js'
 import type { CheckParts } from './check-parts.js'

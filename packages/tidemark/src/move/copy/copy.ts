@@ -1,8 +1,8 @@
 /** Copies the rows of a plan into Postgres; killed at any point, it goes on where it stopped (MOVE-2). */
 import type pg from 'pg'
 import { isTidemarkError, TidemarkError } from '../../errors.js'
-import { type ConnectOptions, connectPostgres } from '../../postgres/connect.js'
-import { parseConnection } from '../../postgres/connection.js'
+import { type ConnectOptions, connectPostgres } from '../../postgres/driver/connect.js'
+import { parseConnection } from '../../postgres/driver/connection.js'
 import { toPostgresError } from '../../postgres/postgres-error.js'
 import { platformSource } from '../../schema/migration-files.js'
 import { createMigrator } from '../../schema/migrator.js'

@@ -1,7 +1,7 @@
 /** Serves requests to copy parts of tables, in a worker thread or in the caller's own. */
 import { isTidemarkError } from '../../errors.js'
-import { type ConnectOptions, connectPostgres } from '../../postgres/connect.js'
-import { parseConnection } from '../../postgres/connection.js'
+import { type ConnectOptions, connectPostgres } from '../../postgres/driver/connect.js'
+import { parseConnection } from '../../postgres/driver/connection.js'
 import { toPostgresError } from '../../postgres/postgres-error.js'
 import { openSqlite } from '../../sqlite/open.js'
 import type { Reject } from '../move.js'

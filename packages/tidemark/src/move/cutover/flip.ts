@@ -2,7 +2,7 @@
 import type pg from 'pg'
 import { reasonOf, TidemarkError } from '../../errors.js'
 import { formatPosition, parseLsn } from '../../feed/position.js'
-import type { ConnectOptions } from '../../postgres/connect.js'
+import type { ConnectOptions } from '../../postgres/driver/connect.js'
 import { sqlstateOf } from '../../postgres/postgres-error.js'
 import { crashPoint } from '../live/crash-point.js'
 import { named } from '../live/gate.js'

@@ -1,5 +1,5 @@
 /** Postgres → a new SQLite file, at any time of a move (R90). `export-move.ts` has exportMove, `source-sql.ts` what the file is made of. */
-import type { ConnectOptions } from '../../postgres/connect.js'
+import type { ConnectOptions } from '../../postgres/driver/connect.js'
 import type { LiveRun } from '../live/live-run.js'
 import type { MoveListener } from '../move.js'
 

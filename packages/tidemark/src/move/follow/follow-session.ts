@@ -1,6 +1,6 @@
 /** What following keeps open in Postgres, and knows of its target: made anew whenever the connection was lost. */
 import type pg from 'pg'
-import type { ConnectOptions } from '../../postgres/connect.js'
+import type { ConnectOptions } from '../../postgres/driver/connect.js'
 import type { HeldRun } from '../live/live-run.js'
 import { connectMove } from '../live/session.js'
 import { rowColumn } from '../log-key.js'

@@ -6,7 +6,7 @@
  *
  * {@link file://./open-follow.ts} opens it; {@link file://./prepare-live.ts} makes a target ready for it.
  */
-import type { ConnectOptions } from '../../postgres/connect.js'
+import type { ConnectOptions } from '../../postgres/driver/connect.js'
 import type { Clock } from '../../time/clock.js'
 import type { HeldRun } from '../live/live-run.js'
 import type { MoveListener } from '../move.js'

@@ -1,5 +1,5 @@
 /** What every command that changes a live move is given. */
-import type { ConnectOptions } from '../../postgres/connect.js'
+import type { ConnectOptions } from '../../postgres/driver/connect.js'
 import type { Clock } from '../../time/clock.js'
 import type { MoveListener } from '../move.js'
 

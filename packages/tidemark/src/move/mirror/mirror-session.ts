@@ -1,7 +1,7 @@
 /** The mirror's connection to Postgres, made again where it was lost. */
 import type pg from 'pg'
-import { type ConnectOptions, connectPostgres } from '../../postgres/connect.js'
-import { parseConnection } from '../../postgres/connection.js'
+import { type ConnectOptions, connectPostgres } from '../../postgres/driver/connect.js'
+import { parseConnection } from '../../postgres/driver/connection.js'
 import { isConnectionLoss, toPostgresError } from '../../postgres/postgres-error.js'
 import type { Asker } from '../invert/id-map.js'
 import { textSettings } from '../invert/target-texts.js'

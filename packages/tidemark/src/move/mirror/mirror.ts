@@ -8,7 +8,7 @@
 
 import type { Source } from '../../feed/feed.js'
 import type { Position } from '../../feed/position.js'
-import type { ConnectOptions } from '../../postgres/connect.js'
+import type { ConnectOptions } from '../../postgres/driver/connect.js'
 import type { Clock } from '../../time/clock.js'
 import type { HeldRun } from '../live/live-run.js'
 import type { MoveListener } from '../move.js'

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto'
 import { basename, resolve } from 'node:path'
 import { TidemarkError } from '../../errors.js'
-import { type ConnectOptions, connectPostgres } from '../../postgres/connect.js'
+import { type ConnectOptions, connectPostgres } from '../../postgres/driver/connect.js'
 import { introspect } from '../../sqlite/introspect.js'
 import { openSqlite } from '../../sqlite/open.js'
 import type { SqliteFile, SqliteSchema } from '../../sqlite/sqlite.js'

@@ -1,6 +1,6 @@
 import type { SqliteSchema, SqliteTable } from '../../sqlite/sqlite.js'
 import { foldAscii } from '../../sqlite/tokenize.js'
-import type { Relation } from './select-scope.js'
+import type { Relation } from './select/select-scope.js'
 import type { ExpressionColumn, ExpressionContext, PlannedColumn, TargetName } from './translation.js'
 
 type Plans = readonly (PlannedColumn & { readonly source: string; readonly generatedSql?: string | null })[]

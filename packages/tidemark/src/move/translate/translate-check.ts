@@ -1,6 +1,6 @@
 import type { SqliteCheck } from '../../sqlite/sqlite.js'
+import { parseExpression } from './expression/parse-expression.js'
 import { qualifiedName, quoteIdentifier } from './identifiers.js'
-import { parseExpression } from './parse-expression.js'
 import { attempt } from './refusal.js'
 import { translatorFor } from './translate-expression.js'
 import type { Carried, ExpressionContext, NotCarried, TargetName } from './translation.js'

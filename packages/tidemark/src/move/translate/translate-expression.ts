@@ -1,10 +1,10 @@
 import { foldAscii } from '../../sqlite/tokenize.js'
-import { ExpressionTranslator, type Scope } from './expression-translator.js'
+import { ExpressionTranslator, type Scope } from './expression/expression-translator.js'
+import type { Operand } from './expression/operand.js'
+import { parseExpression } from './expression/parse-expression.js'
+import { columnOperand } from './expression/source-form.js'
 import { quoteIdentifier } from './identifiers.js'
-import type { Operand } from './operand.js'
-import { parseExpression } from './parse-expression.js'
 import { attempt, refuse } from './refusal.js'
-import { columnOperand } from './source-form.js'
 import type { ExpressionContext, Translation } from './translation.js'
 
 export interface ExpressionOptions {

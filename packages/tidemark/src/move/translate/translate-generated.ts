@@ -1,6 +1,6 @@
 import { foldAscii } from '../../sqlite/tokenize.js'
-import { coerce, type ReceivingColumn } from './coerce.js'
-import { parseExpression } from './parse-expression.js'
+import { coerce, type ReceivingColumn } from './expression/coerce.js'
+import { parseExpression } from './expression/parse-expression.js'
 import { attempt } from './refusal.js'
 import { mustBeImmutable, translatorFor } from './translate-expression.js'
 import type { ExpressionContext, Translation } from './translation.js'

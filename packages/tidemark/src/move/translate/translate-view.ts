@@ -1,11 +1,11 @@
 import type { SqliteView } from '../../sqlite/sqlite.js'
 import { foldAscii } from '../../sqlite/tokenize.js'
 import { fitIdentifier, qualifiedName, quoteIdentifier } from './identifiers.js'
-import { parseSelect } from './parse-select.js'
 import { attempt, refuse } from './refusal.js'
-import type { OutputColumn } from './select-output.js'
-import type { Relation } from './select-scope.js'
-import { type Relations, SelectTranslator } from './select-translator.js'
+import { parseSelect } from './select/parse-select.js'
+import type { OutputColumn } from './select/select-output.js'
+import type { Relation } from './select/select-scope.js'
+import { type Relations, SelectTranslator } from './select/select-translator.js'
 import type { Carried, ExpressionContext, NotCarried, TargetName } from './translation.js'
 
 export interface ViewTarget {

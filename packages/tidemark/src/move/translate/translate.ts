@@ -1,13 +1,14 @@
 /** SQLite's SQL in Postgres' words: one function per kind of object, each answering with SQL or with the reason there is none. */
+
+export type { DefaultColumn } from './default/translate-default.js'
+export { translateDefault } from './default/translate-default.js'
 export { describeTrigger } from './describe-trigger.js'
 export { fitIdentifier, maxIdentifierBytes, qualifiedName, quoteIdentifier, quoteLiteral } from './identifiers.js'
-export type { Relation } from './select-scope.js'
-export type { Relations } from './select-translator.js'
+export type { Relation } from './select/select-scope.js'
+export type { Relations } from './select/select-translator.js'
 export { tableContext, tableRelation } from './table-context.js'
 export type { CarriedCheck, CheckTarget } from './translate-check.js'
 export { translateCheck } from './translate-check.js'
-export type { DefaultColumn } from './translate-default.js'
-export { translateDefault } from './translate-default.js'
 export type { ExpressionOptions } from './translate-expression.js'
 export { translateExpression } from './translate-expression.js'
 export type { ForeignKeyTarget } from './translate-foreign-key.js'

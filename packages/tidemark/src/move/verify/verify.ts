@@ -1,6 +1,6 @@
 /** Proves a move: reads both sides with its own eyes and accounts for every row of the file (MOVE-3). */
 import type pg from 'pg'
-import { type ConnectOptions, connectPostgres } from '../../postgres/connect.js'
+import { type ConnectOptions, connectPostgres } from '../../postgres/driver/connect.js'
 import { openSqlite } from '../../sqlite/open.js'
 import { sqliteCodeOf, toSqliteError } from '../../sqlite/sqlite-error.js'
 import { withoutRowColumn } from '../log-key.js'

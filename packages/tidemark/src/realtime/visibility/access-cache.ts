@@ -1,6 +1,6 @@
 import type { TableId } from '../../feed/table-id.js'
 import { type Logger, silentLogger } from '../../observability/observability.js'
-import type { ConnectOptions } from '../../postgres/connect.js'
+import type { ConnectOptions } from '../../postgres/driver/connect.js'
 import type { Pool } from '../../postgres/postgres.js'
 import { accessChanges, listenForChanges } from '../../schema/listen-for-changes.js'
 import { type Clock, systemClock } from '../../time/clock.js'

@@ -1,6 +1,6 @@
 import { reasonOf } from '../../errors.js'
 import { type Logger, silentLogger } from '../../observability/observability.js'
-import type { ConnectOptions } from '../../postgres/connect.js'
+import type { ConnectOptions } from '../../postgres/driver/connect.js'
 import type { Pool } from '../../postgres/postgres.js'
 import { sqlstateOf } from '../../postgres/postgres-error.js'
 import { retry } from '../../resilience/retry.js'

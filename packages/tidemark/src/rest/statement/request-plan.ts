@@ -1,8 +1,8 @@
 import type { Media } from '../query.js'
 import type { ReadPlan } from './plan.js'
-import type { Shape } from './print-body.js'
-import type { CallPlan } from './print-call.js'
-import type { MutationPlan } from './print-mutation.js'
+import type { Shape } from './print/print-body.js'
+import type { CallPlan } from './print/print-call.js'
+import type { MutationPlan } from './print/print-mutation.js'
 
 /** How many rows a request may concern. */
 export interface RowLimit {

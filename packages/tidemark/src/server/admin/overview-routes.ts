@@ -17,7 +17,7 @@ export interface OverviewRoutesOptions {
   overview(): Promise<OverviewInput | undefined>
 }
 
-const loadBoard = () => import('../operations/move-board.js')
+const loadBoard = () => import('../operations/move/move-board.js')
 
 /** What the dashboard's screens ask for and commands do not: /overview, /move/board, /move/files and /audit. */
 export const addOverviewRoutes = (app: FastifyInstance, options: OverviewRoutesOptions): void => {

@@ -1,6 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { JobContext, Jobs } from '../jobs.js'
-import type { Run } from '../operations/move.js'
+import type { Run } from '../operations/move/move.js'
 
 /** Moves tell by events what they do; a job keeps them under their type. Bytes of a rejected value stay in Postgres. */
 const runOf = ({ signal, emit }: JobContext): Run => ({

@@ -5,10 +5,17 @@ import { appSource, platformSource } from '../../schema/migration-files.js'
 import { createMigrator } from '../../schema/migrator.js'
 import { bootstrappedTemplate, connectTo, testUrl } from '../../schema/testing/bootstrapped-template.js'
 import { useClient, useDatabase } from '../../testing/postgres/use-database.js'
-import type { AgentsReport, ChatReport, LeadsReport, SystemsReport, ToursReport, YarnReport } from '../operations/systems.js'
-import type { ApprovalDetail } from '../operations/systems-actions.js'
-import type { OwnChat } from '../operations/systems-chat.js'
-import type { YarnCourse, YarnTurn, YarnWords } from '../operations/systems-yarn.js'
+import type {
+  AgentsReport,
+  ChatReport,
+  LeadsReport,
+  SystemsReport,
+  ToursReport,
+  YarnReport,
+} from '../operations/systems/systems.js'
+import type { ApprovalDetail } from '../operations/systems/systems-actions.js'
+import type { OwnChat } from '../operations/systems/systems-chat.js'
+import type { YarnCourse, YarnTurn, YarnWords } from '../operations/systems/systems-yarn.js'
 import { type AdminReads, openAdminReads } from '../testing/open-admin-reads.js'
 import type { OperatorRole } from './operator.js'
 

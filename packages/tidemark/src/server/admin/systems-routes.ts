@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import { validate } from '../http/validate.js'
-import type { SystemName, SystemReads } from '../operations/systems.js'
+import type { SystemName, SystemReads } from '../operations/systems/systems.js'
 import { beginEvents, type EventResponse } from './event-response.js'
 import { sendEnd } from './feed-routes.js'
 import { operatorOf } from './operator.js'
@@ -10,10 +10,10 @@ export interface SystemsRoutesOptions {
   systems(): SystemReads
 }
 
-const load = () => import('../operations/systems.js')
-const loadChat = () => import('../operations/systems-chat.js')
-const loadYarn = () => import('../operations/systems-yarn.js')
-const loadActions = () => import('../operations/systems-actions.js')
+const load = () => import('../operations/systems/systems.js')
+const loadChat = () => import('../operations/systems/systems-chat.js')
+const loadYarn = () => import('../operations/systems/systems-yarn.js')
+const loadActions = () => import('../operations/systems/systems-actions.js')
 
 /** Changes of so long are told together. */
 const togetherMs = 100

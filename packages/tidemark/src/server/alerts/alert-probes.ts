@@ -151,7 +151,7 @@ const moves = ({ metrics, project, pool }: AlertProbesOptions): Probe => {
         { idempotent: true },
       )
       if (!rows[0]?.any) return
-      const { moveStatus } = await import('../operations/move.js')
+      const { moveStatus } = await import('../operations/move/move.js')
       for (const { runId, log, mirror } of await moveStatus(project(), {})) {
         if (log && log.behind !== null) behind.set(log.behind, { move: runId })
         if (mirror && mirror.behindBytes !== null) mirrored.set(mirror.behindBytes, { move: runId })

@@ -113,7 +113,7 @@ const connectAdmin = async (url: string, options: OpenDatabaseOptions): Promise<
 const prepare = async (given: Given, options: OpenDatabaseOptions): Promise<BootstrapReport> => {
   const [{ parseConnection }, { sessionUrl }, { bootstrap }] = await Promise.all([
     import('../../postgres/postgres.js'),
-    import('../../postgres/connect.js'),
+    import('../../postgres/driver/connect.js'),
     import('../../schema/bootstrap.js'),
   ])
   const shared = sessionOptions(options.config)

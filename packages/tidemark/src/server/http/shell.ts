@@ -22,7 +22,7 @@ import { type ApiMetrics, createApiMetrics } from '../observation/api-metrics.js
 import type { Observation } from '../observation/observation.js'
 import { createRoleReads, type RoleReads } from '../operations/role-reads.js'
 import type { ProjectStatus } from '../operations/status.js'
-import type { SystemReads } from '../operations/systems.js'
+import type { SystemReads } from '../operations/systems/systems.js'
 import { adminTokensOf, createTokenCheck } from '../project/admin-token.js'
 import type { Project } from '../project/project.js'
 import { type MountedRealtime, mountRealtime, servesAnyRealtime } from '../realtime/mount-realtime.js'
@@ -182,7 +182,7 @@ const mountAdmin = async (app: FastifyInstance, options: ShellOptions, parts: Ad
       return { runtime, health, feed, cache, alerts, resilience, uptimeSeconds: uptimeSecondsOf(options) }
     },
     doctor: async () => {
-      const { examine } = await import('../operations/doctor.js')
+      const { examine } = await import('../operations/doctor/doctor.js')
       return examine(options.project(), { serving: true })
     },
   })

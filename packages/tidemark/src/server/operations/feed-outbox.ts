@@ -12,7 +12,7 @@ export interface OutboxReport extends Omit<OutboxState, 'readers'> {
 
 type Outbox = typeof import('../../feed/sources/outbox/install-outbox.js') &
   typeof import('../../feed/sources/outbox/prune-outbox.js')
-type Client = Awaited<ReturnType<typeof import('../../postgres/connect.js')['connectPostgres']>>
+type Client = Awaited<ReturnType<typeof import('../../postgres/driver/connect.js')['connectPostgres']>>
 
 /** As the migrator, who may put triggers on the project's tables. */
 const withOutbox = <T>(project: Project, work: (client: Client, outbox: Outbox) => Promise<T>): Promise<T> =>

@@ -203,8 +203,8 @@ const tailStream = (project: Project, request: TailRequest, run: TailRun): Promi
     const [{ connectPostgres }, { scopeOf }, { readCurrent }, { createStreamSource }, { resolveSettings }] = await Promise.all([
       import('../../postgres/postgres.js'),
       import('../../feed/fan-out/scope.js'),
-      import('../../feed/fan-out/stream-reading.js'),
-      import('../../feed/fan-out/stream-source.js'),
+      import('../../feed/fan-out/stream/stream-reading.js'),
+      import('../../feed/fan-out/stream/stream-source.js'),
       import('../../feed/fan-out/fan-out-settings.js'),
     ])
     const client = await connectPostgres({ ...target, name: 'feed tail' })

@@ -43,7 +43,7 @@ export interface LagReport {
   readonly stream: StreamReport | null
 }
 
-type Asking = Awaited<ReturnType<typeof import('../../postgres/connect.js')['connectPostgres']>>
+type Asking = Awaited<ReturnType<typeof import('../../postgres/driver/connect.js')['connectPostgres']>>
 
 const asking = async <T>(target: ConnectOptions, fn: (client: Asking) => Promise<T>): Promise<T> => {
   const { connectPostgres } = await import('../../postgres/postgres.js')
@@ -100,8 +100,8 @@ const followersSql = 'select name, position, updated_at as "updatedAt" from tide
 const streamOf = async (client: Asking, { redis }: OpenedRedis, name: string): Promise<StreamReport | null> => {
   const [{ scopeOf }, { readCurrent, readNewestBeat }, { streamKey }] = await Promise.all([
     import('../../feed/fan-out/scope.js'),
-    import('../../feed/fan-out/stream-reading.js'),
-    import('../../feed/fan-out/stream-keys.js'),
+    import('../../feed/fan-out/stream/stream-reading.js'),
+    import('../../feed/fan-out/stream/stream-keys.js'),
   ])
   for (const kind of ['wal', 'outbox']) {
     const current = await readCurrent(redis, await scopeOf(client, `${kind}-${name}`))

@@ -1,5 +1,5 @@
 import { reasonOf, TidemarkError } from '../../errors.js'
-import type { BatchResult, BatchStatement } from '../../postgres/batch.js'
+import type { BatchResult, BatchStatement } from '../../postgres/pool/batch.js'
 import type { Pool } from '../../postgres/postgres.js'
 import { sqlstateOf } from '../../postgres/postgres-error.js'
 

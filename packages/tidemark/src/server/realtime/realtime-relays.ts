@@ -1,6 +1,6 @@
 /** The relays of the configuration, over the server's own database and feed. */
 import type { TidemarkConfig } from '../../config/config.js'
-import type { RelayDefinitionInput } from '../../config/relay-options.js'
+import type { RelayDefinitionInput } from '../../config/options/relay-options.js'
 import type { FeedNode } from '../../feed/fan-out/open-feed-node.js'
 import type { Follower } from '../../feed/feed.js'
 import type { Logger } from '../../observability/observability.js'

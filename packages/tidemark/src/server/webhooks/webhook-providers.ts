@@ -1,5 +1,5 @@
 import type { TidemarkConfig, WebhookProviderInput } from '../../config/config.js'
-import { unknownMember } from '../../config/unknown-member.js'
+import { unknownMember } from '../../config/options/unknown-member.js'
 import { TidemarkError } from '../../errors.js'
 import {
   type GenericOptions,

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type pg from 'pg'
 import type { Source } from '../../feed/feed.js'
-import { connectPostgres } from '../../postgres/connect.js'
+import { connectPostgres } from '../../postgres/driver/connect.js'
 import { createBootstrappedDatabase } from '../../schema/testing/bootstrapped-template.js'
 import type { MakeSource } from '../feed/feed-conformance.js'
 import type { TestDatabase } from '../postgres/database.js'

@@ -1,7 +1,7 @@
 import { isTidemarkError, reasonOf } from '../../../errors.js'
 import type { Logger } from '../../../observability/observability.js'
-import { type ConnectOptions, connectPostgres } from '../../../postgres/connect.js'
-import { within } from '../../../postgres/within.js'
+import { type ConnectOptions, connectPostgres } from '../../../postgres/driver/connect.js'
+import { within } from '../../../postgres/pool/within.js'
 import { exponential } from '../../../resilience/backoff.js'
 import type { Clock } from '../../../time/clock.js'
 

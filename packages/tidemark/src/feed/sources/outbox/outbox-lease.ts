@@ -1,6 +1,6 @@
 import { reasonOf } from '../../../errors.js'
 import type { Logger } from '../../../observability/observability.js'
-import { within } from '../../../postgres/within.js'
+import { within } from '../../../postgres/pool/within.js'
 import type { Clock } from '../../../time/clock.js'
 import type { OutboxReader } from './outbox-reader.js'
 

@@ -3,7 +3,7 @@
  * contradicts, where transactions that touched common rows keep theirs (soundness 8).
  */
 import type { Logger } from '../../../observability/observability.js'
-import type { ConnectOptions } from '../../../postgres/connect.js'
+import type { ConnectOptions } from '../../../postgres/driver/connect.js'
 import type { Pool } from '../../../postgres/postgres.js'
 import type { Clock } from '../../../time/clock.js'
 import type { Source } from '../../feed.js'

@@ -1,5 +1,5 @@
 import { reasonOf } from '../../../errors.js'
-import { within } from '../../../postgres/within.js'
+import { within } from '../../../postgres/pool/within.js'
 import type { Clock } from '../../../time/clock.js'
 import type { TableId } from '../../table-id.js'
 import { jsonElements, jsonMembers } from './json-members.js'

@@ -1,6 +1,6 @@
 import type pg from 'pg'
-import { type ConnectOptions, connectPostgres } from '../../../postgres/connect.js'
-import { within } from '../../../postgres/within.js'
+import { type ConnectOptions, connectPostgres } from '../../../postgres/driver/connect.js'
+import { within } from '../../../postgres/pool/within.js'
 import type { Clock } from '../../../time/clock.js'
 import { parseLsn } from '../../position.js'
 import { parseSnapshot, type Snapshot } from './snapshot.js'

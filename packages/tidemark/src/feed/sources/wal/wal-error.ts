@@ -1,6 +1,6 @@
 import { isTidemarkError, reasonOf, TidemarkError } from '../../../errors.js'
-import type { ConnectOptions } from '../../../postgres/connect.js'
-import { parseConnection } from '../../../postgres/connection.js'
+import type { ConnectOptions } from '../../../postgres/driver/connect.js'
+import { parseConnection } from '../../../postgres/driver/connection.js'
 import { sqlstateOf, toPostgresError } from '../../../postgres/postgres-error.js'
 
 export interface WalErrorContext {

@@ -1,6 +1,6 @@
 import { TidemarkError } from '../../../errors.js'
 import { type Logger, silentLogger } from '../../../observability/observability.js'
-import type { ConnectOptions } from '../../../postgres/connect.js'
+import type { ConnectOptions } from '../../../postgres/driver/connect.js'
 import { type Clock, systemClock } from '../../../time/clock.js'
 import type { TableId } from '../../table-id.js'
 

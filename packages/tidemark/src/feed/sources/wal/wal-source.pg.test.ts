@@ -1,6 +1,6 @@
 import type pg from 'pg'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import { connectPostgres } from '../../../postgres/connect.js'
+import { connectPostgres } from '../../../postgres/driver/connect.js'
 import { bootstrappedTemplate, testUrl } from '../../../schema/testing/bootstrapped-template.js'
 import { plain, type Reading, type ReadOptions, read } from '../../../testing/feed-conformance/collected.js'
 import { dropSlots } from '../../../testing/feed-conformance/scene.js'

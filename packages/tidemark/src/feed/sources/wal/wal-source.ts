@@ -1,5 +1,5 @@
 import { reasonOf, TidemarkError } from '../../../errors.js'
-import { connectPostgres } from '../../../postgres/connect.js'
+import { connectPostgres } from '../../../postgres/driver/connect.js'
 import { fullJitter } from '../../../resilience/backoff.js'
 import type { FeedEvent, FeedReset, Source, SourceLag } from '../../feed.js'
 import { type Position, parseLsn } from '../../position.js'

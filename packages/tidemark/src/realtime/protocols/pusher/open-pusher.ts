@@ -1,4 +1,4 @@
-import type { PusherWebhookEvent } from '../../../config/pusher-options.js'
+import type { PusherWebhookEvent } from '../../../config/options/pusher-options.js'
 import type { Logger, Metrics } from '../../../observability/observability.js'
 import type { Redis } from '../../../redis/redis.js'
 import { type Clock, systemClock } from '../../../time/clock.js'

@@ -1,6 +1,6 @@
 import { createHmac } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
-import { pusherWebhookEvents } from '../../../config/pusher-options.js'
+import { pusherWebhookEvents } from '../../../config/options/pusher-options.js'
 import { createMetrics } from '../../../observability/metrics.js'
 import { silentLogger } from '../../../observability/observability.js'
 import { createFakeClock } from '../../../testing/fake-clock.js'

@@ -1,4 +1,4 @@
-import type { PusherWebhookEvent } from '../../../config/pusher-options.js'
+import type { PusherWebhookEvent } from '../../../config/options/pusher-options.js'
 import type { Counter, Gauge, Logger, Metrics } from '../../../observability/observability.js'
 import type { Clock } from '../../../time/clock.js'
 import { kindOf } from './channel-name.js'

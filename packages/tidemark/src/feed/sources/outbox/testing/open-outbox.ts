@@ -1,6 +1,6 @@
 import type pg from 'pg'
 import { afterEach } from 'vitest'
-import { createPools } from '../../../../postgres/pools.js'
+import { createPools } from '../../../../postgres/pool/pools.js'
 import type { Change, FeedEvent, TransactionPiece } from '../../../feed.js'
 import type { Position } from '../../../position.js'
 import { installOutbox } from '../install-outbox.js'
