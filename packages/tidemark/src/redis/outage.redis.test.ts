@@ -19,7 +19,10 @@ const closing = <T extends { stop(): Promise<void> }>(thing: T): T => {
 }
 
 const open = async (options: RedisOptions): Promise<Redis> =>
-  closing(await createRedis({ commandTimeoutMs: 300, connectTimeoutMs: 500, retryMaxMs: 100, ...options }))
+  closing(await createRedis({ commandTimeoutMs: 20_000, connectTimeoutMs: 20_000, retryMaxMs: 100, ...options }))
+
+/** Half of every limit of time: whatever took less has waited for none of them, however busy the machine is. */
+const atOnceMs = 10_000
 
 /** What a command is refused with before anything could have been sent. */
 const atOnce = (redis: Redis): Promise<unknown> => {
@@ -113,11 +116,11 @@ describe.skipIf(sharedRedisUrl() === undefined).each(drivers)('an outage over %s
 
   it('takes a frozen server for down within the time of one command, and up again when it thaws', async () => {
     const scene = await scenes[driver]()
-    const redis = await open(scene.options)
+    const redis = await open({ ...scene.options, commandTimeoutMs: 300 })
     scene.freeze()
     cleanups.push(async () => scene.thaw())
-    const first = await timed(() => redis.command(['GET', 'k']))
-    expect(first.error).toMatchObject({ ...unreachable, message: expect.stringContaining('no answer within 300 ms') })
+    const { error } = await timed(() => redis.command(['GET', 'k']))
+    expect(error).toMatchObject({ ...unreachable, message: expect.stringContaining('no answer within 300 ms') })
     await becomes(redis, 'down')
     expect(await atOnce(redis)).toMatchObject(unreachable)
     scene.thaw()
@@ -127,7 +130,7 @@ describe.skipIf(sharedRedisUrl() === undefined).each(drivers)('an outage over %s
 
   it("stays up when a caller's own shorter time runs out", async () => {
     const scene = await scenes[driver]()
-    const redis = await open({ ...scene.options, commandTimeoutMs: 5000 })
+    const redis = await open(scene.options)
     scene.freeze()
     const { error } = await timed(() => redis.command(['GET', 'k'], { timeoutMs: 40 }))
     scene.thaw()
@@ -143,7 +146,7 @@ describe.skipIf(sharedRedisUrl() === undefined).each(drivers)('an outage over %s
     const log = createLogger({ destination: { write: (line) => lines.push(line) } })
     const startedAt = performance.now()
     const redis = await open({ ...scene.options, log })
-    expect(performance.now() - startedAt).toBeLessThan(600)
+    expect(performance.now() - startedAt).toBeLessThan(atOnceMs)
     expect(redis.state).toBe('down')
     expect((await timed(() => redis.ping())).error).toMatchObject({
       ...unreachable,
@@ -189,7 +192,7 @@ describe.skipIf(sharedRedisUrl() === undefined)('over TCP', () => {
     const killedAt = performance.now()
     await scene.kill()
     expect((await blocked).error).toMatchObject(unreachable)
-    expect(performance.now() - killedAt).toBeLessThan(400)
+    expect(performance.now() - killedAt).toBeLessThan(atOnceMs)
     await scene.restart()
     await becomes(redis, 'up')
     await redis.command(['RPUSH', 'queue', 'x'])
