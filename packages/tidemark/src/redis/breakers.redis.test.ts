@@ -251,10 +251,11 @@ describe.skipIf(sharedRedisUrl() === undefined)('the circuit in Redis', () => {
     const [one, two] = await Promise.all([join(url, { rows }), join(url, { rows })])
     const service = newService()
     for (const { breakers } of [one, two]) breakers.breaker(service, quick)
-    await one.breakers.breaker(service).operate({ act: 'open', reason: 'maintenance', forMs: 400 })
+    await one.breakers.breaker(service).operate({ act: 'open', reason: 'maintenance', forMs: 60_000 })
     const other = two.breakers.breaker(service)
     await until(() => other.read().forced === 'OPEN')
     expect(other.read()).toMatchObject({ state: 'OPEN', reason: 'maintenance', forced: 'OPEN' })
+    await one.breakers.breaker(service).operate({ act: 'open', reason: 'nearly done', forMs: 400 })
     await until(() => other.refusal() === undefined)
     for (let n = 0; n < 3; n++)
       await until(() =>
