@@ -4,6 +4,7 @@ import type pg from 'pg'
 import { afterEach } from 'vitest'
 import { useClient, useDatabase } from '../../../testing/postgres/use-database.js'
 import { useFolder } from '../../../testing/use-folder.js'
+import { type Clock, systemClock } from '../../../time/clock.js'
 import type { MovePlan } from '../../move.js'
 import { planMove } from '../../plan/plan.js'
 import { type MoveStatus, moveStatus } from '../../status.js'
@@ -43,6 +44,9 @@ export interface LiveMoves {
   /** How many replication slots there are. */
   slots(): Promise<number>
 }
+
+/** Five times as fast: for a switch that is to be refused, which otherwise waits ten seconds to see whether rows stay different. */
+export const hasty: Clock = { ...systemClock, monotonicMs: () => 5 * systemClock.monotonicMs() }
 
 const quick = { checkShare: 1 } as const
 
