@@ -855,7 +855,7 @@ describe('the pools', () => {
       const lead = await newLead({ assigned_agent: own.id })
       await ask('POST', `/leads/${lead.id}/assign`, { agent_id: other.id })
       await ask('PATCH', `/leads/${lead.id}`, { city: 'Darwin' })
-      await until(() => told(1).length === 2)
+      await until(() => told(0).length === 2 && told(1).length === 2)
       expect(told(0)).toEqual([
         ['INSERT', true, false],
         ['DELETE', false, true],

@@ -191,7 +191,7 @@ describe('a day board over supabase-js', () => {
     }
     const mine = await day('agent123')
     const theirs = await day('agent999')
-    await until(() => other.told.length >= 4 && admin.told.length >= 8, { what: 'both days' })
+    await until(() => own.told.length >= 4 && other.told.length >= 4 && admin.told.length >= 8, { what: 'both days' })
     expect([own.told, other.told, admin.told].map((told) => [...told].sort())).toEqual([
       mine,
       theirs,
