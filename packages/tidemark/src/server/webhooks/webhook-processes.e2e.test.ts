@@ -230,6 +230,10 @@ describe.skipIf(program === undefined)('processes that handle webhooks', () => {
 
   it('lose nothing and do nothing twice when the one that works is killed, and the next one goes on by itself (F1)', async () => {
     await give(400)
+    // However quick it is, it is killed in the middle of them.
+    await db.query(`select pg_advisory_lock(232); create function in_the_middle() returns trigger language plpgsql as
+      'begin perform pg_advisory_xact_lock_shared(232); return new; end';
+      create trigger in_the_middle before insert on effects for each row when (new.n >= 10) execute function in_the_middle()`)
     await startWorker()
     await until(async () => (await effects()) > 60)
     // It is in the middle of an event, and goes on no further.
@@ -239,6 +243,7 @@ describe.skipIf(program === undefined)('processes that handle webhooks', () => {
     await kill()
     await db.query('rollback')
     expect(await effects()).toBeLessThan(given)
+    await db.query('select pg_advisory_unlock(232); drop trigger in_the_middle on effects')
     await startWorker()
     await expectAllOnceAndInOrder()
     const { rows } = await db.query(`select attempts, attempt_log as log from webhook_events where attempt_log is not null`)
