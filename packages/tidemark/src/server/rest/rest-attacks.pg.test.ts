@@ -6,7 +6,7 @@ import { until } from '../../time/until.js'
 import { useRestServer } from '../testing/use-rest-server.js'
 
 const mebibyte = 2 ** 20
-const server = useRestServer({ settings: { maxBodyBytes: 32 * mebibyte } })
+const server = useRestServer({ settings: { maxBodyBytes: 32 * mebibyte }, acquireTimeoutMs: 2_000 })
 const admin = useClient({
   get url() {
     return server.databaseUrl
@@ -126,10 +126,19 @@ describe('R121 SEC-1: requests that mean no good', () => {
 
 describe('what happens to the database under /rest/v1', () => {
   it('tells callers beyond the pool that there is no connection (PGRST003)', async () => {
-    await admin.query(`create function api.sleep(seconds float8) returns int stable language sql as
-      $$ select 1 from (select pg_sleep(seconds)) s $$; grant execute on function api.sleep to service_role`)
+    await admin.query(`create function api.waits() returns int stable language sql as
+      $$ select 1 from (select pg_advisory_xact_lock_shared(30)) s $$; grant execute on function api.waits to service_role`)
     await server.catalogue.reload()
-    const asked = Array.from({ length: 30 }, () => call('/rpc/sleep?seconds=6', { headers: { apikey: server.keys.service } }))
+    // Who has a connection keeps it until all others were refused.
+    await admin.query('select pg_advisory_lock(30)')
+    let ended = 0
+    const asked = Array.from({ length: 30 }, () =>
+      call('/rpc/waits', { headers: { apikey: server.keys.service } }).finally(() => {
+        ended += 1
+      }),
+    )
+    await until(() => ended === 10)
+    await admin.query('select pg_advisory_unlock(30)')
     const answers = await Promise.all(asked)
     const statuses = answers.map(({ status }) => status)
     expect(statuses.filter((status) => status === 200)).toHaveLength(20)

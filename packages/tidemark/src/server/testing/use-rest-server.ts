@@ -48,6 +48,8 @@ export interface RestServerOptions {
   readonly schema?: string
   readonly settings?: Partial<RestSettings>
   readonly sendTimeoutMs?: number
+  /** How long a request waits for a connection. Default that of the pool. */
+  readonly acquireTimeoutMs?: number
   readonly positions?: RestPositions
   /** Called with the superuser's connection string before anything is read. */
   readonly prepare?: (url: string) => Promise<void>
@@ -59,6 +61,7 @@ export const useRestServer = ({
   schema = 'api',
   settings = {},
   sendTimeoutMs = 5_000,
+  acquireTimeoutMs,
   positions,
   prepare,
 }: RestServerOptions = {}): RestServer => {
@@ -92,7 +95,8 @@ export const useRestServer = ({
     await prepare?.(database.url)
     const config = resolveConfig({ env: {} })
     const log = createLogger({ level: 'debug', destination: { write: (line: string) => void logged.push(line) } as never })
-    parts.pool = createNamedPool('rest', { url: testUrl(database.url, 'authenticator'), pools: { rest: { minConnections: 0 } } })
+    const sizes = { minConnections: 0, ...(acquireTimeoutMs !== undefined && { acquireTimeoutMs }) }
+    parts.pool = createNamedPool('rest', { url: testUrl(database.url, 'authenticator'), pools: { rest: sizes } })
     parts.catalogue = openCatalogue({ pool: parts.pool, schemas: [schema], pollMs: 60_000 })
     await parts.catalogue.ready()
     const all = { ...restSettingsOf(config), schemas: [schema], plans: true, ...settings }
