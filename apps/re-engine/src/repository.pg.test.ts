@@ -417,6 +417,8 @@ describe('the memory recall', () => {
       entries: engineCaches({ ...defaultMemory, policy, maxEntries: 20, linearizable: false }),
       name: `memory_${policy}`,
       sampleEveryMs: 0,
+      // So long that a slow machine is no reason to keep nothing.
+      maxSilenceMs: 4_000,
     })
     try {
       const { lead } = cache.entries

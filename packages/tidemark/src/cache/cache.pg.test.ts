@@ -47,6 +47,9 @@ describe.skipIf(program === undefined)('a cache', () => {
     readonly linearizable?: boolean
   }
 
+  /** So long that a slow machine is no reason to go past the cache. */
+  const patient = { maxSilenceMs: 4_000 }
+
   const nodes = async (count: number, { linearizable = false, ...options }: Given = {}): Promise<readonly Node[]> => {
     const opened: Node[] = []
     for (let i = 0; i < count; i++) {
@@ -64,7 +67,7 @@ describe.skipIf(program === undefined)('a cache', () => {
     ])
 
   it('R42, R45: answers from memory, then from Redis, then from Postgres', async () => {
-    const [a, b] = await nodes(2)
+    const [a, b] = await nodes(2, patient)
     await set(1, 10)
     const { position } = await a!.write((tx) => tx.query('update items set n = 11 where id = 1'))
     expect(await a!.entries.item.lookup({ id: 1 }, { after: position })).toMatchObject({ value: 11, source: 'load' })
@@ -80,7 +83,7 @@ describe.skipIf(program === undefined)('a cache', () => {
     for (let n = 2; n < 20; n++) {
       for (const { entries } of [a!, b!]) await entries.item.get({ id: 1 })
       await set(1, n)
-      for (const { entries } of [a!, b!]) await until(async () => (await entries.item.get({ id: 1 })) === n, { timeoutMs: 2000 })
+      for (const { entries } of [a!, b!]) await until(async () => (await entries.item.get({ id: 1 })) === n)
     }
   })
 
@@ -117,8 +120,7 @@ describe.skipIf(program === undefined)('a cache', () => {
   })
 
   it('CACHE-3, C14: asks Postgres once for many who ask at once, on all nodes', async () => {
-    // So long that a slow machine is no reason to go past the cache.
-    const all = await nodes(4, { maxSilenceMs: 4_000 })
+    const all = await nodes(4, patient)
     const loads = () => all.reduce((sum, node) => sum + node.loads.count, 0)
     let id = 70
     // A machine that is busy elsewhere may go past the cache, or past a wait for another node's load, but not each time.
@@ -135,7 +137,7 @@ describe.skipIf(program === undefined)('a cache', () => {
   })
 
   it('getMany asks Redis once and loads what it lacks', async () => {
-    const [a, b] = await nodes(2)
+    const [a, b] = await nodes(2, patient)
     for (let id = 1; id <= 5; id++) await set(id, id * 10)
     const { position } = await a!.write((tx) => tx.query('update items set n = n'))
     const ids = [1, 2, 3, 3, 9].map((id) => ({ id }))
@@ -233,8 +235,8 @@ describe.skipIf(program === undefined)('a cache', () => {
     expect(await cache.entries.first.get({ id: 2 })).toBe(2)
     await set(1, 10)
     await set(2, 20)
-    await until(() => cache.entries.first.peek({ id: 1 }) === 10)
-    expect(cache.entries.first.peek({ id: 2 })).toBeUndefined()
+    // Two changes, told one after the other: only what somebody looks at is loaded anew.
+    await until(() => cache.entries.first.peek({ id: 1 }) === 10 && cache.entries.first.peek({ id: 2 }) === undefined)
     await until(async () => (await cache.entries.behind.lookup({ id: 1 })).source === 'stale')
     expect((await cache.entries.behind.lookup({ id: 1 })).value).toBe(10)
     const { loads } = cache.stats()['behind']!
@@ -245,7 +247,7 @@ describe.skipIf(program === undefined)('a cache', () => {
   })
 
   it('works alone, from memory', async () => {
-    const [a] = await nodes(1, { redis: undefined })
+    const [a] = await nodes(1, { ...patient, redis: undefined })
     await set(1, 1)
     const { position } = await a!.write((tx) => tx.query('update items set n = 2 where id = 1'))
     expect(await a!.entries.item.get({ id: 1 }, { after: position })).toBe(2)
