@@ -154,7 +154,7 @@ describe('a policy that fails', () => {
     const callers = [user(1), beholder('authenticated', { nap: 30 }), ...Array.from({ length: 20 }, (_unused, n) => user(2 + n))]
     const startedAt = performance.now()
     const answer = await visibility.judge(questionOf([change], callers))
-    expect(performance.now() - startedAt).toBeLessThan(3_000)
+    expect(performance.now() - startedAt).toBeLessThan(15_000)
     expect(verdictsOf(answer)).toEqual([callers.map((_caller, index) => (index === 1 ? undecided : seesNew))])
     expect(answer.reasons.get(1)).toBe('the policies on public.slow take too long')
     expect([...(await visibility.judge(questionOf([change], callers))).failed.keys()]).toEqual([1])

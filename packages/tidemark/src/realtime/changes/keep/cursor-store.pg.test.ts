@@ -36,6 +36,9 @@ const serve = (options: Partial<CursorStoreOptions> = {}): { readonly store: Cur
 
 const open = (options: Partial<CursorStoreOptions> = {}): CursorStore => serve(options).store
 
+/** A server that counts as alive, and takes others for alive, however busy the machine is. */
+const lives = { silentMs: 60_000 } as const
+
 /** What is remembered: nobody comes back to it. */
 const look = async (store: CursorStore, name = 'name', number?: number): Promise<readonly number[]> => {
   return sorted((await store.recall(name, number)).positions)
@@ -54,7 +57,7 @@ const comeBack = async (
 
 describe('cursors', () => {
   it('RT-2: are remembered before their client is told that it listens, for any node', async () => {
-    const [here, there] = [open(), open()]
+    const [here, there] = [open(lives), open(lives)]
     const cursor = await here.open('name', { position: at(5) })
     expect(await look(there)).toEqual([5])
     cursor.move(at(8))
@@ -66,8 +69,7 @@ describe('cursors', () => {
   })
 
   it('RT-2: of clients that share a name each counts: whoever comes back takes the place of the last, and leaves the earlier ones', async () => {
-    // Nobody is gone here, however busy the machine is.
-    const store = open({ silentMs: 60_000 })
+    const store = open(lives)
     const [first, second, third] = [
       await store.open('name', { position: at(1) }),
       await store.open('name', { position: at(2) }),
@@ -117,10 +119,10 @@ describe('cursors', () => {
   })
 
   it('RT-2: what a server that lives has not written yet is waited for', async () => {
-    const slow = open({ writeMs: 300 })
+    const slow = open({ ...lives, writeMs: 300 })
     const cursor = await slow.open('name', { position: at(1) })
     cursor.move(at(5))
-    expect(await look(open())).toEqual([5])
+    expect(await look(open(lives))).toEqual([5])
   })
 
   it('RT-2: a server that could not write for a while writes again what others have taken away meanwhile', async () => {

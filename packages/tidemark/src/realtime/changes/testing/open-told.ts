@@ -10,6 +10,7 @@ import { installOutbox } from '../../../feed/sources/outbox/install-outbox.js'
 import { connectPostgres, createNamedPool, createPools, type Pool } from '../../../postgres/postgres.js'
 import { createRedis } from '../../../redis/create-redis.js'
 import { testUrl } from '../../../schema/testing/bootstrapped-template.js'
+import { until } from '../../../time/until.js'
 import type { ChangeListener, Gap, VisibleChange } from '../../realtime.js'
 import { openVisibility } from '../../visibility/visibility.js'
 import { type ChangesSettings, type OpenChanges, openChanges } from '../open-changes.js'
@@ -130,6 +131,8 @@ export const openTold = async (options: OpenToldOptions): Promise<OpenTold> => {
     begins: 'oldest',
   })
   const node = await openFeedNode({ fanOut, followers: [changes.follower] })
+  // A slot comes about once every transaction of the server has ended, those of other tests included; who listens waits for five seconds.
+  if (!options.beforeTables) await until(() => node.isFresh(1000, changes.follower.name), { what: 'The feed', timeoutMs: 30_000 })
   return {
     changes,
     node,
