@@ -2,7 +2,6 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { copyFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { setTimeout } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
 import BetterSqlite, { type Database } from 'better-sqlite3'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
@@ -318,15 +317,18 @@ describe('an application that goes on writing', () => {
       child.stdout!.setEncoding('utf8').on('data', (text: string) => {
         output += text
       })
-      await until(() => output.includes('ready'), { timeoutMs: 10_000, what: 'The start of the application' })
+      await until(() => output.includes('ready'), { what: 'The start of the application' })
       const plan = await planned(file)
+      const startedAt = performance.now()
       const report = await copyMove(plan, { target })
+      const tookMs = performance.now() - startedAt
       child.kill('SIGTERM')
       await once(child, 'close')
       const { writes, worstMs } = JSON.parse(output.trim().split('\n').at(-1)!) as { writes: number; worstMs: number }
       expect(writes).toBeGreaterThan(20)
       console.info(`journal mode ${journal}: ${writes} transactions meanwhile, the longest took ${Math.round(worstMs)} ms`)
-      expect(worstMs).toBeLessThan(1000)
+      // A copy that held the file would hold it all the time. Where the machine is slow, so is the copy.
+      expect(worstMs).toBeLessThan(Math.max(1000, tookMs / 2))
       expect(report.objects.failed).toEqual([])
       const verification = await verifyMove(plan, { target })
       const reader = new BetterSqlite(file, { readonly: true })
@@ -419,6 +421,3 @@ describe('a role without rights', () => {
     await expectWhole(plan, report)
   })
 })
-
-// Lets sessions that were ended on purpose leave before the database is dropped.
-afterAll(() => setTimeout(100))

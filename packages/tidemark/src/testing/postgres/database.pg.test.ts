@@ -45,7 +45,7 @@ describe('a test database', () => {
     const database = await createTestDatabase()
     const client = await connect(database.url)
     await client.query('select 1 as left_behind')
-    await expect(database.drop()).rejects.toThrow(/1 connection\(s\).*left open.*left_behind/s)
+    await expect(database.drop(300)).rejects.toThrow(/1 connection\(s\).*left open.*left_behind/s)
     const admin = await connect(adminUrl())
     expect((await admin.query('select from pg_database where datname = $1', [database.name])).rowCount).toBe(0)
     await admin.end()

@@ -28,8 +28,8 @@ export interface TestDatabase {
   readonly url: string
   readonly name: string
   create(): Promise<void>
-  /** Removes the database and its slots. Raises where a connection or an active slot was left behind. */
-  drop(): Promise<void>
+  /** Removes the database and its slots. Raises where a connection was left behind that is still there after `graceMs`, by default 20 s. */
+  drop(graceMs?: number): Promise<void>
 }
 
 /** The superuser's connection string of the server under test. */
@@ -89,10 +89,8 @@ const sessionsOf = async (client: pg.Client, name: string): Promise<Session[]> =
     )
   ).rows
 
-/** A connection that was just closed is listed for a moment longer. */
-const graceMs = 2_000
-
-const leakedSessions = async (client: pg.Client, name: string): Promise<Session[]> => {
+/** A connection that was just closed, or ended in the middle of something, is listed for a moment longer; one that was left behind, for ever. */
+const leakedSessions = async (client: pg.Client, name: string, graceMs: number): Promise<Session[]> => {
   const none = async () => (await sessionsOf(client, name)).length === 0
   return until(none, { timeoutMs: graceMs, what: 'The end of sessions' }).then(
     () => [],
@@ -110,9 +108,9 @@ const dropSlots = async (client: pg.Client, name: string): Promise<void> => {
   ])
 }
 
-const drop = (name: string): Promise<void> =>
+const drop = (name: string, graceMs: number): Promise<void> =>
   asAdmin(async (client) => {
-    const leaked = await leakedSessions(client, name)
+    const leaked = await leakedSessions(client, name, graceMs)
     await dropSlots(client, name)
     await client.query(`drop database if exists ${name} with (force)`)
     if (leaked.length === 0) return
@@ -142,7 +140,7 @@ export const nameTestDatabase = ({ template }: TestDatabaseOptions = {}): TestDa
       await asAdmin((client) => client.query(`create database ${name} template ${source} strategy file_copy`))
       await template?.complete?.(url)
     },
-    drop: () => drop(name),
+    drop: (graceMs = 20_000) => drop(name, graceMs),
   }
 }
 
