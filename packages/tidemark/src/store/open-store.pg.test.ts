@@ -276,9 +276,12 @@ describe('while a move is live', () => {
         accepted.push({ title, of: await add(node, title) })
       }
     })
+    // Of each node: one that has not written since has perhaps not noticed.
+    const countsOf = (of: string) =>
+      nodes.map((_, n) => accepted.filter((entry) => entry.of === of && entry.title.startsWith(`w${n} `)).length)
     const more = (of: string) => {
-      const before = accepted.filter((entry) => entry.of === of).length
-      return until(() => accepted.filter((entry) => entry.of === of).length > before + 30)
+      const before = countsOf(of)
+      return until(() => countsOf(of).every((count, n) => count > before[n]! + 10))
     }
     await more('sqlite')
     await cutover()
