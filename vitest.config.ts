@@ -23,6 +23,8 @@ const project = (name: string, include: string[], extra: object = {}) => ({
     exclude: ['**/node_modules/**', '**/dist/**'],
     testTimeout: 60_000,
     hookTimeout: 120_000,
+    // As long as `until` waits: a second is nothing on a machine that is busy.
+    expect: { poll: { timeout: 20_000 } },
     // Files share a process, so that each does not load everything anew: that would be half of the work.
     isolate: false,
     // SQLite asks for it once in a process, which may be before the first file that needs it.

@@ -157,7 +157,7 @@ describe('the frame', () => {
     await new Promise((resolve) => setTimeout(resolve, 2_300))
     expect(askedFor('GET /overview')).toHaveLength(before)
     fireEvent.click(screen.getByRole('button', { name: 'Paused' }))
-    await waitFor(() => expect(askedFor('GET /overview').length).toBeGreaterThan(before), { timeout: 4_000 })
+    await waitFor(() => expect(askedFor('GET /overview').length).toBeGreaterThan(before))
   })
 
   test('t switches the theme, and it is kept', async () => {

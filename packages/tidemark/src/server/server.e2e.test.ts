@@ -301,7 +301,7 @@ describe('the end of a server', () => {
   test('SIGTERM lets a request under way finish; kill -9 leaves nothing that a new start cannot take over', async () => {
     const { dir, remove } = await createProjectFolder()
     const port = await freePort()
-    const env = { PORT: String(port), TIDEMARK_REDIS_EMBEDDED: 'false' }
+    const env = { PORT: String(port), TIDEMARK_REDIS_EMBEDDED: 'false', TIDEMARK_DRAIN_TIMEOUT: '60s' }
     const first = startCli(['dev', '--json'], { cwd: dir, env })
     const url = await untilServing(first)
     const { admin } = JSON.parse(first.stdout) as ProjectStatus
@@ -313,7 +313,7 @@ describe('the end of a server', () => {
     const finishedAt = performance.now()
     const answer = await request.finish()
     // Not held up by the drain's time limit: the connection ends with its answer.
-    expect(performance.now() - finishedAt).toBeLessThan(5000)
+    expect(performance.now() - finishedAt).toBeLessThan(30_000)
     expect(answer).toContain('200 OK')
     expect(answer).toContain('{"applied":[],"dryRun":true,"findings":[]}')
     expect((await first.ended).exitCode).toBe(0)

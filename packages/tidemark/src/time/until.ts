@@ -15,7 +15,7 @@ export interface UntilOptions {
 export const until = async <T>(
   ask: () => T | Promise<T>,
   {
-    timeoutMs = 10_000,
+    timeoutMs = 20_000,
     intervalMs = 20,
     what = 'The condition',
     fix = 'See what it waits for.',

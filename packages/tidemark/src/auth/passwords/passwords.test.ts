@@ -55,7 +55,12 @@ describe('verification', () => {
     const passwords = createPasswords({ cost: slowCost })
     const hash = await passwords.hash('right')
     await passwords.verify('warm', undefined)
-    const known = await took(() => passwords.verify('wrong', hash))
+    // The quickest of three: a machine that is busy elsewhere makes one of them long, but not all.
+    const known = Math.min(
+      await took(() => passwords.verify('wrong', hash)),
+      await took(() => passwords.verify('wrong', hash)),
+      await took(() => passwords.verify('wrong', hash)),
+    )
     for (const unknown of [undefined, null, '', '$2a$10$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy']) {
       const elapsed = await took(() => passwords.verify('wrong', unknown))
       expect(elapsed).toBeGreaterThan(known / 4)

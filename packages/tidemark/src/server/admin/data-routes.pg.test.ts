@@ -140,7 +140,7 @@ describe('queries', () => {
     const began = performance.now()
     await explain('select public.slow()')
     await explain('insert into public.open values (9999)', { role: 'service_role' })
-    expect(performance.now() - began).toBeLessThan(5_000)
+    expect(performance.now() - began).toBeLessThan(15_000)
     expect((await client.query('select from public.open where id = 9999')).rows).toHaveLength(0)
   })
 
