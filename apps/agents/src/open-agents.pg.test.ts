@@ -80,8 +80,9 @@ describe('the app as a whole', () => {
     const before = await count(first, 'agent_instances')
     expect(before).toBeGreaterThan(0)
     const agents = await open({ secondary: second.urls.migrator })
-    await until(async () => (await agents.secondary!.status()).backlog === 0)
-    expect(await count(second, 'agent_instances')).toBe(before)
+    await until(
+      async () => (await agents.secondary!.status()).backlog === 0 && (await count(second, 'agent_instances')) === before,
+    )
     await first.owner.query("delete from agent_instances where agent_id like 'quiet-%'")
     await until(async () => (await count(second, 'agent_instances')) === 0)
   })
