@@ -18,7 +18,7 @@ export interface TestWorkers {
 export type TestWorkersOptions = Partial<Omit<WorkersOptions, 'handlers'>> & { readonly on?: HandlerTable; readonly url: string }
 
 /** Short times, so that nothing has to be waited for; the rules are the same. */
-export const quickSettings = { retryBaseMs: 20, retryMaxMs: 200, heartbeatMs: 300, leaseMs: 1_000 } as const
+export const quickSettings = { retryBaseMs: 20, retryMaxMs: 200, heartbeatMs: 300, leaseMs: 5_000 } as const
 
 export const createTestPool = (url: string, cleanups: Cleanups): Pool => {
   const pool = createNamedPool('primary', { url: testUrl(url, 'app') })
