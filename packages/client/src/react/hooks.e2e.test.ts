@@ -73,7 +73,7 @@ describe('hooks', () => {
       () => [useLiveQuery('notes'), useLiveQuery('notes', {}), useRow('notes', -1), useConnection()] as const,
     )
     expect([now()[0].isLoading, now()[0].state, now()[2].row]).toEqual([true, 'connecting', undefined])
-    await untilShown(() => now()[3] === 'live')
+    await untilShown(() => now()[3] === 'live' && !now()[0].isLoading && now()[2].row !== undefined)
     expect(now()[0].rows).toEqual([{ id: expect.any(Number), text: 'a' }])
     expect(now()[1].rows).toBe(now()[0].rows)
     expect([now()[2].row, client.supabase.getChannels().length]).toEqual([null, 2])
