@@ -260,8 +260,8 @@ describe.skipIf(chromium === undefined)('the dashboard in a browser (Debian: apt
     await page.getByRole('button', { name: 'Sign in' }).click()
     await page.getByRole('textbox', { name: 'Key' }).waitFor()
     expect(page.url()).toBe(`${url}/cache?name=kept`)
-    // One that is over in a moment: the page asks for another, and what is told of the feed by then ends with it.
-    const { name, value } = await endingSession(3_000)
+    // One that is over in a moment: the page asks for another, and what is told of the feed by then ends with it. The page has to be there before.
+    const { name, value } = await endingSession(6_000)
     const [cookie] = await context.cookies(`${url}/admin/v1`)
     expect(cookie?.name).toBe(name)
     await context.addCookies([{ ...cookie!, value }])
