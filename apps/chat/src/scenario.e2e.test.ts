@@ -221,11 +221,17 @@ describe('S4: chats come out of Redis, are answered from caches, and are never o
   it('step 8 (R51): a message on one device shows on another; after a dropped link exactly what was missed is told', async () => {
     const user = userIdOf('step eight')
     const id = await newChat(user)
-    const listen = async (sub: string, lastEventId?: string): Promise<EventStream> =>
-      openEventStream(`${live}/realtime/v1/changes?table=chat_messages&event=INSERT&filter=session_id=eq.${id}`, {
-        authorization: `Bearer ${await tokenOf(sub)}`,
-        ...(lastEventId !== undefined && { 'last-event-id': lastEventId }),
-      })
+    const listen = async (sub: string, lastEventId?: string): Promise<EventStream> => {
+      const stream = await openEventStream(
+        `${live}/realtime/v1/changes?table=chat_messages&event=INSERT&filter=session_id=eq.${id}`,
+        {
+          authorization: `Bearer ${await tokenOf(sub)}`,
+          ...(lastEventId !== undefined && { 'last-event-id': lastEventId }),
+        },
+      )
+      await until(() => stream.events.length > 0)
+      return stream
+    }
     const contents = ({ events }: EventStream): readonly unknown[] =>
       events.flatMap(({ event, data }) => (event === 'change' ? [(data['record'] as { content: unknown }).content] : [event]))
     const [device, stranger] = [await listen(user), await listen(userIdOf('a stranger'))]
