@@ -124,10 +124,9 @@ describe('with Postgres away', () => {
     const server = await start({ redisUrl: redis.url, databaseUrl: await nowhere(), storeTimeoutMs: 500 })
     const id = randomUUID()
     for (const _ of [1, 2]) expect((await send(server, id)).answer).toMatchObject(accepted)
-    const startedAt = performance.now()
     expect((await send(server)).answer).toMatchObject(accepted)
     // It is not asked again for each event.
-    expect(performance.now() - startedAt).toBeLessThan(450)
+    expect(server.logged.filter((line) => line.includes('Postgres could not take events'))).toHaveLength(1)
     const entries = await wholeOf(server.redis)
     expect(entries).toHaveLength(2)
     expect(entries[0]).toMatchObject({ seq: undefined, whole: { dedupeKey: id, verified: true, trust: 'statement' } })
@@ -153,15 +152,18 @@ describe('with a Postgres that takes connections and says nothing', () => {
     const server = await start({ redisUrl: redis.url, databaseUrl, durability, storeTimeoutMs: 500 })
     expect((await send(server)).answer).toMatchObject(accepted)
     const tookMs: number[] = []
-    const endsAt = performance.now() + 4000
+    // Postgres is asked twice a second, behind the back of those who send.
+    const endsAt = performance.now() + (durability === 'postgres' ? 1500 : 4000)
     while (performance.now() < endsAt) {
       const startedAt = performance.now()
       expect((await send(server)).answer).toMatchObject(accepted)
       tookMs.push(performance.now() - startedAt)
       await until(() => performance.now() - startedAt > 100)
     }
-    // A busy machine is slow now and then; where groups wait for Postgres, one in every second does.
-    expect(tookMs.filter((ms) => ms > 400).length).toBeLessThanOrEqual(2)
+    const gaveUp = server.logged.filter((line) => line.includes('Postgres could not take events'))
+    expect(gaveUp).toHaveLength(durability === 'postgres' ? 1 : 0)
+    // A busy machine is slow now and then; where groups wait to know who spools, one in every second does.
+    if (durability === 'redis') expect(tookMs.filter((ms) => ms > 400).length).toBeLessThanOrEqual(2)
   })
 
   it('is used again as soon as it answers', async () => {
