@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { Redis as Ioredis } from 'ioredis'
 import { findRedisServer } from '../../redis/embedded/find-server.js'
 import { acquirePort } from '../../state/state.js'
+import { systemClock } from '../../time/clock.js'
 import { until } from '../../time/until.js'
 
 export interface TestRedisOptions {
@@ -39,11 +40,12 @@ const answers = async (url: string): Promise<boolean> => {
 
 const exited = (child: ChildProcess): boolean => child.exitCode !== null || child.signalCode !== null
 
-/** Starts a real server. Raises where none is on PATH. */
-export const startTestRedis = async ({ port: wanted, password, args = [] }: TestRedisOptions = {}): Promise<TestRedis> => {
-  const program = await findRedisServer()
-  if (program === undefined) throw new Error('neither redis-server nor valkey-server is on PATH')
-  const port = wanted ?? (await acquirePort())
+/** Undefined where it ended at once. */
+const startOn = async (
+  program: string,
+  port: number,
+  { password, args = [] }: TestRedisOptions,
+): Promise<TestRedis | undefined> => {
   const dir = await mkdtemp(join(tmpdir(), 'tidemark-redis-'))
   const login = password === undefined ? [] : ['--requirepass', password]
   const fixed = ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', '--dir', dir]
@@ -56,10 +58,26 @@ export const startTestRedis = async ({ port: wanted, password, args = [] }: Test
   }
   try {
     await until(() => exited(child) || answers(url), { what: 'The start of the test server' })
-    if (exited(child)) throw new Error(`${program} ended at once: is port ${port} taken?`)
   } catch (error) {
     await stop()
     throw error
   }
-  return { url, port, signal: (name) => void child.kill(name), stop }
+  if (!exited(child)) return { url, port, signal: (name) => void child.kill(name), stop }
+  await stop()
+  return undefined
+}
+
+const tries = 5
+
+/** Starts a real server. Raises where none is on PATH. */
+export const startTestRedis = async (options: TestRedisOptions = {}): Promise<TestRedis> => {
+  const program = await findRedisServer()
+  if (program === undefined) throw new Error('neither redis-server nor valkey-server is on PATH')
+  // A free port may be taken before it is listened on, and whoever had it before may not be gone yet.
+  for (let left = tries; left > 0; left--) {
+    const server = await startOn(program, options.port ?? (await acquirePort()), options)
+    if (server) return server
+    await systemClock.sleep(100)
+  }
+  throw new Error(`${program} ended at once, ${tries} times: is its port taken?`)
 }
