@@ -102,10 +102,10 @@ describe('the source of the outbox', () => {
       },
       transaction: (fn, options) => pool.pool.transaction(fn, options),
     }
-    const first = await start(['lease'], { pool: frozen, name: 'lease', leaseMs: 300 })
+    const first = await start(['lease'], { pool: frozen, name: 'lease', leaseMs: 1_500 })
     await client.query('insert into lease values (1)')
     await first.take(1)
-    const second = await start(['lease'], { name: 'lease', leaseMs: 300 })
+    const second = await start(['lease'], { name: 'lease', leaseMs: 1_500 })
     const taken = second.take(1)
     let over = false
     void taken.then(() => {
