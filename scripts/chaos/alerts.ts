@@ -17,12 +17,12 @@ import { bootstrappedTemplate, testUrl } from '../../packages/tidemark/dist/sche
 import { openState } from '../../packages/tidemark/dist/state/state.js'
 import { until } from '../../packages/tidemark/dist/time/until.js'
 import { count, interruptible, main, parseOptions } from '../options.ts'
-import { AlertsReceiver } from './alerts-receiver.ts'
-import type { AlertsNodeOptions } from './alerts-words.ts'
+import { AlertsReceiver } from './alerts/receiver.ts'
+import type { AlertsNodeOptions } from './alerts/words.ts'
 import { type Dice, diceOf } from './random.ts'
 import { Tally, tell } from './tally.ts'
 
-const nodeScript = fileURLToPath(new URL('alerts-node.ts', import.meta.url))
+const nodeScript = fileURLToPath(new URL('alerts/node.ts', import.meta.url))
 const secret = `whsec_${Buffer.alloc(32, 5).toString('base64')}`
 const conditions = 30
 

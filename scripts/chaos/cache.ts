@@ -10,8 +10,8 @@ import { cpus, loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { count, interruptible, main, parseOptions, UsageError } from '../options.ts'
-import { type Fault, faults } from './cache-faults.ts'
-import { Storm, type Totals } from './cache-storm.ts'
+import { type Fault, faults } from './cache/faults.ts'
+import { Storm, type Totals } from './cache/storm.ts'
 import { diceOf } from './random.ts'
 
 /** Beyond the silence that ends a proof. */

@@ -5,7 +5,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import pg from 'pg'
 import { superuserUrl } from '../../packages/tidemark/dist/postgres/embedded/confirm.js'
-import type { MachineClock } from './machine-clock.ts'
+import type { MachineClock } from './live/machine-clock.ts'
 import { type Ended, runCommand, type Started, wordsOf } from './run-command.ts'
 import type { Tally } from './tally.ts'
 

@@ -12,9 +12,9 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { until } from '../../packages/tidemark/dist/time/until.js'
 import { count, interruptible, main, parseOptions, UsageError } from '../options.ts'
 import { between, type Dice, diceOf } from './random.ts'
-import type { ChaosClient } from './realtime-clients.ts'
-import { type Fault, faults } from './realtime-faults.ts'
-import { Storm } from './realtime-storm.ts'
+import type { ChaosClient } from './realtime/clients.ts'
+import { type Fault, faults } from './realtime/faults.ts'
+import { Storm } from './realtime/storm.ts'
 
 const tell = (text: string): void => console.log(`${new Date().toISOString().slice(11, 19)} ${text}`)
 

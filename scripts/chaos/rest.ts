@@ -20,9 +20,9 @@ import { bootstrappedTemplate, testUrl } from '../../packages/tidemark/dist/sche
 import { openState } from '../../packages/tidemark/dist/state/state.js'
 import { count, interruptible, main, parseOptions, UsageError } from '../options.ts'
 import { type Dice, diceOf } from './random.ts'
-import { answerFault, statementFault } from './rest-invariants.ts'
-import { type ChaosRequest, type Role, requestsOf } from './rest-requests.ts'
-import { owners, restDigest, restRows, restSchema } from './rest-schema.ts'
+import { answerFault, statementFault } from './rest/invariants.ts'
+import { type ChaosRequest, type Role, requestsOf } from './rest/requests.ts'
+import { owners, restDigest, restRows, restSchema } from './rest/schema.ts'
 import { Tally, tell } from './tally.ts'
 
 const callers = {

@@ -15,7 +15,7 @@ import { count, interruptible, main, parseOptions } from '../options.ts'
 import { openBalancer } from '../scale/balancer.ts'
 import { startLoad } from '../scale/load.ts'
 import { diceOf } from './random.ts'
-import { Storm } from './realtime-storm.ts'
+import { Storm } from './realtime/storm.ts'
 
 const usage = `npm run soak -- [options]
   --minutes <n>   how long (default 30)

@@ -14,7 +14,7 @@ import { startEmbeddedPostgres } from '../../packages/tidemark/dist/postgres/emb
 import { openState } from '../../packages/tidemark/dist/state/state.js'
 import { count, interruptible, main, parseOptions } from '../options.ts'
 import { differences } from './compare.ts'
-import { createMachineClock } from './machine-clock.ts'
+import { createMachineClock } from './live/machine-clock.ts'
 import { Project } from './project.ts'
 import { between, type Dice, diceOf, oneOf } from './random.ts'
 import { anyStatement, anyTable, rebuild, statementSchema, statementTables } from './random-statements.ts'

@@ -2,9 +2,9 @@
 import Sqlite from 'better-sqlite3'
 import pg from 'pg'
 import { differences, ledgerOf } from './compare.ts'
-import type { PostgresWriter } from './postgres-writer.ts'
+import type { PostgresWriter } from './live/postgres-writer.ts'
+import type { SqliteWriter } from './live/sqlite-writer.ts'
 import type { Project } from './project.ts'
-import type { SqliteWriter } from './sqlite-writer.ts'
 import type { Tally } from './tally.ts'
 
 const some = (numbers: readonly number[]): string => numbers.slice(0, 5).join(', ')

@@ -5,11 +5,11 @@
  */
 import { count, interruptible, main, parseOptions, UsageError } from '../options.ts'
 import { Tally, tell } from './tally.ts'
-import { killAll, killOne, poison, rolling } from './webhooks-kills.ts'
-import { order, soak } from './webhooks-long.ts'
-import { losePostgres, loseRedis } from './webhooks-outages.ts'
-import { type Asked, openPlace, type Scenario } from './webhooks-place.ts'
-import { replay } from './webhooks-replay.ts'
+import { killAll, killOne, poison, rolling } from './webhooks/kills.ts'
+import { order, soak } from './webhooks/long.ts'
+import { losePostgres, loseRedis } from './webhooks/outages.ts'
+import { type Asked, openPlace, type Scenario } from './webhooks/place.ts'
+import { replay } from './webhooks/replay.ts'
 
 const scenarios = {
   'kill-one': killOne,

@@ -5,8 +5,8 @@ import Database from 'better-sqlite3'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { createRandom } from '../../../packages/tidemark/src/testing/random.js'
 import { generate, generateAcceptanceSample, main } from './generate.js'
-import { isoTime, pythonJson, pythonRepr } from './python-values.js'
-import { tableNames } from './write-rows.js'
+import { isoTime, pythonJson, pythonRepr } from './made-up/python-values.js'
+import { tableNames } from './made-up/write-rows.js'
 
 let directory: string
 let files = 0

@@ -3,10 +3,10 @@
 import { existsSync } from 'node:fs'
 import Database from 'better-sqlite3'
 import { createRandom, type FileCommandValues, isStarted, runFileCommand, wholeNumber } from 'tidemark/testing'
-import { writeAcceptanceSample } from './acceptance-sample.js'
-import { enhancedSchema, legacySchema } from './legacy-schema.js'
-import { makeTour, type Row, type TourFlaws, type TourRows } from './make-tour.js'
-import { type SampleCounts, tableNames, writeRows } from './write-rows.js'
+import { writeAcceptanceSample } from './made-up/acceptance-sample.js'
+import { enhancedSchema, legacySchema } from './made-up/legacy-schema.js'
+import { makeTour, type Row, type TourFlaws, type TourRows } from './made-up/make-tour.js'
+import { type SampleCounts, tableNames, writeRows } from './made-up/write-rows.js'
 
 export interface GenerateOptions {
   /** The same seed and the same options give the same file. Default 1. */

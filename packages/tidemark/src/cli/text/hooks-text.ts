@@ -2,7 +2,7 @@ import type { ListReport, ReplayReport } from '../../server/operations/hooks.js'
 import type { SendReport } from '../../server/operations/hooks-send.js'
 import type { ReplayView } from '../../webhooks/replay/replays.js'
 import type { EventDetail, EventView } from '../../webhooks/replay/stored-events.js'
-import type { AttemptLine } from '../../webhooks/workers/attempt-log.js'
+import type { AttemptLine } from '../../webhooks/workers/runs/attempt-log.js'
 import type { Colors } from '../terminal/terminal.js'
 import { table } from './table.js'
 

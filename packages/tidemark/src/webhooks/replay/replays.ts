@@ -3,7 +3,7 @@ import { TidemarkError } from '../../errors.js'
 import type { Client, Pool } from '../../postgres/postgres.js'
 import { readJson } from '../json-text.js'
 import type { EventStatus } from '../webhooks.js'
-import { appendLine, keptLine } from '../workers/attempt-log.js'
+import { appendLine, keptLine } from '../workers/runs/attempt-log.js'
 import { replayable, replaySelection, type Selection, whereOf } from './selection.js'
 
 export type ReplayStatus = 'running' | 'done' | 'failed' | 'cancelled'

@@ -1,7 +1,7 @@
 import { reasonOf } from '../../errors.js'
 import type { Client, Pool } from '../../postgres/postgres.js'
 import type { Renormalise, Renormalised, StoredEvent } from '../webhooks.js'
-import { appendLine, type EndedAttempt, endedLine, failureOf } from '../workers/attempt-log.js'
+import { appendLine, type EndedAttempt, endedLine, failureOf } from '../workers/runs/attempt-log.js'
 
 export interface SendReplaysOptions {
   readonly pool: Pool

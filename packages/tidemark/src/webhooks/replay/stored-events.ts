@@ -1,7 +1,7 @@
 import { TidemarkError } from '../../errors.js'
 import type { Pool } from '../../postgres/postgres.js'
 import type { DeadReason, EventStatus } from '../webhooks.js'
-import { type AttemptLine, isoText } from '../workers/attempt-log.js'
+import { type AttemptLine, isoText } from '../workers/runs/attempt-log.js'
 import { type Selection, whereOf } from './selection.js'
 
 /** An event in a list. */

@@ -1,5 +1,5 @@
 import type { Metrics } from '../../observability/observability.js'
-import type { Backlog } from './queue.js'
+import type { Backlog } from './queues/queue.js'
 
 /** What workers count. */
 export interface WorkerMetrics {
