@@ -132,7 +132,12 @@ export class Connections {
   #replace(): void {
     const { minConnections, clock } = this.#options
     if (!this.#kept || this.#closing.signal.aborted || this.#refilling || this.#open.size >= minConnections) return
-    this.#refilling = retry(() => this.#fill(), { ...refill, clock, retryable: () => true, signal: this.#closing.signal })
+    const refilled = async () => {
+      await this.#fill()
+      // One that was lost meanwhile may have been counted as there: it is looked at once more, after a while.
+      if (this.#open.size < minConnections) throw new Error('fewer connections than there should be')
+    }
+    this.#refilling = retry(refilled, { ...refill, clock, retryable: () => true, signal: this.#closing.signal })
       .catch(nothing)
       .finally(() => {
         this.#refilling = undefined
