@@ -214,8 +214,9 @@ describe('a full pool', () => {
   it('R31: never opens more than its maximum, whatever the rush', async () => {
     const pool = openPrimary({ maxConnections: 3, minConnections: 1 })
     await pool.start()
+    // Each takes a moment: what two connections can answer before there is a third is no rush.
     const answers = await Promise.all(
-      Array.from({ length: 60 }, (_none, index) => pool.query<{ i: number }>('select $1::int as i', [index])),
+      Array.from({ length: 60 }, (_none, index) => pool.query<{ i: number }>('select $1::int as i, pg_sleep(0.01)', [index])),
     )
     expect(answers.map(({ rows }) => rows[0]!.i)).toEqual(Array.from({ length: 60 }, (_none, index) => index))
     expect(await sessions('primary')).toHaveLength(3)
