@@ -1,10 +1,10 @@
 import { connect, createServer, type Socket } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
-import { createFakeClock } from '../testing/fake-clock.js'
-import { useDatabase } from '../testing/postgres/use-database.js'
-import { until } from '../time/until.js'
-import { createNamedPool } from './pool/pools.js'
-import type { Client, Pool } from './postgres.js'
+import { createFakeClock } from '../../testing/fake-clock.js'
+import { useDatabase } from '../../testing/postgres/use-database.js'
+import { until } from '../../time/until.js'
+import type { Client, Pool } from '../postgres.js'
+import { createNamedPool } from './pools.js'
 
 const database = useDatabase()
 

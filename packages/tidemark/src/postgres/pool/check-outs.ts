@@ -1,5 +1,5 @@
 import type pg from 'pg'
-import type { Clock } from '../time/clock.js'
+import type { Clock } from '../../time/clock.js'
 
 interface Waiter {
   readonly resolve: (client: pg.PoolClient) => void
