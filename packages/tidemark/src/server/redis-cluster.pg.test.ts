@@ -223,7 +223,7 @@ describe.skipIf((await findRedisServer()) === undefined)('on a Redis Cluster', (
     const [one, other]: Node[] = [await nodes.open(entries, { maxSilenceMs }), await nodes.open(entries, { maxSilenceMs })]
     // A master that has nothing of the feed: nobody would miss what it lost.
     const streams = await Promise.all(
-      cluster.masters.map((node) => cluster.ask(node, ['KEYS', `tidemark:feed:*${nodes.name()}*`])),
+      cluster.masters.map((node) => cluster.ask(node, ['KEYS', `tidemark:feed:*-${nodes.name()}:current`])),
     )
     const epoch = one!.node.state().streamEpoch!
     const at = streams.findIndex((keys, n) => String(keys) === '' && Math.floor(slotOf(streamKey(epoch)) / 5462) !== n)
