@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { bootstrappedTemplate, connectTo, testUrl } from '../../schema/testing/bootstrapped-template.js'
 import { useClient, useDatabase } from '../../testing/postgres/use-database.js'
+import { until } from '../../time/until.js'
 import type { DataCount, DataRows, DataTableInfo } from '../operations/data.js'
 import type { ExplainReport, QueriesReport } from '../operations/queries.js'
 import type { RealtimeReport } from '../operations/realtime-figures.js'
@@ -166,16 +167,18 @@ describe('queries', () => {
     await client.query('lock table public.open in access exclusive mode')
     const { rows: own } = await client.query<{ pid: number }>('select pg_backend_pid() as pid')
     const waiting = admin.get(address('/data/rows', { schema: 'public', table: 'open' }))
-    const seen = async (): Promise<QueriesReport> => (await admin.get('/queries')).body
-    let report = await seen()
-    for (let tries = 0; tries < 50 && !report.sessions.some(({ blockedBy }) => blockedBy.length > 0); tries++)
-      report = await seen()
+    const seen = async () => {
+      const { sessions, locks, pools }: QueriesReport = (await admin.get('/queries')).body
+      const blocked = sessions.find(({ blockedBy }) => blockedBy.length > 0)
+      const isShown = locks.some(({ isGranted, table }) => !isGranted && table === 'public.open')
+      // Sessions and locks are read side by side: the wait may begin between the two.
+      return blocked && isShown ? { blocked, pools } : undefined
+    }
+    const { blocked, pools } = await until(seen, { what: 'A session that waits, and its lock' })
     await client.query('rollback')
     await waiting
-    const blocked = report.sessions.find(({ blockedBy }) => blockedBy.length > 0)
     expect(blocked).toMatchObject({ blockedBy: [own[0]?.pid], query: expect.stringContaining('"public"."open"') })
-    expect(report.locks.some(({ isGranted, table }) => !isGranted && table === 'public.open')).toBe(true)
-    expect(report.pools.map(({ name }) => name)).toEqual(['primary', 'analytics', 'migration'])
+    expect(pools.map(({ name }) => name)).toEqual(['primary', 'analytics', 'migration'])
   })
 
   test('statements of all roles are counted, and nothing of what stood in them or in commands', async () => {
