@@ -2,8 +2,9 @@
 import type { BatchStatement } from '../../../packages/tidemark/dist/postgres/postgres.js'
 import type { RestAnswer } from '../../../packages/tidemark/dist/rest/rest.js'
 import { splitStatements } from '../../../packages/tidemark/dist/schema/split-statements.js'
-import { mark, type Role } from './requests.ts'
+import type { Role } from './requests.ts'
 import { owners } from './schema.ts'
+import { mark } from './words.ts'
 
 /** Of a few texts; most come again and again. */
 const seen = new Set<string>()

@@ -185,6 +185,7 @@ export {
   embeddedPlatformPackage,
   startEmbeddedPostgres,
 } from './embedded/embedded.js'
+export { isoText } from './iso-text.js'
 export type { BatchResult, BatchStatement, BatchValue } from './pool/batch.js'
 export { createNamedPool, createPools, defaultPoolSettings, type PoolsOptions } from './pool/pools.js'
 export { type Ahead, mayGoBehind } from './pool/query-behind.js'

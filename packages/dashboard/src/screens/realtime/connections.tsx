@@ -8,7 +8,8 @@ import { Button } from '../../parts/button.tsx'
 import { CopyAs } from '../../parts/copy-as.tsx'
 import { type Column, DataTable } from '../../parts/data-table.tsx'
 import { Empty } from '../../parts/empty.tsx'
-import { SelectField, TextField } from '../../parts/field.tsx'
+import { SelectField } from '../../parts/field.tsx'
+import { FilterField } from '../../parts/filter-field.tsx'
 import { Note } from '../../parts/note.tsx'
 import { Panel } from '../../parts/panel.tsx'
 import { Since } from '../../parts/since.tsx'
@@ -69,17 +70,17 @@ const Filters = ({ filters, nodes, onChange }: FiltersProps) => {
         options={protocols.map((name) => [name, name] as const)}
         onChange={({ target }) => set({ protocol: target.value as ConnectionFilters['protocol'] })}
       />
-      <TextField
+      <FilterField
         label="Whose"
         placeholder="id of a user"
-        value={filters.who ?? ''}
-        onChange={({ target }) => set({ who: target.value || undefined })}
+        value={filters.who}
+        onChange={(text) => set({ who: text || undefined })}
       />
-      <TextField
+      <FilterField
         label="Listens to"
         placeholder="room:1"
-        value={filters.hears ?? ''}
-        onChange={({ target }) => set({ hears: target.value || undefined })}
+        value={filters.hears}
+        onChange={(text) => set({ hears: text || undefined })}
       />
     </div>
   )

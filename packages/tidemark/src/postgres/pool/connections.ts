@@ -141,8 +141,6 @@ export class Connections {
       .catch(nothing)
       .finally(() => {
         this.#refilling = undefined
-        // One that was lost meanwhile may have been counted as there.
-        this.#replace()
       })
   }
 

@@ -123,8 +123,8 @@ class NodeConnections implements Connections {
   }
 
   async end(id: string): Promise<EndedConnection | undefined> {
-    const [node] = splitId(id)
-    if (node === this.#short) return this.#endOwn(id)
+    const own = this.#endOwn(id)
+    if (own || splitId(id)[0] === this.#short) return own
     // One of the others has it, and the rest says nothing.
     const [answer] = await this.#ask({ type: 'end', id }, Math.min(1, this.#others))
     return answer && 'code' in answer ? answer : undefined
@@ -148,8 +148,10 @@ class NodeConnections implements Connections {
     return { ...page, entries: clients.map((each) => ({ ...each, id: `${this.#short}.${each.id}`, node: this.#name })), more }
   }
 
+  /** Undefined where it is another node's, too. */
   #endOwn(id: string): EndedConnection | undefined {
-    const ended = this.#options.hub.end(splitId(id)[1])
+    const [node, number] = splitId(id)
+    const ended = node === this.#short ? this.#options.hub.end(number) : undefined
     return ended && { id, node: this.#name, ...ended }
   }
 
@@ -178,12 +180,8 @@ class NodeConnections implements Connections {
 
   async #asked(asked: Asked | undefined): Promise<void> {
     if (!asked || asked.from === this.#short) return
-    const answer = asked.type === 'list' ? await this.#own(asked.query) : this.#endOf(asked.id)
+    const answer = asked.type === 'list' ? await this.#own(asked.query) : this.#endOwn(asked.id)
     if (answer) await this.#publish(this.#answerTopic(asked.from), { number: asked.number, answer } satisfies Answered)
-  }
-
-  #endOf(id: string): EndedConnection | undefined {
-    return splitId(id)[0] === this.#short ? this.#endOwn(id) : undefined
   }
 
   async #publish(topic: string, what: object): Promise<void> {

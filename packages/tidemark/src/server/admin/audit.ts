@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import type { FastifyRequest } from 'fastify'
 import { z } from 'zod'
 import type { Logger } from '../../observability/observability.js'
-import type { Pool } from '../../postgres/postgres.js'
+import { isoText, type Pool } from '../../postgres/postgres.js'
 import { maskSecrets } from '../../secrets.js'
 import type { Audit } from './gate.js'
 import type { Operator } from './operator.js'
@@ -115,7 +115,7 @@ export interface AuditEntry {
 }
 
 const select = `select id::float8 as id, actor, actor_role as role, request_id as "requestId", action, table_name as "table", record_id as record,
-    old_data as old, new_data as new, to_char(created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as at
+    old_data as old, new_data as new, ${isoText('created_at')} as at
   from public.audit_log
  where ($1::text is null or actor = $1) and ($2::text is null or starts_with(action, $2)) and ($3::text is null or table_name = $3)
    and ($4::bigint is null or id < $4)

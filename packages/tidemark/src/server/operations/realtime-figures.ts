@@ -1,6 +1,6 @@
 /** Who listens, and how much is told. */
 import type { Sample } from '../../observability/observability.js'
-import type { Pool } from '../../postgres/postgres.js'
+import { isoText, type Pool } from '../../postgres/postgres.js'
 
 export interface RealtimeServerView {
   readonly id: string
@@ -17,7 +17,7 @@ export interface RealtimeReport {
 }
 
 const serversSql = `
-  select s.id, to_char(s.seen_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as "seenAt",
+  select s.id, ${isoText('s.seen_at')} as "seenAt",
          (select count(*)::int from tidemark.realtime_cursors c where c.server = s.id) as cursors
     from tidemark.realtime_servers s where s.seen_at > now() - interval '2 minutes' order by s.seen_at desc limit 100`
 

@@ -1,6 +1,6 @@
 /** What stands between this process and others: how calls are limited, what waits to be written down, and what breakers did. */
 import { z } from 'zod'
-import type { Pool } from '../../postgres/postgres.js'
+import { isoText, type Pool } from '../../postgres/postgres.js'
 import type { JournalBacklog } from '../../resilience/journal/journal.js'
 import type { LimiterCounts, WholeRule } from '../../resilience/limiter/limits.js'
 import type { Resilience } from '../resilience/open-resilience.js'
@@ -39,7 +39,7 @@ export const resilienceRequest = z.strictObject({
 
 const eventsSql = `
   select id, service_name as service, previous_state as "from", new_state as "to", failure_count as failures, reason, instance,
-         to_char(timestamp at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as at
+         ${isoText('timestamp')} as at
     from public.circuit_breaker_events where $1::text is null or service_name = $1 order by timestamp desc, epoch desc limit $2`
 
 export const resilienceReport = async (

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { TidemarkError } from '../../errors.js'
-import type { Client, Pool } from '../../postgres/postgres.js'
+import { type Client, isoText, type Pool } from '../../postgres/postgres.js'
 import { readJson } from '../json-text.js'
 import type { EventStatus } from '../webhooks.js'
 import { appendLine, keptLine } from '../workers/runs/attempt-log.js'
@@ -46,8 +46,8 @@ export interface Replays {
 }
 
 const columns = `id, actor, selection, selected::float8 as selected, sent::float8 as sent, status, error, body is not null as edited,
-  to_char(created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as "createdAt",
-  to_char(finished_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as "finishedAt"`
+  ${isoText('created_at')} as "createdAt",
+  ${isoText('finished_at')} as "finishedAt"`
 
 /** What is meant, and of an edit which: another edit of the same event is another replay. */
 const written = (selection: Selection, body?: Buffer): string =>

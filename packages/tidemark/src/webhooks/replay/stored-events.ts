@@ -1,7 +1,7 @@
 import { TidemarkError } from '../../errors.js'
-import type { Pool } from '../../postgres/postgres.js'
+import { isoText, type Pool } from '../../postgres/postgres.js'
 import type { DeadReason, EventStatus } from '../webhooks.js'
-import { type AttemptLine, isoText } from '../workers/runs/attempt-log.js'
+import { type AttemptLine, keptLine } from '../workers/runs/attempt-log.js'
 import { type Selection, whereOf } from './selection.js'
 
 /** An event in a list. */
@@ -100,24 +100,14 @@ const editsOf = async (pool: Pool, id: string): Promise<readonly EventEdit[]> =>
   return rows.map(({ body, ...edit }) => ({ ...edit, ...rawOf(body) }))
 }
 
-interface Logged extends Pick<EventDetail, 'status' | 'attempts' | 'replayId' | 'processedAt'> {
-  readonly log: readonly AttemptLine[] | null
-  readonly worker: string | null
-}
-
-/** What succeeded at the first attempt has no line of its own: the row says the same. */
-const attemptLogOf = ({ log, status, attempts, replayId, processedAt, worker }: Logged): readonly AttemptLine[] => {
-  const lines = log ?? []
-  const last = lines.at(-1)
-  const isLogged = last?.outcome === 'processed' && last.replayId === replayId
-  // Between being selected for a replay and being sent, an event has begun a chain and is still what the one before made it.
-  if (status !== 'processed' || attempts === 0 || processedAt === null || isLogged) return lines
-  const nothing = { durationMs: null, code: null, message: null, stack: null, nextAt: null, deadReason: null }
-  return [
-    ...lines,
-    { attempt: attempts, replayId, outcome: 'processed', at: processedAt, beganAt: processedAt, worker, ...nothing },
-  ]
-}
+/**
+ * What succeeded at the first attempt has no line of its own: the row says the same. Between being selected for a replay and being sent, an event
+ * has begun a chain, without an attempt, and is still what the one before made it.
+ */
+const wholeLog = `case
+    when status = 'processed' and attempts > 0 and processed_at is not null
+     and not coalesce(attempt_log->-1->>'outcome' = 'processed' and (attempt_log->-1->>'replayId') is not distinct from replay_id::text, false)
+    then coalesce(attempt_log, '[]') || jsonb_build_array(${keptLine}) else coalesce(attempt_log, '[]') end`
 
 const uuid = /^[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}$/i
 
@@ -133,16 +123,15 @@ export const createStoredEvents = (pool: Pool): StoredEvents => ({
   },
   show: async (id) => {
     if (!uuid.test(id)) throw new TidemarkError('TM_WEBHOOKS_NOT_FOUND', { id: id.slice(0, 64) })
-    const { rows } = await pool.query<Omit<EventDetail, keyof BodyText | 'edits' | 'attemptLog'> & Logged & { raw: Buffer }>(
+    const { rows } = await pool.query<Omit<EventDetail, keyof BodyText | 'edits'> & { raw: Buffer }>(
       `select ${viewColumns}, error, lane, partition, claims, queued, stream_id as "streamId", replay_id as "replayId", verified, trust,
-              normaliser, headers, payload, raw, attempt_log as log, attempts_left_out as "attemptsLeftOut", worker
+              normaliser, headers, payload, raw, ${wholeLog} as "attemptLog", attempts_left_out as "attemptsLeftOut"
          from public.webhook_events where id = $1`,
       [id],
     )
     const [row] = rows
     if (!row) throw new TidemarkError('TM_WEBHOOKS_NOT_FOUND', { id })
-    const { log, worker, raw, ...event } = row
-    return { ...event, ...rawOf(raw), edits: await editsOf(pool, id), attemptLog: attemptLogOf(row) }
+    return { ...row, ...rawOf(row.raw), edits: await editsOf(pool, id) }
   },
   counts: async () => {
     const { rows } = await pool.query<StatusCount>(

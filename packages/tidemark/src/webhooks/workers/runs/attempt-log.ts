@@ -1,4 +1,5 @@
 import { isTidemarkError } from '../../../errors.js'
+import { isoText } from '../../../postgres/postgres.js'
 import type { DeadReason } from '../../webhooks.js'
 import { storedText } from './attempts.js'
 
@@ -66,9 +67,6 @@ export const failureOf = (error: unknown): Pick<EndedAttempt, 'outcome' | 'code'
   }
 }
 
-/** An SQL expression that writes a moment as ISO 8601. */
-export const isoText = (moment: string): string => `to_char((${moment}) at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`
-
 /** SET clauses that append a line, an SQL expression of jsonb, to the log of a row; `condition` where only some rows get one. */
 export const appendLine = (line: string, condition = 'true'): string => {
   const isFull = `coalesce(jsonb_array_length(attempt_log), 0) >= ${mostLines}`
@@ -93,14 +91,16 @@ export const endedLine = (
      'beganAt', ${isoText(`statement_timestamp() - make_interval(secs => coalesce((${parameter}::jsonb->>'durationMs')::float8, 0) / 1000)`)},
      'nextAt', ${isoText(nextAt)}, 'deadReason', ${deadReason})`
 
+const nothingFailed = `'durationMs', null, 'code', null, 'message', null, 'stack', null, 'nextAt', null, 'deadReason', null`
+
 /** The line of an attempt whose worker, named by the parameter, has ended. It took the event when the row was last written, where that is told. */
 export const abandonedLine = (parameter: string): string =>
   `jsonb_build_object('outcome', 'worker_ended', 'worker', ${parameter}::text, 'attempt', attempts + 1, 'replayId', replay_id,
      'at', ${isoText('statement_timestamp()')},
      'beganAt', case when status = 'processing' or claims > 1 then ${isoText('updated_at')} end,
-     'durationMs', null, 'code', null, 'message', null, 'stack', null, 'nextAt', null, 'deadReason', null)`
+     ${nothingFailed})`
 
 /** The line of what succeeded at once, from what the row keeps. */
 export const keptLine = `jsonb_build_object('outcome', 'processed', 'worker', worker, 'attempt', attempts, 'replayId', replay_id,
      'at', ${isoText('processed_at')}, 'beganAt', ${isoText('processed_at')},
-     'durationMs', null, 'code', null, 'message', null, 'stack', null, 'nextAt', null, 'deadReason', null)`
+     ${nothingFailed})`
