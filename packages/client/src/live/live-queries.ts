@@ -98,6 +98,7 @@ export class LiveQueries {
 
   /** The caller is another. */
   reset(): void {
+    this.#open.clear()
     for (const [name, { query, listeners }] of this.#shared) {
       if (listeners.size === 0) this.#shared.delete(name)
       query.reset()

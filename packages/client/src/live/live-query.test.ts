@@ -17,6 +17,15 @@ const open = (server: FakeServer, spec: LiveSpec = {}) => {
 const pass = (ms: number) => vi.advanceTimersByTimeAsync(ms)
 const idsOf = (query: LiveQuery) => query.snapshot.rows.map(({ id }) => id)
 
+const overlay = (kind: Overlay['kind'], row: Overlay['row']): Overlay => ({
+  id: 'c1',
+  table: 'notes',
+  kind,
+  row,
+  isHidden: false,
+  outcome: undefined,
+})
+
 describe('a live query', () => {
   test('reads once, goes on behind that, and follows', async () => {
     const server = createFakeServer()
@@ -207,18 +216,23 @@ describe('a live query', () => {
     await pass(100)
     expect([query.state, idsOf(query)]).toEqual(['live', []])
   })
+
+  test('nor is what another user was about to write', async () => {
+    const query = open(createFakeServer())
+    query.start()
+    await pass(100)
+    const made = overlay('insert', { text: 'mine' })
+    query.show(made)
+    query.reset()
+    expect(query.snapshot.rows).toEqual([])
+    made.outcome = { row: { id: 1, text: 'mine' }, position: undefined }
+    query.committed(made)
+    await pass(100)
+    expect([query.state, query.snapshot.rows]).toEqual(['live', []])
+  })
 })
 
 describe('an overlay', () => {
-  const overlay = (kind: Overlay['kind'], row: Overlay['row']): Overlay => ({
-    id: 'c1',
-    table: 'notes',
-    kind,
-    row,
-    isHidden: false,
-    outcome: undefined,
-  })
-
   test('is shown at once under the client’s id, and is the row’s from then on', async () => {
     const server = createFakeServer()
     server.put({ id: 1, text: 'a' })

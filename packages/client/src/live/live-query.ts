@@ -154,6 +154,7 @@ export class LiveQuery {
     const wasRunning = this.#running
     this.pause()
     this.#data.clear()
+    this.#overlays.clear()
     this.#ids.clear()
     this.#readError = undefined
     this.#feedError = undefined

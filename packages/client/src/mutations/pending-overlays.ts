@@ -46,6 +46,10 @@ export class PendingOverlays {
     return this.#shown.delete(overlay)
   }
 
+  clear(): void {
+    this.#shown.clear()
+  }
+
   told(changes: readonly RowChange[]): void {
     for (const { told } of this.#shown.values()) told.push(...changes)
   }
