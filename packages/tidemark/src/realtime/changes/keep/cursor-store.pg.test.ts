@@ -1,3 +1,4 @@
+import { EventEmitter, once } from 'node:events'
 import { beforeEach, describe, expect, it } from 'vitest'
 import type { Position } from '../../../feed/position.js'
 import { openPool } from '../../../feed/sources/outbox/testing/open-outbox.js'
@@ -89,6 +90,30 @@ describe('cursors', () => {
     expect(await look(store)).toEqual([1, 1, 3])
     third.close(false)
     expect(await look(store)).toEqual([1, 1])
+  })
+
+  it('RT-2: what ends while it is looked up is not found', async () => {
+    const { pool, close } = openPool(testUrl(database.url, 'app'))
+    cleanups.push(close)
+    const steps = new EventEmitter()
+    const [answered, told] = [once(steps, 'answered'), once(steps, 'told')]
+    // Postgres has answered before the end was written, and its answer comes after that.
+    const query: Pool['query'] = async (text, values, how) => {
+      const answer = await pool.query(text, values, how)
+      if (!text.includes('postmaster_start_time')) return answer as never
+      steps.emit('answered')
+      await told
+      return answer as never
+    }
+    const store = createCursorStore({ pool: { query }, keptMs: 60_000, writeMs: 60_000, ...lives })
+    cleanups.push(() => store.stop())
+    const cursor = await store.open('name', { position: at(1) })
+    const found = look(store)
+    await answered
+    cursor.close(false)
+    await until(async () => (await client.query('select from tidemark.realtime_cursors')).rowCount === 0)
+    steps.emit('told')
+    expect(await found).toEqual([])
   })
 
   it('RT-2: whoever comes back is remembered at every moment, also where its new server is killed before it has a place there', async () => {

@@ -84,7 +84,7 @@ const digest = (name: string): string => createHash('sha256').update(name).diges
 
 const maxBatch = 5_000
 /** Longer than anybody takes from asking where it was to having its place. */
-const takenMs = 60_000
+const removedMs = 60_000
 /** For so long a client that was forgotten is told that it misses something. */
 const knownMs = 3_600_000
 
@@ -98,8 +98,8 @@ class PostgresCursors implements CursorStore {
   readonly #dirty = new Set<HeldCursor>()
   /** Members whose places others have taken since, with their keys: they are taken out with the next writing. */
   readonly #gone = new Map<string, string>()
-  /** Members that were taken of late, and when: whoever had asked before knows nothing of it. */
-  readonly #taken = new Map<string, number>()
+  /** Members that were taken, or ended, of late, and when: whoever had asked before knows nothing of it, and may still be answered. */
+  readonly #removed = new Map<string, number>()
   readonly #stopping = new AbortController()
   readonly #running: Promise<void>
   #forgotAt = Number.NEGATIVE_INFINITY
@@ -145,12 +145,12 @@ class PostgresCursors implements CursorStore {
   #take(key: string, { places }: RecalledPlaces): string | undefined {
     let last: Place | undefined
     for (const place of places) {
-      if (!place.mayBeTaken || this.#taken.has(place.member)) continue
+      if (!place.mayBeTaken || this.#removed.has(place.member)) continue
       if (last === undefined || place.position.number > last.position.number) last = place
     }
     if (!last) return undefined
     this.#gone.set(last.member, key)
-    this.#taken.set(last.member, this.#clock.monotonicMs())
+    this.#removed.set(last.member, this.#clock.monotonicMs())
     return last.member
   }
 
@@ -181,7 +181,8 @@ class PostgresCursors implements CursorStore {
 
   async #findWritten(key: string, number: number): Promise<readonly FoundCursor[]> {
     const found = (await this.#findTogether(key)).get(key) ?? []
-    return found.filter((place) => place.number < number && !this.#held.has(place) && !this.#gone.has(place.member))
+    const isLeft = ({ member }: FoundCursor): boolean => !this.#gone.has(member) && !this.#removed.has(member)
+    return found.filter((place) => place.number < number && !this.#held.has(place) && isLeft(place))
   }
 
   /** Many that come at once are looked up at once. */
@@ -286,6 +287,7 @@ class PostgresCursors implements CursorStore {
     for (const held of batch) {
       held.seenAt = now
       held.isWritten = true
+      if (held.state === 'ended') this.#removed.set(held.member, now)
       // From now on the row alone remembers it, or nobody.
       if (held.state !== 'live' && !this.#dirty.has(held)) this.#held.delete(held)
     }
@@ -309,7 +311,7 @@ class PostgresCursors implements CursorStore {
   async #forget(): Promise<void> {
     const { pool, keptMs, silentMs } = this.#options
     const now = this.#clock.monotonicMs()
-    for (const [member, at] of this.#taken) if (now - at > takenMs) this.#taken.delete(member)
+    for (const [member, at] of this.#removed) if (now - at > removedMs) this.#removed.delete(member)
     if (now - this.#forgotAt < keptMs / 3) return
     this.#forgotAt = now
     await forgetCursors(pool, Math.max(knownMs, keptMs))
