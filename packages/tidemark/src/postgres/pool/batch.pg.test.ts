@@ -188,8 +188,7 @@ describe('a batch', () => {
     const caller = new AbortController()
     const batch = pool.batch([insert(1), statement('select pg_sleep(60)')], { signal: caller.signal })
     const sleeping = async () =>
-      (await admin.query(`select from pg_stat_activity where application_name = 'tidemark/primary' and wait_event = 'PgSleep'`))
-        .rowCount
+      (await admin.query(`select from pg_stat_activity where datname = current_database() and wait_event = 'PgSleep'`)).rowCount
     await until(async () => (await sleeping()) === 1)
     caller.abort(new Error('gone'))
     await expect(batch).rejects.toThrow('gone')

@@ -136,7 +136,11 @@ describe('a statement', () => {
     const abort = new AbortController()
     const work = pool.query('select pg_sleep(30) /* to be cancelled */', [], { signal: abort.signal })
     const running = async () =>
-      (await admin.query(`select from pg_stat_activity where query like 'select pg_sleep(30) /* to be%'`)).rowCount
+      (
+        await admin.query(
+          `select from pg_stat_activity where datname = current_database() and query like 'select pg_sleep(30) /* to be%'`,
+        )
+      ).rowCount
     await until(async () => (await running()) === 1)
     abort.abort(new Error('enough'))
     await expect(work).rejects.toThrow('enough')

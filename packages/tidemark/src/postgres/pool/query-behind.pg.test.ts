@@ -1,5 +1,6 @@
 import type pg from 'pg'
 import { afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { lockWaits } from '../../testing/postgres/lock-waits.js'
 import { useClient, useDatabase } from '../../testing/postgres/use-database.js'
 import { until } from '../../time/until.js'
 import type { Client, Pool, Pools, QueryOptions, QueryResult } from '../postgres.js'
@@ -63,7 +64,7 @@ const writtenBetween = async (pool: Pool) => {
     return { rows: (await result).rows, snapshot: answers[0]!.rows[0]![0]! }
   })
   await until(async () => {
-    const { rows } = await admin.query(`select from pg_locks where locktype = 'advisory' and not granted`)
+    const { rows } = await admin.query(`select from ${lockWaits} and locktype = 'advisory'`)
     return rows.length > 0
   })
   const { rows } = await admin.query<{ xid: string }>('insert into note values (1) returning pg_current_xact_id()::text as xid')
@@ -202,7 +203,7 @@ describe('a query with a statement in front', () => {
           : behind(client, 'select 1', [], waiting, { signal: over.signal }).result,
       )
       await until(async () => {
-        const { rows } = await admin.query(`select from pg_locks where locktype = 'advisory' and not granted`)
+        const { rows } = await admin.query(`select from ${lockWaits} and locktype = 'advisory'`)
         return rows.length > 0
       })
       over.abort(new Error('enough'))

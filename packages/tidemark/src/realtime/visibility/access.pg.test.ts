@@ -191,8 +191,11 @@ describe('what changes takes effect', () => {
     const judge = async () => verdictsOf(await visibility.judge(questionOf([insertOf(given, ['1'])], [anon])))[0]?.[0]
     await until(
       async () =>
-        (await admin.query(`select from pg_stat_activity where application_name like '%realtime-access%' and state = 'idle'`))
-          .rowCount !== 0,
+        (
+          await admin.query(
+            `select from pg_stat_activity where datname = current_database() and application_name like '%realtime-access%' and state = 'idle'`,
+          )
+        ).rowCount !== 0,
       {
         what: 'A session that listens',
       },

@@ -2,6 +2,7 @@ import { beforeAll, describe, expect, it } from 'vitest'
 import type { RowChange } from '../../feed/feed.js'
 import type { SignalInput } from '../../observability/observability.js'
 import { createFakeClock } from '../../testing/fake-clock.js'
+import { lockWaits } from '../../testing/postgres/lock-waits.js'
 import { until } from '../../time/until.js'
 import { type Beholder, seesNew, seesOld, undecided } from '../changes/visibility-port.js'
 import { beholder, questionOf, user, userId, useVisibility, verdictsOf } from './testing/use-visibility.js'
@@ -180,7 +181,7 @@ describe('a policy that fails', () => {
     const change = insertOf(given, (await rowsIn(given))[0] ?? [])
     await admin.query('begin; lock table looked in access exclusive mode')
     const answer = Promise.resolve(visibility.judge(questionOf([change], [user(1), user(2)])))
-    await until(async () => (await query('select from pg_locks where not granted')).rowCount !== 0, {
+    await until(async () => (await query(`select from ${lockWaits}`)).rowCount !== 0, {
       what: 'A wait for the lock',
     })
     await admin.query('rollback')

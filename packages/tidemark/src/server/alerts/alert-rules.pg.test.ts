@@ -22,6 +22,7 @@ import { appSource, platformSource } from '../../schema/migration-files.js'
 import { createMigrator } from '../../schema/migrator.js'
 import { bootstrappedTemplate, connectTo, testUrl } from '../../schema/testing/bootstrapped-template.js'
 import { createFakeClock, type FakeClock } from '../../testing/fake-clock.js'
+import { lockWaits } from '../../testing/postgres/lock-waits.js'
 import { useClient, useDatabase } from '../../testing/postgres/use-database.js'
 import { startTestRedis } from '../../testing/redis/redis-server.js'
 import { useCleanups } from '../../testing/use-cleanups.js'
@@ -324,7 +325,7 @@ it('a stop waits for no measurement that a lock holds up', async () => {
   }
   const probes = createAlertProbes({ metrics, pool, folders: {}, project, log: silentLogger })
   probes.start()
-  const waiting = `select from pg_locks where not granted and relation = 'tidemark.move_runs'::regclass`
+  const waiting = `select from ${lockWaits} and relation = 'tidemark.move_runs'::regclass`
   await until(async () => (await admin.query(waiting)).rowCount! > 0)
   await probes.stop()
   expect((await admin.query(waiting)).rowCount).toBe(1)

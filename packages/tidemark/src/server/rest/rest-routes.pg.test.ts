@@ -21,7 +21,11 @@ const admin = useClient({
 const call = (path: string, init: RequestInit = {}) => fetch(`${server.url}/rest/v1${path}`, init)
 
 const busy = async () =>
-  (await admin.query(`select from pg_stat_activity where usename = 'authenticator' and state = 'active'`)).rowCount
+  (
+    await admin.query(
+      `select from pg_stat_activity where usename = 'authenticator' and state = 'active' and datname = current_database()`,
+    )
+  ).rowCount
 
 describe('the door of /rest/v1', () => {
   it('CACHE-5: a read says what it shows at least, a write where it is told to those who name a position, to scripts of other origins too', async () => {
@@ -141,6 +145,8 @@ describe('the door of /rest/v1', () => {
 
   it('ends what runs for a caller that hangs up', async () => {
     await admin.query(`alter function api.slow() reset all`)
+    // Else it may still end by itself, after 50 ms.
+    await server.catalogue.reload()
     const asked = httpRequest(`${server.url}/rest/v1/rpc/slow`, { method: 'POST' })
     asked.on('error', () => undefined)
     asked.end()

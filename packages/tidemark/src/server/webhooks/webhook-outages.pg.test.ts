@@ -292,7 +292,7 @@ describe('the end of a spool', () => {
       const inserting = insertEvents(server.pool, [event!], AbortSignal.timeout(10_000))
       await until(async () => {
         const { rows } = await db.query(
-          `select 1 from pg_stat_activity where wait_event_type = 'Lock' and query like '%webhook_partitions%'`,
+          `select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock' and query like '%webhook_partitions%'`,
         )
         return rows.length > 0
       })

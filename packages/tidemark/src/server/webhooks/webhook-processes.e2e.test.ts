@@ -13,6 +13,7 @@ import { createRedis } from '../../redis/create-redis.js'
 import { findRedisServer } from '../../redis/embedded/find-server.js'
 import type { Redis } from '../../redis/redis.js'
 import { bootstrappedTemplate, testUrl } from '../../schema/testing/bootstrapped-template.js'
+import { lockWaits } from '../../testing/postgres/lock-waits.js'
 import { startCli, untilServing } from '../../testing/project/cli-process.js'
 import { startBarePostgres } from '../../testing/project/prepared-project.js'
 import { startTestRedis, type TestRedis } from '../../testing/redis/redis-server.js'
@@ -238,7 +239,7 @@ describe.skipIf(program === undefined)('processes that handle webhooks', () => {
     await until(async () => (await effects()) > 60)
     // It is in the middle of an event, and goes on no further.
     await db.query('begin; lock table effects in share row exclusive mode')
-    const waiting = `select 1 from pg_locks where not granted and relation = 'effects'::regclass`
+    const waiting = `select from ${lockWaits} and relation = 'effects'::regclass`
     await until(async () => (await db.query(waiting)).rows.length > 0)
     await kill()
     await db.query('rollback')

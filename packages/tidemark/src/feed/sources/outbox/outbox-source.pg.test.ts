@@ -178,7 +178,12 @@ describe('the source of the outbox', () => {
     const outbox = await start(['hinted'], { pollMs: 30_000, listen: { url: database.url } })
     await outbox.next()
     await until(
-      async () => (await client.query(`select from pg_stat_activity where query = 'listen tidemark_outbox'`)).rowCount === 1,
+      async () =>
+        (
+          await client.query(
+            `select from pg_stat_activity where datname = current_database() and query = 'listen tidemark_outbox'`,
+          )
+        ).rowCount === 1,
     )
     const before = performance.now()
     await client.query('insert into hinted values (1)')

@@ -127,6 +127,7 @@ const claimPersistent = async (options: ClaimOptions, system: SystemIdentity): P
 const lockSql = `select pg_try_advisory_lock(hashtextextended('tidemark slot ' || $1, 0)) as locked`
 const holderSql = `
   select pid from pg_locks where locktype = 'advisory' and granted and objsubid = 1
+     and database = (select oid from pg_database where datname = current_database())
      and (classid::bigint << 32 | objid::bigint) = hashtextextended('tidemark slot ' || $1, 0)`
 
 /** Two that come together must not both make the slot. The lock goes with {@link unlockClaim}, or with the session. */
