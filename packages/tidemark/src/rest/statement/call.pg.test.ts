@@ -142,9 +142,11 @@ describe('a call', () => {
 
 describe('the transaction of a request', () => {
   beforeAll(async () => {
-    await admin.query(
-      `alter role anon set statement_timeout = '70ms'; alter role anon set default_transaction_isolation = 'repeatable read'`,
-    )
+    // In this database alone: the role is that of all tests.
+    await admin.query(`do $$ begin
+      execute format('alter role anon in database %I set statement_timeout = ''70ms''', current_database());
+      execute format('alter role anon in database %I set default_transaction_isolation = ''repeatable read''', current_database());
+    end $$`)
     await reload()
   })
 
