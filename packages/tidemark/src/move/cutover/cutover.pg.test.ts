@@ -52,7 +52,9 @@ const expectUndone = async (
 const stateBefore = async (move: LiveMove) => ({ slots: await moves.slots(), catalogue: await catalogue(move.schema) })
 
 describe('MOVE-4: a cutover', () => {
-  it('R88, S20: hands the writes over with a writer at work, and loses none that was accepted', async () => {
+  it('R88, S20: hands the writes over with a writer at work, and loses none that was accepted', {
+    timeout: 120_000,
+  }, async () => {
     const move = await moves.makeReady()
     move.conduct()
     const writer = sqliteWriter(move.path, 400, 10_001)

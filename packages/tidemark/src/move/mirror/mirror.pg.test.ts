@@ -2,13 +2,14 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import BetterSqlite from 'better-sqlite3'
 import { afterEach, describe, expect, it } from 'vitest'
+import { isTidemarkError } from '../../errors.js'
 import { createBootstrappedDatabase, testUrl } from '../../schema/testing/bootstrapped-template.js'
 import { useDatabase } from '../../testing/postgres/use-database.js'
 import { useFolder } from '../../testing/use-folder.js'
 import { systemClock } from '../../time/clock.js'
 import { until } from '../../time/until.js'
 import type { Mirror } from './mirror.js'
-import { dropMirror } from './prepare-mirror.js'
+import { dropMirror, mirrorSource } from './prepare-mirror.js'
 import { MirroredFile, type MirroredFileOptions } from './testing/mirrored-file.js'
 
 const folder = useFolder('mirror')
@@ -276,6 +277,26 @@ describe('R89, MOVE-5: a mirror', () => {
     expect((await mirror.lag()).changesPerSecond).toBeGreaterThan(0)
     await until(async () => (await mirror.tick()).caughtUp)
     expect(await mirror.lag()).toMatchObject({ behindBytes: expect.any(Number), behindMs: expect.any(Number) })
+  })
+
+  it('FEED-4: leaves no slot behind, also where its reader comes again while it is taken away', async () => {
+    await open('CREATE TABLE t (id INTEGER PRIMARY KEY)')
+    await mirror.close()
+    const options = { held: file.held, target: file.target }
+    const readAgain = async (): Promise<unknown> => {
+      const source = mirrorSource(options)
+      const failure = await source.open().then(
+        () => undefined,
+        (error: unknown) => error,
+      )
+      await source.stop()
+      return isTidemarkError(failure, 'TM_FEED_PUBLICATION') ? failure : readAgain()
+    }
+    const reading = [readAgain(), readAgain(), readAgain()]
+    await dropMirror(options)
+    await Promise.all(reading)
+    const slots = 'SELECT slot_name FROM pg_replication_slots WHERE database = current_database()'
+    expect((await file.client.query(slots)).rows).toEqual([])
   })
 
   it('works under the roles of the platform: one that owns the tables, one that reads the log', async () => {

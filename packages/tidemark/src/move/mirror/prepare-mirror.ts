@@ -2,10 +2,11 @@
 import type pg from 'pg'
 import { dropPublication, ensurePublication } from '../../feed/publication.js'
 import { setReplicaIdentity } from '../../feed/replica-identity.js'
+import { withSlotLock } from '../../feed/slot-lock.js'
 import { databaseOid, dropSlot, readSlot, slotName, takeOverSlot } from '../../feed/slots.js'
 import { createWalSource, type WalSource } from '../../feed/sources/wal/wal-source.js'
 import { quoteTable, type TableId } from '../../feed/table-id.js'
-import { type ConnectOptions, connectPostgres } from '../../postgres/driver/connect.js'
+import { connectPostgres } from '../../postgres/driver/connect.js'
 import { sqlstateOf } from '../../postgres/postgres-error.js'
 import { introspect } from '../../sqlite/introspect.js'
 import { openSqlite } from '../../sqlite/open.js'
@@ -173,27 +174,32 @@ export const takeMirrorSlot = async ({ held, target, feedTarget = target, clock 
 }
 
 /** As the role that made it: another may neither end its reader nor drop it. */
-const dropMirrorSlot = async (held: HeldRun, feedTarget: ConnectOptions): Promise<void> => {
-  const client = await connectPostgres({ ...feedTarget, name: 'mirror setup' })
-  try {
-    const name = await mirrorSlot(client, held)
-    if (!(await readSlot(client, name))) return
-    await takeOverSlot(client, name)
-    await dropSlot(client, name)
-  } finally {
-    await client.end()
-  }
+const dropMirrorSlot = async (client: pg.Client, name: string): Promise<void> => {
+  if (await readSlot(client, name)) await takeOverSlot(client, name)
+  await dropSlot(client, name)
 }
 
-/** Takes away what {@link prepareMirror} made, whoever reads the slot; what is gone already does no harm. */
-export const dropMirror = async ({ held, target, feedTarget = target }: PrepareMirrorOptions): Promise<void> => {
-  await dropMirrorSlot(held, feedTarget)
-  const client = await connectPostgres({ ...target, name: 'mirror setup' })
+/**
+ * Takes away what {@link prepareMirror} made, whoever reads the slot; what is gone already does no harm. A reader that comes again meanwhile is kept
+ * out, and after it finds no publication: it would make the slot anew, for nobody.
+ */
+export const dropMirror = async ({ held, target, feedTarget = target, clock }: PrepareMirrorOptions): Promise<void> => {
+  const reader = await connectPostgres({ ...feedTarget, name: 'mirror setup' })
   try {
-    await client.query("SET lock_timeout = '5s'")
-    await dropPublication(client, publicationName(held))
-    await putBackIdentities(client, held)
+    const client = await connectPostgres({ ...target, name: 'mirror setup' })
+    try {
+      await client.query("SET lock_timeout = '5s'")
+      const slot = await mirrorSlot(reader, held)
+      const drop = async (): Promise<void> => {
+        await dropMirrorSlot(reader, slot)
+        await dropPublication(client, publicationName(held))
+      }
+      await withSlotLock(reader, slot, drop, clock ? { clock } : {})
+      await putBackIdentities(client, held)
+    } finally {
+      await client.end()
+    }
   } finally {
-    await client.end()
+    await reader.end()
   }
 }

@@ -1,3 +1,4 @@
+import { TidemarkError } from '../../../errors.js'
 import type { Primary } from './primary.js'
 
 /** Raised when the publication is no longer the one that was begun with. Has the SQLSTATE with which older servers say it themselves. */
@@ -15,6 +16,9 @@ const stateSql = `
                    where r.prpubid = p.oid order by r.oid)
          || array(select n.oid::text from pg_publication_namespace n where n.pnpubid = p.oid order by n.oid) as state
     from pg_publication p where p.pubname = $1`
+
+export const noPublication = (publication: string): TidemarkError =>
+  new TidemarkError('TM_FEED_PUBLICATION', { publication, reason: 'there is none of this name that lists its tables' })
 
 /** Empty where there is no such publication. */
 export const publicationState = async ({ client }: Primary, publication: string): Promise<PublicationState> => {

@@ -1,8 +1,16 @@
 import { TidemarkError } from '../../../errors.js'
 import type { Clock } from '../../../time/clock.js'
+import { lockSlot } from '../../slot-lock.js'
 import { readSlot, type Slot, slotName } from '../../slots.js'
 import type { Primary } from './primary.js'
-import { hasLost, notePublication, type PublicationState, publicationState, type Wanted } from './publication-watch.js'
+import {
+  hasLost,
+  noPublication,
+  notePublication,
+  type PublicationState,
+  publicationState,
+  type Wanted,
+} from './publication-watch.js'
 import type { ReplicationConnection, SystemIdentity } from './replication-connection.js'
 import { newIncarnation, walEpoch } from './wal-epoch.js'
 
@@ -98,10 +106,13 @@ const claimPersistent = async (options: ClaimOptions, system: SystemIdentity): P
   const { primary, known, remake } = options
   const { databaseOid } = primary.facts
   const slot = slotName(databaseOid, options.slot.name)
-  await lockClaim(primary, slot)
+  // Two that come together must not both make the slot. Once it is read, that itself keeps others away.
+  await lockSlot(primary.client, slot)
   const found = await freed(options, slot)
   const before = await noted(primary, slot)
   const publication = await publicationState(primary, options.publication)
+  // Since it was looked at: who takes a slot away for good takes its publication too, and the slot must not be made again.
+  if (publication.length === 0) throw noPublication(options.publication)
   const epoch = before && walEpoch({ ...system, databaseOid, incarnation: before.incarnation })
   if (found) {
     await checkOurs(primary, found)
@@ -122,25 +133,6 @@ const claimPersistent = async (options: ClaimOptions, system: SystemIdentity): P
   await note(primary, slot, incarnation, made)
   await notePublication(primary, slot, publication)
   return { slot, epoch: made, confirmedLsn, flushLsn: confirmedLsn, publication, replaced: before?.epoch }
-}
-
-const lockSql = `select pg_try_advisory_lock(hashtextextended('tidemark slot ' || $1, 0)) as locked`
-const holderSql = `
-  select pid from pg_locks where locktype = 'advisory' and granted and objsubid = 1
-     and database = (select oid from pg_database where datname = current_database())
-     and (classid::bigint << 32 | objid::bigint) = hashtextextended('tidemark slot ' || $1, 0)`
-
-/** Two that come together must not both make the slot. The lock goes with {@link unlockClaim}, or with the session. */
-const lockClaim = async ({ client }: Primary, slot: string): Promise<void> => {
-  const { rows } = await client.query<{ locked: boolean }>(lockSql, [slot])
-  if (rows[0]!.locked) return
-  const holder = await client.query<{ pid: number }>(holderSql, [slot])
-  throw new TidemarkError('TM_FEED_SLOT_BUSY', { slot, pid: holder.rows[0]?.pid ?? '?' })
-}
-
-/** Once the slot is read, that itself keeps others away. */
-export const unlockClaim = async ({ client }: Primary, slot: string): Promise<void> => {
-  await client.query(`select pg_advisory_unlock(hashtextextended('tidemark slot ' || $1, 0))`, [slot])
 }
 
 /** What has to be so for a copy of the slot to tell all that whoever reads here has not got yet. */
@@ -191,7 +183,7 @@ const claimTemporary = async (options: ClaimOptions, system: SystemIdentity): Pr
 
 /**
  * Finds the slot, or makes it: the first time, and again where it was lost, invalidated or belongs to another history. Raises
- * TM_FEED_SLOT_BUSY, _BLOCKED, _FOREIGN and _NAME.
+ * TM_FEED_SLOT_BUSY, _BLOCKED, _FOREIGN and _NAME, and TM_FEED_PUBLICATION.
  */
 export const claimSlot = async (options: ClaimOptions): Promise<Claim> => {
   const system = await options.connection.identify()

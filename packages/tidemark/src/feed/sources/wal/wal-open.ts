@@ -5,7 +5,7 @@ import { oldestMajor } from '../../../postgres/driver/version.js'
 import { tableName } from '../../feed.js'
 import { ensurePublication, publicationMembers } from '../../publication.js'
 import { openPrimary, type Primary } from './primary.js'
-import type { Wanted } from './publication-watch.js'
+import { noPublication, type Wanted } from './publication-watch.js'
 import { connectReplication, type ReplicationConnection } from './replication-connection.js'
 import { type Claim, claimSlot } from './slot-claim.js'
 import { toFeedError } from './wal-error.js'
@@ -55,9 +55,7 @@ const check = async ({ client, facts }: Primary, { target, publication }: Resolv
   if (facts.inRecovery) throw new TidemarkError('TM_POSTGRES_UNREACHABLE', { target: name, reason: 'the server is a standby' })
   if (facts.walLevel !== 'logical') throw new TidemarkError('TM_FEED_WAL_LEVEL', { target: name, level: facts.walLevel })
   const { rowCount } = await client.query('select from pg_publication where pubname = $1 and not puballtables', [publication])
-  if (rowCount === 0) {
-    throw new TidemarkError('TM_FEED_PUBLICATION', { publication, reason: 'there is none of this name that lists its tables' })
-  }
+  if (rowCount === 0) throw noPublication(publication)
 }
 
 /** Connects and claims the slot. Raises TM_FEED_* and TM_POSTGRES_*; nothing stays open then. */

@@ -1,10 +1,11 @@
 import type { Clock } from '../../../time/clock.js'
+import { unlockSlot } from '../../slot-lock.js'
 import type { Confirmations } from './confirmations.js'
 import { FrameQueue } from './frame-queue.js'
 import type { Primary } from './primary.js'
 import { type Wanted, watchPublication } from './publication-watch.js'
 import type { ReplicationConnection } from './replication-connection.js'
-import { type Claim, unlockClaim } from './slot-claim.js'
+import type { Claim } from './slot-claim.js'
 import { type Partial, type Step, TransactionReader } from './transaction-reader.js'
 
 export interface WalSessionOptions {
@@ -63,7 +64,7 @@ export class WalSession {
     const { primary, connection, claim, publication, startLsn } = this.#options
     const ended = (error: unknown) => this.#fail(error)
     await connection.start(claim.slot, publication, startLsn, { frame: (frame) => this.#take(frame), ended })
-    await unlockClaim(primary, claim.slot)
+    await unlockSlot(primary.client, claim.slot)
     // A server that shuts down ends ordinary sessions first and then waits until readers have confirmed everything, which behind a replay
     // window or a slow consumer would take long: so both connections go together.
     primary.onLost(ended)
