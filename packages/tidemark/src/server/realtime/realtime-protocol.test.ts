@@ -340,6 +340,25 @@ describe('limits', () => {
     expect(client.heard[2]).toMatchObject(['1', null, topic, 'system', { message: 'Track message size exceeded' }])
   })
 
+  test('SEC: what is tracked is not nested so deeply that nobody could be told of it, neither who comes later nor other servers', async () => {
+    const server = await open({ limits: { presenceCalls: 1_000 } })
+    const [client, other] = [await server.raw(), await server.raw()]
+    const topic = 'realtime:room'
+    const track = async (depth: number) => {
+      const payload = `{"a":${'['.repeat(depth - 1)}${']'.repeat(depth - 1)}}`
+      client.ws.send(`["1","${depth}","${topic}","presence",{"event":"track","payload":${payload}}]`)
+      const isAnswer = (message: unknown): boolean => Array.isArray(message) && message[1] === String(depth)
+      return until(() => client.heard.find(isAnswer))
+    }
+    await talk(client, [join('1', topic)], 2)
+    const depths = [512, 513, 2_000, 3_500, 4_000]
+    const statuses: string[] = []
+    for (const depth of depths) statuses.push(((await track(depth)) as [0, 0, 0, 0, { status: string }])[4].status)
+    expect(statuses).toEqual(['ok', ...depths.slice(1).map(() => 'error')])
+    const heard = await talk(other, [join('1', topic)], 2)
+    expect(heard.map((message) => (message as unknown[])[3])).toEqual(['phx_reply', 'presence_state'])
+  })
+
   test('only private channels, where that is asked for', async () => {
     const server = await open({ limits: { privateOnly: true } })
     const client = await server.raw()
