@@ -9,6 +9,7 @@ import { insertFlowState } from '../tables/flow-states.js'
 import { findUser } from '../tables/users.js'
 import type { User } from '../user.js'
 import { actorOf } from './actors.js'
+import { emailChangeCodes } from './update-user.js'
 
 const recoverBody = z.object({ email: optionalText, ...challengeFields })
 
@@ -54,12 +55,11 @@ const readResend = (given: unknown): Resend => {
   throw invalid('Missing email address or phone number')
 }
 
-/** What there is to be sent once more. */
+/** What there is to be sent once more, a change of email apart. */
 const pendingOf = (user: User, { type }: Resend): readonly { readonly kind: CodeKind; readonly to: string }[] => {
   if (type === 'signup') return user.email_confirmed_at === null && user.email ? [{ kind: 'signup', to: user.email }] : []
   if (type === 'sms') return user.phone_confirmed_at === null && user.phone ? [{ kind: 'sms', to: user.phone }] : []
-  if (type === 'phone_change') return user.phone_change ? [{ kind: 'phone_change', to: user.phone_change }] : []
-  return user.email_change ? [{ kind: 'email_change_new', to: user.email_change }] : []
+  return type === 'phone_change' && user.phone_change ? [{ kind: 'phone_change', to: user.phone_change }] : []
 }
 
 /** `POST /resend`: the last code once more, which is then another one. */
@@ -76,7 +76,9 @@ export const resendCode = async (context: AuthContext, given: unknown, request: 
       await audit(db, { action: 'user_confirmation_requested', actor: actorOf(user), ip: request.ip }, context.now())
       made.push(await makeCode(context, db, { user, kind, channel, to }, request))
     }
-    return made
+    if (resend.type !== 'email_change' || !user.email_change) return made
+    await audit(db, { action: 'user_confirmation_requested', actor: actorOf(user), ip: request.ip }, context.now())
+    return emailChangeCodes(context, db, { user, to: user.email_change }, request)
   })
   await deliver(context, codes)
   return nothing

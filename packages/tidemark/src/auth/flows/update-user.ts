@@ -122,6 +122,22 @@ export const setPassword = async (
   await endSessions(db, { userId, except: keepSession })
 }
 
+/** Codes for a change of address, to all who have to agree. Whoever agreed before is asked again: what is kept does not say which of them that was. */
+export const emailChangeCodes = async (
+  context: AuthContext,
+  db: Queryable,
+  { user, to, pkce = false }: { readonly user: User; readonly to: string; readonly pkce?: boolean },
+  request: AuthRequest,
+): Promise<readonly MadeCode[]> => {
+  const { settings, now } = context
+  await updateUser(db, user.id, { email_change_confirm_status: 0 }, now())
+  const shared = { user, channel: 'email', pkce } as const
+  const codes = [await makeCode(context, db, { ...shared, kind: 'email_change_new', to }, request)]
+  if (settings.doubleConfirmEmailChange && !settings.autoconfirm && user.email)
+    codes.push(await makeCode(context, db, { ...shared, kind: 'email_change_current', to: user.email.toLowerCase() }, request))
+  return codes
+}
+
 const changeEmail = async (
   context: AuthContext,
   db: Queryable,
@@ -135,14 +151,9 @@ const changeEmail = async (
     await confirmEmailChange(db, user, email, now())
     return []
   }
-  const pkce = update.challenge !== undefined
   if (update.challenge) await insertFlowState(db, { userId: user.id, ...update.challenge, method: 'email_change' }, now())
-  await updateUser(db, user.id, { email_change: email, email_change_confirm_status: 0 }, now())
-  const shared = { user, channel: 'email', pkce } as const
-  const codes = [await makeCode(context, db, { ...shared, kind: 'email_change_new', to: email }, request)]
-  if (settings.doubleConfirmEmailChange && !settings.autoconfirm && user.email)
-    codes.push(await makeCode(context, db, { ...shared, kind: 'email_change_current', to: user.email.toLowerCase() }, request))
-  return codes
+  await updateUser(db, user.id, { email_change: email }, now())
+  return emailChangeCodes(context, db, { user, to: email, pkce: update.challenge !== undefined }, request)
 }
 
 const changePhone = async (

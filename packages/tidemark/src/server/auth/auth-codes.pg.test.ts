@@ -398,6 +398,21 @@ describe('a change of email', () => {
     })
   })
 
+  test('SEC: sent again asks both addresses again: the new one alone never agrees twice', async () => {
+    const { client, email, user } = await confirmed()
+    const next = newEmail()
+    const agree = (to: string) => verify({ email: to, token: lastSent(to).code, type: 'email_change' })
+    await client.updateUser({ email: next })
+    expect(await agree(next)).toMatchObject({ status: 200, body: { code: '200' } })
+    expect((await client.resend({ type: 'email_change', email })).error).toBeNull()
+    expect(await agree(next)).toMatchObject({ status: 200, body: { code: '200' } })
+    await client.updateUser({ password: 'another horse' })
+    await client.resend({ type: 'email_change', email })
+    expect(await agree(next)).toMatchObject({ status: 200, body: { code: '200' } })
+    expect((await server.admin().getUserById(user.id)).data.user?.email).toBe(email)
+    expect(await agree(email)).toMatchObject({ status: 200, body: { user: { email: next } } })
+  })
+
   test('to an address that was taken meanwhile is refused', async () => {
     const { client, email } = await confirmed()
     const next = newEmail()
