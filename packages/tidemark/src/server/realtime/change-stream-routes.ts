@@ -1,6 +1,6 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Caller } from '../../auth/caller.js'
-import { ApiKeyError, type FindCaller } from '../../auth/find-caller.js'
+import { ApiKeyError, type Credentials, type FindCaller } from '../../auth/find-caller.js'
 import { isTokenError } from '../../auth/token-error.js'
 import { isTidemarkError, TidemarkError } from '../../errors.js'
 import type { Logger, Metrics } from '../../observability/observability.js'
@@ -16,6 +16,8 @@ export interface ChangeStreamRoutesOptions {
   readonly maxStreams: number
   readonly maxBufferedBytes: number
   readonly heartbeatMs?: number
+  /** After so long keys and tokens are held against those of the project again. Default 300,000. */
+  readonly confirmEveryMs?: number
   readonly log: Logger
   readonly metrics: Metrics
 }
@@ -45,7 +47,7 @@ const bindingsOf = (query: Query): readonly Binding[] => {
 }
 
 /** Browsers' EventSource sends no headers: it brings the key, and the token, in the URL. */
-const credentialsOf = ({ headers }: FastifyRequest, query: Query) => {
+const credentialsOf = ({ headers }: FastifyRequest, query: Query): Credentials => {
   const apikey = typeof headers['apikey'] === 'string' ? headers['apikey'] : one(query, 'apikey')
   const token = one(query, 'access_token')
   return { apikey, authorization: headers.authorization ?? (token === undefined ? undefined : `Bearer ${token}`) }
@@ -61,8 +63,8 @@ const longestTimerMs = 2 ** 31 - 1
 
 /** `GET /realtime/v1/changes?table=…&filter=…`: changes as Server-Sent Events, for whoever speaks plain HTTP. */
 export const addChangeStreamRoutes = async (app: FastifyInstance, options: ChangeStreamRoutesOptions): Promise<void> => {
-  const { findCaller, maxStreams, maxBufferedBytes, heartbeatMs, log, metrics } = options
-  const streams = new Set<ChangeStream>()
+  const { findCaller, maxStreams, maxBufferedBytes, heartbeatMs, confirmEveryMs = 300_000, log, metrics } = options
+  const streams = new Map<ChangeStream, Credentials>()
   const cut = metrics.counter('tidemark_realtime_streams_cut_total', 'Streams of changes whose client did not keep up.')
   let opening = 0
 
@@ -93,15 +95,15 @@ export const addChangeStreamRoutes = async (app: FastifyInstance, options: Chang
         },
       })
       reply.hijack()
-      keep(stream, reply, caller)
+      keep(stream, reply, caller, credentials)
       return reply
     } finally {
       opening -= 1
     }
   }
 
-  const keep = (stream: ChangeStream, reply: FastifyReply, caller: Caller): void => {
-    streams.add(stream)
+  const keep = (stream: ChangeStream, reply: FastifyReply, caller: Caller, credentials: Credentials): void => {
+    streams.set(stream, credentials)
     const left = leftOf(caller)
     const expiry =
       left === undefined
@@ -115,6 +117,21 @@ export const addChangeStreamRoutes = async (app: FastifyInstance, options: Chang
     if (reply.raw.destroyed) forget()
     else reply.raw.once('close', forget)
   }
+
+  /** A stream lasts no longer than what it was opened with. That keys cannot be had at the moment says nothing against it. */
+  const confirm = async (stream: ChangeStream, credentials: Credentials): Promise<void> => {
+    try {
+      await findCaller(credentials)
+    } catch (err) {
+      if (err instanceof ApiKeyError || isTokenError(err)) stream.end('the key or the token counts no more')
+      else log.warn('a key could not be looked at again', { err })
+    }
+  }
+
+  const confirming = setInterval(() => {
+    for (const [stream, credentials] of streams) void confirm(stream, credentials)
+  }, confirmEveryMs)
+  confirming.unref()
 
   const sendError = (error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply => {
     if (error instanceof ApiKeyError) return reply.status(401).send(error.toJSON())
@@ -141,6 +158,7 @@ export const addChangeStreamRoutes = async (app: FastifyInstance, options: Chang
   })
   // Whoever listens would keep the server from ending.
   app.addHook('preClose', async () => {
-    for (const stream of streams) stream.end('the server stops')
+    clearInterval(confirming)
+    for (const stream of streams.keys()) stream.end('the server stops')
   })
 }
