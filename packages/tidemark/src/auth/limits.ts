@@ -1,11 +1,12 @@
 import { createMemoryLimiterStore } from '../resilience/limiter/memory-limiter-store.js'
+import { networkOf } from '../resilience/limiter/network-of.js'
 import { createLimiter } from '../resilience/limiter.js'
 import type { Limiter, LimiterStore } from '../resilience/resilience.js'
 import type { Clock } from '../time/clock.js'
 import { AuthError } from './auth-error.js'
 import type { AuthLimits } from './settings.js'
 
-/** What is counted by the address that a request comes from. */
+/** What is counted by the address that a request comes from, of IPv6 by its network. */
 export type IpLimit = 'signIns' | 'refreshes' | 'codes' | 'verifications' | 'anonymous'
 
 /** Keeps guessing slow. Everything here raises AuthError 429 where a limit is reached. */
@@ -108,7 +109,7 @@ export const createLimits = ({ limits, clock, store = createMemoryLimiterStore({
   const accounts = new AccountGuard(limiter('failures', limits.failuresPerAccount, fifteenMinutesMs), clock)
   return {
     perIp: async (limit, ip) => {
-      const { allowed, retryAfterMs } = await byIp[limit].take(ip)
+      const { allowed, retryAfterMs } = await byIp[limit].take(networkOf(ip))
       if (!allowed) throw reached(retryAfterMs)
     },
     attempt: (account, work) => accounts.attempt(account, work),

@@ -1,6 +1,7 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { TidemarkConfig } from '../../config/config.js'
 import { TidemarkError } from '../../errors.js'
+import { networkOf } from '../../resilience/limiter/network-of.js'
 import { createLimiter } from '../../resilience/limiter.js'
 import { reachesDashboard } from '../dashboard/dashboard-routes.js'
 import { validate } from '../http/validate.js'
@@ -52,7 +53,7 @@ export const addSessionRoutes = async (app: FastifyInstance, options: SessionRou
       })
       admin.post('/session', async (request, reply) => {
         checkSite(request)
-        const { allowed, retryAfterMs } = await limiter.take(request.ip, 1)
+        const { allowed, retryAfterMs } = await limiter.take(networkOf(request.ip), 1)
         if (!allowed)
           throw new TidemarkError('TM_RESILIENCE_RATE_LIMITED', {
             ...attempts,

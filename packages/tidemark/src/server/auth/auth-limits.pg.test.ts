@@ -95,6 +95,11 @@ describe('by address', () => {
     expect(await statuses(3, spoofed)).toEqual([200, 200, 429])
   })
 
+  test('SEC: of IPv6 by the network, all addresses of which are one sender’s', async () => {
+    expect(await statuses(3, (n) => post(limited, '/signup', {}, `2001:db8:1:2::${n + 1}`))).toEqual([200, 200, 429])
+    expect((await post(limited, '/signup', {}, '2001:db8:1:3::1')).status).toBe(200)
+  })
+
   test('refreshes, codes, verifications and anonymous users have limits of their own', async () => {
     const ip = newIp()
     const refresh = () => post(limited, '/token?grant_type=refresh_token', { refresh_token: 'x' }, ip)

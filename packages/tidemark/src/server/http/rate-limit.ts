@@ -2,10 +2,11 @@
 import type { FastifyReply, FastifyRequest, onRequestAsyncHookHandler } from 'fastify'
 import { TidemarkError } from '../../errors.js'
 import type { LimitDecision, Limiter } from '../../resilience/limiter/limits.js'
+import { networkOf } from '../../resilience/limiter/network-of.js'
 
 export interface RateLimitOptions {
   readonly limiter: Limiter
-  /** Whose calls are counted together. Default: those of an address. */
+  /** Whose calls are counted together. Default: those of an address, of IPv6 those of its network. */
   readonly key?: (request: FastifyRequest) => string
   /** How many calls a request counts as. Default 1. */
   readonly cost?: (request: FastifyRequest) => number
@@ -37,7 +38,7 @@ export const rateLimitHeaders = ({
  */
 export const rateLimit = ({
   limiter,
-  key = ({ ip }) => ip,
+  key = ({ ip }) => networkOf(ip),
   cost = () => 1,
   answer,
 }: RateLimitOptions): onRequestAsyncHookHandler =>

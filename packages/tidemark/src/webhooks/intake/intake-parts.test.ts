@@ -116,6 +116,9 @@ describe('senders', () => {
     for (let n = 0; n < 3; n++) await guard.failed(`2001:db8:1:2::${n + 1}`)
     expect(guard.waitMs('2001:db8:1:2::99')).toBeGreaterThan(0)
     expect(guard.waitMs('2001:db8:1:3::1')).toBe(0)
+    // What is left out of an address are zeros of its network, too.
+    for (let n = 0; n < 3; n++) await guard.failed(`2001:db8::${n + 1}`)
+    expect(guard.waitMs('2001:db8::99:88:77:66')).toBeGreaterThan(0)
   })
 
   it('are not counted inside, nor where the limit is off', async () => {

@@ -1,4 +1,4 @@
-import { isIP } from 'node:net'
+import { networkOf } from '../../resilience/limiter/network-of.js'
 import { createLimiter } from '../../resilience/limiter.js'
 import type { Limiter, LimiterStore } from '../../resilience/resilience.js'
 import type { Clock } from '../../time/clock.js'
@@ -26,12 +26,6 @@ const maxRefused = 10_000
 const isInside = (ip: string): boolean =>
   /^(?:::ffff:)?(?:127\.|10\.|192\.168\.|172\.(?:1[6-9]|2\d|3[01])\.|169\.254\.)/.test(ip) || /^(?:::1$|f[cd]|fe80:)/i.test(ip)
 
-const groupsOfNetwork = 4
-
-/** Who has one address of IPv6 mostly has a whole network of them. */
-const senderOf = (ip: string): string =>
-  isIP(ip) === 6 && !ip.includes('.') ? ip.split(':').slice(0, groupsOfNetwork).join(':') : ip
-
 const nobody: SenderGuard = { waitMs: () => 0, failed: async () => undefined }
 
 export const createSenderGuard = ({ failuresPerMinute, store, clock }: SenderGuardOptions): SenderGuard => {
@@ -48,7 +42,7 @@ export const createSenderGuard = ({ failuresPerMinute, store, clock }: SenderGua
   return {
     waitMs: (ip) => {
       if (refusedUntilMs.size === 0) return 0
-      const sender = senderOf(ip)
+      const sender = networkOf(ip)
       const waitMs = (refusedUntilMs.get(sender) ?? 0) - clock.monotonicMs()
       if (waitMs > 0) return waitMs
       refusedUntilMs.delete(sender)
@@ -56,7 +50,7 @@ export const createSenderGuard = ({ failuresPerMinute, store, clock }: SenderGua
     },
     failed: async (ip) => {
       if (isInside(ip)) return
-      const sender = senderOf(ip)
+      const sender = networkOf(ip)
       const { allowed, retryAfterMs } = await limiter.take(sender)
       if (allowed) return
       const [oldest] = refusedUntilMs.size >= maxRefused ? refusedUntilMs.keys() : []
