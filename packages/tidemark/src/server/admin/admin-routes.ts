@@ -19,8 +19,10 @@ import { addFeedRoutes, type FeedRoutesOptions, openSharedTails } from './feed-r
 import { type Audit, addGate, type GateOptions } from './gate.js'
 import { addHooksRoutes, type HooksRoutesOptions } from './hooks-routes.js'
 import { addMachineRoutes, type MachineRoutesOptions } from './machine-routes.js'
+import { operatorOf } from './operator.js'
 import { addOverviewRoutes, type OverviewRoutesOptions } from './overview-routes.js'
 import { addRealtimeAdminRoutes, type RealtimeRoutesOptions } from './realtime-routes.js'
+import { seesRows, shownTo } from './rows.js'
 import { runJob } from './run-job.js'
 import { addSystemsRoutes, type SystemsRoutesOptions } from './systems-routes.js'
 
@@ -129,9 +131,9 @@ const jobOf = (jobs: Jobs, request: FastifyRequest) => {
   return job
 }
 
-const addJobRoutes = (app: FastifyInstance, { jobs }: AdminRoutesOptions): void => {
-  app.get('/jobs', async () => ({ jobs: jobs.list() }))
-  app.get('/jobs/:id', async (request) => jobOf(jobs, request).view())
+export const addJobRoutes = (app: FastifyInstance, { jobs }: Pick<AdminRoutesOptions, 'jobs'>): void => {
+  app.get('/jobs', async (request) => ({ jobs: shownTo(operatorOf(request), jobs.list()) }))
+  app.get('/jobs/:id', async (request) => shownTo(operatorOf(request), jobOf(jobs, request).view()))
   app.delete('/jobs/:id', async (request, reply) => {
     const job = jobOf(jobs, request)
     job.cancel()
@@ -140,8 +142,12 @@ const addJobRoutes = (app: FastifyInstance, { jobs }: AdminRoutesOptions): void 
   app.get('/jobs/:id/events', (request, reply) => {
     const job = jobOf(jobs, request)
     const lastSeen = Number(request.headers['last-event-id'] ?? 0)
+    const operator = operatorOf(request)
     reply.hijack()
-    streamJob(job, Number.isSafeInteger(lastSeen) && lastSeen > 0 ? lastSeen : 0, reply.raw)
+    streamJob(job, Number.isSafeInteger(lastSeen) && lastSeen > 0 ? lastSeen : 0, reply.raw, {
+      shows: ({ type }) => type !== 'reject' || seesRows(operator),
+      view: () => shownTo(operator, job.view()),
+    })
   })
 }
 

@@ -44,8 +44,11 @@ const keepableField = (name: string, value: unknown, depth: number): unknown => 
   return name === 'payload' ? digestOf(value) : keepable(value, depth)
 }
 
+/** As the name of a table: lines of what operators did. */
+const operations = 'tidemark.operations'
+
 const insert = `insert into public.audit_log (actor, actor_role, request_id, action, table_name, record_id, new_data)
-  values ($1, $2, $3, $4, 'tidemark.operations', $5, $6::jsonb)`
+  values ($1, $2, $3, $4, '${operations}', $5, $6::jsonb)`
 
 const actionOf = ({ method, routeOptions }: FastifyRequest): string =>
   `${method} ${(routeOptions.url ?? '').replace('/admin/v1', '')}`
@@ -115,17 +118,19 @@ export interface AuditEntry {
 }
 
 const select = `select id::float8 as id, actor, actor_role as role, request_id as "requestId", action, table_name as "table", record_id as record,
-    old_data as old, new_data as new, ${isoText('created_at')} as at
+    case when $6::boolean or table_name = '${operations}' then old_data end as old,
+    case when $6::boolean or table_name = '${operations}' then new_data end as new, ${isoText('created_at')} as at
   from public.audit_log
  where ($1::text is null or actor = $1) and ($2::text is null or starts_with(action, $2)) and ($3::text is null or table_name = $3)
    and ($4::bigint is null or id < $4)
  order by id desc limit $5`
 
-/** The newest first. */
+/** The newest first. `withRows`: with what changed rows were and are, besides what operators did. */
 export const auditList = async (
   pool: Pool,
   { actor, action, table, before, limit }: z.output<typeof auditRequest>,
+  withRows: boolean,
 ): Promise<{ readonly entries: readonly AuditEntry[] }> => {
-  const values = [actor ?? null, action ?? null, table ?? null, before ?? null, limit]
+  const values = [actor ?? null, action ?? null, table ?? null, before ?? null, limit, withRows]
   return { entries: (await pool.query<AuditEntry>(select, values, { idempotent: true })).rows }
 }

@@ -191,6 +191,19 @@ describe('queries', () => {
   })
 })
 
+test('SEC: of a change in the audit log a viewer sees who made it, and not what the row holds', async () => {
+  await client.query(`insert into public.audit_log (actor, action, table_name, record_id, old_data, new_data)
+    values ('ann', 'UPDATE', 'people', '7', '{"email": "old@example.com"}', '{"email": "new@example.com"}'),
+           ('ann', 'POST /breakers', 'tidemark.operations', 'crm', null, '{"body": {"service": "crm"}}')`)
+  const read = async (as: 'viewer' | 'operator') =>
+    ((await admin.get('/audit?actor=ann', as)).body as { readonly entries: readonly object[] }).entries
+  const seen = { actor: 'ann', action: 'UPDATE', table: 'people', record: '7' }
+  const operation = { action: 'POST /breakers', new: { body: { service: 'crm' } } }
+  expect(await read('viewer')).toMatchObject([operation, { ...seen, old: null, new: null }])
+  const whole = { ...seen, old: { email: 'old@example.com' }, new: { email: 'new@example.com' } }
+  expect(await read('operator')).toMatchObject([operation, whole])
+})
+
 describe('the machine', () => {
   test('limiters, the journal and what breakers did', async () => {
     await client.query(`insert into public.circuit_breaker_events (service_name, previous_state, new_state, failure_count, reason, epoch)

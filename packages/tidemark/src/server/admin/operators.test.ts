@@ -7,7 +7,9 @@ import { openState } from '../../state/state.js'
 import { createFakeClock, type FakeClock } from '../../testing/fake-clock.js'
 import { useFolder } from '../../testing/use-folder.js'
 import { createHttp } from '../http/http.js'
+import { createJobs, type Jobs } from '../jobs.js'
 import { createTokenCheck } from '../project/admin-token.js'
+import { addJobRoutes } from './admin-routes.js'
 import { addGate } from './gate.js'
 import { type OperatorRole, roleOfClaims } from './operator.js'
 import { createSessions, type Session, type Sessions } from './session.js'
@@ -101,12 +103,14 @@ describe('the gate', () => {
   let app: FastifyInstance
   let noted: (readonly [string, string, string, number?])[]
   let isNoting: boolean
+  let jobs: Jobs
   const bodies: unknown[] = []
 
   beforeEach(async () => {
     noted = []
     isNoting = true
     bodies.length = 0
+    jobs = createJobs()
     app = await createHttp({ log: silentLogger, metrics: createMetrics() })
     const isAuthorized = createTokenCheck([token])
     const audit = {
@@ -126,6 +130,7 @@ describe('the gate', () => {
     await app.register(
       async (admin) => {
         addGate(admin, { isAuthorized, sessions }, audit)
+        addJobRoutes(admin, { jobs })
         for (const url of ['/overview', '/move/files', '/feed/tail']) admin.get(url, async () => ({ url }))
         for (const url of [
           '/alerts/ack',
@@ -186,6 +191,31 @@ describe('the gate', () => {
     expect(await answers('viewer')).toEqual([200, 200, 403, 403, 403, 403, 403])
     expect(await answers('operator')).toEqual([200, 200, 200, 200, 200, 403, 403])
     expect(await answers('admin')).toEqual([200, 200, 200, 200, 200, 200, 200])
+  })
+
+  test('SEC: a viewer hears how a job goes, and nothing of what its rows hold', async () => {
+    const columns = [{ column: 'email', source: 'ann@example.com', target: null }]
+    const job = jobs.start('move.verify', async ({ emit }) => {
+      emit('phase', { phase: 'verify' })
+      emit('reject', { reject: { table: 'people', key: 'email=bob@example.com' } })
+      return { tables: [{ table: 'people', differing: 1, differences: [{ key: '1', state: 'differs', columns }] }] }
+    })
+    await job.outcome
+    const read = async (role: OperatorRole): Promise<readonly string[]> => {
+      const headers = { cookie: await cookieOf(sessions.begin({ name: 'ann', role, began: 'token' })) }
+      const urls = ['/jobs', `/jobs/${job.id}`, `/jobs/${job.id}/events`]
+      return Promise.all(urls.map(async (url) => (await app.inject({ url: `/admin/v1${url}`, headers })).body))
+    }
+    for (const body of await read('viewer')) {
+      expect(body).toContain('"differing":1')
+      expect(body).not.toMatch(/@example.com/)
+    }
+    const told = await read('operator')
+    expect(told.map((body) => body.match(/\w+@example.com/g))).toEqual([
+      ['ann@example.com'],
+      ['ann@example.com'],
+      ['bob@example.com', 'ann@example.com'],
+    ])
   })
 
   test('what reaches beyond the project takes an admin: another database, a command on the machine', async () => {

@@ -6,6 +6,8 @@ import type { Jobs } from '../jobs.js'
 import type { OverviewInput } from '../operations/overview.js'
 import type { Project } from '../project/project.js'
 import { auditList, auditRequest } from './audit.js'
+import { operatorOf } from './operator.js'
+import { seesRows, shownTo } from './rows.js'
 
 export interface OverviewRoutesOptions {
   readonly jobs: Jobs
@@ -29,12 +31,13 @@ export const addOverviewRoutes = (app: FastifyInstance, options: OverviewRoutesO
   })
   app.get('/move/board', async (request) => {
     const { boardRequest, moveBoard } = await loadBoard()
-    return moveBoard(options.project(), validate(boardRequest, request.query), options.jobs)
+    const board = await moveBoard(options.project(), validate(boardRequest, request.query), options.jobs)
+    return shownTo(operatorOf(request), board)
   })
   app.get('/move/files', async () => (await loadBoard()).moveFiles(options.project()))
   app.get('/audit', async (request) => {
     const pool = options.pool()
     if (!pool) throw new TidemarkError('TM_SERVER_STARTING', {})
-    return auditList(pool, validate(auditRequest, request.query))
+    return auditList(pool, validate(auditRequest, request.query), seesRows(operatorOf(request)))
   })
 }

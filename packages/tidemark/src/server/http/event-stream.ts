@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http'
-import type { Job, JobEvent } from '../jobs.js'
+import type { Job, JobEvent, JobView } from '../jobs.js'
 
 const heartbeatMs = 15_000
 /** A reader that is so far behind is cut off; it resumes with Last-Event-ID. */
@@ -9,11 +9,22 @@ const frame = ({ id, type, data }: JobEvent): string => `id: ${id}\nevent: ${typ
 
 const unnumbered = (type: string, data: unknown): string => `event: ${type}\ndata: ${JSON.stringify(data)}\n\n`
 
+/** What of a job its reader is shown. */
+export interface JobReader {
+  shows(event: JobEvent): boolean
+  view(): JobView
+}
+
 /**
  * Writes a job's events as Server-Sent Events: first those after `lastEventId`, then as they come, and at the end `end` with
  * the job's view. Where events were no longer kept, `gap` comes first. Ends the response; gives what ends it early.
  */
-export const streamJob = (job: Job, lastEventId: number, response: ServerResponse): (() => void) => {
+export const streamJob = (
+  job: Job,
+  lastEventId: number,
+  response: ServerResponse,
+  reader: JobReader = { shows: () => true, view: () => job.view() },
+): (() => void) => {
   response.writeHead(200, {
     'content-type': 'text/event-stream; charset=utf-8',
     'cache-control': 'no-store',
@@ -22,7 +33,7 @@ export const streamJob = (job: Job, lastEventId: number, response: ServerRespons
   const { lost, events } = job.eventsAfter(lastEventId)
   response.write('retry: 1000\n\n')
   if (lost) response.write(unnumbered('gap', { after: lastEventId }))
-  for (const event of events) response.write(frame(event))
+  for (const event of events) if (reader.shows(event)) response.write(frame(event))
   const heartbeat = setInterval(() => response.write(': still here\n\n'), heartbeatMs)
   heartbeat.unref()
   const close = (): void => {
@@ -32,10 +43,10 @@ export const streamJob = (job: Job, lastEventId: number, response: ServerRespons
   }
   const stopListening = job.listen((event) => {
     if (event === undefined) {
-      response.write(unnumbered('end', job.view()))
+      response.write(unnumbered('end', reader.view()))
       // The listener may be called before `listen` returns, for a job that is over.
       setImmediate(close)
-    } else {
+    } else if (reader.shows(event)) {
       response.write(frame(event))
       if (response.writableLength > maxBufferedBytes) response.destroy()
     }

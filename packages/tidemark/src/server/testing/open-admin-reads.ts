@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import { resolveConfig } from '../../config/config.js'
+import { TidemarkError } from '../../errors.js'
 import { createMetrics } from '../../observability/metrics.js'
 import { type Logger, silentLogger } from '../../observability/observability.js'
 import { createNamedPool, createPools } from '../../postgres/postgres.js'
@@ -9,9 +10,11 @@ import { addDataRoutes } from '../admin/data-routes.js'
 import { type Audit, addGate } from '../admin/gate.js'
 import { addMachineRoutes } from '../admin/machine-routes.js'
 import type { OperatorRole } from '../admin/operator.js'
+import { addOverviewRoutes } from '../admin/overview-routes.js'
 import type { Session } from '../admin/session.js'
 import { addSystemsRoutes } from '../admin/systems-routes.js'
 import { createHttp } from '../http/http.js'
+import { createJobs } from '../jobs.js'
 import { createRoleReads, type RoleReads } from '../operations/role-reads.js'
 import type { Resilience } from '../resilience/open-resilience.js'
 
@@ -95,6 +98,14 @@ export const openAdminReads = async (
       addGate(admin, { isAuthorized: () => false, sessions }, noting)
       const given = { reads: () => reads }
       addDataRoutes(admin, given)
+      addOverviewRoutes(admin, {
+        jobs: createJobs(),
+        pool: () => pools.primary,
+        project: () => {
+          throw new TidemarkError('TM_SERVER_STARTING', {})
+        },
+        overview: async () => undefined,
+      })
       addSystemsRoutes(admin, { systems: () => systems }, { listen: () => () => undefined, stop: async () => undefined })
       addMachineRoutes(admin, {
         ...given,
