@@ -174,14 +174,15 @@ const signUpAnonymously = async (context: AuthContext, data: Metadata, request: 
  * With autoconfirm an account that is there and not confirmed opens to its own password only. Raises AuthError for any other.
  */
 const provenUser = async (
-  { settings, pool, passwords }: AuthContext,
+  { settings, pool, passwords, limits }: AuthContext,
   { provider, address }: Pick<NewAccount, 'provider' | 'address'>,
   password: string,
 ): Promise<string | undefined> => {
   const found = settings.autoconfirm ? await findUser(pool, provider, address) : null
   if (!found || isConfirmed(found, provider)) return undefined
-  const { matches } = await passwords.verify(password, found.encrypted_password)
-  if (!matches) throw alreadyRegistered()
+  // Guesses count as those of a sign-in do.
+  const verify = async () => (await passwords.verify(password, found.encrypted_password)).matches
+  if (!(await limits.attempt(`${provider}:${address}`, verify))) throw alreadyRegistered()
   return found.id
 }
 

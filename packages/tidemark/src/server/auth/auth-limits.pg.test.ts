@@ -100,6 +100,15 @@ describe('by address', () => {
     expect((await post(limited, '/signup', {}, '2001:db8:1:3::1')).status).toBe(200)
   })
 
+  test('SEC: a password is guessed by signing up no more often than by signing in', async () => {
+    const email = 'made@example.com'
+    await limited.admin().createUser({ email, password })
+    const guess = (word: string) => post(limited, '/signup', { email, password: word })
+    expect(await statuses(8, (n) => guess(`guess number ${n}`))).toEqual(Array(8).fill(422))
+    expect(await guess(password)).toEqual(tooMany)
+    expect(await post(limited, '/token?grant_type=password', { email, password })).toEqual(tooMany)
+  })
+
   test('refreshes, codes, verifications and anonymous users have limits of their own', async () => {
     const ip = newIp()
     const refresh = () => post(limited, '/token?grant_type=refresh_token', { refresh_token: 'x' }, ip)
