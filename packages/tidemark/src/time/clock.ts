@@ -10,12 +10,23 @@ export interface Clock {
   sleep(ms: number, signal?: AbortSignal): Promise<void>
 }
 
+/** Node ends a longer timer at once. */
+const longestTimerMs = 2 ** 31 - 1
+
+const wait = async (ms: number, signal: AbortSignal | undefined): Promise<void> => {
+  let left = ms
+  do {
+    await delay(Math.min(left, longestTimerMs), undefined, signal ? { signal } : undefined)
+    left -= longestTimerMs
+  } while (left > 0)
+}
+
 /** The machine's own time. */
 export const systemClock: Clock = {
   now: () => Date.now(),
   monotonicMs: () => performance.now(),
   sleep: async (ms, signal) => {
-    await delay(ms, undefined, signal ? { signal } : undefined).catch((error: unknown) => {
+    await wait(ms, signal).catch((error: unknown) => {
       throw signal?.aborted ? signal.reason : error
     })
   },
