@@ -162,6 +162,22 @@ describe('changes of tables', () => {
     })
   })
 
+  it('SEC: as much as nobody else has to wait for is asked for at a time', async () => {
+    const opened = await open()
+    const many = (count: number, filter = (n: number) => `id=eq.${n}`) =>
+      Array.from({ length: count }, (_, n) => all('open', { filter: filter(n) }))
+    const refused = (bindings: readonly Binding[]) => expect(listen(opened, { caller: anonymous, bindings })).rejects
+    const { told } = await listen(opened, { caller: anonymous, bindings: many(100) })
+    await refused(many(101)).toMatchObject({
+      code: 'TM_REALTIME_BINDING',
+      message: expect.stringContaining('More than 100 bindings'),
+    })
+    const conditions = Array.from({ length: 201 }, (_, n) => `name=match.^${n}`).join(',')
+    await refused(many(1, () => conditions)).toMatchObject({ message: expect.stringContaining('more than 200 conditions') })
+    await sql.query('insert into open (id) values (99)')
+    expect(await lines(told, 1)).toEqual(['INSERT {"id":99,"name":null,"big":null,"amount":null} [99]'])
+  })
+
   it('tell large values that were not touched as missing, and never as null', async () => {
     const opened = await open()
     await sql.query(`alter table open alter column big set storage external`)

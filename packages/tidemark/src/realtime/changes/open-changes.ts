@@ -22,7 +22,7 @@ import { Dispatcher } from './listen/dispatcher.js'
 import { ListenerState } from './listen/listener-state.js'
 import { ListenerSubscription, type SubscriptionHost } from './listen/listener-subscription.js'
 import { createStartPoint } from './listen/start-point.js'
-import { type ResolveContext, type Resolved, resolveBinding, Selections } from './resolve-binding.js'
+import { checkBindings, type ResolveContext, type Resolved, resolveBinding, Selections } from './resolve-binding.js'
 import { RingWriter } from './ring-writer.js'
 import { createForeignJson } from './values/foreign-json.js'
 import { createFindFacts } from './values/relation-facts.js'
@@ -148,6 +148,7 @@ class FollowedChanges implements OpenChanges {
   async listen(options: ListenOptions): Promise<ChangeSubscription> {
     const { caller, bindings, from, cursor: name, returning, number } = options
     if (this.#stopped) throw unavailable('the server stops')
+    checkBindings(bindings)
     await this.#begun()
     const resolved = await this.#resolve(caller.role, bindings)
     if (name === undefined) return this.#register(options, resolved, await this.#begin(options, from, resolved), undefined)

@@ -42,6 +42,17 @@ const notEnabled = (parameters: string) =>
 const invalid = (parameters: string, reason: string) =>
   refused(`An exception happened so please check your connect parameters: ${parameters}. Exception: ${reason}`)
 
+/** What one listener may ask for: each condition may be a question to Postgres, which everybody else's changes wait for, too. */
+const maxBindings = 100
+const maxConditions = 200
+
+/** Raises TM_REALTIME_BINDING where more is asked for than one listener may, and TM_REALTIME_FILTER. */
+export const checkBindings = (bindings: readonly Binding[]): void => {
+  if (bindings.length > maxBindings) throw refused(`More than ${maxBindings} bindings are asked for.`)
+  const conditions = bindings.reduce((sum, { filter }) => sum + parseFilter(filter).length, 0)
+  if (conditions > maxConditions) throw refused(`Filters have more than ${maxConditions} conditions in all.`)
+}
+
 const isKnown = ({ tables }: ResolveContext, { schema }: Binding, table: string | undefined): boolean => {
   if (table !== undefined && schema !== everything) return tables.has(schema, table)
   return tables.some(schema === everything ? undefined : schema)
