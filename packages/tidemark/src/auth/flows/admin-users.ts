@@ -17,6 +17,7 @@ import { parseGoDuration } from '../go-duration.js'
 import { isKnownHash } from '../passwords/password-hash.js'
 import { checkPassword } from '../passwords/password-rules.js'
 import { audit, serviceActor } from '../tables/audit.js'
+import { clearFlowStates } from '../tables/flow-states.js'
 import { deleteIdentities, putIdentity } from '../tables/identities.js'
 import { clearOneTimeTokens } from '../tables/one-time-tokens.js'
 import type { Queryable } from '../tables/queryable.js'
@@ -254,6 +255,7 @@ const softDelete = async (db: Queryable, user: User, now: Date): Promise<void> =
   await updateUser(db, user.id, changes, now)
   await deleteIdentities(db, user.id)
   await clearOneTimeTokens(db, user.id)
+  await clearFlowStates(db, user.id)
   await endSessions(db, { userId: user.id })
 }
 

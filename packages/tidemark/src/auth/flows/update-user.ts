@@ -17,7 +17,7 @@ import {
 } from '../fields.js'
 import { checkPassword } from '../passwords/password-rules.js'
 import { audit } from '../tables/audit.js'
-import { insertFlowState } from '../tables/flow-states.js'
+import { clearFlowStates, insertFlowState } from '../tables/flow-states.js'
 import { clearOneTimeTokens, oneTimeTokenOf, takeOneTimeToken } from '../tables/one-time-tokens.js'
 import type { Queryable } from '../tables/queryable.js'
 import { endSessions } from '../tables/sessions.js'
@@ -119,6 +119,7 @@ export const setPassword = async (
 ): Promise<void> => {
   await updateUser(db, userId, { encrypted_password: hash }, now)
   await clearOneTimeTokens(db, userId)
+  await clearFlowStates(db, userId)
   await endSessions(db, { userId, except: keepSession })
 }
 

@@ -57,6 +57,11 @@ export const flowStateOfCode = async (db: Queryable, hash: string): Promise<Flow
   return rows[0] ?? null
 }
 
+/** Ends all that a user has begun, the codes that were given out included. */
+export const clearFlowStates = async (db: Queryable, userId: string): Promise<void> => {
+  await db.query('delete from auth.flow_state where user_id = $1', [userId])
+}
+
 export const deleteFlowState = async (db: Queryable, id: string): Promise<void> => {
   await db.query('delete from auth.flow_state where id = $1', [id])
 }

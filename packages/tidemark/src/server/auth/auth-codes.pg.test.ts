@@ -333,6 +333,19 @@ describe('links in two steps (PKCE)', () => {
     expect(decodeJwt(signedUp.data.session!.access_token)['amr']).toMatchObject([{ method: 'email/signup' }])
   })
 
+  test('SEC: the code opens nothing once the password has changed, or the user is deleted', async () => {
+    const { client, email, user } = await begin()
+    const exchange = async (change: { readonly password?: string }): Promise<string | undefined> => {
+      await client.signInWithOtp({ email })
+      const code = codeOf((await ask('GET', lastSent(email).link!)).location)
+      if (change.password !== undefined) await server.admin().updateUserById(user.id, { password: change.password })
+      else await server.admin().deleteUser(user.id, true)
+      return (await client.exchangeCodeForSession(code)).error?.code
+    }
+    expect(await exchange({ password: 'a new password' })).toBe('flow_state_not_found')
+    expect(await exchange({})).toBe('flow_state_not_found')
+  })
+
   test('the six digits of the same mail do it in one step', async () => {
     const { client, email } = await begin()
     await client.signInWithOtp({ email })
