@@ -340,6 +340,43 @@ describe('limits', () => {
     expect(client.heard[2]).toMatchObject(['1', null, topic, 'system', { message: 'Track message size exceeded' }])
   })
 
+  test('SEC: of all that one connection has tracked together, which stays in memory; what it untracks or leaves is free again', async () => {
+    const client = await (await open({ limits: { maxPayloadBytes: 1000 } })).raw()
+    const topics = ['a', 'b', 'c'].map((name) => `realtime:${name}`)
+    const track = (at: number, bytes: number) => [
+      `${at}`,
+      `t${at}`,
+      topics[at],
+      'presence',
+      { event: 'track', payload: { x: 'x'.repeat(bytes) } },
+    ]
+    const heardOf = (at: number) => client.heard.filter((message) => (message as unknown[])[2] === topics[at])
+    const eventsOf = (at: number) => heardOf(at).map((message) => (message as unknown[])[3])
+    await talk(
+      client,
+      topics.map((topic, at) => join(`${at}`, topic)),
+      6,
+    )
+    client.send(track(0, 600))
+    client.send(track(1, 300))
+    await until(() => eventsOf(0).length === 4 && eventsOf(1).length === 4)
+    client.send(track(2, 200))
+    await until(() => eventsOf(2).includes('phx_close'))
+    expect(heardOf(2)[2]).toMatchObject([
+      expect.anything(),
+      null,
+      topics[2],
+      'system',
+      { message: 'Track message size exceeded' },
+    ])
+    client.send(['0', 'u', topics[0], 'presence', { event: 'untrack' }])
+    client.send(['1', 'l', topics[1], 'phx_leave', {}])
+    client.send(join('2', topics[2]!))
+    client.send(track(2, 900))
+    const answer = await until(() => heardOf(2).find((message) => (message as unknown[])[1] === 't2'))
+    expect(answer).toMatchObject(['2', 't2', topics[2], 'phx_reply', { status: 'ok' }])
+  })
+
   test('SEC: what is tracked is not nested so deeply that nobody could be told of it, neither who comes later nor other servers', async () => {
     const server = await open({ limits: { presenceCalls: 1_000 } })
     const [client, other] = [await server.raw(), await server.raw()]

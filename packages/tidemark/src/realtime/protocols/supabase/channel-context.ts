@@ -1,4 +1,5 @@
 import type { Frame } from '../../hub/frame.js'
+import type { ChannelOwner } from './channel-owner.js'
 import type { ClientMessage, ReplyStatus, Version } from './frames.js'
 import type { Services } from './services.js'
 
@@ -27,6 +28,8 @@ export interface ChannelContext {
   system(extension: string, status: string, message: string, more?: object): void
   reply(message: ClientMessage, status: ReplyStatus, response?: object): void
   requestAcknowledgement(): void
+  /** See {@link ChannelOwner.holdPresence}. */
+  holdPresence(before: number, bytes: number): boolean
   /** Ends the client's connection: it does not read. */
   cutOffSlow(): void
   /** Ends the channel for good, and says why. */

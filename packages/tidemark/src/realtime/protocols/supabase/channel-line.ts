@@ -72,6 +72,10 @@ export abstract class ChannelLine {
     this.send(replyFrame(this.version, { ...message, topic: this.topic }, status, response))
   }
 
+  holdPresence(before: number, bytes: number): boolean {
+    return this.owner.holdPresence(before, bytes)
+  }
+
   requestAcknowledgement(): void {
     this.owner.connection.requestAcknowledgement()
   }

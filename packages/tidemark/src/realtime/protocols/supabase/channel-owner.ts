@@ -23,6 +23,11 @@ export interface ChannelOwner {
   readonly headers: Readonly<Record<string, string>>
   /** That it has given to a message. */
   readonly highestNumber: number
+  /**
+   * What a channel has tracked takes so many bytes now, instead of so many before. False where the channels of the client would hold more
+   * together than one message may: then it stays as it was.
+   */
+  holdPresence(before: number, bytes: number): boolean
   /** What names the channel over reconnects. */
   cursorOf(channel: OwnedChannel, identity: Identity, topicKey: string, fingerprint: string): Cursor
   /** It is no channel of the client's any more. `mayReturn`: whether the client will join it again where it was; undefined: as before. */

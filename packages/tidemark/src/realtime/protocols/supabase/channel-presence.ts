@@ -20,6 +20,8 @@ export class ChannelPresence {
   #calls = 0
   #windowEndsMs = Number.NEGATIVE_INFINITY
   #told: string | undefined
+  /** Of what is tracked. */
+  #bytes = 0
 
   constructor(channel: ChannelContext, topic: TopicSubscription, key: string | undefined) {
     this.#channel = channel
@@ -48,8 +50,10 @@ export class ChannelPresence {
       return this.#channel.reply(message, 'error', { reason: 'Presence track payload must be a map' })
     if (isDeeperThan(payload, maxDepth))
       return this.#channel.reply(message, 'error', { reason: 'Presence track payload is nested too deeply' })
-    if (Buffer.byteLength(json) > this.#channel.services.limits.maxPayloadBytes)
+    const bytes = Buffer.byteLength(json)
+    if (bytes > this.#channel.services.limits.maxPayloadBytes || !this.#channel.holdPresence(this.#bytes, bytes))
       return this.#channel.shutdown('Track message size exceeded')
+    this.#bytes = bytes
     beforeTracking()
     if (json !== this.#told) await this.#topic.track(this.#key, payload as Json)
     this.#told = json
@@ -58,8 +62,15 @@ export class ChannelPresence {
 
   async #untrack(message: ClientMessage): Promise<void> {
     this.#told = undefined
+    this.close()
     await this.#topic.untrack()
     this.#channel.reply(message, 'ok')
+  }
+
+  /** Nothing is tracked any more. */
+  close(): void {
+    this.#channel.holdPresence(this.#bytes, 0)
+    this.#bytes = 0
   }
 
   #isAllowed(): boolean {

@@ -316,6 +316,7 @@ export class Channel extends ChannelLine implements ChannelContext, OwnedChannel
       this.#subscription.close()
       this.services.registry.delete(this.#topicKey, this)
     }
+    this.#presence?.close()
     this.owner.ended(this, mayReturn)
   }
 }

@@ -39,6 +39,7 @@ export class SupabaseSocket implements SocketHandler, ChannelOwner {
   #before: Map<string, boolean> | undefined
   highestNumber = 0
   #firstJoinRef: number | undefined
+  #presenceBytes = 0
 
   constructor(services: Services, connection: Connection, { version, identity, headers, origin }: SocketOpening) {
     const { limits } = services
@@ -135,6 +136,13 @@ export class SupabaseSocket implements SocketHandler, ChannelOwner {
     // Of a join that was replaced since: it was told of its end then.
     if (joinRef !== null && joinRef !== channel.joinRef) return
     channel.leave(message)
+  }
+
+  holdPresence(before: number, bytes: number): boolean {
+    const after = this.#presenceBytes - before + bytes
+    if (bytes > before && after > this.services.limits.maxPayloadBytes) return false
+    this.#presenceBytes = after
+    return true
   }
 
   cursorOf({ topic, joinRef }: OwnedChannel, { caller, token }: Identity, topicKey: string, fingerprint: string): Cursor {
