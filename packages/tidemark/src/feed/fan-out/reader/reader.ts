@@ -1,4 +1,5 @@
 import type { FeedEvent } from '../../feed.js'
+import { changesBytes } from '../../follow/piece-size.js'
 import type { Position } from '../../position.js'
 import type { FanOutRedis, LeasedSource } from '../fan-out.js'
 import type { FanOutSettings } from '../fan-out-settings.js'
@@ -19,8 +20,10 @@ export interface ReaderOptions {
   readonly done: () => Position | undefined
 }
 
-/** Changes that may wait between the source and Redis, and between Redis and this node's followers. */
+/** Changes that may wait between the source and Redis, and between Redis and this node's followers; of large ones fewer. */
 const maxWaiting = 20_000
+/** A change counts once for so much of it: both queues together hold about 32 MiB at most. */
+const bytesPerChange = 800
 
 /** For so many replay windows the source keeps what Redis did not take; then the stream begins anew when Redis is back. */
 const patience = 10
@@ -49,7 +52,8 @@ const earlier = (a: Position | undefined, b: Position | undefined): Position | u
   return a.number < b.number ? a : b
 }
 
-const weightOf = (event: FeedEvent): number => (event.type === 'transaction' ? event.changes.length + 1 : 1)
+const weightOf = (event: FeedEvent): number =>
+  event.type === 'transaction' ? Math.max(event.changes.length + 1, Math.ceil(changesBytes(event.changes) / bytesPerChange)) : 1
 
 /**
  * The node that holds the source: publishes its events, then gives them to its own followers. While Redis is away its followers go on; when
