@@ -488,6 +488,21 @@ describe.skipIf(none)('nodes of one feed', () => {
     expect(first.fanOut.state().streamEpoch).not.toBe(before)
   })
 
+  test('S3 FEED-4: a restored database whose numbers begin anew is confirmed to as before, and followed when Redis comes back', async () => {
+    const log = newLog()
+    const { first, second } = await pair(log, { replayWindowMs: 100 })
+    for (let i = 0; i < 5; i++) log.commit(1)
+    await until(() => log.confirmed >= 1500n)
+    log.restore('wal-1-2-16384-aa')
+    const number = log.commit(1)
+    await until(() => log.confirmed >= number)
+    await admin.command(['FLUSHALL'])
+    const later = log.commit(1)
+    await until(() => second.seen.changes.includes(`${later}/0`))
+    expect(first.fanOut.state().streamEpoch).toContain('wal-1-2-16384-aa')
+    await until(() => log.confirmed >= later)
+  })
+
   test('CACHE-4: what is done before publishing is done before any other node hears of it, also after a failure', async () => {
     const log = newLog()
     const purged: bigint[] = []

@@ -75,6 +75,8 @@ export class Publisher {
    */
   async open(base: Position, reason?: ResetReason): Promise<Position | undefined> {
     this.#open = undefined
+    // Of another history, whose numbers say nothing in this one.
+    if (this.#confirmable?.epoch !== base.epoch) this.#confirmable = undefined
     try {
       const stream = await PublishedStream.claim({
         redis: this.#options.redis.redis,

@@ -156,6 +156,7 @@ export class Reader {
         await this.#give(session, plain, out)
         plain = []
         this.#base = event.position
+        this.#window = undefined
         session.publishes = (await this.#options.publisher.open(event.position, event.reason)) !== undefined
       }
       plain.push(event)
@@ -199,7 +200,7 @@ export class Reader {
     const finished = done()
     if (finished?.epoch !== this.#base.epoch) return
     const position = this.#leftWindow(earlier(this.#publishedTo(), finished))
-    if (!position || position.number <= this.#base.number) return
+    if (position?.epoch !== this.#base.epoch || position.number <= this.#base.number) return
     this.#base = position
     source.confirm(position)
   }
