@@ -1,6 +1,7 @@
 import { reasonOf } from '../../../errors.js'
 import type { Logger } from '../../../observability/observability.js'
 import type { Clock } from '../../../time/clock.js'
+import type { Position } from '../../position.js'
 import type { OutboxReader } from './outbox-reader.js'
 
 /** Rows deleted in one transaction, so that none is long. */
@@ -8,14 +9,18 @@ const prunedAtOnce = 5_000
 /** Pauses between confirmations: each is a small transaction of its own. */
 const pauseMs = 200
 
+/** Of another history a position says nothing. */
+const covers = (done: Position | undefined, { epoch, number }: Position): boolean =>
+  done?.epoch === epoch && done.number >= number
+
 /** Tells the database what is done with, the latest only, and deletes what nobody needs any more. */
 export class OutboxConfirmer {
   readonly #reader: OutboxReader
   readonly #clock: Clock
   readonly #log: Logger
   readonly #ended = new AbortController()
-  #wanted = -1n
-  #done = -1n
+  #wanted: Position | undefined
+  #done: Position | undefined
   #running: Promise<void> | undefined
 
   constructor(reader: OutboxReader, clock: Clock, log: Logger) {
@@ -24,26 +29,30 @@ export class OutboxConfirmer {
     this.#log = log
   }
 
-  add(number: bigint): void {
-    if (number <= this.#wanted) return
-    this.#wanted = number
+  add(position: Position): void {
+    if (covers(this.#wanted, position)) return
+    this.#wanted = position
     this.#running ??= this.#run().finally(() => {
       this.#running = undefined
     })
   }
 
   async #run(): Promise<void> {
-    while (this.#done < this.#wanted && !this.#ended.signal.aborted) {
-      await this.#write()
+    for (let wanted = this.#waiting; wanted && !this.#ended.signal.aborted; wanted = this.#waiting) {
+      await this.#write(wanted)
       await this.#clock.sleep(pauseMs, this.#ended.signal).catch(() => undefined)
     }
   }
 
-  async #write(): Promise<void> {
-    const number = this.#wanted
+  /** What is not written yet. */
+  get #waiting(): Position | undefined {
+    return this.#wanted && !covers(this.#done, this.#wanted) ? this.#wanted : undefined
+  }
+
+  async #write(position: Position): Promise<void> {
     try {
-      await this.#reader.confirm(number)
-      this.#done = number
+      await this.#reader.confirm(position)
+      this.#done = position
       while ((await this.#reader.prune(prunedAtOnce)) === prunedAtOnce && !this.#ended.signal.aborted);
     } catch (error) {
       // What is not confirmed is only given once more; the next confirmation brings it along.
@@ -55,6 +64,6 @@ export class OutboxConfirmer {
   async stop(): Promise<void> {
     this.#ended.abort()
     await this.#running
-    if (this.#done < this.#wanted) await this.#write()
+    if (this.#waiting) await this.#write(this.#waiting)
   }
 }

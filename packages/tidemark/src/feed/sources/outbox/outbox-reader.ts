@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { TidemarkError } from '../../../errors.js'
 import type { Client } from '../../../postgres/postgres.js'
 import { sqlstateOf } from '../../../postgres/postgres-error.js'
+import type { Position } from '../../position.js'
 import type { OutboxPool } from './outbox.js'
 import type { OutboxRow } from './outbox-shape.js'
 
@@ -266,15 +267,15 @@ export class OutboxReader {
   }
 
   /** Everything up to the number is done with; the next batch begins where the last one that is complete ended. */
-  async confirm(number: bigint): Promise<void> {
+  async confirm({ epoch, number }: Position): Promise<void> {
     await this.#pool.transaction(async (client) => {
       const { rowCount } = await client.query(
         `update tidemark.feed_outbox_readers r
             set tick = $3, updated_at = now(),
                 snapshot = coalesce((select t.snapshot from tidemark.feed_outbox_ticks t
                                       where t.reader = r.name and t.last_tick <= $3 order by t.last_tick desc limit 1), r.snapshot)
-          where name = $1 and holder = $2 and tick < $3`,
-        [this.#name, this.#holder, String(number)],
+          where name = $1 and holder = $2 and tick < $3 and 'outbox-' || history || '-' || incarnation = $4`,
+        [this.#name, this.#holder, String(number), epoch],
       )
       if (rowCount !== 1) return
       await client.query('delete from tidemark.feed_outbox_ticks where reader = $1 and last_tick <= $2', [

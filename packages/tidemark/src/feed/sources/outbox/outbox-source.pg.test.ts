@@ -89,6 +89,26 @@ describe('the source of the outbox', () => {
     expect(await second.next()).toMatchObject({ type: 'reset', reason: 'newHistory' })
   })
 
+  it('S3: a history that ends while it is read does not keep what is confirmed in the next one', async () => {
+    await client.query('create table failed_over (id int primary key)')
+    const outbox = await start(['failed_over'], { leaseMs: 400 })
+    for (let id = 1; id <= 3; id += 1) await client.query('insert into failed_over values ($1)', [id])
+    const before = await outbox.take(3)
+    const confirmed = async () =>
+      (await client.query(`select tick from tidemark.feed_outbox_readers where name = 'reader_failed_over'`)).rows[0].tick
+    outbox.source.confirm(before.at(-1)!.position)
+    await until(async () => (await confirmed()) === '3')
+    await client.query(
+      `update tidemark.feed_outbox_readers set history = '1-1-1', holder = null where name = 'reader_failed_over'`,
+    )
+    await until(async () => (await outbox.next()).type === 'reset')
+    await client.query('insert into failed_over values (4)')
+    const [after] = await outbox.take(1)
+    expect(after!.position.number).toBe(1n)
+    outbox.source.confirm(after!.position)
+    await until(async () => (await confirmed()) === '1')
+  })
+
   it('FEED-2: one process reads; another takes over when it falls silent, and the first one notices', async () => {
     await client.query('create table lease (id int primary key)')
     const pool = openPool(database.url)

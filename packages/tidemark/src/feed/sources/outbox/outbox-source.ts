@@ -187,7 +187,8 @@ class TriggeredSource implements OutboxSource {
   }
 
   confirm(position: Position): void {
-    if (position.epoch === this.#epoch) this.#confirmer.add(position.number < this.#given ? position.number : this.#given)
+    const { epoch, number } = position
+    if (epoch === this.#epoch) this.#confirmer.add({ epoch, number: number < this.#given ? number : this.#given })
   }
 
   async lag(): Promise<SourceLag> {
