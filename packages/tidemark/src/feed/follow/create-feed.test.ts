@@ -151,6 +151,21 @@ describe('a feed', () => {
     expect(source.taken).toBe(7)
   })
 
+  it('keeps little of what passes a follower that is at work for long, and tells it the last of it', async () => {
+    const { slow, release } = slowly()
+    const proofs: FreshnessProof[] = []
+    const follower = { ...slow, tables: ['public.users'], fresh: (proof: FreshnessProof) => void proofs.push(proof) }
+    const { source, feed } = await run([follower])
+    source.give(start(), piece(1, ['users 1']))
+    const rounds = 500
+    for (let n = 2; n < 2 + rounds; n++) source.give(piece(n, ['others 1']), { type: 'fresh', position: at(n), asOf: n })
+    source.give(piece(2 + rounds, ['others 1']))
+    await until(() => source.taken === 3 + 2 * rounds)
+    release()
+    await feed.waitFor(at(2 + rounds))
+    expect(proofs.map(({ asOf }) => asOf)).toEqual([1 + rounds])
+  })
+
   it('takes a piece that is larger than the bound, alone', async () => {
     const one = recorder('one')
     const { source, feed } = await run([one], { maxQueuedBytes: 1 })

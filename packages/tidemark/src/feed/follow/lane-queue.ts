@@ -64,14 +64,18 @@ export class LaneQueue {
     }
     this.#isFull = false
     this.#signal.throwIfAborted()
-    // Of positions that were passed, and of proofs, one after the other, the last says it all.
-    const last = this.isEmpty ? undefined : this.#items.at(-1)
-    const replaces = last !== undefined && last.type === item.type && (item.type === 'passed' || item.type === 'fresh')
-    // The first one may be at work already.
-    if (replaces && this.#items.length - this.#first > 1) this.#items.pop()
+    while (this.#saysLess(item)) this.#items.pop()
     this.#items.push(item)
     this.#count(item, 1)
     this.#wakeTaker()
+  }
+
+  /** Of positions that were passed, and of proofs, one after the other, the last says it all; a proof tells a position as well. */
+  #saysLess({ type }: LaneItem): boolean {
+    // The first one may be at work already.
+    if (this.#items.length - this.#first < 2 || (type !== 'passed' && type !== 'fresh')) return false
+    const last = this.#items.at(-1)?.type
+    return last === type || (last === 'passed' && type === 'fresh')
   }
 
   #fits({ piece, bytes }: LaneItem & { readonly type: 'piece' }): boolean {
