@@ -107,6 +107,7 @@ export class FeedState {
     const isCounted = !position.epoch.startsWith('outbox-')
     if (position.xid !== undefined && this.#applied.has(position.xid)) return true
     if (isCounted && own.number >= position.number) return true
+    signal?.throwIfAborted()
     const over = new AbortController()
     const both = signal ? AbortSignal.any([signal, over.signal]) : over.signal
     try {
