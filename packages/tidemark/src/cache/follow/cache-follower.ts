@@ -79,6 +79,9 @@ export const createCacheFollower = ({ entries, rules, prefix, feed, others, onDr
       dropKeys(evictions)
       dropMany(evictions, piece.position.number)
       for (const command of commandsOf(piece.changes)) obey(command, piece.position.number)
+      // Of a very large transaction nobody can tell what was to go.
+      if (piece.changes.some(({ kind, relation }) => kind === 'changed' && tableName(relation) === evictionsTable))
+        obey({ kind: 'all', name: '' }, piece.position.number)
       for (const other of others) await other.apply(piece)
       if (piece.last) feed.passed(piece.position, piece.xid)
     },
