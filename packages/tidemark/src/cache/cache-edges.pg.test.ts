@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { findRedisServer } from '../redis/embedded/find-server.js'
 import { until } from '../time/until.js'
+import type { LoadClient } from './cache.js'
 import { cached } from './cached.js'
 import { useStage } from './testing/use-stage.js'
 
@@ -24,5 +25,19 @@ describe.skipIf(program === undefined)('a cache at the edges', () => {
     await client.query('commit')
     for (const { entries } of nodes) await until(async () => (await entries.other.get({ id: 1 })) > before)
     expect(loads).toBeGreaterThanOrEqual(before + 2)
+  })
+
+  it('makes no keys of text that has more than one spelling', async () => {
+    await client.query(
+      "create collation if not exists any_case (provider = icu, locale = 'und-u-ks-level2', deterministic = false)",
+    )
+    await client.query('create table if not exists named (name text collate any_case primary key, n integer not null)')
+    const load = async ({ name }: { readonly name: unknown }, db: LoadClient) =>
+      (await db.query<{ n: number }>('select n from named where name = $1', [name])).rows[0]?.n ?? null
+    const opening = open({ named: cached('named:{name}', { ttl: '5m', from: { named: 'name' }, load }) })
+    await expect(opening).rejects.toMatchObject({
+      code: 'TM_CACHE_RULE',
+      message: expect.stringContaining('more than one spelling'),
+    })
   })
 })

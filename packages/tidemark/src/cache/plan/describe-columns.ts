@@ -19,8 +19,11 @@ export interface ColumnTypes {
 }
 
 const columnsSql = `
-  select n.nspname || '.' || c.relname as "table", a.attname as "column", case when t.typtype = 'e' then 'text' else t.typname end as type
+  select n.nspname || '.' || c.relname as "table", a.attname as "column",
+         case when t.typtype = 'e' then 'text' when l.collisdeterministic = false then t.typname || ' that collation ' || l.collname || ' compares'
+              else t.typname end as type
     from pg_attribute a join pg_class c on c.oid = a.attrelid join pg_namespace n on n.oid = c.relnamespace join pg_type t on t.oid = a.atttypid
+         left join pg_collation l on l.oid = a.attcollation
    where n.nspname || '.' || c.relname = any ($1) and a.attnum > 0 and not a.attisdropped`
 
 export const readColumnTypes = async (pool: Pick<CachePool, 'query'>, tables: readonly string[]): Promise<ColumnTypes> => {
