@@ -40,4 +40,12 @@ describe.skipIf(program === undefined)('a cache at the edges', () => {
       message: expect.stringContaining('more than one spelling'),
     })
   })
+
+  it('keeps in Redis what has no time to live', async () => {
+    const define = () => ({
+      thing: cached('thing:{id}', { ttl: Number.POSITIVE_INFINITY, maxBytes: 0, from: { things: 'id' }, load: async () => 1 }),
+    })
+    const cache = await open(define())
+    await until(async () => (await cache.entries.thing.lookup({ id: 1 })).source === 'redis')
+  })
 })

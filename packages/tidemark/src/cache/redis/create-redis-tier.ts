@@ -2,7 +2,7 @@ import type { Redis } from '../../redis/redis.js'
 import { type Clock, systemClock } from '../../time/clock.js'
 import { companionKeys } from './companion-keys.js'
 import { type Fill, sendFills } from './fills.js'
-import { epochDigest, readFrame, writeFrame } from './frame.js'
+import { epochDigest, longestMs, readFrame, writeFrame } from './frame.js'
 import { Gathered } from './gathered.js'
 import { type Lease, sendLeases } from './leases.js'
 import { newToken } from './new-token.js'
@@ -91,7 +91,7 @@ class RedisValueTier implements RedisTier {
   }
 
   async fill(key: string, epoch: string, token: string, value: NewValue, stamp: LoadStamp | null): Promise<FillAnswer> {
-    const keptForMs = Math.floor(value.keptForMs)
+    const keptForMs = Math.min(Math.floor(value.keptForMs), longestMs)
     const content = { ...value, keptForMs, ageMs: value.ageMs ?? 0 }
     const frame = keptForMs > 0 ? writeFrame(token, content, this.#place(key, epoch)) : undefined
     if (frame === undefined || frame.length > this.#maxValueBytes) {

@@ -37,7 +37,8 @@ const checksumWidth = 5
 const structured = 1
 const encrypted = 2
 
-const largestTime = 2 ** (7 * timeWidth) - 1
+/** More than a frame can tell, some 17,000 years, is that. */
+export const longestMs = 2 ** (7 * timeWidth) - 1
 const largestTags = 2 ** (7 * tagsWidth) - 1
 const largestAsOf = 2n ** 64n - 1n
 const noTags: readonly string[] = Object.freeze([])
@@ -85,7 +86,7 @@ const readNumber = (buffer: Buffer, at: number, width: number): number => {
   return value
 }
 
-const time = (ms: number): number => Math.min(largestTime, Math.max(0, Math.floor(ms)))
+const time = (ms: number): number => Math.min(longestMs, Math.max(0, Math.floor(ms)))
 
 const writeHead = (frame: Buffer, id: string, flags: number, content: FrameContent, { epoch, nowMs }: FramePlace): void => {
   frame.write(`${magic}${epoch}${id}`, 0, 'latin1')
