@@ -41,6 +41,19 @@ describe.skipIf(program === undefined)('a cache at the edges', () => {
     })
   })
 
+  it('over the outbox does not go by a table that has taken the place of another', async () => {
+    await client.query('create table places (id int primary key, n int not null); insert into places values (1, 1)')
+    const load = async ({ id }: { readonly id: unknown }, db: LoadClient) =>
+      (await db.query<{ n: number }>('select n from places where id = $1', [id])).rows[0]?.n ?? null
+    const definitions = { place: cached('place:{id}', { ttl: '5m', from: { places: 'id' }, load }) }
+    const { entries } = await open(definitions, { source: 'outbox', sampleEveryMs: 0 })
+    await until(async () => (await entries.place.lookup({ id: 1 })).source === 'memory')
+    await client.query(`begin; alter table places rename to places_before; create table places (like places_before including all);
+      insert into places select * from places_before; commit`)
+    await client.query('update places set n = 2')
+    await until(async () => (await entries.place.get({ id: 1 })) === 2)
+  })
+
   it('keeps in Redis what has no time to live', async () => {
     const define = () => ({
       thing: cached('thing:{id}', { ttl: Number.POSITIVE_INFINITY, maxBytes: 0, from: { things: 'id' }, load: async () => 1 }),

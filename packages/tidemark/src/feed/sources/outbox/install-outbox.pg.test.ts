@@ -106,9 +106,7 @@ describe('the triggers of the outbox', () => {
     await client.query(`insert into altered values (3, 3, 'n')`)
     await client.query(`alter table altered alter w type text using w || '!'`)
     await client.query(`update altered set more = 'o' where id = 3; commit`)
-    await client.query('alter table altered rename to altered_again')
-    await client.query(`insert into altered_again values (4, 'four', null)`)
-    const changes = (await outbox.take(4)).flatMap((piece) => piece.changes)
+    const changes = (await outbox.take(3)).flatMap((piece) => piece.changes)
     const shapes = changes.map(({ relation, new: row }) =>
       [relation.table, ...relation.columns.map(({ name }) => `${name}=${columnValue(relation, row, name)}`)].join(' '),
     )
@@ -117,7 +115,6 @@ describe('the triggers of the outbox', () => {
       'altered id=2 gone=g v=2 more=m',
       'altered id=3 w=3 more=n',
       'altered id=3 w=3! more=o',
-      'altered_again id=4 w=four more=null',
     ])
   })
 

@@ -125,6 +125,20 @@ export const installOutbox = async (
   return installed
 }
 
+/**
+ * Of tables by their oids, the names (`schema.table`) of those whose changes are not caught any more, or under another name. `wanted` is an SQL
+ * condition: whether one that was taken out, or is gone, counts as well.
+ */
+export const lostTablesSql = (oids: string, names: string, wanted: string): string => `
+  array(select w.name
+          from unnest(${oids}::oid[], ${names}::text[]) as w (oid, name)
+          left join pg_class c on c.oid = w.oid
+          left join pg_namespace n on n.oid = c.relnamespace
+          left join pg_trigger t on t.tgrelid = w.oid and t.tgname = '${triggers.row}'
+         where (t.tgenabled = 'D' or (t.oid is null or n.nspname || '.' || c.relname <> w.name) and
+                (${wanted} or exists (select from pg_class o join pg_namespace s on s.oid = o.relnamespace
+                                       where s.nspname || '.' || o.relname = w.name and o.oid <> w.oid))))`
+
 /** The tables that the outbox is installed on, by name. */
 export const outboxTables = async (client: OutboxClient): Promise<readonly (TableId & { readonly oid: number })[]> => {
   const { rows } = await client.query<TableId & { oid: number }>(

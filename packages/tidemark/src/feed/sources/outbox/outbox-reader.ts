@@ -3,6 +3,7 @@ import { TidemarkError } from '../../../errors.js'
 import type { Client } from '../../../postgres/postgres.js'
 import { sqlstateOf } from '../../../postgres/postgres-error.js'
 import type { Position } from '../../position.js'
+import { lostTablesSql } from './install-outbox.js'
 import type { OutboxPool } from './outbox.js'
 import type { OutboxRow } from './outbox-shape.js'
 
@@ -157,6 +158,12 @@ export class OutboxReader {
     }
   }
 
+  /** What came since the last batch was not all caught: whoever follows has to know. */
+  async breakOff(): Promise<void> {
+    const { history } = (await this.#read()) ?? (await this.#gone())
+    await this.#beginAnew(history, history)
+  }
+
   /** The database was restored, promoted or copied: numbers and snapshots of before mean nothing. */
   async #beginAnew(before: string, present: string): Promise<void> {
     await this.#pool.transaction(async (client) => {
@@ -177,25 +184,31 @@ export class OutboxReader {
   }
 
   /**
-   * The transactions since `from` that can be seen now, the first `limit` of them, and the snapshot that sees them. One statement: its own
-   * snapshot is the one that it tells.
+   * The transactions since `from` that can be seen now, the first `limit` of them, the snapshot that sees them, and which of the tables are lost,
+   * see `lostTablesSql`. One statement: its own snapshot is the one that it tells.
    */
   async since(
     from: string,
     limit: number,
-  ): Promise<{ readonly snapshot: string; readonly transactions: readonly OutboxTransaction[] }> {
-    const { rows } = await this.#pool.query<OutboxTransaction & { snapshot: string }>(
-      `with present as materialized (select pg_current_snapshot() as snapshot),
+    tables: ReadonlyMap<number, string>,
+    areWanted: boolean,
+  ): Promise<{
+    readonly snapshot: string
+    readonly transactions: readonly OutboxTransaction[]
+    readonly lost: readonly string[]
+  }> {
+    const { rows } = await this.#pool.query<OutboxTransaction & { snapshot: string; lost: readonly string[] }>(
+      `with present as materialized (select pg_current_snapshot() as snapshot, ${lostTablesSql('$3', '$4', '$5::boolean')} as lost),
             seen as (select o.xid::text, max(o.id)::text as top, count(*)::int as rows, sum(o.bytes)::float8 as bytes,
                             max(o.changed_at) as "changedAt", (count(*) over ())::int as remaining
                        from tidemark.feed_outbox o, present p
                       where ${windowSql} and pg_visible_in_snapshot(o.xid, p.snapshot)
                       group by o.xid order by max(o.id) limit $2)
-       select p.snapshot::text, s.* from present p left join seen s on true order by s.top::bigint`,
-      [from, limit],
+       select p.snapshot::text, p.lost, s.* from present p left join seen s on true order by s.top::bigint`,
+      [from, limit, [...tables.keys()], [...tables.values()], areWanted],
       { idempotent: true },
     )
-    return { snapshot: rows[0]!.snapshot, transactions: rows.filter(({ xid }) => xid !== null) }
+    return { ...rows[0]!, transactions: rows.filter(({ xid }) => xid !== null) }
   }
 
   /** The same of a batch whose snapshot is known, after the transaction with the top row `after`. */

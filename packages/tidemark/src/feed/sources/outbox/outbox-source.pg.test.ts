@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { bootstrappedTemplate, testUrl } from '../../../schema/testing/bootstrapped-template.js'
 import { useClient, useDatabase } from '../../../testing/postgres/use-database.js'
 import { until } from '../../../time/until.js'
+import { removeOutbox } from './install-outbox.js'
 import type { OutboxPool } from './outbox.js'
 import { createOutboxSource } from './outbox-source.js'
 import { changesOf, type OpenOutbox, openPool, useOutboxes } from './testing/open-outbox.js'
@@ -107,6 +108,44 @@ describe('the source of the outbox', () => {
     expect(after!.position.number).toBe(1n)
     outbox.source.confirm(after!.position)
     await until(async () => (await confirmed()) === '1')
+  })
+
+  it.each([
+    ['renamed', 'alter table swapped rename to swapped_before'],
+    ['replaced', 'begin; alter table swapped rename to swapped_before; create table swapped (id int primary key); commit'],
+    ['dropped', 'drop table swapped'],
+    ['no longer caught', 'alter table swapped disable trigger all'],
+  ])('a table that is %s while it is read begins a new history, and is missed', async (_what, sql) => {
+    await client.query('create table swapped (id int primary key)')
+    const outbox = await start(['swapped'])
+    await client.query('insert into swapped values (1)')
+    await outbox.take(1)
+    await client.query(sql)
+    await expect(outbox.take(1)).rejects.toMatchObject({ code: 'TM_FEED_OUTBOX_MISSING' })
+    await outbox.close()
+    await client.query('drop table if exists swapped, swapped_before; create table swapped (id int primary key)')
+    const again = await start(['swapped'])
+    expect(again.opened.epoch).not.toBe(outbox.opened.epoch)
+    await client.query('insert into swapped values (2)')
+    expect((await again.take(1)).map(changesOf)).toEqual([['insert swapped 2']])
+    await again.close()
+    await client.query('drop table swapped')
+  })
+
+  it('of all tables that are caught, one that is replaced begins a new history, and one that is taken out does not', async () => {
+    await client.query('create table kept (id int primary key); create table left_out (id int primary key)')
+    const { rows } = await client.query<{ schema: string; table: string }>(
+      `select 'public' as schema, c.relname as "table" from pg_trigger t join pg_class c on c.oid = t.tgrelid where tgname = '0_tidemark_outbox_row'`,
+    )
+    await removeOutbox(client, rows)
+    const outbox = await start(['kept', 'left_out'], { tables: 'installed' })
+    await client.query('insert into left_out values (1)')
+    await removeOutbox(client, [{ schema: 'public', table: 'left_out' }])
+    await client.query('insert into kept values (1)')
+    expect((await outbox.take(2)).map(changesOf)).toEqual([['insert left_out 1'], ['insert kept 1']])
+    await client.query('begin; drop table kept; create table kept (id int primary key); commit')
+    const resets = () => outbox.others.filter(({ type }) => type === 'reset').length
+    await until(async () => outbox.others.push(await outbox.next()) > 0 && resets() === 2)
   })
 
   it('FEED-2: one process reads; another takes over when it falls silent, and the first one notices', async () => {

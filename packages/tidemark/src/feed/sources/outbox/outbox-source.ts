@@ -37,6 +37,8 @@ class TriggeredSource implements OutboxSource {
   readonly #hint: OutboxHint
   readonly #stopping = new AbortController()
   #changes: OutboxChanges | undefined
+  /** That are followed: their oids, and names as `schema.table`. */
+  #tables: ReadonlyMap<number, string> = new Map()
   #reading: Promise<void> = Promise.resolve()
   #epoch: string | undefined
   /** The last number that was given, and the largest that was ever given out. */
@@ -112,8 +114,8 @@ class TriggeredSource implements OutboxSource {
     const missing = wanted.filter((one) => !installed.some((other) => tableName(other) === tableName(one)))
     if (missing.length > 0) throw new TidemarkError('TM_FEED_OUTBOX_MISSING', { missing: missing.map(tableName).join(', ') })
     const names = new Set(wanted.map(tableName))
-    const oids = installed.flatMap((one) => (names.has(tableName(one)) ? [one.oid] : []))
-    this.#changes = createOutboxChanges(this.#reader, tables, new Set(oids))
+    this.#tables = new Map(installed.map((one) => [one.oid, tableName(one)] as const).filter(([, name]) => names.has(name)))
+    this.#changes = createOutboxChanges(this.#reader, tables, new Set(this.#tables.keys()))
   }
 
   #firstReset({ epoch, confirmed, newHistory }: ReaderState, from: Position | undefined): FeedReset | undefined {
@@ -134,16 +136,17 @@ class TriggeredSource implements OutboxSource {
     return { type: 'reset', epoch, reason: sameEpoch ? 'gap' : 'newHistory', position: { epoch, number: confirmed } }
   }
 
-  /** Ends where the lease was lost. */
+  /** Ends where the lease was lost, or tables. */
   async *#read(state: ReaderState, signal: AbortSignal): AsyncGenerator<FeedEvent> {
-    const { pollMs, clock } = this.#settings
+    const { pollMs, clock, tables } = this.#settings
     for (const tick of state.ticks) yield* this.#give(tick, signal)
     let last = state.ticks.at(-1)?.last ?? state.confirmed
     let from = state.snapshot
     while (this.#lease.held) {
       signal.throwIfAborted()
       const asOf = clock.monotonicMs()
-      const { snapshot, transactions } = await this.#reader.since(from, listed)
+      const { snapshot, transactions, lost } = await this.#reader.since(from, listed, this.#tables, tables !== 'installed')
+      if (lost.length > 0) return this.#lose(lost)
       const count = transactions[0]?.remaining ?? 0
       if (count > 0) {
         const tick: Tick = { from, snapshot, first: last + 1n, last: last + BigInt(count) }
@@ -155,6 +158,15 @@ class TriggeredSource implements OutboxSource {
       yield { type: 'fresh', position: { epoch: state.epoch, number: last }, asOf }
       await this.#hint.wait(pollMs, signal)
     }
+  }
+
+  /** A table that was dropped, renamed or replaced falls silent without a word: what was given up to here is not all that happened. */
+  async #lose(tables: readonly string[]): Promise<void> {
+    this.#settings.log.warn('tables that are followed are not caught any more; the outbox begins anew', {
+      tables: tables.join(', '),
+    })
+    await this.#reader.breakOff()
+    this.#changes = undefined
   }
 
   async *#give(tick: Tick, signal: AbortSignal, known?: readonly OutboxTransaction[]): AsyncGenerator<FeedEvent> {
