@@ -1,4 +1,5 @@
 /** A cache on its own, without the server: connections, the feed and the cache itself. */
+import { redisEpochAt } from '../feed/fan-out/fan-out.js'
 import { createFanOut } from '../feed/fan-out/open-fan-out.js'
 import { type FeedNode, openFeedNode } from '../feed/fan-out/open-feed-node.js'
 import { outboxSources } from '../feed/fan-out/outbox-sources.js'
@@ -123,7 +124,7 @@ export const openCache = async <const D extends Definitions>(options: OpenCacheO
     stops.push(() => node.stop())
     cache.attach({
       waitFor: (position, wait) => node.feed.waitFor(position, { follower: 'cache', ...wait }),
-      redisEpoch: () => node.state().redisEpoch,
+      redisEpoch: () => redisEpochAt(node.state(), cache.position()),
     })
     return { ...cache, node, pools, stop }
   } catch (error) {

@@ -12,7 +12,8 @@ import { sharedRedisUrl } from '../../testing/redis/redis-setup.js'
 import { useRedis } from '../../testing/redis/use-redis.js'
 import { useCleanups } from '../../testing/use-cleanups.js'
 import { until } from '../../time/until.js'
-import type { FanOut, FanOutOptions, LeasedSource } from './fan-out.js'
+import type { Position } from '../position.js'
+import { type FanOut, type FanOutOptions, type LeasedSource, redisEpochAt } from './fan-out.js'
 import { createFanOut } from './open-fan-out.js'
 import { zeroId } from './stream/entry-id.js'
 import { PieceDecoder } from './stream/piece-decoder.js'
@@ -501,6 +502,35 @@ describe.skipIf(none)('nodes of one feed', () => {
     await until(() => second.seen.changes.includes(`${later}/0`))
     expect(first.fanOut.state().streamEpoch).toContain('wal-1-2-16384-aa')
     await until(() => log.confirmed >= later)
+  })
+
+  test('CACHE-2: a node that has not applied the reset to another history does not go by what Redis holds of that', async () => {
+    const log = newLog()
+    const first = await node(log)
+    await role(first, 'reading')
+    const redis = await createRedis({ url: server.url })
+    const connect = () => createRedis({ url: server.url })
+    const fanOut = createFanOut({ sources: log.sources, redis: { redis, connect }, maxSilenceMs: 400 })
+    const ending = new AbortController()
+    const events = fanOut.source.events(ending.signal)
+    cleanups.push(async () => {
+      ending.abort()
+      await fanOut.stop()
+      await redis.stop()
+    })
+    let [applied, isOver]: [Position | null, boolean] = [null, false]
+    for await (const event of events) {
+      if (event.type === 'reset' && event.epoch === log.epoch && applied?.epoch !== log.epoch) {
+        // Given, and not applied.
+        expect(fanOut.state().redisEpoch).toContain(log.epoch)
+        expect(redisEpochAt(fanOut.state(), applied)).toBeNull()
+        isOver = applied !== null
+      }
+      applied = event.position
+      expect(redisEpochAt(fanOut.state(), applied)).toBe(fanOut.state().redisEpoch)
+      if (isOver) break
+      if (event.type === 'fresh' && log.epoch === 'wal-1-1-16384-aa') log.restore('wal-1-2-16384-aa')
+    }
   })
 
   test('CACHE-4: what is done before publishing is done before any other node hears of it, also after a failure', async () => {

@@ -11,6 +11,7 @@ import type { Redis } from '../../redis/redis.js'
 import type { Clock } from '../../time/clock.js'
 import type { Source, SourceLag, TransactionPiece } from '../feed.js'
 import type { Position } from '../position.js'
+import { isStreamOf } from './stream/stream-keys.js'
 
 /** A source whose hold is exclusive: `open` takes it, and raises TM_FEED_SLOT_BUSY where another process has it. */
 export interface LeasedSource extends Source {
@@ -96,6 +97,13 @@ export interface FeedNodeState {
   /** Why it is `away`, or what it goes on without. One sentence. */
   readonly problem: string | null
 }
+
+/**
+ * The epoch that values in Redis may be answered of by who has applied everything up to `at`; null where that is of another history than the
+ * stream: until the reset between the two is applied, the numbers of what is loaded would mean nothing to others.
+ */
+export const redisEpochAt = ({ redisEpoch }: FeedNodeState, at: Position | null): string | null =>
+  redisEpoch !== null && at !== null && isStreamOf(redisEpoch, at.epoch) ? redisEpoch : null
 
 /** All a node's changes, whatever its role is at the moment, as one {@link Source} that a feed follows. */
 export interface FanOut {

@@ -2,6 +2,7 @@
 import type { Cache, Definitions } from '../../cache/create-cache.js'
 import type { TidemarkConfig } from '../../config/config.js'
 import { reasonOf } from '../../errors.js'
+import { redisEpochAt } from '../../feed/fan-out/fan-out.js'
 import type { FeedNode } from '../../feed/fan-out/open-feed-node.js'
 import type { Logger } from '../../observability/observability.js'
 import type { Observation } from '../observation/observation.js'
@@ -87,7 +88,7 @@ export const openServerCaches = async (options: ServerCachesOptions): Promise<Se
     attach: (node) =>
       cache.attach({
         waitFor: (position, wait) => node.feed.waitFor(position, { follower: cache.follower.name, ...wait }),
-        redisEpoch: () => node.state().redisEpoch,
+        redisEpoch: () => redisEpochAt(node.state(), cache.position()),
       }),
     stop: async () => {
       forget()
