@@ -67,9 +67,10 @@ export const runSession = async (
     realtime: { transport, decode, heartbeatIntervalMs: heartbeatMs, timeout: timeoutMs, ...(vsn && { vsn }) },
     ...(accessToken && { accessToken }),
   })
+  let over: () => void = () => undefined
   try {
     return await new Promise<string>((resolve) => {
-      const over = () => resolve('it was ended')
+      over = () => resolve('it was ended')
       signal.addEventListener('abort', over, { once: true })
       if (signal.aborted) over()
       let channel: RealtimeChannel = client.channel('tidemark-feed')
@@ -94,6 +95,8 @@ export const runSession = async (
   } catch (error) {
     return reasonOf(error)
   } finally {
+    // The signal is that of all sessions, and would keep each with its client.
+    signal.removeEventListener('abort', over)
     await within(clock, 1_000, client.removeAllChannels())
     await client.realtime.disconnect()
   }

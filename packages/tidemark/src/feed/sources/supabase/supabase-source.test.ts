@@ -1,7 +1,11 @@
+import { getEventListeners } from 'node:events'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { silentLogger } from '../../../observability/observability.js'
+import { systemClock } from '../../../time/clock.js'
 import { until } from '../../../time/until.js'
 import { columnValue, type FeedEvent } from '../../feed.js'
+import { loadClient } from './load-client.js'
+import { runSession } from './realtime-session.js'
 import type { SupabaseSource, SupabaseSourceOptions } from './supabase.js'
 import { createSupabaseSource } from './supabase-source.js'
 import { createRecordedRealtime, type RecordedRealtime } from './testing/recorded-realtime.js'
@@ -210,4 +214,14 @@ describe('the source through Supabase Realtime', () => {
     const { source } = follow()
     expect(await source.lag()).toEqual({ head: null, confirmed: null, behind: 0, headroomBytes: null })
   })
+})
+
+it('leaves nothing of a session that is over with the signal of all sessions', async () => {
+  realtime.answer = 'error'
+  const { signal } = new AbortController()
+  const parts = await loadClient((name) => import(name))
+  const options = { url: realtime.url, key, tables, accessToken: undefined, heartbeatMs: 25_000, timeoutMs: 10_000, vsn: undefined }
+  const silent = { subscribed: () => undefined, changed: () => undefined }
+  for (let session = 0; session < 3; session++) await runSession(parts, { ...options, clock: systemClock }, silent, signal)
+  expect(getEventListeners(signal, 'abort')).toEqual([])
 })
