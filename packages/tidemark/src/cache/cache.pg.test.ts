@@ -191,7 +191,7 @@ describe.skipIf(program === undefined)('a cache', () => {
   })
 
   it('evicts by tag, table and entry, and by key, on all nodes', async () => {
-    const [a, b] = await nodes(2)
+    const [a, b] = await nodes(2, { sampleEveryMs: 0 })
     await set(1, 1)
     await until(async () => (await b!.entries.item.lookup({ id: 1 })).source === 'memory')
     for (const what of [{ table: 'items' }, { entry: 'item' }, 'all'] as const) {
