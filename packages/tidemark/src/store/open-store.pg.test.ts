@@ -142,6 +142,28 @@ describe('one repository on both stores', () => {
     })
   })
 
+  it('gives exact decimals as they are, to the last digit, and other numbers as numbers', async () => {
+    const store = await open({ postgres: { url: database.url, schema }, columns: { priced: { price: 'decimal' } } })
+    const read = () =>
+      store.read((db) =>
+        db
+          .selectFrom('priced' as never)
+          .selectAll()
+          .execute(),
+      )
+    await store.write((db) => sql`CREATE TABLE priced (price numeric, rate numeric)`.execute(db))
+    await store.write((db) =>
+      sql`INSERT INTO priced VALUES (12345678901234567890.1200, 2.33333333333333333), (0.0000001, 5)`.execute(db),
+    )
+    expect(await read()).toEqual([
+      { price: '12345678901234567890.12', rate: 2.3333333333333335 },
+      { price: '0.0000001', rate: 5 },
+    ])
+    const raw = await store.read((db) => sql<object>`SELECT rate FROM priced WHERE rate = 5`.execute(db))
+    expect(raw.rows).toEqual([{ rate: 5 }])
+    await store.write((db) => sql`DROP TABLE priced`.execute(db))
+  })
+
   it('takes no write in a read', async () => {
     for (const store of [await open({ sqlite: { path } }), await open({ postgres: { url: database.url, schema } })]) {
       const before = await store.read((db) => db.selectFrom('note').selectAll().execute())

@@ -14,7 +14,7 @@ import { shareOf } from './share.js'
 import { openSqliteBackend, openSqliteFile } from './sqlite-backend.js'
 import type { ColumnValues, Provider, ReadOptions, Store, StoreContext, StoreKind, StoreOptions, StoreState } from './store.js'
 import { columnsOfPlan } from './values/plan-columns.js'
-import { ValuePlugin } from './values/value-plugin.js'
+import { hasDecimals, ValuePlugin } from './values/value-plugin.js'
 
 const defaultWaitMs = 10_000
 const defaultPollMs = 1000
@@ -241,7 +241,7 @@ class SwitchedStore<DB> implements Store<DB> {
   /** A server that is away at first is asked again. */
   #openPool(): Promise<pg.Pool> {
     if (this.#pool) return this.#pool
-    const opening = openPool(this.#options.postgres!)
+    const opening = openPool(this.#options.postgres!, hasDecimals(this.#options.columns ?? {}))
     this.#pool = opening
     opening.catch(() => {
       this.#pool = undefined

@@ -5,7 +5,7 @@ import { quoteIdentifier } from '../move/translate/identifiers.js'
 import { parseConnection } from '../postgres/driver/connection.js'
 import { type Backend, readOnlyPlugin } from './backend.js'
 import type { PostgresStoreOptions } from './store.js'
-import { decodeInteger } from './values/column-coder.js'
+import { decodeInteger, WrittenNumber } from './values/column-coder.js'
 import type { ValuePlugin } from './values/value-plugin.js'
 import { watched } from './watched-dialect.js'
 
@@ -23,16 +23,19 @@ const parsers: readonly (readonly [oids: readonly number[], parse: (text: string
   [[1184], isoText],
 ]
 
-const setParsers = (client: pg.PoolClient): void => {
+const numericOid = 1700
+
+const setParsers = (client: pg.PoolClient, keepsDigits: boolean): void => {
   const types = client as unknown as { setTypeParser(oid: number, format: 'text', parse: (text: string) => unknown): void }
   for (const [oids, parse] of parsers) for (const oid of oids) types.setTypeParser(oid, 'text', parse)
+  if (keepsDigits) types.setTypeParser(numericOid, 'text', (text) => new WrittenNumber(text))
 }
 
 const sessionSettings = (schema: string): string =>
   `SET timezone = 'UTC'; SET datestyle = 'ISO'; SET extra_float_digits = 1; SET bytea_output = 'hex'; SET search_path = ${quoteIdentifier(schema)}, public`
 
-/** Makes the pool; connects at the first query. Raises TM_POSTGRES_URL. */
-export const openPool = async (options: PostgresStoreOptions): Promise<pg.Pool> => {
+/** Makes the pool; connects at the first query. Where it `keepsDigits`, a numeric is a {@link WrittenNumber}. Raises TM_POSTGRES_URL. */
+export const openPool = async (options: PostgresStoreOptions, keepsDigits = false): Promise<pg.Pool> => {
   const { url, maxConnections = defaultConnections, connectTimeoutMs = defaultConnectMs } = options
   const [{ default: driver }, { pgDriver }] = await Promise.all([import('pg'), import('../postgres/driver/pg-driver.js')])
   const target = parseConnection(url)
@@ -46,7 +49,7 @@ export const openPool = async (options: PostgresStoreOptions): Promise<pg.Pool> 
   const pool = new driver.Pool({ Client, max: maxConnections })
   // A connection that breaks while nobody uses it is taken out of the pool; the next query opens another.
   pool.on('error', () => {})
-  pool.on('connect', setParsers)
+  pool.on('connect', (client) => setParsers(client, keepsDigits))
   return pool
 }
 

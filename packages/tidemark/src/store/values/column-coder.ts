@@ -11,6 +11,19 @@ export interface ColumnCoder {
   decode(value: unknown): unknown
 }
 
+/** A numeric of Postgres as it is written there; a number of JavaScript may lack digits of it. */
+export class WrittenNumber {
+  readonly #text: string
+
+  constructor(text: string) {
+    this.#text = text
+  }
+
+  toString(): string {
+    return this.#text
+  }
+}
+
 /** What SQLite's own CURRENT_TIMESTAMP writes, with a fraction where there is one. */
 const plainFormat = { separator: ' ', seconds: true, fraction: 'trim', zone: 'none' } as const satisfies MomentFormat
 
@@ -98,7 +111,10 @@ export const createCoder = (column: ColumnValue, store: StoreKind): ColumnCoder 
     case 'bigint':
       return {
         encode: (value) => (typeof value === 'bigint' && !isFile ? String(value) : value),
-        decode: (value) => (typeof value === 'number' || typeof value === 'string' ? BigInt(value) : value),
+        decode: (value) => {
+          if (value instanceof WrittenNumber) return BigInt(trimZeros(String(value)))
+          return typeof value === 'number' || typeof value === 'string' ? BigInt(value) : value
+        },
       }
     case 'decimal':
       return { encode: (value) => value, decode: (value) => trimZeros(String(value)) }

@@ -15,7 +15,7 @@ import {
   type UnknownRow,
 } from 'kysely'
 import type { ColumnValue, ColumnValues, StoreKind } from '../store.js'
-import { type ColumnCoder, createCoder, encodeLoose } from './column-coder.js'
+import { type ColumnCoder, createCoder, encodeLoose, WrittenNumber } from './column-coder.js'
 import { type Coders, nameOf, outputsOf, type Scope, scopeOf } from './scope.js'
 
 class ParameterEncoder extends OperationNodeTransformer {
@@ -150,12 +150,23 @@ const decodeRow = (row: UnknownRow, outputs: Coders): UnknownRow => {
   return decoded
 }
 
+/** Whether some column wants numbers of Postgres as they are written there: see {@link WrittenNumber}. */
+export const hasDecimals = (columns: ColumnValues): boolean =>
+  Object.values(columns).some((of) => Object.values(of).some((value) => normalized(value).kind === 'decimal'))
+
+/** Numbers of which no column is known to want every digit. */
+const withoutWritten = (row: UnknownRow): UnknownRow => {
+  for (const name in row) if (row[name] instanceof WrittenNumber) row[name] = Number(String(row[name]))
+  return row
+}
+
 export class ValuePlugin implements KyselyPlugin {
   readonly #store: StoreKind
   readonly #columns: () => ColumnValues
   readonly #outputs = new WeakMap<QueryId, Coders>()
   #known: ColumnValues | undefined
   #tables: Scope = scopeOf(undefined, undefined, [])
+  #hasDecimals = false
 
   /** `columns` may change once: when the plan of a move is known. */
   constructor(store: StoreKind, columns: () => ColumnValues) {
@@ -167,6 +178,7 @@ export class ValuePlugin implements KyselyPlugin {
     const columns = this.#columns()
     if (columns !== this.#known) {
       this.#known = columns
+      this.#hasDecimals = this.#store === 'postgres' && hasDecimals(columns)
       const tables = codersOf(columns, this.#store)
       this.#tables = { tables, find: () => undefined }
     }
@@ -182,6 +194,8 @@ export class ValuePlugin implements KyselyPlugin {
 
   async transformResult({ result, queryId }: PluginTransformResultArgs): Promise<QueryResult<UnknownRow>> {
     const outputs = this.#outputs.get(queryId)
-    return outputs ? { ...result, rows: result.rows.map((row) => decodeRow(row, outputs)) } : result
+    if (!outputs && !this.#hasDecimals) return result
+    const rows = outputs ? result.rows.map((row) => decodeRow(row, outputs)) : result.rows
+    return { ...result, rows: this.#hasDecimals ? rows.map(withoutWritten) : rows }
   }
 }
