@@ -220,7 +220,15 @@ it('leaves nothing of a session that is over with the signal of all sessions', a
   realtime.answer = 'error'
   const { signal } = new AbortController()
   const parts = await loadClient((name) => import(name))
-  const options = { url: realtime.url, key, tables, accessToken: undefined, heartbeatMs: 25_000, timeoutMs: 10_000, vsn: undefined }
+  const options = {
+    url: realtime.url,
+    key,
+    tables,
+    accessToken: undefined,
+    heartbeatMs: 25_000,
+    timeoutMs: 10_000,
+    vsn: undefined,
+  }
   const silent = { subscribed: () => undefined, changed: () => undefined }
   for (let session = 0; session < 3; session++) await runSession(parts, { ...options, clock: systemClock }, silent, signal)
   expect(getEventListeners(signal, 'abort')).toEqual([])
