@@ -9,15 +9,17 @@ export type Key = readonly KeyValue[]
 
 /** Expressions that read a key with nothing lost; {@link readKey} understands their values. */
 export const exactKeySql = (expressions: readonly string[]): string =>
-  expressions
-    .map((key) => `typeof(${key}) = 'text', CASE typeof(${key}) WHEN 'text' THEN CAST(${key} AS BLOB) ELSE ${key} END`)
-    .join(', ')
+  expressions.map((key) => `typeof(${key}), CASE typeof(${key}) WHEN 'text' THEN CAST(${key} AS BLOB) ELSE ${key} END`).join(', ')
+
+/** RETURNING hands a whole number of a REAL column over as an integer. */
+const ofClass = (storage: unknown, value: KeyValue): KeyValue => {
+  if (storage === 'text') return new RawText(value as Buffer)
+  return storage === 'real' ? Number(value) : value
+}
 
 /** The key that the values of {@link exactKeySql} are. */
 export const readKey = (values: readonly unknown[]): Key =>
-  Array.from({ length: values.length / 2 }, (_, i) =>
-    Number(values[i * 2]) === 1 ? new RawText(values[i * 2 + 1] as Buffer) : (values[i * 2 + 1] as KeyValue),
-  )
+  Array.from({ length: values.length / 2 }, (_, i) => ofClass(values[i * 2], values[i * 2 + 1] as KeyValue))
 
 /** The parameter that stands for a key's value in a statement. */
 export const keyMark = (value: KeyValue): string => (value instanceof RawText ? 'CAST(? AS TEXT)' : '?')
@@ -46,7 +48,7 @@ export type Packed = readonly ['i' | 'r' | 't' | 'b' | 'n', string]
 const packValue = (value: KeyValue): Packed => {
   if (value === null) return ['n', '']
   if (typeof value === 'bigint') return ['i', String(value)]
-  if (typeof value === 'number') return [Number.isSafeInteger(value) ? 'i' : 'r', String(value)]
+  if (typeof value === 'number') return ['r', String(value)]
   if (typeof value === 'string') return ['t', Buffer.from(value).toString('base64')]
   return value instanceof RawText ? ['t', value.bytes.toString('base64')] : ['b', value.toString('base64')]
 }

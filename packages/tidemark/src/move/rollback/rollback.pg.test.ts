@@ -57,6 +57,18 @@ describe('MOVE-5: a rollback', () => {
     expect(move.app.prepare("INSERT INTO authors (email) VALUES ('next') RETURNING id").pluck().get()).toBe(701)
   })
 
+  it('knows rows again whose REAL key is a whole number', async () => {
+    const move = await made({
+      prepare: (app) => app.exec("CREATE TABLE rates (k REAL PRIMARY KEY, v); INSERT INTO rates VALUES (1, 'a')"),
+    })
+    await moves.client.query(`UPDATE ${move.schema}.rates SET v = 'b'; INSERT INTO ${move.schema}.rates VALUES (2, 'c')`)
+    expect(await rollback(move.options)).toMatchObject({ ok: true })
+    expect(move.app.prepare('SELECT k, v FROM rates').raw().all()).toEqual([
+      [1, 'b'],
+      [2, 'c'],
+    ])
+  })
+
   it('can be followed again, and cut over again', async () => {
     const move = await made()
     await writePostgres(move)
