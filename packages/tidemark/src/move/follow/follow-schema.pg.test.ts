@@ -1,5 +1,6 @@
-import { copyFileSync, renameSync } from 'node:fs'
+import { copyFileSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import BetterSqlite from 'better-sqlite3'
 import { describe, expect, it } from 'vitest'
 import { createFakeClock } from '../../testing/fake-clock.js'
 import { requireLiveRun } from '../live/record.js'
@@ -149,6 +150,29 @@ describe('a schema that changes while it is followed', () => {
     renameSync(backup, file.path)
     await expect(follow.tick()).rejects.toMatchObject({ code: 'TM_SQLITE_CHANGED' })
     await expect(file.follow().then((other) => other.tick())).rejects.toMatchObject({ code: 'TM_SQLITE_CHANGED' })
+  })
+
+  it('raises it for an older copy that was written over the same file, however far its log has grown since', async () => {
+    const file = await followed("CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT); INSERT INTO t VALUES (1, 'a'), (2, 'b')")
+    const first = await file.follow()
+    file.app.exec("UPDATE t SET v = 'first'")
+    await first.drain()
+    await first.close()
+    file.app.pragma('wal_checkpoint(TRUNCATE)')
+    const older = readFileSync(file.path)
+    const follow = await file.follow()
+    file.app.exec("UPDATE t SET v = 'lost' WHERE id = 1")
+    await follow.drain()
+    await follow.close()
+    file.app.close()
+    writeFileSync(file.path, older)
+    const app = new BetterSqlite(file.path)
+    app.exec("UPDATE t SET v = 'new' WHERE id = 2; UPDATE t SET v = 'newer' WHERE id = 2")
+    app.close()
+    await expect(file.follow().then((other) => other.drain())).rejects.toMatchObject({
+      code: 'TM_SQLITE_CHANGED',
+      message: expect.stringContaining('older copy') as string,
+    })
   })
 })
 

@@ -16,6 +16,7 @@ import { captureTablesOf, logKeyOf } from '../log-key.js'
 import type { TablePlan } from '../move.js'
 import { type Applied, BatchApplier } from './apply-batch.js'
 import { inFencedTransaction } from './fenced-transaction.js'
+import { FileMark } from './file-mark.js'
 import type { Follow, FollowLag, FollowOptions, FollowTick, Reconciliation } from './follow.js'
 import { type FollowSession, noteRejects } from './follow-session.js'
 import { type FollowSettings, followSettings } from './follow-settings.js'
@@ -41,6 +42,7 @@ class Follower implements Follow {
   readonly #lag: LagMeter
   readonly #session: SteadySession
   readonly #pruner: LogPruner
+  readonly #mark: FileMark
   #nextLagMs: number
   #appliedSinceLag = 0
 
@@ -53,6 +55,7 @@ class Follower implements Follow {
     this.#hold = { captureId: run.captureId!, epoch }
     this.#session = new SteadySession(options, settings)
     this.#pruner = new LogPruner(capture, run.captureId!, settings)
+    this.#mark = new FileMark(capture, this.#hold, options.held, settings)
     this.#reader = new BatchReader(capture.db, run.plan, settings)
     this.#captureTables = captureTablesOf(run.plan)
     this.#judge = new SchemaJudge(run.path, settings.clock)
@@ -83,9 +86,16 @@ class Follower implements Follow {
   }
 
   async close(): Promise<void> {
+    await this.#markLast()
     await this.#session.close()
     this.#file.close()
     this.#capture.close()
+  }
+
+  /** Where the session is lost or the move held by another by now, the file keeps the mark it has. */
+  async #markLast(): Promise<void> {
+    const { current } = this.#session
+    if (current) await this.#mark.renew(current.client, current.record.appliedSeq, true).catch(() => undefined)
   }
 
   #tableOf(name: string): TablePlan {
@@ -148,9 +158,12 @@ class Follower implements Follow {
   /** Nothing where the file's schema has to be dealt with first. */
   async #read(session: FollowSession, signal: AbortSignal): Promise<Batch | undefined> {
     const { appliedSeq } = session.record
+    await this.#mark.renew(session.client, appliedSeq)
+    await this.#mark.load(session.client)
     const { watch, batch } = await this.#capture.read(
       (db) => {
         checkIdentity(this.#capture, this.#hold.captureId, appliedSeq)
+        this.#mark.check()
         const seen = watchSchema(db)
         const isSteady = !seen.moved && seen.dropped.length === 0 && seen.reshaped.length === 0
         return { watch: seen, batch: isSteady ? this.#reader.read(appliedSeq, (name) => session.contested.has(name)) : undefined }

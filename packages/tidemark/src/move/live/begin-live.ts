@@ -5,6 +5,7 @@ import type { CaptureDatabase } from '../../sqlite/capture/capture.js'
 import { readControl } from '../../sqlite/capture/control.js'
 import { installCapture } from '../../sqlite/capture/install.js'
 import { type CopyOptions, copyMove } from '../copy/copy.js'
+import { forgetMarks } from '../follow/file-mark.js'
 import { makeLive } from '../follow/prepare-live.js'
 import { captureTablesOf } from '../log-key.js'
 import type { CopyReport, MovePlan } from '../move.js'
@@ -36,6 +37,7 @@ const nameCapture = async (client: pg.Client, held: HeldRun): Promise<HeldRun> =
 const unsettleAll = async (client: pg.Client, { run, epoch }: HeldRun): Promise<void> => {
   const tables = run.plan.tables.map(({ source }) => source)
   await client.query('UPDATE tidemark.move_runs SET unsettled = $2 WHERE id = $1 AND epoch = $3', [run.id, tables, epoch])
+  await forgetMarks(client, { run, epoch })
 }
 
 /** Puts the capture into the file, or puts right what is missing of it. */

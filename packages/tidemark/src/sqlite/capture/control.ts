@@ -6,7 +6,7 @@ import type { SqliteDatabase } from '../sqlite.js'
 import type { CaptureHold, ControlRow, FenceState } from './capture.js'
 
 /** Raised when the tables below change their columns. */
-export const captureLayout = 1
+export const captureLayout = 2
 
 const controlColumns = [
   'id INTEGER PRIMARY KEY',
@@ -24,6 +24,7 @@ const controlColumns = [
   'app_schema_version INTEGER',
   'own_moves INTEGER',
   'known_tables TEXT',
+  'mark TEXT',
 ]
 
 export const createControlSql = `CREATE TABLE IF NOT EXISTS _tidemark_control (${controlColumns.join(', ')})`
@@ -127,6 +128,16 @@ export const beginMirrorWrite = (db: SqliteDatabase, hold: CaptureHold): void =>
 /** Last statement of the mirror's transaction: how far it has come becomes durable together with the rows. */
 export const endMirrorWrite = (db: SqliteDatabase, mirroredPosition: string): void => {
   db.prepare('UPDATE _tidemark_control SET mirroring = 0, mirrored_position = ?').run(mirroredPosition)
+}
+
+/** What tells the file from older copies of it; null where it was not marked yet. Within a transaction of a captured file. */
+export const readMark = (db: SqliteDatabase): string | null =>
+  keptStatement<[], string | null>(db, 'SELECT mark FROM _tidemark_control').pluck().get() ?? null
+
+/** Marks the file, in the caller's write transaction. Raises TM_MOVE_FENCED, TM_SQLITE_CHANGED. */
+export const writeMark = (db: SqliteDatabase, hold: CaptureHold, mark: string): void => {
+  takeControl(db, hold)
+  db.prepare('UPDATE _tidemark_control SET mark = ?').run(mark)
 }
 
 /** Notes why the file was opened again, in the caller's write transaction. */
