@@ -81,6 +81,7 @@ export class FileMirror implements Mirror {
   readonly #untold = new Set<string>()
   #freshAt: number | undefined
   #isBroken = false
+  #isOlder: boolean
   #isClosed = false
   readonly #last = { watch: Number.NEGATIVE_INFINITY, record: Number.NEGATIVE_INFINITY, breath: 0 }
 
@@ -88,6 +89,7 @@ export class FileMirror implements Mirror {
     const { options, clock, signal, file, source, start, appliers, byOid, ids, differences, narrowed } = parts
     this.#parts = parts
     this.#held = options.held
+    this.#isOlder = start.isOlder
     this.#reader = new EventReader(source, clock)
     this.#rate = new Rate(clock)
     const included = this.#included
@@ -145,6 +147,7 @@ export class FileMirror implements Mirror {
 
   async #tick(maxMs: number): Promise<MirrorTick> {
     await this.#watch()
+    if (this.#isOlder) await this.#makeUp()
     const notedBefore = this.#parts.differences.noted
     const { transactions, changes } = await this.#take(maxMs)
     for (const table of this.#untold) await this.#resync(table)
@@ -152,6 +155,18 @@ export class FileMirror implements Mirror {
     await this.#keepRecord()
     const caughtUp = this.#freshAt !== undefined && this.#behindMs() < caughtUpMs
     return { transactions, changes, differences: this.#parts.differences.noted - notedBefore, caughtUp }
+  }
+
+  /** The file was replaced by an older copy of it: only comparing everything brings back what it held since. */
+  async #makeUp(): Promise<void> {
+    const { options, file, tables } = this.#parts
+    if (options.onLost !== 'resync')
+      throw new TidemarkError('TM_MOVE_MIRROR_LOST', {
+        path: file.path,
+        reason: 'an older copy of the file was put in its place',
+      })
+    for (const { plan } of tables) await this.#resync(plan.source)
+    this.#isOlder = false
   }
 
   /** Another process reads our slot: one that holds the move now, and then this one stops; or one that lost it and does not know yet. */
@@ -206,6 +221,8 @@ export class FileMirror implements Mirror {
     const { options, source, session, file } = this.#parts
     this.#progress.rollback()
     await this.#reader.restart()
+    // Where another holds the move by now, that one keeps the record.
+    await this.#record().catch(() => undefined)
     if (!options.source) await source.stop()
     await session.close()
     file.close()
@@ -329,7 +346,7 @@ export class FileMirror implements Mirror {
   /** Raises TM_MOVE_FENCED. */
   async #record(): Promise<void> {
     const { session, clock } = this.#parts
-    await recordPosition(session, this.#held, this.#progress.reached)
+    await recordPosition(session, this.#held, this.#progress.reached, this.#isOlder ? null : this.#progress.stored)
     this.#last.record = clock.monotonicMs()
   }
 

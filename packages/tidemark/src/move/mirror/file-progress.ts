@@ -17,6 +17,8 @@ export interface Start {
   readonly position: Position
   /** False where it is only the place of the cutover, to which Postgres itself may not be durable yet. */
   readonly isStored: boolean
+  /** True where the file is an older copy: it held a later position before, and what lies in between is not given again. */
+  readonly isOlder: boolean
 }
 
 export interface FileProgressParts {

@@ -103,6 +103,28 @@ describe('TM_MOVE_MIRROR_LOST: a mirror whose slot is gone', () => {
     expect(await file.unlike()).toEqual([])
   })
 
+  it('is told by an older copy of the file, too: what came between is not given again', async () => {
+    await open(randomTables)
+    await file.write(mirror, randomTargets)
+    const older = `${file.path}.older`
+    await file.reader.backup(older)
+    await file.write(mirror, "UPDATE keyed SET v = 'between' WHERE id = 1; INSERT INTO loose VALUES (12, 'between')")
+    await mirror.close()
+    const copy = new BetterSqlite(older)
+    await copy.backup(file.path)
+    copy.close()
+    mirror = await file.mirror()
+    await expect(mirror.tick()).rejects.toMatchObject({ code: 'TM_MOVE_MIRROR_LOST' })
+    await mirror.close()
+    mirror = await file.mirror({ onLost: 'resync' })
+    await file.write(mirror, "INSERT INTO loose VALUES (13, 'after')")
+    expect(await file.unlike()).toEqual([])
+    await mirror.close()
+    mirror = await file.mirror()
+    await file.write(mirror, 'DELETE FROM loose WHERE a = 12')
+    expect(await file.unlike()).toEqual([])
+  })
+
   it('puts one table right when it is asked to, and tells what it did', async () => {
     await open(randomTables)
     await file.write(mirror)

@@ -11,6 +11,7 @@ import { Differences } from './differences.js'
 import { FileMirror } from './file-mirror.js'
 import type { Start } from './file-progress.js'
 import type { Mirror, MirrorOptions } from './mirror.js'
+import { storedPosition } from './mirror-record.js'
 import { MirrorSession } from './mirror-session.js'
 import { Narrowed } from './narrowed.js'
 import { mirrorSource, publicationName, readMirrorTables } from './prepare-mirror.js'
@@ -33,7 +34,10 @@ const startOf = async (session: MirrorSession, { run }: HeldRun, stored: string 
   const cut = parsePosition(cutPosition)
   const mirrored = stored === null ? cut : parsePosition(stored)
   const isStored = isSameEpoch(cut, mirrored) && mirrored.number > cut.number
-  return { position: isStored ? mirrored : cut, isStored }
+  const position = isStored ? mirrored : cut
+  const known = await storedPosition(session, run.id)
+  const isOlder = known !== null && isSameEpoch(known, position) && known.number > position.number
+  return { position, isStored, isOlder }
 }
 
 /** Printed keys of the rows that were left out of the copy, by table. */
