@@ -19,6 +19,7 @@ import { advance } from '../live/record.js'
 import { makeUniques, type UnmadeObject } from '../live/waiting.js'
 import type { PreparedMirror } from '../mirror/mirror.js'
 import { prepareMirror } from '../mirror/prepare-mirror.js'
+import { unwritableTables } from '../mirror/rehearse-writes.js'
 import { catchUp } from './catch-up.js'
 import { flip } from './flip.js'
 import { rehearse } from './rehearse.js'
@@ -42,10 +43,20 @@ const refuseUnmade = ({ held }: Attempt, unmade: readonly UnmadeObject[]): void 
   throw gateError('cutover', held.run.path, `what waits in Postgres cannot be made: ${named(names)}`, fix)
 }
 
+const refuseUnwritable = async ({ file, held }: Attempt): Promise<void> => {
+  const unwritable = await unwritableTables(file, held)
+  if (unwritable.length === 0) return
+  const tables = unwritable.map(({ table, reason }) => `${table} (${reason})`)
+  const fix =
+    'There would be no way back. Take what only the application knows (functions, collations) out of the checks, generated columns and indexes of the file, or begin again and leave these tables out with --exclude.'
+  throw gateError('cutover', held.run.path, `changes could not be mirrored into the file: ${named(tables)}`, fix)
+}
+
 /** Unique indexes, a rehearsal of the rest, and the mirror's slot: all that takes time, while the application goes on writing. */
 const prepare = async (attempt: Attempt): Promise<PreparedMirror> => {
   const { client, held, options, steps, signal } = attempt
   const onEvent = options.onEvent ?? (() => {})
+  await steps.take('rehearse the mirror', () => refuseUnwritable(attempt))
   refuseUnmade(attempt, await steps.take('build unique indexes', () => makeUniques(client, held, onEvent, signal)))
   const { unmade, orphaned } = await steps.take('rehearse', () => rehearse(client, held))
   refuseUnmade(attempt, unmade)
