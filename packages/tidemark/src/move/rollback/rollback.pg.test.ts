@@ -57,6 +57,23 @@ describe('MOVE-5: a rollback', () => {
     expect(move.app.prepare("INSERT INTO authors (email) VALUES ('next') RETURNING id").pluck().get()).toBe(701)
   })
 
+  it('names what the triggers of the application keep beside the moved tables, which nobody kept up', async () => {
+    const move = await made({
+      prepare: (app) =>
+        app.exec(`CREATE TABLE doc (id INTEGER PRIMARY KEY, body TEXT); CREATE VIRTUAL TABLE search USING fts5(body, content='doc', content_rowid='id');
+          CREATE TRIGGER indexed AFTER INSERT ON doc BEGIN INSERT INTO search (rowid, body) VALUES (new.id, new.body); END`),
+    })
+    await moves.client.query(`INSERT INTO ${move.schema}.doc VALUES (1, 'word')`)
+    const events: MoveEvent[] = []
+    await rollback({ ...move.options, onEvent: (event) => events.push(event) })
+    const found = () => move.app.prepare("SELECT rowid FROM search WHERE search MATCH 'word'").pluck().all()
+    const notices = events.flatMap((event) => (event.type === 'notice' ? [event.message] : []))
+    const [, rebuild = ''] = /: search \((INSERT .*) makes it anew\)\.$/.exec(notices.join('')) ?? []
+    expect(found()).toEqual([])
+    move.app.exec(rebuild)
+    expect(found()).toEqual([1])
+  })
+
   it('knows rows again whose REAL key is a whole number', async () => {
     const move = await made({
       prepare: (app) => app.exec("CREATE TABLE rates (k REAL PRIMARY KEY, v); INSERT INTO rates VALUES (1, 'a')"),

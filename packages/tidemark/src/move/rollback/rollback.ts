@@ -1,12 +1,13 @@
 /** `rollback`: the way back from Postgres to SQLite with nothing lost (MOVE-5), or the end of one that was left behind. */
 import { holdMove } from '../live/holding.js'
-import { refuseWhileSwitching, withMove } from '../live/open-move.js'
+import { type OpenedMove, refuseWhileSwitching, withMove } from '../live/open-move.js'
 import { Steps } from '../live/pause.js'
 import { stateError } from '../live/record.js'
 import { runCommand } from '../live/run-command.js'
 import type { SwitchOptions, SwitchReport } from '../live/switch-options.js'
 import { settleRollback } from './settle-rollback.js'
 import { type SwitchedBack, switchBack } from './switch-back.js'
+import { untoldTables } from './untold-tables.js'
 
 export interface RollbackReport extends SwitchReport {
   /** Up to where in the feed the file holds what Postgres took: everything. */
@@ -17,13 +18,22 @@ export interface RollbackReport extends SwitchReport {
 
 export type RollbackOptions = SwitchOptions
 
+/** The file takes writes again, so failing to look is no failure of the rollback. */
+const tellUntold = async ({ file, run }: OpenedMove, { onEvent }: RollbackOptions): Promise<void> => {
+  const untold = await file.read((db) => untoldTables(db, run.plan)).catch(() => [])
+  if (untold.length === 0) return
+  const message = `The file's triggers did not run while Postgres took the writes, so what they keep up stayed as it was at the cutover: ${untold.join(', ')}.`
+  onEvent?.({ type: 'notice', message })
+}
+
 /**
  * Switches the application's writes back to SQLite, with everything that Postgres took meanwhile. When a gate refuses or the pause would last
  * too long, all of it is undone and the application goes on writing to Postgres. Raises TM_MOVE_STATE, TM_MOVE_GATE, TM_MOVE_PAUSE,
  * TM_MOVE_RUNNING, TM_MOVE_FENCED.
  */
 export const rollback = (options: RollbackOptions): Promise<RollbackReport> =>
-  withMove(options, async ({ client, file, run }) => {
+  withMove(options, async (move) => {
+    const { client, file, run } = move
     await refuseWhileSwitching(client, run)
     const isLeftBehind = run.state === 'rollingBack'
     if (run.state !== 'mirroring' && !isLeftBehind) throw stateError(run.path, run.state, 'rolledBack')
@@ -41,6 +51,7 @@ export const rollback = (options: RollbackOptions): Promise<RollbackReport> =>
       const resumed = back !== undefined
       back ??= await switchBack({ client, file, held, options, steps, signal })
       if (!resumed) options.onEvent?.({ type: 'state', from: 'mirroring', to: 'rolledBack' })
+      await tellUntold(move, options)
       const command = options.onSwitch ? await runCommand(options.onSwitch, 'rolledBack') : null
       return {
         ok: command?.failure == null,
