@@ -54,6 +54,41 @@ const make = async (client: pg.Client, runId: string, object: ObjectDecision, en
   }
 }
 
+const tableName = ({ targetSchema, target }: TablePlan): string => `${quoteIdentifier(targetSchema)}.${quoteIdentifier(target)}`
+
+/**
+ * A row that was written anew while a live table was walked by its rowids may have been read at both its places. Its key stands in the log, so
+ * following brings over what became of it, and which of the two stays until then does not matter.
+ */
+const removeDoubles = async (client: pg.Client, table: TablePlan): Promise<void> => {
+  const columns = table.primaryKey.map(quoteIdentifier)
+  const [key, isWhole] = [columns.join(', '), columns.map((column) => `${column} IS NOT NULL`).join(' AND ')]
+  const name = tableName(table)
+  await client.query(`BEGIN; SET LOCAL tidemark.origin = 'move'`)
+  try {
+    await client.query(
+      `DELETE FROM ${name} WHERE ctid IN (
+         SELECT ctid FROM (SELECT ctid, row_number() OVER (PARTITION BY ${key}) AS n FROM ${name} WHERE ${isWhole}) AS t WHERE n > 1)`,
+    )
+    await client.query('COMMIT')
+  } catch (error) {
+    await client.query('ROLLBACK')
+    throw error
+  }
+}
+
+/** As {@link make}; the key of a live table also where rows came twice. */
+const makeOnce = async (object: ObjectDecision, entry: string, { client, runId, live }: Making): Promise<void> => {
+  try {
+    await make(client, runId, object, entry)
+  } catch (error) {
+    const table = object.type === 'primaryKey' ? live.get(object.table ?? '') : undefined
+    if (!table || sqlstateOf(error) !== '23505') throw error
+    await removeDoubles(client, table)
+    await make(client, runId, object, entry)
+  }
+}
+
 /** Apart from making, since it may fail for good reason; what is valid already costs nothing, so it is asked for each time. */
 const validate = async (client: pg.Client, object: ObjectDecision): Promise<boolean> => {
   try {
@@ -69,6 +104,8 @@ interface Making {
   readonly client: pg.Client
   readonly runId: string
   readonly entries: ReadonlyMap<ObjectDecision, string>
+  /** The tables whose changes are captured, by their name in the file. */
+  readonly live: ReadonlyMap<string, TablePlan>
   readonly onEvent: MoveListener
   readonly signal: AbortSignal
   /** False where no row came since they were last gathered. */
@@ -85,12 +122,8 @@ interface Tally {
 type Step = 'make' | 'validate'
 
 /** Takes one step with one object. A failure is noted and does not stop the others. */
-const take = async (
-  step: Step,
-  object: ObjectDecision,
-  { client, runId, entries, onEvent, signal }: Making,
-  tally: Tally,
-): Promise<void> => {
+const take = async (step: Step, object: ObjectDecision, making: Making, tally: Tally): Promise<void> => {
+  const { client, runId, entries, onEvent, signal } = making
   signal.throwIfAborted()
   const { name, type: kind } = object
   const entry = entries.get(object)!
@@ -99,7 +132,7 @@ const take = async (
   onEvent({ type: 'object', name, kind, state: 'started', reason: null })
   try {
     if (step === 'make') {
-      await make(client, runId, object, entry)
+      await makeOnce(object, entry, making)
       tally.made++
     } else if (!(await validate(client, object))) tally.unvalidated.push(name)
     onEvent({ type: 'object', name, kind, state: 'finished', reason: null })
@@ -121,8 +154,6 @@ const share = async (clients: readonly pg.Client[], jobs: readonly Job[]): Promi
   await Promise.all(clients.map(work))
 }
 
-const tableName = ({ targetSchema, target }: TablePlan): string => `${quoteIdentifier(targetSchema)}.${quoteIdentifier(target)}`
-
 /**
  * Makes every carried object of the plan: keys first, then indexes and checks, then foreign keys and views; then checks constraints against the
  * rows and gathers statistics. What does not wait for anything else is shared among the clients, the largest tables first.
@@ -130,9 +161,10 @@ const tableName = ({ targetSchema, target }: TablePlan): string => `${quoteIdent
 export const makeObjects = async (
   clients: readonly pg.Client[],
   plan: MovePlan,
-  options: Omit<Making, 'client' | 'entries'>,
+  options: Omit<Making, 'client' | 'entries' | 'live'>,
 ): Promise<ObjectsReport> => {
-  const how = { ...options, entries: entriesOf(plan.objects) }
+  const live = new Map(plan.live ? plan.tables.map((table) => [table.source, table] as const) : [])
+  const how = { ...options, entries: entriesOf(plan.objects), live }
   const tally: Tally = { made: 0, failed: [], unvalidated: [] }
   const rows = new Map(plan.tables.map((table) => [table.source, table.rows]))
   const size = ({ table }: ObjectDecision): number => rows.get(table ?? '') ?? 0

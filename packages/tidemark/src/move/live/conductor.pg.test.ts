@@ -50,6 +50,24 @@ describe('conducting a move', () => {
     expect(events.filter(({ type }) => type === 'state')).toEqual([{ type: 'state', from: 'copied', to: 'following' }])
   })
 
+  it('MOVE-1: copies rows once that are written anew under their key while a table is walked by its rowids', async () => {
+    const keys = await moves.make({
+      prepare: (app) =>
+        app.exec(`CREATE TABLE kv (k TEXT PRIMARY KEY, v TEXT);
+          WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000) INSERT INTO kv SELECT 'key ' || i, 'first' FROM n`),
+    })
+    let isWritten = false
+    const onEvent = (event: MoveEvent) => {
+      if (isWritten || event.type !== 'progress' || event.phase !== 'copy' || event.table !== 'kv') return
+      isWritten = true
+      keys.app.exec("REPLACE INTO kv SELECT k, 'again' FROM kv WHERE rowid <= 20")
+    }
+    const options = { ...keys.options, plan: keys.plan, workers: 0, transactionBytes: 4000, checkShare: 1 }
+    expect(await conduct({ ...options, until: 'ready', onEvent })).toMatchObject({ outcome: 'ready', copy: { ok: true } })
+    expect(isWritten).toBe(true)
+    expect(await keys.differences()).toEqual([])
+  })
+
   it('goes on where it was stopped, with everything that was written meanwhile', async () => {
     await move.ready()
     move.app.exec("INSERT INTO authors (id, email) VALUES (500, 'late@example.org'); DELETE FROM notes")
