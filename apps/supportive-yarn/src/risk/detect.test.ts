@@ -30,6 +30,12 @@ const harmless = [
   'we live on the edge of town',
   'I want to dye my hair',
   'my team got killed on saturday',
+  'proud of myself and off to bed',
+  'i d like a b and c',
+  'wow!!! *hugs* my b*g brother',
+  'hanging out with my cuz',
+  'we jump off the jetty',
+  'I made it all by myself',
 ]
 
 const grave = [
@@ -51,6 +57,37 @@ const grave = [
   'im so tired of living',
   "I don't wanna wake up tomorrow",
   'whats the point, no point in living',
+  'I can\u00b4t go on',
+  'I can\u2032t go on',
+  'i can t go on',
+  'sui\u00adcide',
+  'su\u200bicide',
+  'kill\u200bmyself',
+  'wanna killll myself',
+  'kill my selfff',
+  'i wanna diee',
+  'endddd it alllll',
+  'i want 2 die',
+  'k.m.s',
+  'i k m s',
+  's u i c i d e',
+  'k*ll myself',
+  'su!cide',
+  '$uicide',
+  'k\u0131ll myself',
+  '#wannadie',
+  'killmyself',
+  'self harming',
+  'tried hanging myself',
+  'i nearly killed myself',
+  'gonna shoot myself',
+  'drown myself',
+  'jump off the bridge',
+  'cut my wrist',
+  'i want to be dead',
+  'i wish i wasn\u2019t alive',
+  'tired of being alive',
+  "life isn't worth living",
 ]
 
 describe('risk', () => {
@@ -88,6 +125,20 @@ describe('risk', () => {
         expect(detectRisk(message)).not.toBeNull()
       }),
     )
+  })
+
+  it.each([
+    ['a letter drawn out', (word: string) => `${word.slice(0, -1)}${word.at(-1)!.repeat(4)}`],
+    ['what is drawn as nothing', (word: string) => `${word.slice(0, 1)}\u200d${word.slice(1)}`],
+    ['a point between letters', (word: string) => [...word].join('.')],
+  ])('fires for every phrase with %s in a word', (_what, written) => {
+    const missed = phrases.flatMap(({ words }) =>
+      words.flatMap((word, at) => {
+        const message = words.with(at, word.length > 2 ? written(word) : word).join(' ')
+        return detectRisk(message) === null ? [message] : []
+      }),
+    )
+    expect(missed).toEqual([])
   })
 
   it('tells words one letter apart', () => {

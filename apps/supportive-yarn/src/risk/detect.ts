@@ -1,5 +1,5 @@
 /** Deterministic, without a store, a model or a clock: nothing that can be down stands between a cry for help and its answer. */
-import { normalise } from './normalise.js'
+import { readings } from './normalise.js'
 import { innocentWords, type Phrase, phrases, type Severity } from './phrases.js'
 
 export interface Risk {
@@ -25,8 +25,20 @@ export const isOneOff = (a: string, b: string): boolean => {
   )
 }
 
+const single = (word: string): string => word.replaceAll(/(.)\1+/gu, '$1')
+
+/** Letters written twice for once (diee), not once for twice: `of` is not `off`. */
+const isDrawnOut = (said: string, wanted: string): boolean => said.length > wanted.length && single(said) === single(wanted)
+
+/** With stars for letters (k*ll), of which two at least are left. */
+const isMasked = (said: string, wanted: string): boolean =>
+  said.length === wanted.length &&
+  said.includes('*') &&
+  said.replaceAll('*', '').length >= 2 &&
+  [...said].every((letter, i) => letter === '*' || letter === wanted[i])
+
 const isMeant = (said: string, wanted: string): boolean => {
-  if (said === wanted) return true
+  if (said === wanted || isDrawnOut(said, wanted) || isMasked(said, wanted)) return true
   if (wanted.length < nearFrom || said.length < nearFrom || said[0] !== wanted[0] || innocentWords.has(said)) return false
   return isOneOff(said, wanted)
 }
@@ -41,11 +53,15 @@ const startsAt = (said: readonly string[], from: number, { words }: Phrase): boo
   return true
 }
 
-const isSaid = (said: readonly string[], phrase: Phrase): boolean => said.some((_, from) => startsAt(said, from, phrase))
+/** Also as one word, as tags are written (#wannadie). */
+const isSaid = (said: readonly string[], phrase: Phrase): boolean => {
+  const joined = phrase.words.join('')
+  return said.some((word, from) => word === joined || startsAt(said, from, phrase))
+}
 
 /** The gravest phrase that a message holds, or null. Negation changes nothing: "I don't want to kill myself" is answered too. */
 export const detectRisk = (message: string): Risk | null => {
-  const said = normalise(message)
-  const found = phrases.find((phrase) => isSaid(said, phrase))
+  const said = readings(message)
+  const found = phrases.find((phrase) => said.some((words) => isSaid(words, phrase)))
   return found ? { severity: found.severity, phrase: found.text } : null
 }

@@ -106,6 +106,8 @@ export const misspellings: Readonly<Record<string, string>> = {
   wana: 'wanna',
   overdosing: 'overdose',
   unalive: 'suicide',
+  unaliving: 'suicide',
+  unalived: 'suicide',
 }
 
 /** Words that are one letter away from one above, and mean what they say. */
