@@ -60,6 +60,16 @@ describe('POST /chat', () => {
     expect(risky.json().reply).toContain('13YARN 13 92 76')
   })
 
+  it.each([
+    ['is too long', `i wanna die ${'because '.repeat(200)}`, undefined],
+    ['names a session that none is called', 'i wanna die', 'x'.repeat(129)],
+  ])('brings the helplines with the refusal of what %s', async (_what, message, session) => {
+    const refused = await open().say(message, session)
+    expect(refused.statusCode).toBe(400)
+    expect(refused.json()).toMatchObject({ error: wording.refusals.message })
+    expect(refused.json().reply).toContain('13YARN 13 92 76')
+  })
+
   it('has a history under as long a name as a session may have', async () => {
     const { say, get } = open({ historyToken: token })
     const name = 'é'.repeat(128)

@@ -8,7 +8,7 @@ import * as answers from './answers.js'
 import { type ChatOptions, type ChatStore, createChat } from './chat.js'
 import { riskReply } from './conversation/take-turn.js'
 import * as repository from './repository.js'
-import { detectRisk } from './risk/detect.js'
+import { detectRisk, type Risk } from './risk/detect.js'
 import type { Wording } from './wording.js'
 
 export interface AppOptions extends Pick<ChatOptions, 'respond' | 'budgetMs' | 'idleMs'> {
@@ -41,6 +41,12 @@ const text = (max: number) =>
 
 const sessionName = text(128)
 const chatBody = z.object({ session_id: sessionName.optional(), message: text(1000) })
+
+/** Of a body as it came, also of one that is refused. */
+const riskIn = (body: unknown): Risk | null => {
+  const { message } = (body ?? {}) as { readonly message?: unknown }
+  return typeof message === 'string' ? detectRisk(message) : null
+}
 
 const historyQuery = z.object({
   limit: z.coerce.number().int().min(1).max(200).default(50),
@@ -208,12 +214,13 @@ export const createApp = (options: AppOptions): FastifyInstance => {
       { summary: 'A message, and its answer.', body: chatBody, open: true },
       async (request, reply) => {
         const body = chatBody.safeParse(request.body)
-        if (await limits(request, reply)) {
-          // Whoever is in danger writes fast: the numbers come with the refusal.
-          const risk = body.success ? detectRisk(body.data.message) : null
-          throw new Refused(429, { error: wording.refusals.tooMany, ...(risk && { reply: riskReply(wording, risk) }) })
+        // Whoever is in danger writes fast, and at length: the numbers come with the refusal.
+        const refuse = (status: number, error: string): never => {
+          const risk = riskIn(request.body)
+          throw new Refused(status, { error, ...(risk && { reply: riskReply(wording, risk) }) })
         }
-        if (!body.success) throw new Refused(400, { error: wording.refusals.message })
+        if (await limits(request, reply)) return refuse(429, wording.refusals.tooMany)
+        if (!body.success) return refuse(400, wording.refusals.message)
         const { message, session_id } = body.data
         const answer = await chat.answer(message, session_id)
         const shown = { reply: answer.reply, session_id: answer.sessionId, state: answer.state }
