@@ -75,6 +75,31 @@ describe('a yarn', () => {
     expect(turns[3]!.reply.startsWith(wording.risk.counsellor)).toBe(true)
   })
 
+  it.each([
+    ...[
+      'yes',
+      'ok',
+      'yes please',
+      'continue',
+      'i want to continue',
+      "let's continue",
+      'can we keep going',
+      'nah lets keep going',
+    ],
+    'continue, no counsellor',
+  ])('goes on where it was after "%s"', (message) => {
+    const { turns } = converse(['hey there', 'no one cares', 'hm', message])
+    expect(turns[3]!.reply).toBe(wording.steps.support_people.prompt)
+  })
+
+  it.each([
+    ...['yes, speak with a counsellor', 'ok i want to talk to someone', 'please help', 'yeah a counsellor', 'ok help me'],
+    ...['yes but i need help', 'no', 'is there a number'],
+  ])('gives the numbers after "%s", a yes notwithstanding', (message) => {
+    const { turns } = converse(['hey there', 'no one cares', 'hm', message])
+    expect(turns[3]!.reply.startsWith(wording.risk.counsellor)).toBe(true)
+  })
+
   it('ends after the summary, or goes on freely where a model answers', () => {
     const all = ['hey there', 'my nan', 'footy', 'school', 'finish year 10', 'sounds right']
     expect(converse(all).turns.at(-1)).toEqual({ reply: wording.closing, state: 'summary', completes: true })

@@ -20,12 +20,18 @@ export const understand = (message: string): Understanding => {
   return said.length < 2 || unclearAnswers.has(said) ? 'unclear' : 'clear'
 }
 
-const yes = /^(?:yes|yeah|yea|yep|yup|ya|sure|ok|okay|continue|keep going|go on|lets go|carry on|please|im ok|im okay)\b/
-const counsellor = /\b(?:counsell?or|someone|person|talk to|speak|help|call|no)\b/
+const yes = /^(?:yes|yeah|yea|yep|yup|ya|sure|ok|okay|please|im ok|im okay)\b/
+const no = /\b(?:no|nah|nope)\b/
+const goingOn = /\b(?:continue|(?:keep|carry) (?:going|on|yarning|talking)|(?:lets|go|move) (?:go|on))\b/
+const notGoingOn = /\b(?:dont|not|cant|stop)\b.*\b(?:continue|keep|carry|go|move)\b/
+const counsellor =
+  /\b(?:counsell?ors?|some ?one|somebody|person|people|talk (?:to|with)|speak(?:ing)?|help|call|ring|phone|numbers?)\b/
 
-/** What someone wants who was asked whether to go on. */
+/** What someone wants who was asked whether to go on. Whoever asks for a person gets the numbers, also where they say yes to that. */
 export const wishOf = (message: string): 'continue' | 'counsellor' | 'unclear' => {
   const said = normalise(message).join(' ')
-  if (counsellor.test(said) && !yes.test(said)) return 'counsellor'
+  const asksForSomeone = counsellor.test(said)
+  if (goingOn.test(said) && !notGoingOn.test(said) && (!asksForSomeone || no.test(said))) return 'continue'
+  if (asksForSomeone || no.test(said)) return 'counsellor'
   return yes.test(said) ? 'continue' : 'unclear'
 }
