@@ -10,7 +10,14 @@ const wordingSchema = z.object({
   helplines: z.array(z.object({ name: text, number: text, who: text })).min(1),
   risk: z.object({ high: text, medium: text, ask: text, counsellor: text }),
   fallback: text,
-  steps: z.object({ welcome: z.object({ prompt: text }), support_people: step, strengths: step, worries: step, goals: step }),
+  steps: z.object({
+    /** `notice`: what this is, for whoever goes on with their first words. Where it is left out, the prompt. */
+    welcome: z.object({ prompt: text, notice: text.optional() }),
+    support_people: step,
+    strengths: step,
+    worries: step,
+    goals: step,
+  }),
   summary: z.object({
     lead: text,
     labels: z.object({ support_people: text, strengths: text, worries: text, goals: text }),

@@ -42,6 +42,14 @@ describe('a yarn', () => {
     expect(turns.at(-1)!.reply).not.toContain('Unclear')
   })
 
+  it('says what it is, and what it is not, before it asks anything', () => {
+    const { notice } = wording.steps.welcome
+    const ask = wording.steps.support_people.prompt
+    expect(converse(['hey there']).turns[0]!.reply).toBe(`${notice} ${ask}`)
+    expect(converse(['hi', 'okay then']).turns.map(({ reply }) => reply)).toEqual([wording.steps.welcome.prompt, ask])
+    expect(notice).toContain('no crisis service')
+  })
+
   it('repeats the greeting until it is answered', () => {
     expect(converse(['hi']).turns[0]).toEqual({ reply: wording.steps.welcome.prompt, state: 'welcome' })
   })

@@ -82,8 +82,11 @@ const pauseOf = ({ risk }: Wording, lastReply: string | null): 'told' | 'asked' 
 const goOn = (wording: Wording, yarn: Yarn, message: string, llmEnabled: boolean): Turn => {
   const { state } = yarn
   if (state === 'welcome') {
-    if (message.trim().length <= 3) return { reply: wording.steps.welcome.prompt, state }
-    return { reply: wording.steps.support_people.prompt, state: 'support_people' }
+    const { prompt, notice = prompt } = wording.steps.welcome
+    if (message.trim().length <= 3) return { reply: prompt, state }
+    // Whoever begins by themselves has not been told yet what this is, and what it is not.
+    const told = yarn.lastReply === null ? `${notice} ` : ''
+    return { reply: `${told}${wording.steps.support_people.prompt}`, state: 'support_people' }
   }
   if (isStep(state)) return answerStep(wording, yarn, state, message)
   if (state === 'summary')
