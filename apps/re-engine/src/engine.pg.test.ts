@@ -557,6 +557,42 @@ describe('approvals', () => {
     expect(await refusalOf(ask('POST', '/inbound', told, person.token))).toEqual([403, 'ENGINE_FORBIDDEN'])
   })
 
+  it('who says STOP from an address that only a message knows is left alone as well, a handle too', async () => {
+    for (const [channel, draft_to, from] of [
+      ['email', 'ana.at.work@example.com', 'Ana.At.Work@Example.com'],
+      ['telegram', '@ana_li', '@Ana_Li'],
+    ] as const) {
+      const { lead, person, draft } = await newApproved({ channel, draft_to })
+      const told = { source: 'carrier', external_id: randomUUID(), channel, from, text: 'STOP' }
+      const { body } = await ask('POST', '/inbound', told, service)
+      expect(body).toMatchObject({ wish: 'stop', lead_id: lead.id, do_not_contact: true })
+      expect(await refusalOf(step(draft.id, 'send', person.token))).toEqual([409, 'ENGINE_ILLEGAL_MOVE'])
+      expect(carrier.requests).toHaveLength(0)
+    }
+  })
+
+  it('a STOP after a bounce outlives it: who lifts the bounce does not take back the word', async () => {
+    const lead = await newLead()
+    const told = (more: object) =>
+      ask(
+        'POST',
+        '/inbound',
+        { source: 'carrier', external_id: randomUUID(), channel: 'sms', from: lead.phone, ...more },
+        service,
+      )
+    const shown = async () =>
+      (await database.owner.query('select do_not_contact, contact_block_reason from leads where id = $1', [lead.id])).rows[0]
+    await told({ kind: 'bounce', channel: 'email', from: lead.email })
+    await told({ text: 'STOP' })
+    expect(await shown()).toEqual({ do_not_contact: true, contact_block_reason: 'unsubscribed' })
+    await told({ text: 'START' })
+    expect(await shown()).toEqual({ do_not_contact: true, contact_block_reason: 'bounced' })
+    await ask('PATCH', `/leads/${lead.id}`, { do_not_contact: false })
+    await told({ text: 'STOP' })
+    await told({ text: 'START' })
+    expect(await shown()).toEqual({ do_not_contact: false, contact_block_reason: null })
+  })
+
   it('a STOP and a sending that meet leave one of two: sent once, or never', async () => {
     for (let round = 0; round < 12; round++) {
       const { lead, person, draft } = await newApproved()

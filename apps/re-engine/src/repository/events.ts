@@ -3,7 +3,7 @@ import { EngineError } from '../engine-error.js'
 import { type Inbound, parsePlace } from '../input.js'
 import type { Db, Lead, LeadEvent, Page } from '../rows.js'
 import { after, firstOf, pageOf, rowsOf, selected, tables } from '../tables.js'
-import { findLeadByAddress } from './leads.js'
+import { findLead, findLeadByAddress } from './leads.js'
 
 const columns = [
   'id',
@@ -112,18 +112,34 @@ export interface Received extends Added {
   readonly lead: Lead | null
 }
 
-const block = (db: Db, id: string, reason: 'unsubscribed' | 'bounced') =>
-  db.query('update public.leads set do_not_contact = true, contact_block_reason = $2 where id = $1 and not do_not_contact', [
-    id,
-    reason,
-  ])
-
-/** Only what was said by the same word is taken back: a bounce or an agent's own word stays. */
-const unblock = (db: Db, id: string) =>
+/** A word of theirs outlives a bounce, which others may lift. */
+const block = (db: Db, ids: readonly string[], reason: 'unsubscribed' | 'bounced') =>
   db.query(
-    `update public.leads set do_not_contact = false, contact_block_reason = null where id = $1 and contact_block_reason = 'unsubscribed'`,
-    [id],
+    `update public.leads set do_not_contact = true, contact_block_reason = $2
+      where id = any ($1::uuid[]) and (not do_not_contact or ($2 = 'unsubscribed' and contact_block_reason = 'bounced'))`,
+    [ids, reason],
   )
+
+/** Only what was said by the same word is taken back: a bounce that nobody has lifted, or an agent's own word, stays. */
+const unblock = (db: Db, ids: readonly string[]) =>
+  db.query(
+    `with told as (
+       select l.id, exists (
+         select from public.events e
+          where e.lead_id = l.id and e.event_type = 'bounced'
+            and not exists (
+              select from public.events a where a.lead_id = l.id and a.event_type = 'contact_allowed' and a.id > e.id)) as bounced
+         from public.leads l where l.id = any ($1::uuid[]) and l.contact_block_reason = 'unsubscribed')
+     update public.leads l set do_not_contact = t.bounced, contact_block_reason = case when t.bounced then 'bounced' end
+       from told t where l.id = t.id`,
+    [ids],
+  )
+
+/** Leads for whom somebody was, or is to be, written to at an address that is not their own; the last one first. */
+const leadsWrittenTo = async (db: Db, addresses: readonly string[]): Promise<readonly string[]> => {
+  const sql = `select lead_id as id from public.approvals where lower(draft_to) = any ($1) group by lead_id order by max(created_at) desc, lead_id`
+  return (await selected<{ id: string }>(db, sql, [addresses])).map(({ id }) => id)
+}
 
 /**
  * A message that came in, or one that came back. Whoever asks to be left alone is from here on, in the same transaction: what waits for approval or
@@ -134,12 +150,13 @@ export const receive = async (
   { source, external_id: externalId, kind, channel, from, text, occurred_at: occurredAt }: Inbound,
 ): Promise<Received> => {
   const address = from.trim().toLowerCase()
-  const found = await findLeadByAddress(
-    db,
-    address.includes('@') ? { email: address } : { phone: address.replace(/[\s().-]/g, '') },
-  )
-  // The lead before the event that names it, as everybody takes them.
-  if (found) await selected(db, 'select from public.leads where id = $1 for update', [found.id])
+  const phone = address.replace(/[\s().-]/g, '')
+  const wish = kind === 'message' ? wishOf(text) : null
+  const own = await findLeadByAddress(db, address.includes('@') ? { email: address } : { phone })
+  const ids = own ? [own.id] : wish === null ? [] : await leadsWrittenTo(db, [address, phone])
+  const found = own ?? (ids[0] === undefined ? null : await findLead(db, ids[0]))
+  // The leads before the event that names one, as everybody takes them.
+  if (ids.length > 0) await selected(db, 'select from public.leads where id = any ($1::uuid[]) order by id for update', [ids])
   const added = await addEvent(db, {
     leadId: found?.id ?? null,
     agentId: found?.assigned_agent ?? null,
@@ -152,12 +169,11 @@ export const receive = async (
     data: { from },
     occurredAt,
   })
-  const wish = kind === 'message' ? wishOf(text) : null
   if (found && added.isNew) {
-    if (kind === 'bounce') await block(db, found.id, 'bounced')
-    else if (wish === 'stop') await block(db, found.id, 'unsubscribed')
-    else if (wish === 'start') await unblock(db, found.id)
+    if (kind === 'bounce') await block(db, ids, 'bounced')
+    else if (wish === 'stop') await block(db, ids, 'unsubscribed')
+    else if (wish === 'start') await unblock(db, ids)
   }
-  const lead = found && (await findLeadByAddress(db, found))
+  const lead = found && (await findLead(db, found.id))
   return { ...added, wish, lead }
 }
