@@ -593,6 +593,21 @@ describe('approvals', () => {
     expect(await shown()).toEqual({ do_not_contact: false, contact_block_reason: null })
   })
 
+  it('what was on its way when they said STOP, and did not arrive, is not tried again, START or not', async () => {
+    const { lead, person, draft } = await newApproved()
+    const told = (text: string) =>
+      ask('POST', '/inbound', { source: 'carrier', external_id: randomUUID(), channel: 'email', from: lead.email, text }, service)
+    carrier.answer(() => ({ status: 503, after: told('STOP') }))
+    expect((await step(draft.id, 'send', person.token)).status).toBe(202)
+    carrier.answer(() => ({}))
+    await told('START')
+    const sql = 'select status, next_retry_at, last_error from approvals where id = $1'
+    expect((await database.owner.query(sql, [draft.id])).rows).toEqual([
+      { status: 'cancelled', next_retry_at: null, last_error: 'The lead is not to be contacted.' },
+    ])
+    expect(carrier.requests).toHaveLength(1)
+  })
+
   it('a STOP and a sending that meet leave one of two: sent once, or never', async () => {
     for (let round = 0; round < 12; round++) {
       const { lead, person, draft } = await newApproved()

@@ -80,6 +80,8 @@ const claimSql = `
   returning a.id as approval_id, a.lead_id, a.channel, a.action_type, a.draft_to as "to", a.draft_subject as subject, a.draft_text as text,
             a.idempotency_key, a.retry_count, a.max_retries, a.version`
 
+const leftAlone = 'The lead is not to be contacted.'
+
 const alertOf = (approvalId: string): Alert => ({ type: 'send_failed', entityId: approvalId, entityType: 'approval' })
 
 export const createSender = (options: SenderOptions): Sender => {
@@ -137,16 +139,33 @@ export const createSender = (options: SenderOptions): Sender => {
     if (end === 'failed') await raiseAlert(db, alertOf(id), error, 'error')
   }
 
+  /** Whoever asked meanwhile to be left alone took along what was open; this was under way. */
+  const giveUp = async (db: Db, { approval_id: id }: Claimed, error: string): Promise<void> => {
+    await db.query(`update public.approvals set status = 'failed', last_error = $2, next_retry_at = null where id = $1`, [
+      id,
+      error,
+    ])
+    await db.query(`update public.approvals set status = 'cancelled', last_error = $2 where id = $1`, [id, leftAlone])
+  }
+
   /** Whoever took it over meanwhile says how it ended. */
   const settle = (claimed: Claimed, outcome: Outcome): Promise<SendEnd> =>
     write(async (db) => {
-      await db.query('select from public.leads where id = $1 for update', [claimed.lead_id])
+      const [lead] = await selected<{ left_alone: boolean }>(
+        db,
+        'select do_not_contact as left_alone from public.leads where id = $1 for update',
+        [claimed.lead_id],
+      )
       const mine = await selected(
         db,
         `select id from public.approvals where id = $1 and status = 'sending' and version = $2 for update`,
         [claimed.approval_id, claimed.version],
       )
       if (mine.length === 0) return 'none'
+      if (lead?.left_alone && outcome.end !== 'sent') {
+        await giveUp(db, claimed, outcome.error)
+        return 'failed'
+      }
       await note(db, claimed, outcome)
       return outcome.end
     }, claimed.approval_id)
