@@ -9,7 +9,7 @@ import { agentById, changeAgent, createAgent, findAgent, listAgents, requireAgen
 import { listMetrics, storeMetric } from './repository/metrics.js'
 import { type Backoff, changeTask } from './repository/queue.js'
 import type { AgentInstance, Db, Execution, Metric, SystemHealth } from './repository/rows.js'
-import { endSilence } from './repository/silence.js'
+import { endSilence, giveUpTasksOf } from './repository/silence.js'
 import type { SupabaseHealthBody } from './routes/answers.js'
 import { agentChange, newAgent, newMetric, newTask, parse, taskChange } from './routes/input.js'
 import type { Announce, Asking, Writes } from './second-database/writes.js'
@@ -69,9 +69,10 @@ export class SupabaseService {
   async updateAgentInstance(agentId: string, updates: z.input<typeof agentChange>, by?: Asking): Promise<Stored<AgentInstance>> {
     const change = parse(agentChange, updates)
     return this.#store(async (tx, announce) => {
+      const left = change.status === 'offline' ? await giveUpTasksOf(tx, agentId, this.#now(), this.#options.backoff) : []
       const changed = await changeAgent(tx, agentId, change)
       if (change.status !== undefined) await endSilence(tx, changed)
-      await announce(eventsOf.agent(changed))
+      await announce([...left.flatMap(eventsOf.task), ...eventsOf.agent(changed)])
       return changed
     }, by)
   }

@@ -176,6 +176,51 @@ describe('the queue', () => {
     await expect(inTransaction((db) => cancelTask(db, task_id))).rejects.toMatchObject({ code: 'AGENTS_ILLEGAL_MOVE' })
   })
 
+  it('what nobody wants any more is not tried again, when it fails or when whoever runs it falls silent', async () => {
+    const agent = await idleAgent('terrain_generator')
+    const cancelled = async (): Promise<string> => {
+      const { task_id } = await task('terrain_generator')
+      await claim(agent.agent_id)
+      await inTransaction((db) => cancelTask(db, task_id))
+      return task_id
+    }
+    expect(await change(await cancelled(), 'failed')).toMatchObject({ status: 'cancelled', retry_count: 0 })
+    const id = await cancelled()
+    const found = await silence(new Date(Date.now() + 100_000))
+    expect(found.tasks).toMatchObject([{ task_id: id, status: 'cancelled', retry_count: 0 }])
+  })
+
+  it('what comes late from an agent whose task is with another changes nothing of it', async () => {
+    const start = new Date()
+    const later = new Date(start.getTime() + 100_000)
+    const [late, other] = [await idleAgent('code_reviewer', start), await idleAgent('code_reviewer', later)]
+    const { task_id } = await task('code_reviewer')
+    await claim(late.agent_id, start)
+    await silence(later)
+    const end = (status: 'completed' | 'failed', { agent_id }: AgentInstance) => change(task_id, status, later, { agent_id })
+    await expect(end('completed', late)).rejects.toMatchObject({ code: 'AGENTS_ILLEGAL_MOVE' })
+    await claim(other.agent_id, new Date(later.getTime() + 10_000))
+    for (const status of ['completed', 'failed'] as const)
+      await expect(end(status, late)).rejects.toMatchObject({ code: 'AGENTS_ILLEGAL_MOVE' })
+    expect(await agentById(database.pool, other.id)).toMatchObject({ status: 'processing', current_task_id: task_id })
+    expect(await end('completed', other)).toMatchObject({ status: 'completed', agent_instance_id: other.id })
+  })
+
+  it('what an agent ran that somebody put offline, or took away, goes back into the queue', async () => {
+    const [one, other] = [await idleAgent('roblox_asset'), await idleAgent('roblox_asset')]
+    const ids = await Promise.all(
+      [one, other].map(async ({ id }) => (await task('roblox_asset', { agent_instance_id: id })).task_id),
+    )
+    for (const { agent_id } of [one, other]) await claim(agent_id)
+    await changeAgent(database.pool, one.agent_id, { status: 'offline' })
+    await database.owner.query('delete from agent_instances where id = $1', [other.id])
+    const { agents, tasks } = await silence(new Date())
+    expect(agents).toEqual([])
+    expect(new Set(tasks.map(({ task_id }) => task_id))).toEqual(new Set(ids))
+    expect(tasks.every(({ status, agent_instance_id }) => status === 'retrying' && agent_instance_id === null)).toBe(true)
+    expect(await agentById(database.pool, one.id)).toMatchObject({ status: 'offline', current_task_id: null })
+  })
+
   it('a task that is given to one agent waits for that one', async () => {
     const [one, other] = [await idleAgent('roblox_testing'), await idleAgent('roblox_testing')]
     const { task_id } = await task('roblox_testing', { agent_instance_id: one.id })

@@ -63,12 +63,23 @@ export interface TaskChange {
   readonly execution_time_seconds?: number | undefined
   readonly error_message?: string | undefined
   readonly retryable: boolean
+  /** Who tells it; left out, whoever it is may. */
+  readonly agent_id?: string | undefined
 }
 
-/** Where a failure leads: back into the queue while attempts are left. */
+/** Where a failure leads: back into the queue while attempts are left, unless nobody wants it any more. */
 const afterFailure = (task: Execution, { status, retryable }: TaskChange): TaskStatus | undefined => {
   if (status !== 'failed' || task.status !== 'running' || !retryable) return status
-  return task.retry_count < task.max_retries ? 'retrying' : 'failed'
+  if (task.retry_count >= task.max_retries) return 'failed'
+  return task.cancel_requested ? 'cancelled' : 'retrying'
+}
+
+/** Raises AGENTS_ILLEGAL_MOVE where the task has been given to another meanwhile, or back into the queue. */
+const requireIts = async (db: Db, { status, agent_instance_id: id }: Execution, agentId: string | undefined): Promise<void> => {
+  if (agentId === undefined) return
+  const its = tables.selectFrom('agent_instances').select('id').where('agent_id', '=', agentId).where('id', '=', id)
+  if (status !== 'running' || (await firstOf(db, its)) === null)
+    throw new AgentsError('AGENTS_ILLEGAL_MOVE', 'The task is not with this agent any more.')
 }
 
 /** Raises AGENTS_NOT_FOUND. Whoever has it decides alone until the transaction ends. */
@@ -94,6 +105,7 @@ export const changeTask = async (
   { now, backoff }: { readonly now: Date; readonly backoff: Backoff },
 ): Promise<Execution> => {
   const task = await lockTask(db, taskId)
+  await requireIts(db, task, change.agent_id)
   const status = afterFailure(task, change) ?? task.status
   // A task that is not changed but named again has ended as it is: told twice is told once.
   if (status === task.status && task.completed_at !== null) throw new AgentsError('AGENTS_ILLEGAL_MOVE')

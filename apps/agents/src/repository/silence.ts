@@ -20,14 +20,25 @@ export interface Silenced {
 const lockedTasks = (since: string) =>
   tables
     .selectFrom('agent_executions as e')
-    .innerJoin('agent_instances as a', 'a.id', 'e.agent_instance_id')
+    .leftJoin('agent_instances as a', 'a.id', 'e.agent_instance_id')
     .selectAll('e')
+    // Whoever ran it is offline already, by another's word, or is no more.
+    .select(sql<boolean>`coalesce(a.status = 'offline', true)`.as('is_left'))
     .where('e.status', '=', 'running')
-    .where('a.status', '<>', 'offline')
-    .where('a.last_heartbeat', '<', since)
+    .where((eb) => eb.or([eb('a.id', 'is', null), eb('a.status', '=', 'offline'), eb('a.last_heartbeat', '<', since)]))
     .orderBy('e.id')
     .forUpdate('e')
     .skipLocked()
+
+const runningOf = (agentId: string) =>
+  tables
+    .selectFrom('agent_executions as e')
+    .innerJoin('agent_instances as a', 'a.id', 'e.agent_instance_id')
+    .selectAll('e')
+    .where('e.status', '=', 'running')
+    .where('a.agent_id', '=', agentId)
+    .orderBy('e.id')
+    .forUpdate('e')
 
 /** But for those who run a task that is not among `taken`. */
 const silenced = (since: string, taken: readonly string[]) =>
@@ -70,10 +81,10 @@ const givenBackAll = (tasks: readonly Execution[], now: Date, backoff: Backoff) 
     .returningAll('e')
 }
 
-const failedAll = (tasks: readonly Execution[]) =>
+const endedAll = (tasks: readonly Execution[], status: 'failed' | 'cancelled') =>
   tables
     .updateTable('agent_executions')
-    .set({ status: 'failed', error_message: fellSilent })
+    .set({ status, error_message: fellSilent })
     .where(
       'id',
       'in',
@@ -97,18 +108,34 @@ export const endSilence = async (
     await resolveAlert(db, { ...heartbeatMissed, entityId: agent_id })
 }
 
-/** Within a transaction, in as many statements for one agent as for many. An agent whose task just ends is left for the next time. */
+/** Of locked tasks, which nobody runs any more: again where attempts are left and somebody wants it, else over. */
+const giveUp = async (db: Db, left: readonly Execution[], now: Date, backoff: Backoff): Promise<readonly Execution[]> => {
+  const over = left.filter(({ retry_count, max_retries }) => retry_count >= max_retries)
+  const rest = left.filter((task) => !over.includes(task))
+  const unwanted = rest.filter(({ cancel_requested }) => cancel_requested)
+  const again = rest.filter((task) => !unwanted.includes(task))
+  const retried = again.length > 0 ? await rowsOf<Execution>(db, givenBackAll(again, now, backoff)) : []
+  const failed = over.length > 0 ? await rowsOf<Execution>(db, endedAll(over, 'failed')) : []
+  const cancelled = unwanted.length > 0 ? await rowsOf<Execution>(db, endedAll(unwanted, 'cancelled')) : []
+  return [...retried, ...failed, ...cancelled]
+}
+
+/** What an agent runs that goes offline by its own word, or an operator's. In its transaction, before its state. */
+export const giveUpTasksOf = async (db: Db, agentId: string, now: Date, backoff: Backoff): Promise<readonly Execution[]> =>
+  giveUp(db, await rowsOf<Execution>(db, runningOf(agentId)), now, backoff)
+
+/**
+ * Within a transaction, in as many statements for one agent as for many. An agent whose task just ends is left for the next time. Tasks whose agent is
+ * offline already, or no more, go the same way.
+ */
 export const silenceAgents = async (db: Db, now: Date, backoff: Backoff): Promise<Silenced> => {
   const since = momentBefore(now, silentAfterMs)
-  const running = await rowsOf<Execution>(db, lockedTasks(since))
+  const running = await rowsOf<Execution & { readonly is_left: boolean }>(db, lockedTasks(since))
   const taken = running.map(({ id }) => id)
   const agents = await rowsOf<AgentInstance>(db, silenced(since, taken))
   const gone = new Set(agents.map(({ id }) => id))
-  const left = running.filter(({ agent_instance_id: id }) => id !== null && gone.has(id))
-  const again = left.filter(({ retry_count, max_retries }) => retry_count < max_retries)
-  const over = left.filter(({ retry_count, max_retries }) => retry_count >= max_retries)
-  const retried = again.length > 0 ? await rowsOf<Execution>(db, givenBackAll(again, now, backoff)) : []
-  const failed = over.length > 0 ? await rowsOf<Execution>(db, failedAll(over)) : []
+  const left = running.filter(({ agent_instance_id: id, is_left }) => is_left || (id !== null && gone.has(id)))
+  const given = await giveUp(db, left, now, backoff)
   if (agents.length > 0) await rowsOf(db, told(agents))
-  return { agents, tasks: [...retried, ...failed] }
+  return { agents, tasks: given }
 }

@@ -49,8 +49,10 @@ export const taskChange = z
     error_message: z.string().max(4000).optional(),
     /** Of a failure: whether another attempt may help. */
     retryable: z.boolean().default(true),
+    /** Who tells it: refused where the task is not with that agent any more. */
+    agent_id: name.optional(),
   })
-  .refine(({ retryable: _, ...change }) => Object.keys(change).length > 0, 'give something to change')
+  .refine(({ retryable: _, agent_id: _agent, ...change }) => Object.keys(change).length > 0, 'give something to change')
 
 export const newMetric = z.strictObject({
   agent_id: name,
