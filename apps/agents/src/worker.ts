@@ -35,6 +35,18 @@ export interface Worker {
   stop(): Promise<void>
 }
 
+class Refusal extends Error {
+  readonly status: number
+
+  constructor(method: string, path: string, status: number) {
+    super(`${method} ${path.split('/')[1]} was answered with ${status}`)
+    this.status = status
+  }
+}
+
+/** How often it is tried, once it is to stop, to tell what came of the last task. */
+const mostTellsWhileStopping = 5
+
 export const createWorker = (options: WorkerOptions): Worker => {
   const { url, token, agentId, run, beatEveryMs = 30_000, pollMs = 1_000, onError = () => {} } = options
   const stopping = new AbortController()
@@ -49,7 +61,7 @@ export const createWorker = (options: WorkerOptions): Worker => {
       headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
       body: body === undefined ? null : JSON.stringify(body),
     })
-    if (!response.ok) throw new Error(`${method} ${path.split('/')[1]} was answered with ${response.status}`)
+    if (!response.ok) throw new Refusal(method, path, response.status)
     return response.status === 204 ? undefined : ((await response.json()) as T)
   }
 
@@ -60,34 +72,57 @@ export const createWorker = (options: WorkerOptions): Worker => {
     if (present && heard?.cancel.includes(present.taskId)) present.controller.abort()
   }
 
+  /** What a run came to; it says nothing of whether that could be told. */
+  const outcomeOf = async (task: Task, signal: AbortSignal): Promise<object> => {
+    try {
+      const { output, quality } = await run(task, signal)
+      return { status: 'completed', output_data: output, ...(quality !== undefined && { quality_score: quality }) }
+    } catch (error) {
+      if (signal.aborted) return { status: 'cancelled' }
+      return { status: 'failed', error_message: error instanceof Error ? error.message.slice(0, 4000) : 'failed' }
+    }
+  }
+
+  /** Until it is heard: what is done is not to be done again, and whoever is busy gets nothing else. A refusal is an answer. */
+  const tell = async (path: string, outcome: object): Promise<void> => {
+    for (let left = mostTellsWhileStopping; left > 0; left -= stopping.signal.aborted ? 1 : 0) {
+      try {
+        return void (await ask('PATCH', path, { ...outcome, agent_id: agentId }))
+      } catch (error) {
+        onError(error)
+        if (error instanceof Refusal && error.status < 500 && error.status !== 429) return
+        await setTimeout(pollMs)
+      }
+    }
+  }
+
   const work = async (task: Task): Promise<void> => {
     const controller = new AbortController()
     present = { taskId: task.task_id, controller }
-    const path = `/executions/${encodeURIComponent(task.task_id)}`
     try {
-      const { output, quality } = await run(task, controller.signal)
-      await ask('PATCH', path, {
-        status: 'completed',
-        output_data: output,
-        ...(quality !== undefined && { quality_score: quality }),
-      })
-    } catch (error) {
-      if (controller.signal.aborted) await ask('PATCH', path, { status: 'cancelled' })
-      else
-        await ask('PATCH', path, {
-          status: 'failed',
-          error_message: error instanceof Error ? error.message.slice(0, 4000) : 'failed',
-        })
+      await tell(`/executions/${encodeURIComponent(task.task_id)}`, await outcomeOf(task, controller.signal))
     } finally {
       present = undefined
     }
   }
 
+  /** What ran under this name before runs no more: it goes back into the queue, and the agent begins anew. */
+  const begin = async (): Promise<void> => {
+    const heard = await ask<{ current_task_id: string | null }>('POST', `${agent}/heartbeat`, {})
+    if (heard?.current_task_id == null) return
+    await ask('PATCH', agent, { status: 'offline', status_reason: 'It begins anew.' })
+    await beat()
+    await beat()
+  }
+
   const rest = (): Promise<void> => setTimeout(pollMs, undefined, { signal: stopping.signal }).catch(() => undefined)
 
   const loop = async (): Promise<void> => {
+    let hasBegun = false
     while (!stopping.signal.aborted) {
       try {
+        if (!hasBegun) await begin()
+        hasBegun = true
         const task = await ask<Task>('POST', `${agent}/claim`)
         if (task) await work(task)
         else await rest()
@@ -100,7 +135,7 @@ export const createWorker = (options: WorkerOptions): Worker => {
 
   return {
     start: () => {
-      working = beat().catch(onError).then(loop)
+      working = loop()
       timer = setInterval(() => void beat().catch(onError), beatEveryMs)
       timer.unref()
     },
