@@ -22,7 +22,8 @@ const metadata = z
 const zone = z
   .string()
   .max(64)
-  .regex(/^[A-Za-z][A-Za-z0-9_+/-]*$/, 'a zone such as Australia/Darwin')
+  // An abbreviation is another zone to Postgres: its ACT is Acre.
+  .regex(/^(?:[A-Za-z][A-Za-z0-9_+-]*(?:\/[A-Za-z0-9_+-]+)+|UTC|GMT)$/, 'a zone such as Australia/Darwin')
   .refine((name) => {
     try {
       new Intl.DateTimeFormat('en', { timeZone: name })
