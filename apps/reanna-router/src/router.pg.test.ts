@@ -204,6 +204,8 @@ describe('tours', () => {
     ['a window outside of the tour', { properties: [{ address: 'x', window: { from: '08:00', until: '10:00' } }] }],
     ['a window that ends before it begins', { properties: [{ address: 'x', window: { from: '11:00', until: '10:00' } }] }],
     ['a zone that is none', { time_zone: 'Australia/Nowhere' }],
+    ['a zone that Postgres does not know', { time_zone: 'AET' }],
+    ['a zone that is another to Postgres', { time_zone: 'ACT' }],
     ['a field that nobody knows', { colour: 'red' }],
     ['a strategy that nobody knows', { strategy: 'scenic' }],
     ['a NUL', { properties: [{ address: 'a\0b' }] }],

@@ -195,6 +195,14 @@ describe('SEC-1, R121, C1, C2, C21: row security', () => {
     await as('authenticated', admin, visit)
   })
 
+  it('a tour keeps no zone by which the board of all would fail, and none that is another here', async () => {
+    const claims = { sub: 'agent123', role: 'authenticated' }
+    for (const zone of ['AET', 'ACT', 'Mars/Olympus', '+99:99'])
+      await expect(as('authenticated', claims, `update tours set time_zone = '${zone}'`), zone).rejects.toThrow()
+    for (const zone of ['Australia/Darwin', 'UTC', '-03:30'])
+      expect(await as('authenticated', claims, `update tours set time_zone = '${zone}' returning 1`), zone).toHaveLength(1)
+  })
+
   it('every table of the app is under row security', async () => {
     expect(
       await names(

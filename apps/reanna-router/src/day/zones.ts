@@ -30,8 +30,9 @@ export const offsetMinutes = (zone: string, at: Date): number => {
 export const isZone = (zone: string): boolean => {
   const fixed = minutesOf(zone)
   if (fixed !== undefined) return Math.abs(fixed) <= 14 * 60 && Number(zone.slice(4)) < 60
-  // Names alone: what else Intl takes is written otherwise in Postgres.
-  if (!/^[A-Za-z][A-Za-z0-9_+/-]*$/.test(zone)) return false
+  // Names alone, as IANA has them: what else Intl takes is written otherwise in Postgres, and an abbreviation is another zone there.
+  if (!/^(?:[A-Za-z][A-Za-z0-9_+-]*(?:\/[A-Za-z0-9_+-]+)+|UTC|GMT)$/.test(zone) || /^SystemV\/|^US\/Pacific-New$/i.test(zone))
+    return false
   try {
     return formatOf(zone) !== undefined
   } catch {
