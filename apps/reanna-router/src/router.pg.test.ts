@@ -585,6 +585,25 @@ describe('feedback', () => {
     expect(await statuses('tasks', `id = '${(await shown()).notification_task_id}'`)).toEqual(['completed'])
   })
 
+  it('is told to nobody once its task was cancelled, until somebody asks again', async () => {
+    const { visit } = await atVisit()
+    let let503: () => void = () => undefined
+    const after = new Promise<void>((resolve) => {
+      let503 = resolve
+    })
+    sms.answer(() => ({ status: 503, after }))
+    const { body } = await ask<Feedback>('POST', '/feedback/sms', { visit_id: visit.id, message: 'Never mind.' })
+    const { notification_task_id: task } = (await ask<Feedback>('PUT', `/feedback/${body.id}/process`)).body
+    await until(() => sms.requests.length === 1)
+    expect((await ask('PUT', `/tasks/${task}/status`, { status: 'cancelled' })).status).toBe(200)
+    let503()
+    const sql = `select from reanna.calls where kind = 'feedback.notify' and subject = $1 and status in ('waiting', 'calling')`
+    await until(async () => (await database.owner.query(sql, [body.id])).rows.length === 0)
+    expect(sms.requests).toHaveLength(1)
+    sms.answer(() => ({}))
+    expect((await ask<Feedback>('PUT', `/feedback/${body.id}/notify`)).body.sent_to_agent).toBe(true)
+  })
+
   it('goes to the phone where the listing agent wants to be called', async () => {
     const tour = await makeTour({ properties: [{ address: 'x', contact_method: 'phone' }] })
     const { body } = await ask<Feedback>('POST', '/feedback/sms', { visit_id: tour.visits[0]!.id, message: 'Fine.' })

@@ -93,6 +93,18 @@ const notify = (notifier: Notifier) =>
         .whereRef('k.id', '=', 'f.task_id')
         .where('f.processed_feedback', 'is not', null)
         .where('f.sent_to_agent', '=', false)
+        // Who cancelled the task wants nobody told, until somebody asks again.
+        .where(({ not, exists, selectFrom }) =>
+          not(
+            exists(
+              selectFrom('tasks as c')
+                .select('c.id')
+                .whereRef('c.id', '=', 'f.notification_task_id')
+                .where('c.status', '=', 'cancelled')
+                .whereRef('c.updated_at', '>=', 'f.notification_requested_at'),
+            ),
+          ),
+        )
         .returning(['f.processed_feedback as text', 'v.address', 'v.sellside_agent_id as agent_id'])
         .returning(['v.sellside_agent_name as agent_name', 'v.contact_method as by'])
       const row = await firstOf(db, attempt)
