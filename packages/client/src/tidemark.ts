@@ -100,7 +100,7 @@ class Client implements Tidemark<AnyDatabase> {
     const network = (event: 'networkDown' | 'networkUp') => this.#queries.network(event)
     this.#unfollow = [
       followPage({ hidden: (isHidden) => this.#hidden(isHidden), network }, Math.min(settings.hiddenMs, longestMs)),
-      given.accessToken ? () => undefined : followUser(supabase, () => this.#queries.reset()),
+      followUser(supabase, () => this.#queries.reset()),
     ]
   }
 

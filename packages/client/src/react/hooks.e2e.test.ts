@@ -194,9 +194,22 @@ describe('S5.11, R109: useSupabaseAgent', () => {
     const { now } = render(client, () => useSupabaseAgent({ enableRealtime: false }))
     await untilShown(() => !now().loading)
     expect([now().agents, now().error, client.supabase.getChannels().length]).toEqual([[], null, 0])
-    await client.supabase.auth.signInAnonymously()
+    await act(async () => void (await client.supabase.auth.signInAnonymously()))
     await act(() => now().actions.refresh())
     await untilShown(() => now().agents.length > 0)
+    const { data } = await client.supabase.auth.getUser()
+    await server.sql.query(
+      `insert into agent_executions (task_id, agent_type, task_type, user_id) values ('of one', 'quiz_generator', 'quiz', $1)`,
+      [data.user!.id],
+    )
+    await act(() => now().actions.refreshExecutions())
+    await untilShown(() => now().executions.length === 1)
+    // Another does not see what was one's own, and need not wait for a refresh.
+    await act(async () => void (await client.supabase.auth.signOut()))
+    await untilShown(() => now().executions.length === 0 && now().agents.length === 0)
+    await act(async () => void (await client.supabase.auth.signInAnonymously()))
+    await untilShown(() => now().agents.length > 0)
+    expect(now().executions).toEqual([])
     await server.sql.query('revoke select on agent_metrics from authenticated')
     await act(() => now().actions.refreshMetrics())
     await untilShown(() => now().error !== null)

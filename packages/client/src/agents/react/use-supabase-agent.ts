@@ -1,5 +1,7 @@
-import { useQuery } from '@tanstack/react-query'
+import type { SupabaseClient } from '@supabase/supabase-js'
+import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { useEffect, useMemo } from 'react'
+import { followUser } from '../../follow-user.js'
 import { useTidemark } from '../../react/tidemark-context.js'
 import { useLiveView } from '../../react/use-live-view.js'
 import { readAgents, readExecutions, readMetrics } from '../agent-reads.js'
@@ -50,6 +52,7 @@ export const useSupabaseAgent = ({
   const liveAgents = useLiveView(url, agentsView, enableRealtime)
   const liveExecutions = useLiveView(url, executionsView, enableRealtime)
   const asked = { enabled: !enableRealtime, retry: false, networkMode: 'always' } as const
+  const client = useQueryClient()
   const keyOf = (what: string) => ['tidemark', url, 'agents', what]
   const agents = useQuery({ ...asked, queryKey: keyOf('agents'), queryFn: () => readAgents(tidemark) })
   const executions = useQuery({ ...asked, queryKey: keyOf('executions'), queryFn: () => readExecutions(tidemark) })
@@ -63,6 +66,16 @@ export const useSupabaseAgent = ({
     const refresh = async () => void (await Promise.all([refreshAgents(), refreshExecutions(), refreshMetrics()]))
     return { refresh, refreshAgents, refreshExecutions, refreshMetrics }
   }, [enableRealtime, agentsView, executionsView, refetchAgents, refetchExecutions, refetchMetrics])
+
+  // What one user was shown is not shown to the next: live rows see to that themselves.
+  useEffect(
+    () =>
+      followUser(
+        tidemark.supabase as unknown as SupabaseClient,
+        () => void client.resetQueries({ queryKey: ['tidemark', url, 'agents'] }),
+      ),
+    [tidemark, client, url],
+  )
 
   useEffect(() => {
     const timer = setInterval(() => {
