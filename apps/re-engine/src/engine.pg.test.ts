@@ -572,6 +572,16 @@ describe('approvals', () => {
     }
   })
 
+  it.each([
+    ['without a plus', (phone: string) => phone.slice(1)],
+    ['with 00 for it', (phone: string) => `00${phone.slice(1)}`],
+    ['behind the name of a channel', (phone: string) => `whatsapp:${phone}`],
+  ])('who says STOP is found by a number that the carrier writes %s', async (_what, written) => {
+    const lead = await newLead()
+    const told = { source: 'carrier', external_id: randomUUID(), channel: 'sms', from: written(lead.phone!), text: 'STOP' }
+    expect((await ask('POST', '/inbound', told, service)).body).toMatchObject({ lead_id: lead.id, do_not_contact: true })
+  })
+
   it('a STOP after a bounce outlives it: who lifts the bounce does not take back the word', async () => {
     const lead = await newLead()
     const told = (more: object) =>

@@ -135,6 +135,12 @@ const unblock = (db: Db, ids: readonly string[]) =>
     [ids],
   )
 
+/** Before an address, as some carriers write it. */
+const schemes = /^(?:tel|sms|whatsapp|mailto):/
+
+/** As leads have it: many carriers leave out the plus, or write 00 for it. */
+const phoneOf = (address: string): string => address.replace(/[\s().-]/g, '').replace(/^(?:00|\+)?(?=[1-9]\d{6,14}$)/, '+')
+
 /** Leads for whom somebody was, or is to be, written to at an address that is not their own; the last one first. */
 const leadsWrittenTo = async (db: Db, addresses: readonly string[]): Promise<readonly string[]> => {
   const sql = `select lead_id as id from public.approvals where lower(draft_to) = any ($1) group by lead_id order by max(created_at) desc, lead_id`
@@ -149,8 +155,8 @@ export const receive = async (
   db: Db,
   { source, external_id: externalId, kind, channel, from, text, occurred_at: occurredAt }: Inbound,
 ): Promise<Received> => {
-  const address = from.trim().toLowerCase()
-  const phone = address.replace(/[\s().-]/g, '')
+  const address = from.trim().toLowerCase().replace(schemes, '')
+  const phone = phoneOf(address)
   const wish = kind === 'message' ? wishOf(text) : null
   const own = await findLeadByAddress(db, address.includes('@') ? { email: address } : { phone })
   const ids = own ? [own.id] : wish === null ? [] : await leadsWrittenTo(db, [address, phone])
