@@ -32,14 +32,17 @@ const isDrawnOut = (said: string, wanted: string): boolean => said.length > want
 
 /** With stars for letters (k*ll), of which two at least are left. */
 const isMasked = (said: string, wanted: string): boolean =>
-  said.length === wanted.length &&
   said.includes('*') &&
+  said.length === wanted.length &&
   said.replaceAll('*', '').length >= 2 &&
   [...said].every((letter, i) => letter === '*' || letter === wanted[i])
 
 const isMeant = (said: string, wanted: string): boolean => {
-  if (said === wanted || isDrawnOut(said, wanted) || isMasked(said, wanted)) return true
-  if (wanted.length < nearFrom || said.length < nearFrom || said[0] !== wanted[0] || innocentWords.has(said)) return false
+  if (said === wanted) return true
+  // However it is written, it begins as it is meant.
+  if (said[0] !== wanted[0]) return false
+  if (isDrawnOut(said, wanted) || isMasked(said, wanted)) return true
+  if (wanted.length < nearFrom || said.length < nearFrom || innocentWords.has(said)) return false
   return isOneOff(said, wanted)
 }
 
@@ -53,9 +56,11 @@ const startsAt = (said: readonly string[], from: number, { words }: Phrase): boo
   return true
 }
 
+const asOneWord: ReadonlyMap<Phrase, string> = new Map(phrases.map((phrase) => [phrase, phrase.words.join('')]))
+
 /** Also as one word, as tags are written (#wannadie). */
 const isSaid = (said: readonly string[], phrase: Phrase): boolean => {
-  const joined = phrase.words.join('')
+  const joined = asOneWord.get(phrase)
   return said.some((word, from) => word === joined || startsAt(said, from, phrase))
 }
 

@@ -106,9 +106,7 @@ const uncovered = (plain: string, first: 0 | 1): string =>
 export const readings = (message: string): readonly (readonly string[])[] => {
   const plain = plainOf(message)
   const shown = plain.replaceAll(invisible, ' ').replaceAll('*', ' ')
-  return [
-    wordsOf(shown, '$1'),
-    wordsOf(shown, '$1$1'),
-    ...([0, 1] as const).map((first) => wordsOf(uncovered(plain, first), '$1$1')),
-  ]
+  const all = [wordsOf(shown, '$1'), ...[shown, uncovered(plain, 0), uncovered(plain, 1)].map((text) => wordsOf(text, '$1$1'))]
+  // Mostly they are one.
+  return [...new Map(all.map((words) => [words.join(' '), words])).values()]
 }
