@@ -21,6 +21,14 @@ describe('what people say', () => {
   it('S2.5: is a wish where it is nothing but that word', () => {
     for (const text of ['STOP', ' stop. ', 'Stop!', 'UNSUBSCRIBE', 'opt-out', 'ARRÊT', 'arret', 'STOPALL', 'quit', 'ARRE\u0302T'])
       expect([text, wishOf(text)]).toEqual([text, 'stop'])
+    // As mail programs send it.
+    for (const text of [
+      'Stop\n\nSent from my phone',
+      'STOP.\r\n> Hi Ana,\r\n> a new listing',
+      'unsubscribe\nOn Mon, Ben wrote:\n> Hi',
+    ])
+      expect([text, wishOf(text)]).toEqual([text, 'stop'])
+    for (const text of ['Stop by\n\non Monday', 'Hi,\n\nstop']) expect([text, wishOf(text)]).toEqual([text, null])
     for (const text of ['start', 'UNSTOP', 'resubscribe ']) expect([text, wishOf(text)]).toEqual([text, 'start'])
     for (const text of ['Please do not stop looking', 'The bus stop is near', 'Can we start at ten?', '', '🙂', 'The end of May'])
       expect([text, wishOf(text)]).toEqual([text, null])

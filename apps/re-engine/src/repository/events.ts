@@ -95,15 +95,18 @@ export const addEvent = async (db: Db, given: NewEvent): Promise<Added> => {
   return { event: known, isNew: false }
 }
 
-/** The words by which people ask to be left alone, and those that take it back; nothing else may be in the message. */
+/** The words by which people ask to be left alone, and those that take it back; nothing else may be in the message … */
 const stopWords = /^\W*(stop|stop\s?all|unsubscribe|cancel|end|quit|opt[\s-]?out|arr[eê]t(er)?|désabonner|desabonner)\W*$/iu
 const startWords = /^\W*(start|unstop|resubscribe)\W*$/iu
 
 export type Wish = 'stop' | 'start' | null
 
+/** … but what a mail ends with, or answers, behind whoever asks to be left alone. */
+const firstPart = (words: string): string => words.split(/\r?\n(?:[^\S\n]*\r?\n|>|--|__|(?=On .{0,200} wrote:))/)[0]!
+
 export const wishOf = (text: string): Wish => {
   const words = text.normalize('NFC').trim()
-  if (stopWords.test(words)) return 'stop'
+  if (stopWords.test(firstPart(words))) return 'stop'
   return startWords.test(words) ? 'start' : null
 }
 

@@ -133,7 +133,7 @@ export const authOptions = {
   'auth.ipHeader': option(
     text({ pattern: /^[A-Za-z0-9-]+$/, reason: 'it is not the name of a header', expected: 'the name of a header' }),
     {
-      help: 'Header in which a proxy gives the address of the client; its last entry counts. Only where the proxy sets it itself.',
+      help: 'Header in which a proxy gives the address of the client, for signing in to the dashboard, too; its last entry counts. Only where the proxy sets it itself.',
       defaultText: 'none: the address of the connection',
     },
   ),

@@ -15,6 +15,7 @@ import { type AlertsRoutesOptions, addAlertsRoutes } from './alerts-routes.js'
 import { addBreakerRoutes, type BreakerRoutesOptions } from './breaker-routes.js'
 import { addCacheRoutes, type CacheRoutesOptions } from './cache-routes.js'
 import { addDataRoutes, type DataRoutesOptions } from './data-routes.js'
+import { endWithSession } from './event-response.js'
 import { addFeedRoutes, type FeedRoutesOptions, openSharedTails } from './feed-routes.js'
 import { type Audit, addGate, type GateOptions } from './gate.js'
 import { addHooksRoutes, type HooksRoutesOptions } from './hooks-routes.js'
@@ -144,10 +145,11 @@ export const addJobRoutes = (app: FastifyInstance, { jobs }: Pick<AdminRoutesOpt
     const lastSeen = Number(request.headers['last-event-id'] ?? 0)
     const operator = operatorOf(request)
     reply.hijack()
-    streamJob(job, Number.isSafeInteger(lastSeen) && lastSeen > 0 ? lastSeen : 0, reply.raw, {
+    const end = streamJob(job, Number.isSafeInteger(lastSeen) && lastSeen > 0 ? lastSeen : 0, reply.raw, {
       shows: ({ type }) => type !== 'reject' || seesRows(operator),
       view: () => shownTo(operator, job.view()),
     })
+    reply.raw.once('close', endWithSession(operator, end))
   })
 }
 

@@ -1,5 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { operatorOf } from './operator.js'
+import { type Operator, operatorOf } from './operator.js'
 
 const heartbeatMs = 15_000
 /** A reader that lets so much wait gets no more until it has read some. */
@@ -17,9 +17,18 @@ export interface EventResponse {
 
 const longestTimerMs = 2 ** 31 - 1
 
+/** Calls when the session of an operator ends, which is as long as they may be told anything. Gives what forgets it. */
+export const endWithSession = ({ untilMs }: Operator, end: () => void): (() => void) => {
+  if (untilMs === undefined) return () => undefined
+  // Whoever is still signed in by then comes again by itself, with the session as it is then.
+  const timer = setTimeout(end, Math.min(Math.max(0, untilMs - Date.now()), longestTimerMs))
+  timer.unref()
+  return () => clearTimeout(timer)
+}
+
 /** Begins one. It lasts no longer than the operator's session. `onClose` is told once, when the client has gone or it has ended. */
 export const beginEvents = (request: FastifyRequest, reply: FastifyReply, onClose: () => void): EventResponse => {
-  const { untilMs } = operatorOf(request)
+  const operator = operatorOf(request)
   reply.hijack()
   const response = reply.raw
   response.writeHead(200, {
@@ -32,15 +41,13 @@ export const beginEvents = (request: FastifyRequest, reply: FastifyReply, onClos
   heartbeat.unref()
   const end = (): void => {
     clearInterval(heartbeat)
-    clearTimeout(over)
+    forgetSession()
     response.end()
   }
-  // Whoever is still signed in by then comes again by itself, with the session as it is then.
-  const over = untilMs === undefined ? undefined : setTimeout(end, Math.min(Math.max(0, untilMs - Date.now()), longestTimerMs))
-  over?.unref()
+  const forgetSession = endWithSession(operator, end)
   response.once('close', () => {
     clearInterval(heartbeat)
-    clearTimeout(over)
+    forgetSession()
     onClose()
   })
   const isFull = (): boolean => response.writableLength > maxBufferedBytes

@@ -151,7 +151,7 @@ describe('the gate', () => {
       isAuthorized,
       sessions,
       audit,
-      config: resolveConfig({ env: {}, cwd: folder }),
+      config: resolveConfig({ env: { TIDEMARK_AUTH_IP_HEADER: 'X-Sender' }, cwd: folder }),
       callers: { verifier: { verify: async () => ({ role: 'x', claims: {} }) } } as never,
       auth: () => undefined,
     })
@@ -216,6 +216,20 @@ describe('the gate', () => {
       ['ann@example.com'],
       ['bob@example.com', 'ann@example.com'],
     ])
+  })
+
+  test('SEC: what a job does is told as long as the session lasts', async () => {
+    const job = jobs.start('move.verify', ({ signal, emit }) => {
+      emit('phase', { phase: 'verify' })
+      return new Promise((resolve) => void signal.addEventListener('abort', resolve))
+    })
+    const session = { ...sessions.begin({ name: 'ann', role: 'operator', began: 'token' }), endsAtMs: Date.now() + 2_000 }
+    const headers = { cookie: await cookieOf(session) }
+    const { body } = await app.inject({ url: `/admin/v1/jobs/${job.id}/events`, headers })
+    expect(body).toContain('event: phase')
+    expect(body).not.toContain('event: end')
+    expect(job.view().state).toBe('running')
+    await jobs.stop()
   })
 
   test('what reaches beyond the project takes an admin: another database, a command on the machine', async () => {
@@ -304,5 +318,7 @@ describe('the gate', () => {
     for (let n = 0; n < 9; n++) codes.push((await post({ token: 'guess' })).statusCode)
     expect(codes.at(-1)).toBe(429)
     expect((await post({ token })).statusCode).toBe(429)
+    // Behind a proxy somebody else’s guesses are not everybody’s.
+    expect((await post({ token }, { 'x-sender': '203.0.113.9' })).statusCode).toBe(200)
   })
 })

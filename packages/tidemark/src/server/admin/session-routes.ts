@@ -4,6 +4,7 @@ import { TidemarkError } from '../../errors.js'
 import { networkOf } from '../../resilience/limiter/network-of.js'
 import { createLimiter } from '../../resilience/limiter.js'
 import { reachesDashboard } from '../dashboard/dashboard-routes.js'
+import { senderOf } from '../http/sender-of.js'
 import { validate } from '../http/validate.js'
 import { readVersion } from '../version.js'
 import { type Audit, findOperator, type GateOptions, isSecure } from './gate.js'
@@ -53,7 +54,8 @@ export const addSessionRoutes = async (app: FastifyInstance, options: SessionRou
       })
       admin.post('/session', async (request, reply) => {
         checkSite(request)
-        const { allowed, retryAfterMs } = await limiter.take(networkOf(request.ip), 1)
+        const ip = senderOf(request, config.auth.ipHeader?.toLowerCase())
+        const { allowed, retryAfterMs } = await limiter.take(networkOf(ip), 1)
         if (!allowed)
           throw new TidemarkError('TM_RESILIENCE_RATE_LIMITED', {
             ...attempts,
@@ -61,7 +63,7 @@ export const addSessionRoutes = async (app: FastifyInstance, options: SessionRou
             retryAfterMs: Math.ceil(retryAfterMs),
           })
         const wanted = validate(signInRequest, request.body)
-        const sender = { ip: request.ip, userAgent: request.headers['user-agent'] }
+        const sender = { ip, userAgent: request.headers['user-agent'] }
         const session = sessions.begin(await signIn(wanted, sender, options))
         const operator = { name: session.name, role: session.role, via: 'session' } as const
         keepOperator(request, operator)

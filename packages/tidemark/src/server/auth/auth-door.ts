@@ -6,6 +6,7 @@ import type { Caller } from '../../auth/caller.js'
 import { type SignedIn, signedInOf } from '../../auth/flows/signed-in.js'
 import type { Callers } from '../../auth/open-callers.js'
 import { redirectOf } from '../../auth/redirects.js'
+import { senderOf } from '../http/sender-of.js'
 import { headerOf, sendAnswer } from './auth-answers.js'
 
 export interface AuthDoorOptions {
@@ -97,10 +98,12 @@ export class AuthDoor {
   }
 
   #requestOf(request: FastifyRequest, { settings }: AuthContext): AuthRequest {
-    const { ipHeader } = this.#options
-    const forwarded = ipHeader === undefined ? undefined : headerOf(request, ipHeader.toLowerCase())?.split(',').at(-1)?.trim()
     const wishes = [headerOf(request, 'redirect_to'), textOf(queryOf(request)['redirect_to']), headerOf(request, 'referer')]
-    return { ip: forwarded || request.ip, userAgent: request.headers['user-agent'], redirectTo: redirectOf(wishes, settings) }
+    return {
+      ip: senderOf(request, this.#options.ipHeader),
+      userAgent: request.headers['user-agent'],
+      redirectTo: redirectOf(wishes, settings),
+    }
   }
 
   #apikeyOf(request: FastifyRequest): string | undefined {

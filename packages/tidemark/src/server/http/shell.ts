@@ -95,7 +95,7 @@ const mountAuth = async (app: FastifyInstance, options: ShellOptions, callers: C
     callers,
     log: log.child('auth'),
     version: readVersion(),
-    ipHeader: config.auth.ipHeader,
+    ipHeader: config.auth.ipHeader?.toLowerCase(),
     context: () => {
       const auth = options.auth()
       if (auth === undefined) throw new TidemarkError('TM_SERVER_STARTING', {})

@@ -2,6 +2,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { type Answer, answerOf } from '../../webhooks/intake/answers.js'
 import type { Intake } from '../../webhooks/intake/intake.js'
 import type { Provider } from '../../webhooks/providers/providers.js'
+import { senderOf } from '../http/sender-of.js'
 
 export interface WebhookRoutesOptions {
   /** Undefined while the server starts. */
@@ -13,13 +14,6 @@ export interface WebhookRoutesOptions {
 
 interface Path {
   readonly Params: { readonly provider: string; readonly secret?: string }
-}
-
-/** The address that the proxy in front saw: of several, the one that was added last. */
-const senderOf = (request: FastifyRequest, ipHeader: string | undefined): string => {
-  const value = ipHeader === undefined ? undefined : request.headers[ipHeader]
-  const last = typeof value === 'string' ? value.split(',').at(-1)?.trim() : undefined
-  return last === undefined || last === '' ? request.ip : last
 }
 
 const send = (reply: FastifyReply, { status, body, retryAfterSeconds, close }: Answer): FastifyReply => {
