@@ -178,6 +178,7 @@ describe('the app as a whole', () => {
       names: { agentId, taskId: String(body['task_id']) },
       routes: {
         'GET /health': 'open',
+        'GET /livez': 'open',
         'GET /openapi.json': 'open',
         'GET /api/v1/health/supabase': 'open',
         'GET /api/v1/agent-instances': 'shared',
@@ -252,6 +253,7 @@ describe('what is answered', () => {
     for (const list of ['agents', 'executions', 'metrics', 'health', 'alerts'])
       expect((await get(agents, `/${list === 'agents' ? 'agent-instances' : list}`)).json()[list]).not.toEqual([])
     await agents.server.inject('/health')
+    await agents.server.inject('/livez')
     // All that came before as well.
     expect(watched.flatMap(({ violations }) => violations)).toEqual([])
     const answered = new Set(watched.flatMap((each) => [...each.answered]))

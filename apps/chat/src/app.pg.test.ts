@@ -211,6 +211,7 @@ describe('the routes', () => {
       names: { id, messageId: message.id },
       routes: {
         'GET /health': 'open',
+        'GET /livez': 'open',
         'GET /openapi.json': 'open',
         'GET /chats': 'shared',
         'POST /chats': 'shared',
@@ -360,6 +361,7 @@ describe('when Postgres is away', () => {
     await away.close()
     await pools.stop()
     expect((await app.inject({ url: '/health' })).json()).toEqual({ status: 'ok', database: 'connected' })
+    expect((await app.inject({ url: '/livez' })).json()).toEqual({ status: 'ok' })
   })
 })
 

@@ -250,6 +250,7 @@ describe('leads', () => {
       names: { id: { '/leads': lead.id, '/approvals': draft.id, '/agents': own.id } },
       routes: {
         'GET /health': 'open',
+        'GET /livez': 'open',
         'GET /metrics': 'open',
         'GET /openapi.json': 'open',
         'GET /leads': 'shared',
@@ -941,7 +942,7 @@ describe('what is answered', () => {
     expect(await untoldAnswers(engine.server)).toEqual([])
     // All that came before, of every route that the tests have asked.
     expect(answers.violations).toEqual([])
-    const others = ['GET /health', 'GET /leads/updates', 'GET /metrics']
+    const others = ['GET /health', 'GET /leads/updates', 'GET /livez', 'GET /metrics']
     expect(listRoutes(engine.server).filter((route) => !answers.answered.has(route))).toEqual(others)
   })
 })

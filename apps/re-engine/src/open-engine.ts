@@ -97,7 +97,7 @@ export const openEngine = (options: EngineOptions): Promise<Engine> =>
     onStop(tellOfServices(signals, pool, log))
     const resilience = await openResilience({ redis, pool, folder: options.folder, prefix, signals, metrics, log })
     onStop(() => resilience.stop())
-    const apiMetrics = createApiMetrics({ isLeftOut: (route) => route === '/health' || route === '/metrics', metrics, log })
+    const apiMetrics = createApiMetrics({ isLeftOut: (route) => ['/health', '/livez', '/metrics'].includes(route), metrics, log })
     apiMetrics.attach({ pool, counters: createLiveCounters({ redis, prefix }) })
     onStop(() => apiMetrics.stop())
 

@@ -88,7 +88,7 @@ export const openReanna = (options: ReannaOptions): Promise<RunningApp> =>
     onStop(tellOfServices(signals, pool, log))
     const resilience = await openResilience({ redis, pool, folder, prefix, signals, log })
     onStop(() => resilience.stop())
-    const apiMetrics = createApiMetrics({ isLeftOut: (route) => route === '/health', log })
+    const apiMetrics = createApiMetrics({ isLeftOut: (route) => route === '/health' || route === '/livez', log })
     apiMetrics.attach({ pool, counters: createLiveCounters({ redis, prefix }) })
     onStop(() => apiMetrics.stop())
 

@@ -39,3 +39,4 @@ export const analytics = z.strictObject({
 export type EventCounts = Told<typeof analytics>['events']
 
 export const health = z.strictObject({ status: z.literal('ok'), database: z.literal('connected') })
+export const alive = z.strictObject({ status: z.literal('ok') })

@@ -101,6 +101,7 @@ describe('R121: the routes', () => {
       routes: {
         'POST /chat': 'open',
         'GET /health': 'open',
+        'GET /livez': 'open',
         'GET /openapi.json': 'open',
         'GET /history/:sessionId': 'key',
         'GET /analytics': 'key',
@@ -123,7 +124,7 @@ describe('what is answered', () => {
     expect(await untoldAnswers(app)).toEqual([])
     for (const message of ['hey there', 'my nan', 'wanna die'])
       await app.inject({ method: 'POST', url: '/chat', payload: { message, session_id: 'one' } })
-    for (const url of ['/history/one?limit=1', '/history/one', '/analytics', '/health'])
+    for (const url of ['/history/one?limit=1', '/history/one', '/analytics', '/health', '/livez'])
       await app.inject({ url, headers: { authorization: `Bearer ${token}` } })
     expect(violations).toEqual([])
     expect([...answered].sort()).toEqual(listRoutes(app))

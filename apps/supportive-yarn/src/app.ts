@@ -1,4 +1,4 @@
-/** The yarn over HTTP: `POST /chat`, `GET /health` and `GET /openapi.json`, and for those who hold a token `GET /history/:sessionId` and `GET /analytics`. */
+/** The yarn over HTTP: `POST /chat`, `GET /health`, `GET /livez` and `GET /openapi.json`, and for those who hold a token `GET /history/:sessionId` and `GET /analytics`. */
 import { createHash, timingSafeEqual } from 'node:crypto'
 import Fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import { answering, createApiNotes } from 'tidemark/app'
@@ -235,6 +235,11 @@ export const createApp = (options: AppOptions): FastifyInstance => {
       if (!(await connected(store))) throw new Refused(503, { status: 'error', database: 'disconnected' })
       return { status: 'ok', database: 'connected' } as const
     }),
+  )
+
+  app.get(
+    '/livez',
+    answering(answers.alive, { summary: 'That the process answers.', open: true }, async () => ({ status: 'ok' }) as const),
   )
 
   if (historyToken) addOperatorRoutes(app, options, historyToken)

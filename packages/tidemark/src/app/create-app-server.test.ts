@@ -189,6 +189,7 @@ describe('the server of an application', () => {
     expect(failures).toMatchObject([{ code: 'SHOP_FAILED', route: '/api/broken/:id' }])
     const health = await app.inject('/health')
     expect([health.statusCode, health.json()]).toEqual([503, { status: 'error', database: 'disconnected' }])
+    expect((await app.inject('/livez')).json()).toEqual({ status: 'ok' })
   })
 })
 

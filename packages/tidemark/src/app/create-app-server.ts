@@ -44,6 +44,7 @@ export interface AppServerOptions<C, S extends z.ZodObject = z.ZodObject> {
 const healthBudgetMs = 1000
 
 const connected = z.strictObject({ status: z.literal('ok'), database: z.literal('connected') })
+const alive = z.strictObject({ status: z.literal('ok') })
 
 const answerError =
   (errors: Refusals, onFailure: (failure: Failure) => void) =>
@@ -84,7 +85,7 @@ const isConnected = (db: Pick<Client, 'query'>): Promise<boolean> =>
 
 /**
  * An application's HTTP server; the caller listens and closes. Errors are answered as `{error, code}`, `GET /health` tells whether Postgres
- * answers, and every other route wants a token and is kept by nobody on the way.
+ * answers, `GET /livez` that the process does, and every other route wants a token and is kept by nobody on the way.
  */
 export const createAppServer = <C, S extends z.ZodObject = z.ZodObject>(options: AppServerOptions<C, S>): FastifyInstance => {
   const {
@@ -124,6 +125,9 @@ export const createAppServer = <C, S extends z.ZodObject = z.ZodObject>(options:
       ? { status: 'ok', database: 'connected', ...(await health?.read()) }
       : reply.status(503).send({ status: 'error', database: 'disconnected' }),
   )
+  app.get('/livez', { config: { summary: 'That the process answers.', answer: alive, open: true } }, async () => ({
+    status: 'ok',
+  }))
   openRoutes?.(app)
   notes?.serve(app)
 
