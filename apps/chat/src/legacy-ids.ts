@@ -9,7 +9,7 @@ export const isUuid = (text: string): boolean => uuidForm.test(text)
 const namespace = Buffer.from('5d0c6c0e1f5b4a7e9a3d2f6b8c714e90', 'hex')
 
 /** The uuid (version 5) of a name in this app's namespace. */
-export const uuidOf = (name: string): string => {
+const uuidOf = (name: string): string => {
   const bytes = createHash('sha1').update(namespace).update(name, 'utf8').digest().subarray(0, 16)
   bytes[6] = (bytes[6]! & 0x0f) | 0x50
   bytes[8] = (bytes[8]! & 0x3f) | 0x80

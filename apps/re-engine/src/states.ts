@@ -44,6 +44,3 @@ export const statesOf = <S extends string>(moves: Moves<S>): [S, ...S[]] => Obje
 export const mayGo = <S extends string>(moves: Moves<S>, from: S, to: S): boolean => moves[from].includes(to)
 
 export const goesBack = (from: LeadStatus, to: LeadStatus): boolean => stages[to] < stages[from]
-
-/** While a lead is in one of them it counts towards what its agent looks after. */
-export const openStatuses = ['new', 'contacted', 'qualified', 'nurturing'] as const satisfies readonly LeadStatus[]

@@ -51,7 +51,7 @@ const enhancedRows = (rows: TourRows, index: number): TourRows => ({
 })
 
 /** Makes the file with its tables. Raises where there is one already. */
-export const openNew = (path: string, enhanced = false): Database.Database => {
+const openNew = (path: string, enhanced = false): Database.Database => {
   if (existsSync(path)) throw new Error(`${path} exists; delete it or choose another name`)
   const database = new Database(path)
   database.pragma('foreign_keys = OFF')

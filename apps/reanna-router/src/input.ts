@@ -11,7 +11,7 @@ import { taskTypes } from './rows.js'
 const smsLength = 1600
 const longestText = 10_000
 /** A day has no more stops; the tables of distances of map services end there too. */
-export const mostStops = 24
+const mostStops = 24
 
 const text = (most: number) => z.string().trim().min(1).max(most)
 /** A year, a month and a day that there are, a time of day, and a zone. */

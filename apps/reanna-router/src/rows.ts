@@ -66,7 +66,7 @@ export const taskRow = z.strictObject({
 })
 export type Task = Told<typeof taskRow>
 
-export const feedbackSources = ['sms', 'voice', 'app', 'email', 'manual', 'crm'] as const
+const feedbackSources = ['sms', 'voice', 'app', 'email', 'manual', 'crm'] as const
 
 export const feedbackRow = z.strictObject({
   id,

@@ -1,11 +1,5 @@
 /** The types that `tidemark schema types` writes, as far as the client looks at them. */
 
-export interface TableShape {
-  readonly Row: object
-  readonly Insert: object
-  readonly Update: object
-}
-
 // biome-ignore lint/suspicious/noExplicitAny: rows of a database whose types were not given
 type Untyped = Record<string, any>
 

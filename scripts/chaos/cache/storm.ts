@@ -35,7 +35,7 @@ export interface Totals extends NodeReport {
   readonly ages: number[]
 }
 
-export const noTotals = (): Totals => ({
+const noTotals = (): Totals => ({
   reads: 0,
   withToken: 0,
   writes: 0,

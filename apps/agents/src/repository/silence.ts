@@ -5,7 +5,7 @@ import { type Backoff, givenBack } from './queue.js'
 import type { AgentInstance, Db, Execution } from './rows.js'
 import { momentBefore, rowsOf, tables } from './tables.js'
 
-export const silentAfterMs = 90_000
+const silentAfterMs = 90_000
 
 const heartbeatMissed = { type: 'heartbeat.missed', entityType: 'agent' } as const
 

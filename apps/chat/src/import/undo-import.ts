@@ -34,7 +34,7 @@ export interface ImportRun {
 }
 
 /** No such import, or one of which nothing is known. */
-export class UndoRefused extends Error {}
+class UndoRefused extends Error {}
 
 /** The latest first. */
 export const importRuns = async (db: Db): Promise<readonly ImportRun[]> => {

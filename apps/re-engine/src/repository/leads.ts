@@ -42,7 +42,7 @@ export const findLeadByAddress = async (db: Db, { email, phone }: Address): Prom
 }
 
 /** Whose turn it is; null where no active agent has room. Raises ENGINE_FORBIDDEN. */
-export const nextAgent = async (db: Db, besides: string | null = null): Promise<string | null> => {
+const nextAgent = async (db: Db, besides: string | null = null): Promise<string | null> => {
   const [row] = await selected<{ agent: string | null }>(db, 'select re_engine.next_agent($1) as agent', [besides])
   return row?.agent ?? null
 }
@@ -60,7 +60,7 @@ const assigning = async <T>(work: Promise<T>): Promise<T> => {
 }
 
 /** Which of the rules of the tables refused. */
-export const constraintOf = (error: unknown): string | undefined => {
+const constraintOf = (error: unknown): string | undefined => {
   for (
     let each = error as { readonly constraint?: unknown; readonly cause?: unknown } | undefined;
     each;

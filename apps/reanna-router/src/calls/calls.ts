@@ -10,7 +10,7 @@ import { type Logger, type Pool, silentLogger } from 'tidemark'
 import { createWorkUnderWay, type FailedCall, failedCall, wordsOfFailure } from 'tidemark/app'
 import type { Db } from '../rows.js'
 
-export const callKinds = ['crm.sync_tour', 'feedback.notify', 'crm.fetch_contact', 'crm.fetch_appointment'] as const
+const callKinds = ['crm.sync_tour', 'feedback.notify', 'crm.fetch_contact', 'crm.fetch_appointment'] as const
 
 export type CallKind = (typeof callKinds)[number]
 

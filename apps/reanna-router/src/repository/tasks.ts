@@ -46,7 +46,7 @@ export const listTasks = async (db: Db, { visitId, taskType, isPending, limit, a
 }
 
 /** Raises REANNA_NOT_FOUND. */
-export const requireTask = async (db: Db, id: string): Promise<Task> => {
+const requireTask = async (db: Db, id: string): Promise<Task> => {
   const row = await firstOf(db, select.where('k.id', '=', id))
   if (!row) throw new ReannaError('REANNA_NOT_FOUND')
   return shownInZone(row)

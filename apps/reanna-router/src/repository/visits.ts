@@ -11,7 +11,7 @@ import { cancelOpenTasks } from './tasks.js'
 import { lockTour, type Synced, setTourStatus } from './tours.js'
 
 /** A tour is a day of one agent: it takes no more stops, so that they are read as a whole. */
-export const mostVisits = 200
+const mostVisits = 200
 
 const select = tables
   .selectFrom('property_visits as v')

@@ -40,13 +40,13 @@ const unclear = 'Unclear: '
 const wordsOf = (answer: string | undefined): string | undefined =>
   answer?.startsWith(unclear) ? answer.slice(unclear.length) : answer
 
-export const summaryText = (wording: Wording, answers: Yarn['answers']): string => {
+const summaryText = (wording: Wording, answers: Yarn['answers']): string => {
   const { lead, labels, empty, confirm } = wording.summary
   return [lead, ...steps.map((step) => `${labels[step]}: ${wordsOf(answers[step]) ?? empty}`), confirm].join('\n')
 }
 
 /** What the yarn asks in a state. */
-export const promptOf = (wording: Wording, state: State, answers: Yarn['answers']): string => {
+const promptOf = (wording: Wording, state: State, answers: Yarn['answers']): string => {
   if (state === 'welcome') return wording.steps.welcome.prompt
   if (isStep(state)) return wording.steps[state].prompt
   return state === 'summary' ? summaryText(wording, answers) : wording.yarn

@@ -3,7 +3,7 @@ import type { Project } from '../server/project/project.js'
 import type { CommandContext } from './context.js'
 
 /** The logger of a command that ends: warnings for people, everything with --verbose. */
-export const commandLogger = async ({ terminal }: CommandContext): Promise<Logger> => {
+const commandLogger = async ({ terminal }: CommandContext): Promise<Logger> => {
   const { createLogger } = await import('../observability/log.js')
   return createLogger({
     level: terminal.verbose ? 'debug' : 'warn',

@@ -1,16 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import {
-  comparePositions,
-  decodePosition,
-  encodePosition,
-  formatLsn,
-  formatPosition,
-  isSameEpoch,
-  type Position,
-  parseLsn,
-  parsePosition,
-} from './position.js'
+import { comparePositions, formatLsn, formatPosition, isSameEpoch, type Position, parseLsn, parsePosition } from './position.js'
 
 const largest = 2n ** 64n - 1n
 const edges = [0n, 1n, 0xffn, 0x100n, 2n ** 32n - 1n, 2n ** 32n, 2n ** 63n - 1n, 2n ** 63n, largest]
@@ -22,10 +12,9 @@ const position: fc.Arbitrary<Position> = fc.record({ epoch, number })
 const refused = (text: string) => expect.objectContaining({ code: 'TM_FEED_POSITION', parameters: { text } }) as unknown
 
 describe('a position', () => {
-  it('comes back from its bytes and from its text as it was', () => {
+  it('comes back from its text as it was', () => {
     fc.assert(
       fc.property(position, (given) => {
-        expect(decodePosition(encodePosition(given))).toEqual(given)
         expect(parsePosition(formatPosition(given))).toEqual(given)
       }),
     )
@@ -36,43 +25,25 @@ describe('a position', () => {
       fc.property(position, number, (given, xid) => {
         expect(parsePosition(formatPosition({ ...given, xid }))).toEqual({ ...given, xid })
         expect(comparePositions({ ...given, xid }, given)).toBe(0)
-        expect(encodePosition({ ...given, xid })).toEqual(encodePosition(given))
       }),
     )
     expect(formatPosition({ epoch: 'wal-1', number: 255n, xid: 16n })).toBe('wal-1:ff:10')
   })
 
-  it('comes back from bytes in the middle of a buffer', () => {
-    fc.assert(
-      fc.property(position, fc.nat(9), fc.nat(9), (given, before, after) => {
-        const bytes = encodePosition(given)
-        const whole = new Uint8Array(before + bytes.length + after).fill(0x61)
-        whole.set(bytes, before)
-        expect(decodePosition(whole.subarray(before, before + bytes.length))).toEqual(given)
-      }),
-    )
-  })
-
-  it('FEED-1: sorts by its bytes as it does by its number', () => {
+  it('FEED-1: is ordered by its number', () => {
     fc.assert(
       fc.property(epoch, number, number, (epoch, a, b) => {
-        const [first, second] = [
-          { epoch, number: a },
-          { epoch, number: b },
-        ]
         const order = a === b ? 0 : a < b ? -1 : 1
-        expect(comparePositions(first, second)).toBe(order)
-        expect(Buffer.compare(encodePosition(first), encodePosition(second))).toBe(order)
+        expect(comparePositions({ epoch, number: a }, { epoch, number: b })).toBe(order)
       }),
     )
   })
 
-  it('FEED-1: has another text and other bytes than every other position', () => {
+  it('FEED-1: has another text than every other position', () => {
     fc.assert(
       fc.property(position, position, (a, b) => {
         const isSame = a.epoch === b.epoch && a.number === b.number
         expect(formatPosition(a) === formatPosition(b)).toBe(isSame)
-        expect(Buffer.compare(encodePosition(a), encodePosition(b)) === 0).toBe(isSame)
       }),
     )
   })
@@ -92,7 +63,6 @@ describe('a position', () => {
   it('is written down in the forms that files and tables hold', () => {
     const given = { epoch: 'wal-7-1', number: 0x16_b374_d848n }
     expect(formatPosition(given)).toBe('wal-7-1:16b374d848')
-    expect(Buffer.from(encodePosition(given)).toString('hex')).toBe(`00000016b374d848${Buffer.from('wal-7-1').toString('hex')}`)
     expect(formatPosition({ epoch: '0', number: 0n })).toBe('0:0')
   })
 })
@@ -133,38 +103,6 @@ describe('text that is no position', () => {
         expect(formatPosition(found)).toBe(text)
       }),
     )
-  })
-})
-
-describe('bytes that are no position', () => {
-  it.each([
-    ['nothing', ''],
-    ['half a number', '00000001'],
-    ['no epoch', '0000000000000001'],
-    ['an epoch in capitals', '000000000000000145'],
-    ['an epoch that is not ASCII', '0000000000000001c3a4'],
-    ['an epoch that is too long', `0000000000000001${'65'.repeat(201)}`],
-  ])('are refused: %s', (_what, hex) => {
-    expect(() => decodePosition(Buffer.from(hex, 'hex'))).toThrow(refused(hex))
-  })
-
-  it('are refused whatever they are, unless they are what a position is written as', () => {
-    fc.assert(
-      fc.property(fc.uint8Array({ maxLength: 24 }), (bytes) => {
-        let found: Position
-        try {
-          found = decodePosition(bytes)
-        } catch (error) {
-          expect(error).toEqual(refused(Buffer.from(bytes).toString('hex')))
-          return
-        }
-        expect(Buffer.compare(encodePosition(found), bytes)).toBe(0)
-      }),
-    )
-  })
-
-  it.each([-1n, largest + 1n])('are not made of %s', (number) => {
-    expect(() => encodePosition({ epoch: 'e', number })).toThrow(refused(String(number)))
   })
 })
 

@@ -12,7 +12,6 @@ export interface Position {
   readonly xid?: bigint
 }
 
-const largest = 2n ** 64n - 1n
 const epochForm = /^[a-z0-9][a-z0-9-]{0,199}$/
 
 /** Whether both belong to one history, so that they can be ordered. */
@@ -37,23 +36,6 @@ export const parsePosition = (text: string): Position => {
   const [, epoch = '', digits = '', xid] = form.exec(text) ?? []
   if (!epochForm.test(epoch) || digits === '') throw new TidemarkError('TM_FEED_POSITION', { text: text.slice(0, 100) })
   return { epoch, number: BigInt(`0x${digits}`), ...(xid !== undefined && { xid: BigInt(`0x${xid}`) }) }
-}
-
-/** Eight bytes of the number, most significant first, then the epoch in ASCII: bytes of one epoch sort as their positions do. */
-export const encodePosition = ({ epoch, number }: Position): Uint8Array => {
-  if (number < 0n || number > largest) throw new TidemarkError('TM_FEED_POSITION', { text: String(number) })
-  const bytes = Buffer.alloc(8 + epoch.length)
-  bytes.writeBigUInt64BE(number)
-  bytes.write(epoch, 8, 'latin1')
-  return bytes
-}
-
-/** The position that {@link encodePosition} wrote. Raises TM_FEED_POSITION. */
-export const decodePosition = (bytes: Uint8Array): Position => {
-  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-  const epoch = buffer.toString('latin1', 8)
-  if (!epochForm.test(epoch)) throw new TidemarkError('TM_FEED_POSITION', { text: buffer.toString('hex') })
-  return { epoch, number: buffer.readBigUInt64BE(0) }
 }
 
 /** An LSN as Postgres writes it, `16/B374D848`, as a number. Raises TM_FEED_POSITION. */

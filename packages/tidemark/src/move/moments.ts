@@ -110,7 +110,7 @@ export const readTime = (text: string): { readonly microseconds: number; readonl
 }
 
 /** How the fractions of a column are written, as far as seen: which of the three habits still explain every value. */
-export class FractionHabit {
+class FractionHabit {
   #fixed: number | undefined
   #isFixed = true
   #isAuto = true

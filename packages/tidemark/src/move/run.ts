@@ -33,7 +33,7 @@ export const lockMove = async (client: pg.Client, plan: MovePlan): Promise<void>
 }
 
 /** The newest run of this file into this schema, or none. */
-export const newestRun = async (client: pg.Client, plan: Pick<MovePlan, 'path' | 'targetSchema'>): Promise<Run | undefined> => {
+const newestRun = async (client: pg.Client, plan: Pick<MovePlan, 'path' | 'targetSchema'>): Promise<Run | undefined> => {
   const { rows } = await client.query<Run>(
     `SELECT id, state, fingerprint, plan FROM tidemark.move_runs
       WHERE source_path = $1 AND target_schema = $2 ORDER BY started_at DESC LIMIT 1`,

@@ -10,7 +10,7 @@ export interface MetricsOptions {
 }
 
 /** What the name of a gauge or a histogram may end in. */
-export const metricUnits = ['seconds', 'bytes', 'ratio', 'rows', 'entries', 'connections', 'commands', 'info', 'state'] as const
+const metricUnits = ['seconds', 'bytes', 'ratio', 'rows', 'entries', 'connections', 'commands', 'info', 'state'] as const
 
 type Kind = 'counter' | 'gauge' | 'histogram'
 

@@ -52,7 +52,7 @@ const isTlsFailure = (error: unknown, reason: string): boolean =>
   error instanceof ChannelBindingError || tlsCodes.test(codeOf(error) ?? '') || tlsWords.test(reason)
 
 /** The statement was never sent, so running it again cannot run it twice. */
-export const wasNotSent = (error: unknown): boolean =>
+const wasNotSent = (error: unknown): boolean =>
   /is not queryable/.test(error instanceof Error ? error.message : '') ||
   (isTidemarkError(error) && error.cause !== undefined && wasNotSent(error.cause))
 

@@ -37,7 +37,7 @@ const timeOf = (text: string | undefined): number | null => {
 }
 
 /** C5: what Redis holds is text, some of it written by others; what is missing or no value counts as never having been. */
-export const readCircuit = (fields: Fields): Circuit => ({
+const readCircuit = (fields: Fields): Circuit => ({
   state: states.find((state) => state === fields['state']) ?? 'CLOSED',
   epoch: numberOf(fields['epoch']),
   openings: numberOf(fields['openings']),

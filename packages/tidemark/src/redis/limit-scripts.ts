@@ -1,7 +1,7 @@
 import { defineScript } from './lua-script.js'
 
 /** What each check brings besides its key: limit · window in µs · cost · one more that its algorithm wants. */
-export const argumentsPerCheck = 4
+const argumentsPerCheck = 4
 
 /** What a check is answered: 1 or 0 · remaining · retry after · reset after · receipt; times in microseconds of Redis' own clock. */
 export const repliesPerCheck = 5

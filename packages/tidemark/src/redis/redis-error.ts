@@ -39,7 +39,7 @@ export const replyError = (message: string, target: string): TidemarkError => {
 export const renewed = ({ code, parameters }: TidemarkError): TidemarkError => new TidemarkError(code, parameters as never)
 
 /** The innermost reason of a failed connection: `connect ECONNREFUSED 127.0.0.1:6379` rather than `fetch failed`. */
-export const connectionReason = (error: unknown): string => {
+const connectionReason = (error: unknown): string => {
   if (error instanceof AggregateError && error.errors.length > 0) return connectionReason(error.errors[0])
   if (error instanceof Error && error.cause instanceof Error) return connectionReason(error.cause)
   return reasonOf(error).slice(0, longestReason)

@@ -38,7 +38,7 @@ export const createRole = (name: string, attributes: string): string =>
    end $guard$`
 
 /** auth.jwt(), auth.uid(), auth.role() and auth.email() with the meaning they have on Supabase, each only where it is missing. */
-export const authStep: BootstrapStep = {
+const authStep: BootstrapStep = {
   what: 'the schema auth with auth.jwt(), auth.uid(), auth.role() and auth.email()',
   consequence: 'policies and migrations that call them fail',
   sql: [

@@ -34,7 +34,7 @@ export interface MigrationService {
  * Compares two databases; `database` in a difference is the first, `files` the second.
  * Without `schemas` those that the second one has.
  */
-export const compareDatabases = async (
+const compareDatabases = async (
   first: SchemaConnect,
   second: SchemaConnect,
   options: DiffOptions = {},

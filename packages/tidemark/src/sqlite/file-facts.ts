@@ -100,7 +100,7 @@ const entropyBits = (bytes: Uint8Array): number => {
 }
 
 /** What a file that lacks SQLite's first sixteen bytes looks like. */
-export const describeForeign = (head: Buffer): string => {
+const describeForeign = (head: Buffer): string => {
   const start = foldAscii(head.toString('latin1', 0, 64))
   const known = knownForms.find(([prefix]) => start.startsWith(prefix))
   if (known) return known[1]

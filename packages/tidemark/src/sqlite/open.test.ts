@@ -21,7 +21,6 @@ import { isMainThread } from 'node:worker_threads'
 import Sqlite from 'better-sqlite3'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { type ErrorCode, isTidemarkError, TidemarkError } from '../errors.js'
-import { checkIntegrity } from './integrity.js'
 import { introspect } from './introspect.js'
 import { openSqlite, sqliteLibraryVersion } from './open.js'
 import type { SqliteFile } from './sqlite.js'
@@ -103,7 +102,6 @@ describe('openSqlite reads', () => {
     const before = [hash(path()), hash(`${path()}-wal`)]
     const reader = open()
     introspect(reader.db)
-    checkIntegrity(reader.db)
     expect(() => reader.db.exec('INSERT INTO t(x) VALUES (1)')).toThrow(/readonly/)
     expect(() => reader.db.exec('CREATE TABLE u(x)')).toThrow(/readonly/)
     reader.close()
@@ -294,36 +292,6 @@ describe('as a user without rights', () => {
     for (const suffix of ['-wal', '-shm']) chmodSync(path(`wal.db${suffix}`), 0o644)
     expect(countAsNobody(path('wal.db'))).toEqual({ count: 2, unchanging: false })
     writer.close()
-  })
-})
-
-describe('checkIntegrity', () => {
-  it('finds sound files sound', () => {
-    createClosed(rows(200))
-    const file = open()
-    expect(checkIntegrity(file.db)).toEqual({ ok: true, complete: true, tablesChecked: 1, damage: [], violations: [] })
-    file.close()
-  })
-
-  it('names damaged pages, bounded, and does not take broken rules for damage', () => {
-    createClosed(`${rows(3000)} CREATE TABLE u(a INTEGER); INSERT INTO u VALUES (NULL)`)
-    const db = create('SELECT 1')
-    db.unsafeMode(true)
-    db.pragma('writable_schema = ON')
-    db.exec(`UPDATE sqlite_schema SET sql = 'CREATE TABLE u(a INTEGER NOT NULL)' WHERE name = 'u'`)
-    db.close()
-    const fd = openSync(path(), 'r+')
-    for (const page of [5, 9, 12]) writeSync(fd, randomBytes(3000), 0, 3000, page * 4096 + 8)
-    closeSync(fd)
-    const file = open()
-    const report = checkIntegrity(file.db, { maxFindings: 3 })
-    expect(report.ok).toBe(false)
-    expect(report.damage.length + report.violations.length).toBeLessThanOrEqual(3)
-    expect(report.complete).toBe(false)
-    const whole = checkIntegrity(file.db, { maxFindings: 1000 })
-    expect(whole.violations).toEqual(['NULL value in u.a'])
-    expect(checkIntegrity(file.db, { timeLimitMs: -1 })).toMatchObject({ complete: false, tablesChecked: 0 })
-    file.close()
   })
 })
 

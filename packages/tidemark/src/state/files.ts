@@ -4,7 +4,7 @@ import { dirname } from 'node:path'
 import { isTidemarkError, reasonOf, TidemarkError } from '../errors.js'
 
 /** The errno of a failed system call, such as `ENOENT`. */
-export const errnoOf = (error: unknown): string | undefined =>
+const errnoOf = (error: unknown): string | undefined =>
   error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined
 
 export const hasErrno = (error: unknown, ...codes: string[]): boolean => codes.includes(errnoOf(error) ?? '')

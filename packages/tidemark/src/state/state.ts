@@ -1,6 +1,6 @@
-import { chmod, readFile, writeFile } from 'node:fs/promises'
+import { chmod, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
-import { isTidemarkError, TidemarkError } from '../errors.js'
+import { TidemarkError } from '../errors.js'
 import { type Clock, systemClock } from '../time/clock.js'
 import { type ChildRecord, openChild } from './children.js'
 import { ensureFolder, hasErrno, usable } from './files.js'
@@ -78,13 +78,3 @@ export const openState = async (folder: string, { clock = systemClock }: StateOp
     child: (name) => openChild(dir, checked(name)),
   }
 }
-
-/** True where the folder exists and was made by {@link openState}: a command that only looks does not create one. */
-export const stateExists = async (folder: string): Promise<boolean> =>
-  readFile(join(resolve(folder), '.gitignore'), 'utf8').then(
-    () => true,
-    (error: unknown) => {
-      if (isTidemarkError(error)) throw error
-      return false
-    },
-  )

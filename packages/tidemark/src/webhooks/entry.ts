@@ -42,7 +42,7 @@ export interface WholeEvent {
 export const commonFields = ['provider', 'event_type', 'payload', 'received_at', 'id', 'lane', 'tenant'] as const
 
 /** The names of all fields. */
-export const entryFields = [...commonFields, 'seq', 'event', 'raw', 'raw_at'] as const
+const entryFields = [...commonFields, 'seq', 'event', 'raw', 'raw_at'] as const
 
 export type EntryField = (typeof entryFields)[number]
 
@@ -78,7 +78,7 @@ export const queuedParts = (event: Common, seq: bigint | string): EntryParts => 
 })
 
 /** Where the body stands in the envelope, in bytes; undefined where it does not stand there as it came. */
-export const rawPlace = ({ envelope, raw, rawAtEnd }: AcceptedEvent): number | undefined =>
+const rawPlace = ({ envelope, raw, rawAtEnd }: AcceptedEvent): number | undefined =>
   // Behind it is the brace that closes the envelope.
   envelope !== undefined && rawAtEnd === true ? envelope.length - 1 - raw.length : undefined
 

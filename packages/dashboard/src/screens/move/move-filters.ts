@@ -1,6 +1,6 @@
 import { textOf, useFilters, wordOf } from '../../shell/filters.ts'
 
-export const moveTabs = ['tables', 'mismatches', 'rejects', 'plan', 'history'] as const
+const moveTabs = ['tables', 'mismatches', 'rejects', 'plan', 'history'] as const
 
 export type MoveTab = (typeof moveTabs)[number]
 

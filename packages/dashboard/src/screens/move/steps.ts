@@ -1,6 +1,6 @@
 import type { MoveBoard, MoveState } from 'tidemark/admin'
 
-export const stepNames = ['plan', 'copy', 'follow', 'verify', 'cutover', 'rollback'] as const
+const stepNames = ['plan', 'copy', 'follow', 'verify', 'cutover', 'rollback'] as const
 
 export type StepName = (typeof stepNames)[number]
 

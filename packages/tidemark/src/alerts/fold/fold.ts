@@ -10,7 +10,7 @@ import { type Alert, type AlertSeverity, type AlertSignal, type AlertStatus, beg
  *
  * A resolved one stays so: the next signal opens another.
  */
-export const statusTransitions = {
+const statusTransitions = {
   active: { raise: 'active', graver: 'active', acknowledge: 'acknowledged', resolve: 'resolved' },
   acknowledged: { raise: 'acknowledged', graver: 'active', acknowledge: 'acknowledged', resolve: 'resolved' },
   resolved: { raise: 'resolved', graver: 'resolved', acknowledge: 'resolved', resolve: 'resolved' },

@@ -6,7 +6,7 @@ import type { AlertEvent } from './alert-rows.js'
 import type { FoldedAlert } from './fold.js'
 
 /** From so many beginnings and ends within `flappingWindowMs` on, a condition comes and goes. */
-export const flappingChanges = 4
+const flappingChanges = 4
 export const flappingWindowMs = 30 * 60_000
 
 export interface PlanOptions {

@@ -1,7 +1,7 @@
 import { TidemarkError } from '../../errors.js'
 import type { AlertLabels } from '../alerts.js'
 
-export const matcherOps = ['=', '!=', '=~', '!~'] as const
+const matcherOps = ['=', '!=', '=~', '!~'] as const
 
 /** One demand on a label. `=~` takes `*` for any text, and is anchored at both ends. */
 export interface Matcher {

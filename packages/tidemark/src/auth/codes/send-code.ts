@@ -36,8 +36,6 @@ const kinds: Readonly<Record<CodeKind, KindFacts>> = {
   reauthentication: { type: 'reauthentication_token', sentAt: 'reauthentication_sent_at', linkType: undefined },
 }
 
-export const codeTypeOf = (kind: CodeKind): OneTimeTokenType => kinds[kind].type
-
 export type Channel = CodeMessage['channel']
 
 /** Raises AuthError where nothing can be sent: before anything is written, and for everybody alike. */

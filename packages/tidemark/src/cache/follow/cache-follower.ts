@@ -17,7 +17,7 @@ import type { FeedState } from './feed-state.js'
 export type AnyEntry = Entry<any, any>
 
 /** Where evictions that no row causes are written, so that every node hears of them in their place among the changes. */
-export const evictionsTable = 'tidemark.cache_evictions'
+const evictionsTable = 'tidemark.cache_evictions'
 
 export interface FollowerParts {
   readonly entries: ReadonlyMap<string, AnyEntry>

@@ -6,13 +6,13 @@ import type { NodeReport } from './cache-report.js'
 /** A node that has said nothing for so long is gone. */
 const reportTtlMs = 30_000
 const nodesTtlMs = 3_600_000
-export const reportEveryMs = 10_000
+const reportEveryMs = 10_000
 
 const nodesKey = (prefix: string): string => `${prefix}tidemark:cache:nodes`
 const nodeKey = (prefix: string, node: string): string => `${prefix}tidemark:cache:node:${node}`
 
 /** Raises TM_REDIS_*. */
-export const publishReport = async (redis: Redis, prefix: string, report: NodeReport): Promise<void> => {
+const publishReport = async (redis: Redis, prefix: string, report: NodeReport): Promise<void> => {
   const [key, nodes] = [nodeKey(prefix, report.node), nodesKey(prefix)]
   await redis.pipeline([
     ['HSET', key, 'report', JSON.stringify(report)],

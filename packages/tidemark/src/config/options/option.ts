@@ -33,8 +33,6 @@ export function option<T>(kind: Kind<T>, spec: OptionSpec & { readonly default?:
   return { ...spec, kind, hasDefault: spec.default !== undefined, default: spec.default }
 }
 
-export type OptionTable = Readonly<Record<string, Option>>
-
 type ValueOf<O> = O extends Option<infer T> ? T : never
 
 type GroupNames<O> = keyof O extends infer K ? (K extends `${infer H}.${string}` ? H : never) : never

@@ -33,8 +33,7 @@ const columnSql = (column: ColumnPlan): string => {
 }
 
 /** The CREATE TABLE of one table, without keys and constraints: those come when its rows are there. */
-export const createTableSql = (table: TablePlan): string =>
-  `CREATE TABLE ${nameOf(table)} (${table.columns.map(columnSql).join(', ')})`
+const createTableSql = (table: TablePlan): string => `CREATE TABLE ${nameOf(table)} (${table.columns.map(columnSql).join(', ')})`
 
 /** Which of the planned tables and views exist in the target, and whether any row does. */
 const presentTables = async (client: pg.Client, plan: MovePlan): Promise<readonly { name: string; kind: string }[]> => {

@@ -11,7 +11,7 @@ const rowsPerUnit = 150_000
 const maxUnits = 16
 
 /** Stretches of equal width between the smallest and the largest rowid; the first and the last are open, for rows that come meanwhile. */
-export const cutTable = (database: Database, table: TablePlan): readonly (readonly [bigint | null, bigint | null])[] => {
+const cutTable = (database: Database, table: TablePlan): readonly (readonly [bigint | null, bigint | null])[] => {
   const count = Math.min(maxUnits, Math.floor(table.rows / rowsPerUnit) + 1)
   if (table.rowKey.kind !== 'rowid' || count < 2 || refersToItself(table)) return [[null, null]]
   const name = quoteSqlite(table.rowKey.name)

@@ -19,8 +19,8 @@ export const fileColumnOf = ({ source, declaredType }: ColumnPlan, table?: FileT
 const numberForm = /^[ \t\n\v\f\r]*[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?[ \t\n\v\f\r]*$/
 const wholeForm = /^[ \t\n\v\f\r]*[+-]?\d+[ \t\n\v\f\r]*$/
 
-export const lowestInteger = -(2n ** 63n)
-export const highestInteger = 2n ** 63n - 1n
+const lowestInteger = -(2n ** 63n)
+const highestInteger = 2n ** 63n - 1n
 
 /** Whether SQLite has a whole number for it. */
 export const fitsInteger = (value: bigint): boolean => value >= lowestInteger && value <= highestInteger

@@ -28,7 +28,7 @@ export const waitingObjects = async (client: pg.Client, runId: string): Promise<
   return rows
 }
 
-export const setWaitingState = async (
+const setWaitingState = async (
   client: pg.Client,
   runId: string,
   { ordinal }: WaitingObject,

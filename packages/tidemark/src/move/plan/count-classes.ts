@@ -51,7 +51,7 @@ export function* stretches(
 }
 
 /** The one class that a declared type leads to expect; null where it promises none, and each value is counted. */
-export const expectedClass = ({ affinity, declaredType }: SqliteColumn): StorageClass | null => {
+const expectedClass = ({ affinity, declaredType }: SqliteColumn): StorageClass | null => {
   if (/DATE|TIME|JSON|UUID|GUID/i.test(declaredType) && affinity === 'NUMERIC') return 'text'
   if (/BOOL/i.test(declaredType)) return 'integer'
   if (affinity === 'INTEGER') return 'integer'

@@ -35,7 +35,7 @@ const inTransaction = async (client: pg.Client, work: () => Promise<HeldRun>): P
 }
 
 /** Postgres takes writes again. */
-export const undoRollback = (client: pg.Client, held: HeldRun, reason: string): Promise<HeldRun> =>
+const undoRollback = (client: pg.Client, held: HeldRun, reason: string): Promise<HeldRun> =>
   inTransaction(client, async () => {
     await allowWrites(client, held.run.plan)
     return advance(client, held, 'rollingBack', 'mirroring', { note: reason })

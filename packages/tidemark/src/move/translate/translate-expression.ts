@@ -15,7 +15,7 @@ export interface ExpressionOptions {
 }
 
 /** The columns of one table as a scope. */
-export const tableScope = ({ columns, table }: ExpressionContext): Scope => ({
+const tableScope = ({ columns, table }: ExpressionContext): Scope => ({
   resolve: (qualifier, name) => {
     if (qualifier !== null && (table === undefined || foldAscii(qualifier) !== foldAscii(table))) return null
     const column = columns.get(foldAscii(name))

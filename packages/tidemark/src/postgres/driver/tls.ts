@@ -8,7 +8,7 @@ import type { Target } from './connection.js'
 const sslRequest = Buffer.from([0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f])
 
 /** Asks the server whether it speaks TLS, which is what `prefer` depends on. */
-export const offersTls = ({ host, port }: Pick<Target, 'host' | 'port'>, timeoutMs: number): Promise<boolean> =>
+const offersTls = ({ host, port }: Pick<Target, 'host' | 'port'>, timeoutMs: number): Promise<boolean> =>
   new Promise((resolve, reject) => {
     const socket = connect({ host, port })
     const done = (settle: () => void) => {

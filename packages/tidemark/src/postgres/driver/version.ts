@@ -1,7 +1,7 @@
 import { TidemarkError } from '../../errors.js'
 
 export const oldestMajor = 15
-export const newestMajor = 18
+const newestMajor = 18
 
 interface Asker {
   query(text: string): Promise<{ readonly rows: readonly unknown[] }>

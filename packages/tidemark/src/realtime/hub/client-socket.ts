@@ -51,7 +51,7 @@ const frameOverheadBytes = 16
 const maxReasonBytes = 123
 
 /** A close frame carries little text: cut between characters. */
-export const closeReason = (reason: string): string => {
+const closeReason = (reason: string): string => {
   if (Buffer.byteLength(reason) <= maxReasonBytes) return reason
   const cut = Buffer.from(reason).subarray(0, maxReasonBytes).toString()
   return cut.replace(/\uFFFD+$/, '')

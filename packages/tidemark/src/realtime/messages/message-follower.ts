@@ -15,7 +15,7 @@ import type { BroadcastListener, DatabaseBroadcasts, DatabaseMessage } from './m
 
 export interface MessageFollower extends Follower, DatabaseBroadcasts {}
 
-export const messagesTable = 'realtime.messages'
+const messagesTable = 'realtime.messages'
 
 /** What is broadcast: probes have no event, and presence is kept nowhere. */
 const messageOf = (change: Change): DatabaseMessage | undefined => {

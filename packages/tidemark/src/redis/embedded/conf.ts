@@ -17,7 +17,7 @@ export interface ServerPlace {
 const quoted = (text: string): string => `"${text.replace(/["\\]/g, '\\$&')}"`
 
 /** The server's own configuration. The password stands in this file, which only we can read, and never on a command line. */
-export const confText = ({ port, password }: ServerConf, { dataDir, logPath, pidPath }: ServerPlace): string =>
+const confText = ({ port, password }: ServerConf, { dataDir, logPath, pidPath }: ServerPlace): string =>
   [
     '# Written by Tidemark at each start of the server.',
     `port ${port}`,

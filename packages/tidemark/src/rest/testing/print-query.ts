@@ -5,7 +5,7 @@ const inQuotes = (text: string): string => `"${text.replace(/[\\"]/g, '\\$&')}"`
 const reserved = /^(order|limit|offset|and|or|select|columns|on_conflict|inner|left)$/
 
 /** A name in quotes, unless it is read as it is. */
-export const printName = (name: string): string =>
+const printName = (name: string): string =>
   /^[A-Za-z_][A-Za-z0-9_]*$/.test(name) && !reserved.test(name) ? name : inQuotes(name)
 
 const printKey = (key: string | number): string =>
@@ -39,7 +39,7 @@ const printItem = (item: SelectItem): string => {
   }
 }
 
-export const printSelect = (items: readonly SelectItem[]): string => items.map(printItem).join(',')
+const printSelect = (items: readonly SelectItem[]): string => items.map(printItem).join(',')
 
 const printElement = (value: string): string => (value === '' || /^[\s"]|[,)]/.test(value) ? inQuotes(value) : value)
 

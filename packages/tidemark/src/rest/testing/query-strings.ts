@@ -55,7 +55,7 @@ const text = fc.string({ unit: 'grapheme', maxLength: 8 })
 const name = fc.oneof({ weight: 5, arbitrary: fc.constantFrom('id', 'name', 'title', 'a', 'b_1') }, odd, text)
 
 /** Names and values of no schema at all, among them all that the grammar could trip over. */
-export const anyWords: Words = {
+const anyWords: Words = {
   columns: name,
   relations: name.filter((relation) => relation !== 'count' && relation !== 'not'),
   types: fc.constantFrom('text', 'int', 'double precision', 'my_type', 'Ω'),

@@ -24,7 +24,7 @@ export interface LiveCounters {
 }
 
 /** `2026-11-22T10:15`, `2026-11-22T10` or `2026-11-22`, in UTC. */
-export const timeframeOf = (timeframe: Timeframe, atMs: number): string =>
+const timeframeOf = (timeframe: Timeframe, atMs: number): string =>
   new Date(atMs).toISOString().slice(0, timeframes.find(({ name }) => name === timeframe)?.length)
 
 /** Counts in Redis under the documented `reanna:metrics:{type}:{timeframe}`, for all processes together. */

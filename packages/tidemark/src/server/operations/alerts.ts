@@ -54,7 +54,7 @@ export interface TestReport {
   readonly tookMs: number
 }
 
-export const alertView = (alert: Alert): AlertView => ({ ...alertJson(alert), timestamp: iso(alert.startedAtMs) })
+const alertView = (alert: Alert): AlertView => ({ ...alertJson(alert), timestamp: iso(alert.startedAtMs) })
 
 type Silence = Awaited<ReturnType<Alerts['silence']>>
 

@@ -39,7 +39,7 @@ export const viewpointOf = ({ role, user, claims }: ViewpointRequest): Viewpoint
 })
 
 /** What a column is compared by. */
-export const dataOperators = ['eq', 'neq', 'gt', 'gte', 'lt', 'lte', 'like', 'ilike', 'is'] as const
+const dataOperators = ['eq', 'neq', 'gt', 'gte', 'lt', 'lte', 'like', 'ilike', 'is'] as const
 
 const condition = z.tuple([words, z.enum(dataOperators), z.string().max(2_000)])
 

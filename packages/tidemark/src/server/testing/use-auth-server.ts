@@ -19,7 +19,7 @@ import { addAuthRoutes } from '../auth/auth-routes.js'
 import { createHttp } from '../http/http.js'
 
 /** Hashes that take a millisecond: what is tested is what is done with them. */
-export const quickCost = { logN: 8, r: 8, p: 1 }
+const quickCost = { logN: 8, r: 8, p: 1 }
 
 /** Clients of tests keep their session to themselves. */
 export const clientOf = (url: string, key: string, storage?: Map<string, string>) =>

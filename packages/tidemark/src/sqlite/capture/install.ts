@@ -71,7 +71,7 @@ const requireOpen = (db: SqliteDatabase): void => {
 }
 
 /** Takes note of the schema as it stands: what is armed belongs to it. */
-export const noteSchema = (db: SqliteDatabase): void => {
+const noteSchema = (db: SqliteDatabase): void => {
   db.prepare('UPDATE _tidemark_control SET app_schema_version = ?').run(BigInt(appSchemaVersion(db)))
 }
 

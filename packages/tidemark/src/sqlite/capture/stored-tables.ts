@@ -27,7 +27,7 @@ export const shapeOf = ({ columns, primaryKey, withoutRowid, strict, rowidAlias 
   return createHash('sha256').update(shape).digest('hex').slice(0, 32)
 }
 
-export const isLooseKey = ({ rowidAlias }: Pick<SqliteTable, 'rowidAlias'>, key: LogKey): boolean =>
+const isLooseKey = ({ rowidAlias }: Pick<SqliteTable, 'rowidAlias'>, key: LogKey): boolean =>
   key.kind === 'rowid' && key.name !== rowidAlias
 
 interface Row {

@@ -2,7 +2,7 @@ import { findRedisServer } from '../../redis/embedded/find-server.js'
 import { startTestRedis } from './redis-server.js'
 
 /** Set by the run's global setup: the server that the tests share. Not set where there is none. */
-export const redisUrlVariable = 'TIDEMARK_TEST_SHARED_REDIS_URL'
+const redisUrlVariable = 'TIDEMARK_TEST_SHARED_REDIS_URL'
 
 /**
  * vitest's `globalSetup` of the tests that need Redis: one throw-away server for the run, or the one that

@@ -2,7 +2,7 @@ import { TidemarkError } from '../../../errors.js'
 import type { Primary } from './primary.js'
 
 /** Raised when the publication is no longer the one that was begun with. Has the SQLSTATE with which older servers say it themselves. */
-export class PublicationLostError extends Error {
+class PublicationLostError extends Error {
   readonly code = '42704'
 }
 

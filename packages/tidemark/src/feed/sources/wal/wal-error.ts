@@ -13,7 +13,7 @@ const mayReplicate =
   'Run `alter role "{user}" replication` as a superuser (a managed service has a role to grant for it), or read changes from an outbox.'
 
 /** What the role needs: to read the log, or to make the publication. */
-export const permissionFix = (user: string, forPublication: boolean): string =>
+const permissionFix = (user: string, forPublication: boolean): string =>
   forPublication
     ? `Give the feed the connection string of the tables' owner, or let that role run \`create publication\` and \`alter publication … add table\`.`
     : mayReplicate.replace('{user}', user)

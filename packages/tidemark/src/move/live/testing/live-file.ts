@@ -2,7 +2,7 @@
 import { join } from 'node:path'
 import BetterSqlite, { type Database } from 'better-sqlite3'
 
-export const liveSql = `
+const liveSql = `
   CREATE TABLE authors (id INTEGER PRIMARY KEY AUTOINCREMENT, email TEXT NOT NULL UNIQUE, posts INTEGER NOT NULL DEFAULT 0);
   CREATE TABLE posts (id INTEGER PRIMARY KEY, author INTEGER NOT NULL REFERENCES authors (id) ON DELETE CASCADE, title TEXT, body TEXT);
   CREATE TABLE tags (post INTEGER REFERENCES posts (id), name TEXT, PRIMARY KEY (post, name)) WITHOUT ROWID;

@@ -20,7 +20,7 @@ const realText = (value: number): string => {
 }
 
 /** What SQLite stores of a constant in a column of this affinity. */
-export const storedAs = (value: Stored, affinity: Affinity): Stored => {
+const storedAs = (value: Stored, affinity: Affinity): Stored => {
   if (affinity === 'TEXT')
     return typeof value === 'bigint' ? value.toString() : typeof value === 'number' ? realText(value) : value
   if (affinity === 'BLOB') return value

@@ -28,7 +28,7 @@ const reserved = new Set(
    select set table then to union unique update using values when where window`.split(/\s+/),
 )
 
-export const parseNumber = (text: string, negative = false): bigint | number => {
+const parseNumber = (text: string, negative = false): bigint | number => {
   const digits = text.replaceAll('_', '')
   if (/^0x/i.test(digits)) return BigInt.asIntN(64, BigInt(digits))
   if (!/^\d+$/.test(digits)) return Number(digits)

@@ -62,7 +62,7 @@ const moments = [
   '1969-07-20 20:17:40',
 ]
 
-export const fixtureColumns: readonly FixtureColumn[] = [
+const fixtureColumns: readonly FixtureColumn[] = [
   { name: 'i', declared: 'INTEGER', targetType: 'bigint', conversion: { kind: 'integer' }, values: [null, 0n, 1n, -1n, 2n, 5n, -7n, 63n, 1000000n, 2n ** 40n] },
   { name: 'j', declared: 'INT', targetType: 'integer', conversion: { kind: 'integer' }, values: [null, 0n, 1n, -1n, 3n, -2n, 10n, 2147483647n, -2147483648n] },
   { name: 'big', declared: 'BIGINT', targetType: 'bigint', conversion: { kind: 'integer' }, values: [null, 2n ** 53n + 1n, 2n ** 53n, 2n ** 63n - 1n, -(2n ** 63n), 0n, 7n] },

@@ -16,7 +16,7 @@ export interface FilterTerm {
 const isOperator = (text: string): text is FilterOperator => operators.some((operator) => operator === text)
 
 /** A filter that cannot be read, in the words of Supabase Realtime. */
-export const badFilter = (reason: string): TidemarkError<'TM_REALTIME_FILTER'> =>
+const badFilter = (reason: string): TidemarkError<'TM_REALTIME_FILTER'> =>
   new TidemarkError('TM_REALTIME_FILTER', { reason: `Error parsing \`filter\` params: ${reason}` })
 
 /** Characters behind which a quote opens a quoted value; anywhere else it is a character like others. */

@@ -2,7 +2,7 @@ import type { Caller } from '../../../auth/caller.js'
 import type { Beholder } from '../visibility-port.js'
 
 /** JSON with the keys of every object in order: equal claims are equal texts. */
-export const canonicalJson = (value: unknown): string => {
+const canonicalJson = (value: unknown): string => {
   if (Array.isArray(value)) return `[${value.map(canonicalJson).join(',')}]`
   if (typeof value !== 'object' || value === null) return JSON.stringify(value) ?? 'null'
   const members = Object.entries(value).filter(([, member]) => member !== undefined)

@@ -24,7 +24,7 @@ const bareSql = (read: ReadPlan, inside?: Inside): Sql => {
 }
 
 /** All rows of a read, on whatever page. */
-export const allRowsSql = (read: ReadPlan): Sql =>
+const allRowsSql = (read: ReadPlan): Sql =>
   read.grouped ? querySql({ ...read, order: [], limit: undefined, offset: undefined }, 'neutral') : bareSql(read)
 
 /** How many there are, counted no further than `most`. */

@@ -41,7 +41,7 @@ export const fieldSql = (scope: Scope, { base, path }: FieldPlan): Sql => {
 /** Under this name the outer statement sees what an embed gives. */
 export const embedOf = ({ read }: Pick<EmbedPlan, 'read'>): Sql => own('e', read.id)
 
-export const castSql = (piece: Sql, type: string | undefined): Sql =>
+const castSql = (piece: Sql, type: string | undefined): Sql =>
   type === undefined ? piece : sql`cast(${piece} as ${typeSql(type)})`
 
 const valueSql = (scope: Scope, value: Value): Sql => {

@@ -8,7 +8,7 @@ import { findField, unknownColumn, unknownType } from './row-type.js'
 type Shown = Extract<SelectItem, { readonly kind: 'column' | 'count' }>
 
 /** The type as the catalogue writes it. Raises 42704. */
-export const castType = (catalogue: Catalogue, name: string | undefined): string | undefined => {
+const castType = (catalogue: Catalogue, name: string | undefined): string | undefined => {
   if (name === undefined) return undefined
   const type = catalogue.typeName(name)
   if (type === undefined) throw unknownType(name)

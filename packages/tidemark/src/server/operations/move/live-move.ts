@@ -39,7 +39,7 @@ const switching = {
   onSwitch: z.array(z.string()).min(1).readonly().optional(),
 }
 
-export const liveRequest = z.strictObject(which)
+const liveRequest = z.strictObject(which)
 export const fileRequest = z.strictObject({ file })
 export const followRequest = copyRequest.extend({
   /** `ready`: answers when a cutover would be let through; `ended`: when the move has ended, or the call was cancelled. */
