@@ -3,9 +3,8 @@ import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { parseEnv } from 'node:util'
 import { describe, expect, it, test } from 'vitest'
-import { standardRules } from '../packages/tidemark/dist/alerts/rules/standard-rules.js'
 import { createProgram } from '../packages/tidemark/dist/cli/program.js'
-import { configFlags, configNotices, resolveConfig } from '../packages/tidemark/dist/config/config.js'
+import { configNotices, poolDemand, resolveConfig } from '../packages/tidemark/dist/config/config.js'
 import { isTransactionPooler } from '../packages/tidemark/dist/postgres/driver/pooler.js'
 import { resolveRoles } from '../packages/tidemark/dist/server/roles.js'
 import { root } from './repository.ts'
@@ -73,16 +72,18 @@ describe('the Dockerfile', () => {
     expect(last('server', 'CMD')).toBeUndefined()
   })
 
-  test('R114: runs as an ordinary user, hears signals itself, and is asked whether it lives', () => {
+  test('C23, R114: runs as an ordinary user, hears signals itself, and is asked whether it lives, on whatever port it has', () => {
     for (const target of ['server', 'webhooks']) {
       const order = whole(target).map(({ name }) => name)
       expect(last(target, 'USER')).toBe('node')
       expect(order.lastIndexOf('USER')).toBeGreaterThan(order.lastIndexOf('RUN'))
-      const [program, file, command] = JSON.parse(last(target, 'ENTRYPOINT')!) as string[]
-      expect([program, command]).toEqual(['node', 'start'])
+      const [program, file, command, ...more] = JSON.parse(last(target, 'ENTRYPOINT')!) as string[]
+      expect([program, command, more]).toEqual(['node', 'start', []])
       expect(existsSync(join(root, file!))).toBe(true)
+      // The port is the environment's.
+      expect(last(target, 'CMD') ?? '').not.toMatch(/--port|\d{4}|\$/)
       expect(last(target, 'STOPSIGNAL')).toBe('SIGTERM')
-      expect(last(target, 'HEALTHCHECK')).toMatch(/CMD \["node".*\/livez/)
+      expect(last(target, 'HEALTHCHECK')).toMatch(/CMD \["node".*process\.env\.PORT.*\/livez/)
     }
   })
 
@@ -165,6 +166,14 @@ describe('docker-compose.yml', () => {
     expect(Number(leaveSeconds)).toBeGreaterThan(2 * Number(everySeconds))
   })
 
+  it('has a Postgres that bears all connections that its nodes may open', () => {
+    const [primary] = poolDemand(resolveConfig({ cwd: root, env: { DATABASE_URL: 'postgres://postgres@postgres/postgres' } }))
+    const [, most] = /max_connections=(\d+)/.exec(text)!
+    expect(Number(most)).toBeGreaterThan(3 * primary!.connections)
+    for (const page of ['deploy', 'scaling'])
+      expect(read(`docs/${page}.md`)).toContain(`${primary!.connections} with the defaults`)
+  })
+
   it('sets variables that there are, asks for secrets that have no default, and is open to this machine alone', () => {
     const variables = [...text.matchAll(/^ {4}([A-Z_]+):/gm)].map(([, name]) => name)
     expect(variables.length).toBeGreaterThan(5)
@@ -211,35 +220,5 @@ describe('the pages', () => {
   test('R119: the pipeline tests a fresh clone, and fails with it', () => {
     const pipeline = read('.ci/run')
     for (const part of ['git clone', 'npm ci && npm test', 'exit "$status"']) expect(pipeline).toContain(part)
-  })
-
-  test('R102: docs/operations.md says what to do about every alert that comes with it, and about no other', () => {
-    const named = [...read('docs/operations.md').matchAll(/^\| `([\w-]+)` \|/gm)].map(([, rule]) => rule)
-    expect(named.toSorted()).toEqual(standardRules.map(({ name }) => name).toSorted())
-  })
-
-  test('R102 R120: the runbooks and the checklist name commands and options that there are', async () => {
-    const program = createProgram({ stdout: process.stdout, stderr: process.stderr } as never, async () => undefined)
-    const isKnown = (words: readonly string[]): boolean => {
-      let at: { commands: readonly (typeof program)[] } = program
-      for (const word of words) {
-        const found = at.commands.find((each) => each.name() === word)
-        if (found === undefined)
-          return (
-            at.commands.length === 0 || ('registeredArguments' in at && (at as typeof program).registeredArguments.length > 0)
-          )
-        at = found
-      }
-      return true
-    }
-    for (const page of ['operations', 'rollback', 'migration-checklist', 'support', 'backups', 'deploy']) {
-      for (const [, call] of read(`docs/${page}.md`).matchAll(/\btidemark ((?:[a-z]+ ?)+)/g)) {
-        // Prose goes on after the command: its first word decides, and the second where there are subcommands.
-        const words = call!.trim().split(' ')
-        if (!program.commands.some((each) => each.name() === words[0])) continue
-        expect(isKnown(words.slice(0, 2)), `${page}: tidemark ${words.slice(0, 2).join(' ')}`).toBe(true)
-      }
-    }
-    expect(configFlags.length).toBeGreaterThan(0)
   })
 })
