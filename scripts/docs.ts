@@ -3,16 +3,17 @@
 // written, and a page that differs is a failure. Needs a build.
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { configurationPage } from './configuration-page.ts'
-import { dependenciesOf, dependencyProblems, type Manifest } from './dependency-lines.ts'
+import { adminRowProblems } from './docs/admin-rows.ts'
 import { alertRowProblems } from './docs/alert-rows.ts'
 import { readApi } from './docs/api.ts'
 import { apiFile, apiPage } from './docs/api-page.ts'
 import { commandProblems, missingCommands, sourceCommandProblems } from './docs/commands.ts'
+import { configurationPage } from './docs/configuration-page.ts'
+import { dependenciesOf, dependencyProblems, type Manifest } from './docs/dependency-lines.ts'
+import { errorsPage } from './docs/errors-page.ts'
 import { guaranteeProblems } from './docs/guarantees.ts'
+import { brokenLinks, pagesOf, unreachedPages } from './docs/links.ts'
 import { snippetProblems } from './docs/snippets.ts'
-import { errorsPage } from './errors-page.ts'
-import { brokenLinks, pagesOf, unreachedPages } from './links.ts'
 import { root } from './repository.ts'
 import { groups, holders, requirementProblems } from './requirements/requirements.ts'
 import { pageOf } from './requirements/requirements-page.ts'
@@ -87,6 +88,7 @@ const problems = [
   ...sourceCommandProblems(dashboardSources(), root),
   ...snippetProblems(pagesOf(root), api),
   ...missingCommands(read(join(root, 'docs/cli.md'))),
+  ...adminRowProblems(read(join(root, 'docs/admin.md')), read(join(root, 'packages/tidemark/src/server/admin/admin-api.ts'))),
   ...alertRowProblems(read(join(root, 'docs/operations.md'))),
   ...guaranteeProblems(read(join(root, 'docs/guarantees.md')), invariants, held),
   ...dependencyPageProblems(),

@@ -106,7 +106,8 @@ await main(async (signal) => {
     count(name, values[name], { default: presets[name], min: 1, max: 100_000 })
   const minutes = number('minutes')
   const dir = await mkdtemp(join(tmpdir(), 'tidemark-soak-'))
-  const options = { dir, nodes: number('nodes'), clients: 2, rate: number('rate'), young: false, dice: diceOf(number('seed')) }
+  const seed = number('seed')
+  const options = { dir, nodes: number('nodes'), clients: 2, rate: number('rate'), young: false, dice: diceOf(seed) }
   const storm = await Storm.open({ ...options, tell: console.log })
   const failures: string[] = []
   const samples: Sample[] = []
@@ -144,7 +145,7 @@ await main(async (signal) => {
   }
   for (const failure of failures) console.log(failure)
   console.log(
-    `${failures.length === 0 ? 'PASSED' : 'FAILED'}: ${minutes} minutes, load ${loadavg()[0]!.toFixed(1)} on ${cpus().length} processors`,
+    `${failures.length === 0 ? 'PASSED' : 'FAILED'}: ${minutes} minutes, seed ${seed}, load ${loadavg()[0]!.toFixed(1)} on ${cpus().length} processors`,
   )
   return failures.length === 0
 })

@@ -2,7 +2,7 @@ import { signalAlerts } from '../../packages/tidemark/dist/alerts/rules/signal-a
 import { standardRules } from '../../packages/tidemark/dist/alerts/rules/standard-rules.js'
 
 /** Whatever an alert can be named by itself: by a rule, or by a signal. */
-export const alertNames: readonly string[] = [...standardRules.map(({ name }) => name), ...Object.keys(signalAlerts)]
+const alertNames: readonly string[] = [...standardRules.map(({ name }) => name), ...Object.keys(signalAlerts)]
 
 /** The names in the first column of the tables of a section. */
 const rowsOf = (page: string, heading: string): readonly string[] => {

@@ -1,6 +1,6 @@
 import { basename } from 'node:path'
-import { cell, table } from '../markdown.ts'
 import type { ApiEntry, ApiName } from './api.ts'
+import { cell, table } from './markdown.ts'
 
 const maxForm = 400
 

@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { adminRowProblems } from './admin-rows.ts'
 import { alertRowProblems } from './alert-rows.ts'
 import { apiPage } from './api-page.ts'
 import { commandProblems, missingCommands, sourceCommandProblems } from './commands.ts'
@@ -76,6 +77,13 @@ it('R102: every alert has a row that says what to do, and every row is of an ale
     'docs/operations.md has no row for the alert d.',
     'docs/operations.md has a row for c, which is no alert.',
     'docs/operations.md has two rows for b.',
+  ])
+})
+
+it('no path of the admin API is left out of its page', () => {
+  const page = '| `GET /a?x=`, `POST /a` | x |\n| `/b/c` | x |\n| `GET /jobs/:id` | x |\n'
+  expect(adminRowProblems(page, "'GET /a': 1\n'POST /b/c': 1\n'GET /jobs/:id': 1\n'DELETE /b': 1\n'GET /b': 1\n")).toEqual([
+    'docs/admin.md has no row for /b.',
   ])
 })
 

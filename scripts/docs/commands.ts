@@ -72,7 +72,7 @@ const optionsOf = (command: Program): ReadonlySet<string> => {
 }
 
 /** What of a command line there is not. */
-export const unknownParts = (program: Program, words: readonly string[]): readonly string[] => {
+const unknownParts = (program: Program, words: readonly string[]): readonly string[] => {
   const problems: string[] = []
   let command = program
   let isLeaf = false
@@ -99,7 +99,7 @@ const nameOf = (command: Program): string => (command.parent ? `${nameOf(command
 const tools = { stdout: process.stdout, stderr: process.stderr } as unknown as Parameters<typeof createProgram>[0]
 
 /** The program as it is, which runs nothing. */
-export const readProgram = (): Program => createProgram(tools, async () => {})
+const readProgram = (): Program => createProgram(tools, async () => {})
 
 const scriptsBeside = (page: string, root: string): ReadonlySet<string> =>
   new Set(

@@ -1,5 +1,5 @@
 import { basename } from 'node:path'
-import { cell, table } from '../markdown.ts'
+import { cell, table } from '../docs/markdown.ts'
 import type { Holder } from './holders.ts'
 import type { Group, Requirement } from './requirements.ts'
 

@@ -1,4 +1,4 @@
-import { errorTable, exitCodes } from '../packages/tidemark/dist/errors.js'
+import { errorTable, exitCodes } from '../../packages/tidemark/dist/errors.js'
 import { cell, table } from './markdown.ts'
 
 const folderOf = (code: string): string => code.split('_')[1]!.toLowerCase()

@@ -1,6 +1,6 @@
-import { configFlags } from '../packages/tidemark/dist/config/flags.js'
-import { type ListedOption, optionList } from '../packages/tidemark/dist/config/options/option-list.js'
-import { successors } from '../packages/tidemark/dist/config/options/options.js'
+import { configFlags } from '../../packages/tidemark/dist/config/flags.js'
+import { type ListedOption, optionList } from '../../packages/tidemark/dist/config/options/option-list.js'
+import { successors } from '../../packages/tidemark/dist/config/options/options.js'
 import { cell, table } from './markdown.ts'
 
 const flagOf = new Map(configFlags.map(({ key, syntax }) => [key, syntax]))
@@ -16,8 +16,16 @@ const titles: Readonly<Record<string, string>> = {
   redis: 'Redis',
   feed: 'Feed',
   cache: 'Caches',
+  breaker: 'Breakers',
+  metrics: 'Metrics',
+  retention: 'Retention',
   rest: 'REST',
   supabase: 'Supabase',
+  dashboard: 'Dashboard',
+  realtime: 'Realtime',
+  auth: 'Auth',
+  webhooks: 'Webhooks',
+  alerts: 'Alerts',
   apps: 'Applications',
 }
 

@@ -10,7 +10,7 @@ export const table = (heads: readonly string[], rows: readonly (readonly string[
   [heads, heads.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n')
 
 /** Text without its fenced blocks and code spans, in which nothing is a link or a heading. */
-export const withoutCode = (markdown: string): string =>
+const withoutCode = (markdown: string): string =>
   markdown.replace(/^(```|~~~)[\s\S]*?^\1[^\n]*$/gm, '').replace(/`[^`\n]*`/g, '``')
 
 /** The anchors of a page's headings, as GitHub makes them. */
