@@ -183,17 +183,21 @@ const inspect = async (project: Project, { options, embedded }: Place): Promise<
   }
 }
 
-/** Reaches Postgres where it runs, and looks at what matters to Tidemark. */
-export const checkPostgres = async (project: Project): Promise<readonly Finding[]> => {
+const reach = async (project: Project): Promise<readonly Finding[]> => {
   try {
-    const pooler = await checkPooler(project)
-    // Nothing below works without a session.
-    if (pooler.some(({ verdict }) => verdict === 'fail')) return pooler
     const place = await locate(project)
-    return 'options' in place ? [...pooler, ...(await inspect(project, place))] : [...pooler, ...place]
+    return 'options' in place ? await inspect(project, place) : place
   } catch (error) {
     const known = toTidemarkError(error)
     const fix = isTidemarkError(error) ? known.fix : 'See the reason.'
     return [away('postgres', isTidemarkError(error) ? known.message : reasonOf(error), fix)]
   }
+}
+
+/** Reaches Postgres where it runs, and looks at what matters to Tidemark. */
+export const checkPostgres = async (project: Project): Promise<readonly Finding[]> => {
+  const pooler = await checkPooler(project)
+  // Nothing else works without a session.
+  if (pooler.some(({ verdict }) => verdict === 'fail')) return pooler
+  return [...pooler, ...(await reach(project))]
 }

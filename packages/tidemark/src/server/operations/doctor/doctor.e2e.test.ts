@@ -71,6 +71,12 @@ test('R120: a pooler without a way past it, and servers that do not answer, are 
   })
   expect([found.exitCode, found.unreachable]).toEqual([4, true])
   expect(JSON.stringify(found)).not.toContain(postgres.superuserPassword)
+  // With a way that leads nowhere, what is known of the pooler is told all the same.
+  const direct = new URL(postgres.url)
+  direct.port = '1'
+  const lost = await examine({ DATABASE_URL: pooled.href, DIRECT_URL: direct.href, REDIS_URL: redis.url })
+  const verdicts = Object.fromEntries(lost.findings.map(({ check, verdict }) => [check, verdict]))
+  expect([verdicts['postgres pooler'], verdicts['postgres'], lost.exitCode]).toEqual(['ok', 'fail', 4])
 })
 
 test('R120: a Postgres whose log tells too little is named, with how to change that', async () => {
