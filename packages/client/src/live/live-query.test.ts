@@ -452,7 +452,22 @@ describe('a random walk', () => {
         query.pause()
         expect(vi.getTimerCount()).toBe(0)
       }),
-      { numRuns: 150 },
+      {
+        numRuns: 150,
+        examples: [
+          [
+            true,
+            {},
+            [
+              ['slow', 3],
+              ['put', 3],
+              ['put', 1],
+              ['put', 0],
+              ['time', 1],
+            ],
+          ],
+        ],
+      },
     )
   })
 })

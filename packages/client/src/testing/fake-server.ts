@@ -58,6 +58,8 @@ export const createFakeServer = ({ positions = true }: { readonly positions?: bo
     #active = false
     #named: Position | undefined
     #life = 0
+    /** On their way: what was committed first arrives first, however long each takes. */
+    #sent: Commit[] = []
 
     constructor(listener: FeedListener) {
       this.#listener = listener
@@ -78,7 +80,7 @@ export const createFakeServer = ({ positions = true }: { readonly positions?: bo
     leave(): void {
       this.#active = false
       this.isJoined = false
-      this.#life += 1
+      this.#later()
     }
 
     attempt(): void {
@@ -94,19 +96,25 @@ export const createFakeServer = ({ positions = true }: { readonly positions?: bo
     cut(): void {
       if (!this.#active) return
       const wasJoined = this.isJoined
-      this.#life += 1
+      this.#later()
       this.isJoined = false
       if (wasJoined) this.#listener.lost(undefined)
       this.#after(this.#life, () => this.attempt())
     }
 
     told(commit: Commit): void {
-      if (this.isJoined) this.#after(this.#life, () => this.#turn([commit]))
+      if (this.isJoined) this.#send(commit)
     }
 
     #later(): number {
       this.#life += 1
+      this.#sent = []
       return this.#life
+    }
+
+    #send(commit: Commit, turns = 1): void {
+      this.#sent.push(commit)
+      this.#after(this.#life, () => this.#turn([this.#sent.shift()!]), turns)
     }
 
     #after(life: number, work: () => void, turns = 1): void {
@@ -144,7 +152,7 @@ export const createFakeServer = ({ positions = true }: { readonly positions?: bo
       this.#listener.turn([], nameOf(from), nameOf(number))
       const missed = log.filter((commit) => commit.number > from)
       missed.forEach((commit, index) => {
-        this.#after(this.#life, () => this.#turn([commit]), index + 1)
+        this.#send(commit, index + 1)
       })
     }
   }

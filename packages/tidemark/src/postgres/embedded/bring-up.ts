@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { isTidemarkError } from '../../errors.js'
 import { acquirePort, type ChildRecord, isAlive } from '../../state/state.js'
 import { type Clock, systemClock } from '../../time/clock.js'
 import { until } from '../../time/until.js'
@@ -142,6 +143,22 @@ const attach = async (context: Context, postmaster: Postmaster): Promise<Running
   return startWithNewPassword(context)
 }
 
+/** So long a server that was killed may still be seen, and take connections that nobody answers. */
+const dyingMs = 2_000
+
+const dies = ({ identity }: Postmaster, clock: Clock): Promise<boolean> =>
+  until(async () => !(await isAlive(identity)), { timeoutMs: dyingMs, intervalMs: 10, clock }).catch(() => false)
+
+/** As {@link attach}; one that died since it was found is started anew. */
+const attachOrStart = async (context: Context, found: Postmaster): Promise<Running> => {
+  try {
+    return await attach(context, found)
+  } catch (error) {
+    if (isTidemarkError(error) || !(await dies(found, context.clock))) throw error
+    return startNew(context)
+  }
+}
+
 const note = async ({ record, clock, place }: Context, { postmaster, version }: Running): Promise<void> => {
   const known = await record.read()
   if (known && known.pid === postmaster.identity.pid && (await isAlive(known))) return
@@ -152,7 +169,7 @@ const note = async ({ record, clock, place }: Context, { postmaster, version }: 
 /** Attaches to the server, or starts it, and records it. Call it holding the lock. */
 export const bringUp = async (context: Context): Promise<Running> => {
   const found = await settled(context)
-  const running = found === 'gone' ? await startNew(context) : await attach(context, found)
+  const running = found === 'gone' ? await startNew(context) : await attachOrStart(context, found)
   await note(context, running)
   return running
 }

@@ -4,6 +4,7 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -201,6 +202,21 @@ describe('the embedded Postgres', () => {
     const next = await start(dir)
     expect(next.attached).toBe(false)
     expect(await query(next.url, 'select id from kept')).toEqual([{ id: 1 }])
+  })
+
+  it('is started where it dies at the moment at which a command finds it', async () => {
+    const dir = await usedProject()
+    const holder = hold(dir)
+    const { dataDir } = await holder.ready
+    holder.child.kill('SIGKILL')
+    await holder.exit
+    const { pid } = (await findPostmaster(dataDir))!.identity
+    // It takes connections, and answers none.
+    process.kill(pid, 'SIGSTOP')
+    const next = start(dir)
+    await sleep(500)
+    process.kill(pid, 'SIGKILL')
+    expect((await next).attached).toBe(false)
   })
 
   it('is started again on its port when it is killed while a command uses it', async () => {
