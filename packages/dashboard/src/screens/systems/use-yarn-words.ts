@@ -1,4 +1,4 @@
-import { useEffect, useEffectEvent, useRef, useState } from 'react'
+import { useEffect, useEffectEvent, useLayoutEffect, useRef, useState } from 'react'
 import { type AskError, ask } from '../../api/ask.ts'
 
 /** So long after they were asked for words are gone from the page. */
@@ -62,7 +62,8 @@ export const useYarnWords = (key: string, newest: string | undefined): YarnWords
 
   const hideNow = useEffectEvent(hide)
   const untilMs = shown?.untilMs
-  useEffect(() => {
+  // Before they are painted, so that there is no moment at which they are shown and nothing would hide them.
+  useLayoutEffect(() => {
     if (untilMs === undefined) return
     // A page that slept, or was put aside, shows nothing of it when it is back.
     const look = (): void => void (Date.now() >= untilMs && hideNow())

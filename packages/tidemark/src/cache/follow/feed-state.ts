@@ -25,6 +25,10 @@ export class FeedState {
   readonly #options: FeedStateOptions
   #feed: Pick<CacheFeed, 'waitFor' | 'redisEpoch'> | undefined
   #asOf = Number.NEGATIVE_INFINITY
+  /** How far the wall's clock was ahead of the other when they were looked at last. */
+  #wallAheadMs = Number.NaN
+  /** A proof of before is none. */
+  #provenFromMs = Number.NEGATIVE_INFINITY
   #position: Position | null = null
   #lastEpoch: string | null = null
   #redisFromMs = Number.NEGATIVE_INFINITY
@@ -54,7 +58,8 @@ export class FeedState {
   }
 
   prove({ asOf, position }: FreshnessProof): void {
-    this.#asOf = Math.max(this.#asOf, asOf)
+    this.#look(this.#options.clock.monotonicMs())
+    if (asOf >= this.#provenFromMs) this.#asOf = Math.max(this.#asOf, asOf)
     this.#position = position
     this.#tell({ asOf })
   }
@@ -76,7 +81,18 @@ export class FeedState {
 
   /** For who has looked at the clock already, in the same turn. */
   isFreshAt(nowMs: number): boolean {
+    this.#look(nowMs)
     return nowMs - this.#asOf <= this.#options.maxSilenceMs
+  }
+
+  /** While a machine sleeps, or is suspended, the wall's clock alone goes on, or is set afterwards: what was proven before is as old as that. */
+  #look(nowMs: number): void {
+    const aheadMs = this.#options.clock.now() - nowMs
+    if (aheadMs - this.#wallAheadMs > this.#options.maxSilenceMs) {
+      this.#asOf = Number.NEGATIVE_INFINITY
+      this.#provenFromMs = nowMs
+    }
+    this.#wallAheadMs = aheadMs
   }
 
   /** The connection to Redis was lost or made: it may have lost its state, and is asked again once a proof from after that has come (S12). */

@@ -54,7 +54,7 @@ export const addSessionRoutes = async (app: FastifyInstance, options: SessionRou
       })
       admin.post('/session', async (request, reply) => {
         checkSite(request)
-        const ip = senderOf(request, config.auth.ipHeader?.toLowerCase())
+        const ip = senderOf(request, config.auth.ipHeader)
         const { allowed, retryAfterMs } = await limiter.take(networkOf(ip), 1)
         if (!allowed)
           throw new TidemarkError('TM_RESILIENCE_RATE_LIMITED', {

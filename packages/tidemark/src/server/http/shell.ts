@@ -95,7 +95,7 @@ const mountAuth = async (app: FastifyInstance, options: ShellOptions, callers: C
     callers,
     log: log.child('auth'),
     version: readVersion(),
-    ipHeader: config.auth.ipHeader?.toLowerCase(),
+    ipHeader: config.auth.ipHeader,
     context: () => {
       const auth = options.auth()
       if (auth === undefined) throw new TidemarkError('TM_SERVER_STARTING', {})
@@ -112,7 +112,7 @@ const mountWebhooks = async (app: FastifyInstance, { roles, config, webhooks }: 
     import('../webhooks/webhook-routes.js'),
     import('../webhooks/webhook-providers.js'),
   ])
-  const ipHeader = config.webhooks.ipHeader?.toLowerCase()
+  const { ipHeader } = config.webhooks
   await addWebhookRoutes(app, { providers: webhookProviders(config), ipHeader, intake: () => webhooks()?.intake })
 }
 

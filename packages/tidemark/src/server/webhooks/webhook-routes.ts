@@ -8,7 +8,6 @@ export interface WebhookRoutesOptions {
   /** Undefined while the server starts. */
   intake(): Intake | undefined
   readonly providers: readonly Provider[]
-  /** In lower case. */
   readonly ipHeader: string | undefined
 }
 

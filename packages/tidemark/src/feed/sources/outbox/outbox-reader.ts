@@ -45,6 +45,8 @@ interface StateRow {
   readonly tick: string
   readonly snapshot: string
   readonly ticks: readonly (readonly [string, string, string])[] | null
+  /** Ids of tables by their names. */
+  readonly tables: Readonly<Record<string, number>>
 }
 
 /** Some services do not let everybody ask for the control data; the database's id and the incarnation still are there. */
@@ -120,18 +122,31 @@ export class OutboxReader {
     ])
   }
 
-  /** Raises TM_FEED_OUTBOX_MISSING where the reader was taken away. */
-  async state(): Promise<ReaderState> {
+  /**
+   * What is kept of the reader, who is to follow these tables, `schema.table` by their ids, from now on. A new history where the database is another, or
+   * one of the tables. Raises TM_FEED_OUTBOX_MISSING where the reader was taken away.
+   */
+  async state(tables: ReadonlyMap<number, string>): Promise<ReaderState> {
     const present = await this.#history()
     const row = (await this.#read()) ?? (await this.#gone())
-    if (row.history === present) return stateOf(row, false)
-    await this.#beginAnew(row.history, present)
-    return stateOf((await this.#read()) ?? (await this.#gone()), true)
+    const isReplaced = [...tables].some(([oid, name]) => (row.tables[name] ?? oid) !== oid)
+    const isNew = row.history !== present || isReplaced
+    if (isNew) await this.#beginAnew(row.history, present)
+    await this.#note(tables)
+    return stateOf(isNew ? ((await this.#read()) ?? (await this.#gone())) : row, isNew)
+  }
+
+  async #note(tables: ReadonlyMap<number, string>): Promise<void> {
+    const ids = JSON.stringify(Object.fromEntries([...tables].map(([oid, name]) => [name, oid])))
+    await this.#pool.query(
+      'update tidemark.feed_outbox_readers set tables = tables || $2::jsonb where name = $1 and not tables @> $2::jsonb',
+      [this.#name, ids],
+    )
   }
 
   async #read(): Promise<StateRow | undefined> {
     const { rows } = await this.#pool.query<StateRow>(
-      `select r.incarnation, r.history, r.tick::text, r.snapshot::text,
+      `select r.incarnation, r.history, r.tick::text, r.snapshot::text, r.tables,
               (select json_agg(json_build_array(t.first_tick::text, t.last_tick::text, t.snapshot::text) order by t.last_tick)
                  from tidemark.feed_outbox_ticks t where t.reader = r.name) as ticks
          from tidemark.feed_outbox_readers r where r.name = $1`,

@@ -132,6 +132,23 @@ describe('the source of the outbox', () => {
     await client.query('drop table swapped')
   })
 
+  it('a table that was replaced while nobody read begins a new history, once', async () => {
+    await client.query('create table offline (id int primary key)')
+    const before = await start(['offline'])
+    await before.close()
+    const same = await start(['offline'])
+    expect(same.opened.epoch).toBe(before.opened.epoch)
+    await same.close()
+    await client.query('begin; drop table offline; create table offline (id int primary key); commit')
+    await client.query('insert into offline values (1)')
+    const after = await start(['offline'])
+    expect(after.opened.epoch).not.toBe(before.opened.epoch)
+    await client.query('insert into offline values (2)')
+    expect((await after.take(1)).map(changesOf)).toEqual([['insert offline 2']])
+    await after.close()
+    expect((await start(['offline'])).opened.epoch).toBe(after.opened.epoch)
+  })
+
   it('of all tables that are caught, one that is replaced begins a new history, and one that is taken out does not', async () => {
     await client.query('create table kept (id int primary key); create table left_out (id int primary key)')
     const { rows } = await client.query<{ schema: string; table: string }>(

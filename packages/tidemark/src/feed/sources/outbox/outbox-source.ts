@@ -56,7 +56,7 @@ class TriggeredSource implements OutboxSource {
     signal?.throwIfAborted()
     await this.#reader.register()
     await this.#prepare()
-    const { epoch, confirmed } = await this.#reader.state()
+    const { epoch, confirmed } = await this.#reader.state(this.#tables)
     return { epoch, number: confirmed }
   }
 
@@ -85,8 +85,8 @@ class TriggeredSource implements OutboxSource {
       try {
         await this.#reader.register()
         await this.#lease.take(signal)
-        const state = await this.#reader.state()
         await this.#prepare()
+        const state = await this.#reader.state(this.#tables)
         const reset = begun ? this.#resetAfterLoss(state) : this.#firstReset(state, from)
         begun = true
         if (reset) yield reset
