@@ -92,29 +92,42 @@ describe('cursors', () => {
     expect(await look(store)).toEqual([1, 1])
   })
 
-  it('RT-2: what ends while it is looked up is not found', async () => {
-    const { pool, close } = openPool(testUrl(database.url, 'app'))
-    cleanups.push(close)
-    const steps = new EventEmitter()
-    const [answered, told] = [once(steps, 'answered'), once(steps, 'told')]
-    // Postgres has answered before the end was written, and its answer comes after that.
-    const query: Pool['query'] = async (text, values, how) => {
-      const answer = await pool.query(text, values, how)
-      if (!text.includes('postmaster_start_time')) return answer as never
-      steps.emit('answered')
-      await told
-      return answer as never
-    }
-    const store = createCursorStore({ pool: { query }, keptMs: 60_000, writeMs: 60_000, ...lives })
-    cleanups.push(() => store.stop())
-    const cursor = await store.open('name', { position: at(1) })
-    const found = look(store)
-    await answered
-    cursor.close(false)
-    await until(async () => (await client.query('select from tidemark.realtime_cursors')).rowCount === 0)
-    steps.emit('told')
-    expect(await found).toEqual([])
-  })
+  it.each([
+    { what: 'ends', mayReturn: false, found: [], left: [9] },
+    { what: 'is cut off', mayReturn: true, found: [5], left: [9] },
+  ])(
+    'RT-2: what $what while it is looked up is found as it is then, and its place is taken',
+    async ({ mayReturn, found, left }) => {
+      const { pool, close } = openPool(testUrl(database.url, 'app'))
+      cleanups.push(close)
+      const steps = new EventEmitter()
+      const [answered, told] = [once(steps, 'answered'), once(steps, 'told')]
+      // Postgres has answered before the end was written, and its answer comes after that.
+      const query: Pool['query'] = async (text, values, how) => {
+        const answer = await pool.query(text, values, how)
+        if (!text.includes('postmaster_start_time')) return answer as never
+        steps.emit('answered')
+        await told
+        return answer as never
+      }
+      const store = createCursorStore({ pool: { query }, keptMs: 60_000, writeMs: 60_000, ...lives })
+      cleanups.push(() => store.stop())
+      const cursor = await store.open('name', { position: at(1) })
+      const recalling = store.recall('name')
+      await answered
+      cursor.move(at(5))
+      cursor.close(mayReturn)
+      const row = mayReturn ? `select from tidemark.realtime_cursors where cut and position = 'wal-1:5'` : 'select 1 where false'
+      const all = 'select from tidemark.realtime_cursors'
+      await until(async () => (await client.query(row)).rowCount === (await client.query(all)).rowCount)
+      steps.emit('told')
+      const recalled = await recalling
+      expect(sorted(recalled.positions)).toEqual(found)
+      await store.open('name', { position: at(9), recalled })
+      const { rows } = await client.query<{ position: string }>('select position from tidemark.realtime_cursors')
+      expect(rows.map(({ position }) => Number(position.split(':')[1]))).toEqual(left)
+    },
+  )
 
   it('RT-2: whoever comes back is remembered at every moment, also where its new server is killed before it has a place there', async () => {
     const [before, after] = [serve(), open()]

@@ -80,11 +80,17 @@ class RecalledPlaces implements Recalled {
   }
 }
 
+interface LetGo {
+  readonly atMs: number
+  /** Where it was cut off; undefined where it ended, or was taken. */
+  readonly cut: HeldCursor | undefined
+}
+
 const digest = (name: string): string => createHash('sha256').update(name).digest('base64url')
 
 const maxBatch = 5_000
 /** Longer than anybody takes from asking where it was to having its place. */
-const removedMs = 60_000
+const latelyMs = 60_000
 /** For so long a client that was forgotten is told that it misses something. */
 const knownMs = 3_600_000
 
@@ -98,8 +104,8 @@ class PostgresCursors implements CursorStore {
   readonly #dirty = new Set<HeldCursor>()
   /** Members whose places others have taken since, with their keys: they are taken out with the next writing. */
   readonly #gone = new Map<string, string>()
-  /** Members that were taken, or ended, of late, and when: whoever had asked before knows nothing of it, and may still be answered. */
-  readonly #removed = new Map<string, number>()
+  /** Members that were let go of lately: whoever had asked Postgres before knows nothing of it, and may still be answered. */
+  readonly #lately = new Map<string, LetGo>()
   readonly #stopping = new AbortController()
   readonly #running: Promise<void>
   #forgotAt = Number.NEGATIVE_INFINITY
@@ -145,13 +151,25 @@ class PostgresCursors implements CursorStore {
   #take(key: string, { places }: RecalledPlaces): string | undefined {
     let last: Place | undefined
     for (const place of places) {
-      if (!place.mayBeTaken || this.#removed.has(place.member)) continue
+      if (!place.mayBeTaken || this.#isOver(place)) continue
       if (last === undefined || place.position.number > last.position.number) last = place
     }
     if (!last) return undefined
     this.#gone.set(last.member, key)
-    this.#removed.set(last.member, this.#clock.monotonicMs())
+    this.#lately.set(last.member, { atMs: this.#clock.monotonicMs(), cut: undefined })
     return last.member
+  }
+
+  /** Taken or ended since somebody asked. */
+  #isOver({ member }: Pick<Place, 'member'>): boolean {
+    const late = this.#lately.get(member)
+    return this.#gone.has(member) || (late !== undefined && late.cut === undefined)
+  }
+
+  /** What was cut off since Postgres was asked is as it was then. */
+  #asLately(found: FoundCursor): FoundCursor {
+    const cut = this.#lately.get(found.member)?.cut
+    return cut ? { ...found, cut: true, position: cut.position, number: cut.number } : found
   }
 
   async recall(name: string, number = Number.POSITIVE_INFINITY): Promise<Recalled> {
@@ -181,8 +199,9 @@ class PostgresCursors implements CursorStore {
 
   async #findWritten(key: string, number: number): Promise<readonly FoundCursor[]> {
     const found = (await this.#findTogether(key)).get(key) ?? []
-    const isLeft = ({ member }: FoundCursor): boolean => !this.#gone.has(member) && !this.#removed.has(member)
-    return found.filter((place) => place.number < number && !this.#held.has(place) && isLeft(place))
+    return found
+      .map((place) => this.#asLately(place))
+      .filter((place) => place.number < number && !this.#held.has(place) && !this.#isOver(place))
   }
 
   /** Many that come at once are looked up at once. */
@@ -287,14 +306,19 @@ class PostgresCursors implements CursorStore {
     for (const held of batch) {
       held.seenAt = now
       held.isWritten = true
-      if (held.state === 'ended') this.#removed.set(held.member, now)
       // From now on the row alone remembers it, or nobody.
-      if (held.state !== 'live' && !this.#dirty.has(held)) this.#held.delete(held)
+      if (held.state !== 'live' && !this.#dirty.has(held)) this.#letGo(held, now)
     }
     for (const each of gone) {
       this.#gone.delete(each.member)
       this.#held.delete(each)
     }
+  }
+
+  #letGo(held: HeldCursor, nowMs: number): void {
+    this.#held.delete(held)
+    if (!this.#lately.has(held.member))
+      this.#lately.set(held.member, { atMs: nowMs, cut: held.state === 'cut' ? held : undefined })
   }
 
   /** A writing that failed may have been done all the same, and its client may have come back to it elsewhere before it is done again. */
@@ -311,7 +335,7 @@ class PostgresCursors implements CursorStore {
   async #forget(): Promise<void> {
     const { pool, keptMs, silentMs } = this.#options
     const now = this.#clock.monotonicMs()
-    for (const [member, at] of this.#removed) if (now - at > removedMs) this.#removed.delete(member)
+    for (const [member, { atMs }] of this.#lately) if (now - atMs > latelyMs) this.#lately.delete(member)
     if (now - this.#forgotAt < keptMs / 3) return
     this.#forgotAt = now
     await forgetCursors(pool, Math.max(knownMs, keptMs))
