@@ -33,6 +33,9 @@ const project = (name: string, include: string[], extra: object = {}) => ({
   },
 })
 
+// Of what runs beside real servers on a busy machine. Where a test is written it has one try; what needed another is named at the end of a run.
+const retry = process.env['CI'] ? 1 : 0
+
 // Promises in seconds, which say nothing of a machine that is busy with other tests: these come when all others have ended.
 const alone = [
   'packages/tidemark/src/feed/fan-out/feed-nodes.e2e.test.ts',
@@ -48,16 +51,18 @@ export default defineConfig({
       project('unit', [`${roots}/*.test.{ts,tsx}`], {
         exclude: ['**/node_modules/**', '**/dist/**', '**/*.{pg,redis,e2e}.test.ts'],
       }),
-      project('postgres', [`${roots}/*.pg.test.ts`], { globalSetup: [source('testing/postgres/postgres-setup.ts')] }),
-      project('redis', [`${roots}/*.redis.test.ts`], { globalSetup: [source('testing/redis/redis-setup.ts')] }),
+      project('postgres', [`${roots}/*.pg.test.ts`], { globalSetup: [source('testing/postgres/postgres-setup.ts')], retry }),
+      project('redis', [`${roots}/*.redis.test.ts`], { globalSetup: [source('testing/redis/redis-setup.ts')], retry }),
       project('e2e', [`${roots}/*.e2e.test.ts`], {
         globalSetup: [source('testing/project/project-setup.ts')],
         exclude: ['**/node_modules/**', '**/dist/**', ...alone],
         testTimeout: 180_000,
+        retry,
       }),
       project('alone', alone, {
         globalSetup: [source('testing/project/project-setup.ts')],
         testTimeout: 180_000,
+        retry,
         sequence: { groupOrder: 1 },
       }),
     ],

@@ -1,5 +1,13 @@
 import { describe, expect, it } from 'vitest'
-import { closingLine, countsOf, coverageGates, lineCoverage, skippedTests, type VitestReport } from './test-report.ts'
+import {
+  closingLine,
+  countsOf,
+  coverageGates,
+  lineCoverage,
+  secondTries,
+  skippedTests,
+  type VitestReport,
+} from './test-report.ts'
 
 const file = (status: string, ...tests: readonly string[]): VitestReport['testResults'][number] => ({
   name: 'x.test.ts',
@@ -27,6 +35,16 @@ describe('the count of a test run', () => {
   it('counts a run that failed for no test as a failure', () => {
     expect(countsOf(report(false, file('passed', 'passed'))).failed).toBe(1)
     expect(countsOf(report(true, file('passed', 'passed'))).failed).toBe(0)
+  })
+
+  it('names what passed at its second try, with why it had failed', () => {
+    const [first, ...others] = file('failed', 'passed', 'failed', 'passed').assertionResults.map((test) => ({
+      ...test,
+      failureMessages: test.fullName === 'test 2' ? [] : ['Error: not yet'],
+    }))
+    const run = report(false, { ...file('failed'), assertionResults: [first!, ...others] })
+    expect(secondTries(run)).toEqual(['test 0\nError: not yet'])
+    expect(countsOf(run)).toEqual({ passed: 2, failed: 1, skipped: 0 })
   })
 
   it('ends in one line', () => {

@@ -7,7 +7,12 @@ export interface VitestReport {
     readonly name: string
     readonly status: string
     readonly message?: string
-    readonly assertionResults: readonly { readonly status: string; readonly fullName: string }[]
+    readonly assertionResults: readonly {
+      readonly status: string
+      readonly fullName: string
+      /** Also of a test that passed, where it failed at first. */
+      readonly failureMessages?: readonly string[]
+    }[]
   }[]
 }
 
@@ -26,6 +31,14 @@ const isSkipped = (status: string): boolean => ['skipped', 'pending', 'todo', 'd
 export const skippedTests = ({ testResults }: VitestReport): readonly string[] =>
   testResults.flatMap(({ assertionResults }) =>
     assertionResults.filter(({ status }) => isSkipped(status)).map(({ fullName }) => fullName),
+  )
+
+/** Tests that passed when they were tried again, with why they had failed and where. */
+export const secondTries = ({ testResults }: VitestReport): readonly string[] =>
+  testResults.flatMap(({ assertionResults }) =>
+    assertionResults
+      .filter(({ status, failureMessages = [] }) => status === 'passed' && failureMessages.length > 0)
+      .map(({ fullName, failureMessages = [] }) => [fullName, ...failureMessages].join('\n')),
   )
 
 /** A file that fails before or outside its tests counts as one failure, and so does a run that fails for no test's sake. */

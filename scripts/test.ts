@@ -12,6 +12,7 @@ import {
   countsOf,
   coverageGates,
   lineCoverage,
+  secondTries,
   skippedTests,
   type VitestReport,
 } from './test-report.ts'
@@ -87,6 +88,7 @@ const runTests = async (args: readonly string[]): Promise<Counts> => {
     if (report === undefined) return { passed: 0, failed: 1, skipped: 0 }
     const counts = countsOf(report)
     for (const name of skippedTests(report)) console.log(`skipped: ${name}`)
+    for (const story of secondTries(report)) console.log(`passed at the second try, to be mended: ${story}`)
     const summary = readJson<CoverageSummary>(join(folder, 'coverage/coverage-summary.json'))
     const below = !isCounted ? [] : summary === undefined ? ['(no report)'] : failedGates(summary)
     const others = below.length + (exit !== 0 && counts.failed === 0 ? 1 : 0)
