@@ -4,7 +4,6 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -204,18 +203,26 @@ describe('the embedded Postgres', () => {
     expect(await query(next.url, 'select id from kept')).toEqual([{ id: 1 }])
   })
 
-  it('is started where it dies at the moment at which a command finds it', async () => {
+  /** Somebody has connected to the port, whether or not they are answered. */
+  const isConnectedTo = async (port: number): Promise<boolean> => {
+    const here = `0100007F:${port.toString(16).toUpperCase().padStart(4, '0')}`
+    const lines = (await readFile('/proc/net/tcp', 'utf8')).split('\n').map((line) => line.trim().split(/\s+/))
+    return lines.some(([, local, , state]) => local === here && state === '01')
+  }
+
+  it.skipIf(process.platform !== 'linux')('is started where it dies at the moment at which a command finds it', async () => {
     const dir = await usedProject()
     const holder = hold(dir)
     const { dataDir } = await holder.ready
     holder.child.kill('SIGKILL')
     await holder.exit
-    const { pid } = (await findPostmaster(dataDir))!.identity
+    const { identity, port } = (await findPostmaster(dataDir))!
+    await until(async () => !(await isConnectedTo(port)))
     // It takes connections, and answers none.
-    process.kill(pid, 'SIGSTOP')
+    process.kill(identity.pid, 'SIGSTOP')
     const next = start(dir)
-    await sleep(500)
-    process.kill(pid, 'SIGKILL')
+    await until(() => isConnectedTo(port))
+    process.kill(identity.pid, 'SIGKILL')
     expect((await next).attached).toBe(false)
   })
 
