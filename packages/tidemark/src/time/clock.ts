@@ -11,7 +11,7 @@ export interface Clock {
 }
 
 /** Node ends a longer timer at once. */
-const longestTimerMs = 2 ** 31 - 1
+export const longestTimerMs = 2 ** 31 - 1
 
 const wait = async (ms: number, signal: AbortSignal | undefined): Promise<void> => {
   let left = ms

@@ -1,3 +1,4 @@
+import { isDeeperThan } from '../../json-depth.js'
 import type { Payload } from '../query.js'
 import { restErrors } from '../rest-errors.js'
 import { limits } from './limits.js'
@@ -6,29 +7,6 @@ type JsonPayload = Payload & { readonly kind: 'json' }
 type Row = Readonly<Record<string, unknown>>
 
 const invalid = () => restErrors.body('Empty or invalid json')
-
-/** Whether arrays and objects are inside each other more deeply than that. */
-const isDeeperThan = (text: string, most: number): boolean => {
-  if (text.length <= most) return false
-  let depth = 0
-  for (let at = 0; at < text.length; at += 1) {
-    switch (text.charCodeAt(at)) {
-      case 34: // A text: up to the quote that no backslash precedes.
-        at += 1
-        while (at < text.length && text.charCodeAt(at) !== 34) at += text.charCodeAt(at) === 92 ? 2 : 1
-        break
-      case 91:
-      case 123:
-        depth += 1
-        if (depth > most) return true
-        break
-      case 93:
-      case 125:
-        depth -= 1
-    }
-  }
-  return false
-}
 
 const isRow = (value: unknown): value is Row => typeof value === 'object' && value !== null && !Array.isArray(value)
 

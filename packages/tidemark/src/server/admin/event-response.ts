@@ -1,4 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import { longestTimerMs } from '../../time/clock.js'
 import { type Operator, operatorOf } from './operator.js'
 
 const heartbeatMs = 15_000
@@ -14,8 +15,6 @@ export interface EventResponse {
   readonly isOver: boolean
   end(): void
 }
-
-const longestTimerMs = 2 ** 31 - 1
 
 /** Calls when the session of an operator ends, which is as long as they may be told anything. Gives what forgets it. */
 export const endWithSession = ({ untilMs }: Operator, end: () => void): (() => void) => {

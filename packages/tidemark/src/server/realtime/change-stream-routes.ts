@@ -7,6 +7,7 @@ import type { Logger, Metrics } from '../../observability/observability.js'
 import { type ChangeStream, openChangeStream } from '../../realtime/changes/sse/change-stream.js'
 import { parseEventId } from '../../realtime/changes/sse/event-id.js'
 import type { Binding, Changes } from '../../realtime/realtime.js'
+import { longestTimerMs } from '../../time/clock.js'
 import { allowCrossOrigin } from '../http/cors.js'
 
 export interface ChangeStreamRoutesOptions {
@@ -58,8 +59,6 @@ const leftOf = ({ claims }: Caller): number | undefined => {
   const { exp } = claims
   return typeof exp === 'number' ? exp * 1000 - Date.now() : undefined
 }
-
-const longestTimerMs = 2 ** 31 - 1
 
 /** `GET /realtime/v1/changes?table=…&filter=…`: changes as Server-Sent Events, for whoever speaks plain HTTP. */
 export const addChangeStreamRoutes = async (app: FastifyInstance, options: ChangeStreamRoutesOptions): Promise<void> => {

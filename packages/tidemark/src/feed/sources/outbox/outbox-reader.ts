@@ -41,7 +41,6 @@ export interface ReaderState {
 interface StateRow {
   readonly incarnation: string
   readonly history: string
-  readonly present: string
   readonly tick: string
   readonly snapshot: string
   readonly ticks: readonly (readonly [string, string, string])[] | null
@@ -223,7 +222,8 @@ export class OutboxReader {
       [from, limit, [...tables.keys()], [...tables.values()], areWanted],
       { idempotent: true },
     )
-    return { ...rows[0]!, transactions: rows.filter(({ xid }) => xid !== null) }
+    const { snapshot, lost } = rows[0]!
+    return { snapshot, lost, transactions: rows.filter(({ xid }) => xid !== null) }
   }
 
   /** The same of a batch whose snapshot is known, after the transaction with the top row `after`. */

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { isDeeperThan } from '../../../json-depth.js'
 import type { Json, TopicSubscription } from '../../realtime.js'
 import type { ChannelContext } from './channel-context.js'
 import { type ClientMessage, toJson } from './frames.js'
@@ -6,11 +7,6 @@ import { presenceStateJson } from './shared-frames.js'
 
 /** Whoever is told of it writes it anew, in frames of their own: no stack may be too small for that, however little of it is left there. */
 const maxDepth = 512
-
-const isDeeperThan = (value: unknown, most: number): boolean =>
-  typeof value === 'object' &&
-  value !== null &&
-  (most === 0 || Object.values(value).some((inner) => isDeeperThan(inner, most - 1)))
 
 /** Who is present in a channel, and this client among them. */
 export class ChannelPresence {
@@ -48,7 +44,7 @@ export class ChannelPresence {
     const json = toJson(payload)
     if (typeof payload !== 'object' || payload === null || Array.isArray(payload) || json === undefined)
       return this.#channel.reply(message, 'error', { reason: 'Presence track payload must be a map' })
-    if (isDeeperThan(payload, maxDepth))
+    if (isDeeperThan(json, maxDepth))
       return this.#channel.reply(message, 'error', { reason: 'Presence track payload is nested too deeply' })
     const bytes = Buffer.byteLength(json)
     if (bytes > this.#channel.services.limits.maxPayloadBytes || !this.#channel.holdPresence(this.#bytes, bytes))
